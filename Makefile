@@ -1,0 +1,62 @@
+# stox: what can be made. `make help` lists it.
+
+GO          ?= go
+BIN         := bin
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS     := -s -w -X github.com/stoxgw/stox/internal/version.version=$(VERSION)
+STATICCHECK := $(BIN)/staticcheck
+STATICCHECK_VERSION := v0.8.2
+FUZZTIME    ?= 60s
+# The whole of `make test` has 15 minutes on two cores; a test that hangs must not use them up.
+TIMEOUT     := 8m
+
+.DEFAULT_GOAL := build
+.PHONY: help build demo test test-long check unit interop fuzz needs tidy-check fmt-check clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+build: ## bin/stox, statically linked
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/stox ./cmd/stox
+
+demo: ## Prosody, stox and a SIP phone on this machine; ONCE=1 ends by itself
+	@$(GO) version >/dev/null 2>&1 || { echo "Go is missing: install Go 1.26 or later (https://go.dev/doc/install)"; exit 1; }
+	@ONCE=$(ONCE) $(GO) run ./test/demo
+
+test: needs check unit interop ## everything CI runs (15 minutes at most)
+
+test-long: fuzz ## what takes longer: each parser fuzzed for FUZZTIME
+
+check: fmt-check tidy-check $(STATICCHECK) ## gofmt, vet, staticcheck, go.mod tidy
+	$(GO) vet ./...
+	$(GO) vet -tags interop ./test/...
+	$(STATICCHECK) ./...
+	$(STATICCHECK) -tags interop ./test/...
+
+fmt-check:
+	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "not gofmt-ed:"; echo "$$out"; exit 1; }
+
+tidy-check:
+	$(GO) mod tidy -diff
+	$(GO) mod verify
+
+unit: ## unit tests and fuzz seeds with the race detector
+	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) ./...
+
+interop: ## real servers and phones, started by the tests in private directories
+	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop/...
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; done
+
+needs: ## install what the tests need (Debian packages: as root or by sudo)
+	$(GO) run ./test/needs
+
+$(STATICCHECK):
+	GOBIN=$(CURDIR)/$(BIN) $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+
+clean: ## remove what was built
+	rm -rf $(BIN)
