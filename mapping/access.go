@@ -1,0 +1,57 @@
+package mapping
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// Access is the list of XMPP users that may send through the gateway and be
+// reached from SIP (access.allow). It is immutable; the zero Access allows
+// nobody.
+type Access struct {
+	all bool
+	set map[JID]struct{} // bare JIDs, and domains as JIDs without a localpart
+}
+
+// NewAccess makes an Access from entries: a JID allows that user, whatever the
+// resource; a domain allows its users and itself, but not its subdomains; "*"
+// allows everybody. The error names every entry that is none of these.
+func NewAccess(entries []string) (Access, error) {
+	a := Access{set: make(map[JID]struct{}, len(entries))}
+	var errs []error
+	for _, e := range entries {
+		if e == "*" {
+			a.all = true
+			continue
+		}
+		j, err := ParseJID(e)
+		switch {
+		case err != nil:
+			errs = append(errs, fmt.Errorf("%q is neither a JID nor a domain nor %q: %s", e, "*", asFailure(err).Text))
+		case strings.Contains(j.Local(), "*") || strings.Contains(j.Domain(), "*"):
+			errs = append(errs, fmt.Errorf("%q: there are no patterns; a domain alone allows all of its users", e))
+		default:
+			a.set[j.Bare()] = struct{}{}
+		}
+	}
+	if len(errs) > 0 {
+		return Access{}, errors.Join(errs...)
+	}
+	return a, nil
+}
+
+// Allows reports whether j may use the gateway.
+func (a Access) Allows(j JID) bool {
+	if j.IsZero() {
+		return false
+	}
+	if a.all {
+		return true
+	}
+	if _, ok := a.set[j.DomainJID()]; ok {
+		return true
+	}
+	_, ok := a.set[j.Bare()]
+	return ok
+}

@@ -1,0 +1,168 @@
+package mapping
+
+import (
+	"fmt"
+	"time"
+)
+
+// Every failure that arises in stox itself, in one place: what the SIP side and
+// what the XMPP side is told. Each call gives a fresh value, so that the caller
+// may set Err. Which side is told at all depends on who had sent the message;
+// statuses and sentences for both are set regardless.
+//
+// The text of a message, an address or a cause never goes into Text.
+
+// FailTimeout: SIP gave no final answer in time, or the connection broke after
+// the request had been written.
+func FailTimeout() *Failure {
+	return &Failure{Status: 504, Condition: CondRemoteServerTimeout, Type: TypeWait,
+		Text: "No answer came in time. The message may have arrived all the same."}
+}
+
+// FailUnreachable: no SIP server for the address took a connection. Nothing has left.
+func FailUnreachable() *Failure {
+	return &Failure{Status: 503, Condition: CondRemoteServerTimeout, Type: TypeWait,
+		Text: "The SIP server of this address cannot be reached at the moment."}
+}
+
+// FailDNS: the SIP domain does not exist.
+func FailDNS() *Failure {
+	return &Failure{Status: 404, Condition: CondRemoteServerNotFound, Type: TypeCancel,
+		Text: "The domain of this address does not exist in SIP."}
+}
+
+// FailTooLarge: the message is longer than limit bytes, in the form in which it
+// would be sent on; 0 does not name the limit.
+func FailTooLarge(limit int) *Failure {
+	f := &Failure{Status: 413, Condition: CondPolicyViolation, Type: TypeModify,
+		Text: "The message is too long."}
+	if limit > 0 {
+		f.Text = fmt.Sprintf("The message is too long: %d bytes are the limit, headers included.", limit)
+	}
+	return f
+}
+
+// FailBusy: a queue is full or a rate exceeded, for this sender or this
+// destination only. The seconds to wait are in the text and not in RetryAfter:
+// a SIP peer that sees Retry-After stops sending us everything (SIP-30).
+func FailBusy(seconds int) *Failure {
+	return &Failure{Status: 503, Condition: CondResourceConstraint, Type: TypeWait,
+		Text: fmt.Sprintf("Too many messages are waiting. Try again in %d s.", max(seconds, 1))}
+}
+
+// FailOverloaded: the whole process is overloaded, or every link to the XMPP
+// server is down. The only failure that asks a SIP peer to stay away for a
+// while; after is kept between 1 and 10 s.
+func FailOverloaded(after time.Duration) *Failure {
+	after = min(max(after.Round(time.Second), time.Second), 10*time.Second)
+	return &Failure{Status: 503, Condition: CondResourceConstraint, Type: TypeWait, RetryAfter: after,
+		Text: fmt.Sprintf("The gateway is overloaded. Try again in %d s.", after/time.Second)}
+}
+
+// FailNoLink: there is no connection to the XMPP server of the address. Nothing has left.
+func FailNoLink() *Failure {
+	return &Failure{Status: 503, Condition: CondRemoteServerTimeout, Type: TypeWait,
+		Text: "The gateway has no connection to the XMPP server at the moment."}
+}
+
+// FailLinkLost: the connection to the XMPP server broke after the message had
+// been written. It may have arrived.
+func FailLinkLost() *Failure {
+	return &Failure{Status: 503, Condition: CondRemoteServerTimeout, Type: TypeWait,
+		Text: "The connection to the XMPP server broke. The message may have arrived all the same."}
+}
+
+// FailShutdown: stox is stopping and takes nothing new.
+func FailShutdown() *Failure {
+	return &Failure{Status: 503, Condition: CondResourceConstraint, Type: TypeWait,
+		Text: "The gateway is being restarted."}
+}
+
+// FailForbidden: the access rules do not let this one through. It says nothing
+// about whether an account exists (SEC-13).
+func FailForbidden() *Failure {
+	return &Failure{Status: 403, Condition: CondForbidden, Type: TypeAuth,
+		Text: "You may not use this gateway for this address."}
+}
+
+// FailNotServed: the address is in no domain that the gateway serves (SEC-27).
+func FailNotServed() *Failure {
+	return &Failure{Status: 404, Condition: CondItemNotFound, Type: TypeCancel,
+		Text: "The gateway does not serve this address."}
+}
+
+// FailLoop: the message has been here before, or would come back.
+func FailLoop() *Failure {
+	return &Failure{Status: 482, Condition: CondPolicyViolation, Type: TypeCancel,
+		Text: "The message would come back to the gateway."}
+}
+
+// FailTooManyHops: Max-Forwards is used up.
+func FailTooManyHops() *Failure { return localSIP(483, "The message came over too many hops.") }
+
+// FailExtension: the request requires an extension. The answer needs Unsupported.
+func FailExtension() *Failure {
+	return localSIP(420, "The request requires an extension that the gateway does not have.")
+}
+
+// FailMethod: a method that is known and not supported. The answer needs Allow.
+func FailMethod() *Failure { return localSIP(405, "The gateway does not support this method.") }
+
+// FailUnknownMethod: a method that is not known at all.
+func FailUnknownMethod() *Failure { return localSIP(501, "The gateway does not know this method.") }
+
+// FailVersion: not SIP/2.0.
+func FailVersion() *Failure { return localSIP(505, "The gateway speaks SIP/2.0 only.") }
+
+// FailNoDialog: a request within a dialog that the gateway does not have.
+func FailNoDialog() *Failure { return localSIP(481, "The gateway knows no such dialog.") }
+
+// FailBadRequest: the request or stanza breaks a rule; what says which, in a few
+// words that the peer may be shown.
+func FailBadRequest(what string) *Failure {
+	f := localSIP(400, "The request is malformed.")
+	if what = sentence(what); what != "" {
+		f.Reason = ReasonText("Bad Request (" + what + ")")
+		f.Text = sentence("The request is malformed: " + what + ".")
+	}
+	return f
+}
+
+// FailBadText: the text is not in the charset that it claims.
+func FailBadText() *Failure {
+	f := localSIP(400, "The text is not valid UTF-8.")
+	f.Reason = "Bad Request (text is not valid UTF-8)"
+	return f
+}
+
+// FailUnsupportedType: a media type or charset that is not understood (CT-01).
+// The answer needs Accept.
+func FailUnsupportedType() *Failure {
+	return localSIP(415, "Messages of this kind cannot be passed on.")
+}
+
+// FailUnsupportedEncoding: a Content-Encoding that is not understood (CT-13).
+// The answer needs Accept-Encoding.
+func FailUnsupportedEncoding() *Failure {
+	return localSIP(415, "The encoding of the message is not understood.")
+}
+
+// FailGroupchat: a SIP address is no room (IM-08).
+func FailGroupchat() *Failure {
+	return &Failure{Status: Default.Status(CondServiceUnavailable, false, false),
+		Condition: CondServiceUnavailable, Type: TypeCancel, Text: "There is no room at this address."}
+}
+
+// FailInternal: a fault of stox. cause is for the log only.
+func FailInternal(cause error) *Failure {
+	return &Failure{Status: 500, Condition: CondInternalServerError, Type: TypeCancel,
+		Text: "The gateway failed to handle the message.", Err: cause}
+}
+
+// localSIP is a failure that only a SIP peer can cause: the condition is the one
+// that its status stands for.
+func localSIP(status int, text string) *Failure {
+	f := &Failure{Status: status, Text: text}
+	f.Condition, f.Type = Default.Condition(status)
+	return f
+}

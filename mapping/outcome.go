@@ -1,0 +1,61 @@
+package mapping
+
+// Parcel is a value on its way across one of the walls (component|bridge,
+// bridge|sipside). Ref is chosen by the giver and comes back unchanged in the
+// Result; the taker never looks into it.
+//
+// Parcels and Results cross in slices: what was read in one go is handed over
+// in one go. The taker of a slice may keep the values but not the slice.
+type Parcel[V any] struct {
+	Ref   any
+	Value V
+}
+
+// Result says what became of the value that came with Ref. Every Parcel that
+// was handed over gets exactly one.
+type Result struct {
+	Ref     any
+	Outcome Outcome
+}
+
+// OutcomeKind is the closed list of ends that a value can come to.
+type OutcomeKind uint8
+
+const (
+	// Processed: the XMPP server has handled the stanza and no bounce came (XMPP side only).
+	Processed OutcomeKind = iota + 1
+	// Bounced: the XMPP server answered with an error stanza (XMPP side only). Failure is set.
+	Bounced
+	// NotWritten: nothing has left. Definite on either side.
+	NotWritten
+	// Unknown: it was written and its fate is not known. XMPP side: no confirmation
+	// within the deadline although the link is alive. SIP side: no final answer, or
+	// the transport broke after writing. It may have arrived.
+	Unknown
+	// Uncertain: the XMPP link was lost after the stanza had been written.
+	Uncertain
+	// Answered: the SIP side gave a final answer (SIP side only). Status is set, and
+	// Failure too unless Status is 2xx.
+	Answered
+	// Refused: we ourselves would not have it. Failure is set.
+	Refused
+)
+
+// Outcome is what became of a value. The zero Outcome is invalid.
+type Outcome struct {
+	Kind    OutcomeKind
+	Status  int      // Answered: the SIP status, 200-699
+	Failure *Failure // Bounced, Refused, Answered with a status of 300 or more; may explain NotWritten and Unknown
+}
+
+// Delivered reports whether the value is known to have reached the other side:
+// processed by the XMPP server, or a 200 (never 202, RFC 3428 §4) from SIP.
+func (o Outcome) Delivered() bool {
+	return o.Kind == Processed || o.Kind == Answered && o.Status/100 == 2 && o.Status != 202
+}
+
+// Accepted reports whether nothing is left to be reported to the sender: the
+// value was delivered, or the other side took it over with any 2xx.
+func (o Outcome) Accepted() bool {
+	return o.Kind == Processed || o.Kind == Answered && o.Status/100 == 2
+}
