@@ -1,0 +1,66 @@
+package bridge
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/binary"
+	"hash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// ids makes the identifiers that mapping leaves empty.
+type ids struct {
+	hashes sync.Pool // of hash.Hash, keyed
+	cseq   atomic.Uint32
+}
+
+// newIDs derives the key of the stanza ids from the component secret, so that
+// every node and every restart makes the same id for the same request, and
+// nobody else can guess it (IM-57).
+func newIDs(secret []byte, now time.Time) *ids {
+	kdf := hmac.New(sha256.New, secret)
+	kdf.Write([]byte("stox stanza id"))
+	key := kdf.Sum(nil)
+	g := &ids{hashes: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+	// A CSeq only has to grow within a Call-ID, which a client may go on using
+	// across a restart of ours: begin where the clock is.
+	g.cseq.Store(uint32(now.Unix()) & 0x3fffffff)
+	return g
+}
+
+var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// stanzaID is the id of the stanza that a SIP request becomes: a keyed hash of
+// the request's identity (Call-ID, CSeq, From tag, From URI, mapped Request-URI),
+// so a repeat over another path has the same id (IM-13, IM-57).
+func (g *ids) stanzaID(m *mapping.SIPMessage, to mapping.JID) string {
+	h := g.hashes.Get().(hash.Hash)
+	defer g.hashes.Put(h)
+	h.Reset()
+	var n [4]byte
+	for _, s := range [...]string{m.CallID, m.FromTag, m.From.String(), to.Bare().String()} {
+		binary.BigEndian.PutUint32(n[:], uint32(len(s))) // so that no two tuples run together
+		h.Write(n[:])
+		h.Write([]byte(s))
+	}
+	binary.BigEndian.PutUint32(n[:], m.CSeq)
+	h.Write(n[:])
+	return idEncoding.EncodeToString(h.Sum(nil)[:16])
+}
+
+// fill chooses what m leaves open: a Call-ID unless the thread gave one, and
+// always a From tag and CSeq of its own, since a Call-ID may be reused by every
+// message of a thread (IM-06).
+func (g *ids) fill(m *mapping.SIPMessage) {
+	if m.CallID == "" {
+		m.CallID = rand.Text()
+	}
+	m.FromTag = rand.Text()[:16] // 80 bits
+	m.CSeq = g.cseq.Add(1) & 0x7fffffff
+}
