@@ -1,0 +1,18 @@
+// Package config is the schema of the configuration file: what keys there are,
+// what they mean, and whether a file makes sense.
+//
+// It is the only package that knows viper, and viper is kept on a short lead:
+// TOML only, a key delimiter that occurs in no key, no weak typing, no unused
+// keys, durations as strings only. What viper does not see - unknown keys with
+// their path, keys that differ in case, names in the environment that no key
+// answers to, contradictions - is found here. Load reports every fault at once.
+//
+// The table in schema.go is the one source of truth. The defaults, the names in
+// the environment, the effective configuration, docs/config.md and
+// contrib/stox.toml are all made from it.
+//
+// The package knows none of the others: it judges the shape of addresses, not
+// their meaning. internal/app does the rest and reports with the same paths.
+package config
+
+//go:generate go test . -run TestGenerated -update
