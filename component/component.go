@@ -1,0 +1,223 @@
+package component
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// Config is what a Component is made from. The zero value of every field
+// below Secret stands for a safe default.
+type Config struct {
+	Server string // host:port of the server's component port
+	Domain string // the component's own name
+	Secret string // shared with the server (XEP-0114); never logged
+
+	// Name and Version are told to whoever asks (XEP-0030, XEP-0092).
+	Name    string // "SIP gateway"
+	Version string // "unknown"
+
+	// Allow says who may ask us things (SEC-13); nil lets everybody. It runs on
+	// the reader and must not block. Messages are not its business: the handler
+	// decides about them.
+	Allow func(mapping.JID) bool
+
+	MaxStanzaBytes int // soft limit for one stanza, either way; 256 KiB. Inward eight times as much ends the link.
+	QueueBytes     int // unwritten octets of messages; 4 MiB. Errors may use a quarter more.
+	MaxPending     int // values written or queued whose outcome is open; 65536
+	ReplySlots     int // answers that may wait for the writer; 1024
+	ReplyBytes     int // and their octets; 256 KiB
+
+	ConnectTimeout time.Duration // connect, stream header and handshake together; 10 s
+	WriteTimeout   time.Duration // no progress in writing for so long: the link is lost; 10 s
+	IdlePing       time.Duration // nothing read for so long: a ping is sent; 60 s
+	PingTimeout    time.Duration // nothing read for so long after the ping: the link is lost; 30 s
+	CloseTimeout   time.Duration // how long a clean close may take; 5 s
+	BounceWait     time.Duration // how long a bounce is awaited after writing; 200 ms
+
+	// Dial replaces the TCP dialer, for tests.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+// Handler is who the Component works for. Its methods return at once and may
+// call Deliver; none is called with a lock held.
+type Handler interface {
+	// FromXMPP takes stanzas that were read in one go, in stream order. It runs on
+	// the reader of the link. The slice is reused after it returns.
+	FromXMPP(batch []mapping.XMPP)
+	// XMPPOutcomes takes what became of values handed to Deliver. It is always
+	// called from one goroutine, never from within Deliver. The slice is reused
+	// after it returns.
+	XMPPOutcomes(batch []mapping.Result)
+}
+
+// State is the state of the link to the server.
+type State string
+
+// The states of a link.
+const (
+	StateIdle       State = "idle" // Run has not been called
+	StateConnecting State = "connecting"
+	StateUp         State = "up"
+	StateDown       State = "down" // waiting to try again
+	StateStopped    State = "stopped"
+)
+
+// Status describes the link, for logs and diagnosis.
+type Status struct {
+	State    State
+	Since    time.Time // when State was entered
+	Reason   string    // Down: a stable word such as "refused" or "not-authorized"
+	Text     string    // Down: what is wrong and how to mend it, one sentence
+	Attempts int       // Down, Connecting: failures in a row with this Reason
+	RetryAt  time.Time // Down: when the next attempt is made
+}
+
+// Component is one component name at one server.
+type Component struct {
+	cfg    Config
+	domain mapping.JID
+	log    *slog.Logger
+	q      *queue
+	srv    *services
+
+	rand    func() float64 // [0,1), for the jitter
+	running atomic.Bool
+
+	mu     sync.Mutex // guards status
+	status Status
+}
+
+// New checks cfg and makes a Component. It connects to nothing.
+func New(cfg Config, log *slog.Logger) (*Component, error) {
+	var errs []error
+	bad := func(format string, a ...any) { errs = append(errs, fmt.Errorf("component: "+format, a...)) }
+
+	domain, err := mapping.ParseJID(cfg.Domain)
+	switch {
+	case err != nil:
+		bad("domain: %w", err)
+	case domain.Domain() == "" || domain != domain.DomainJID():
+		bad("domain: %q is not the name of a host", cfg.Domain)
+	}
+	if _, _, err := net.SplitHostPort(cfg.Server); err != nil {
+		bad("server: %w", err)
+	}
+	if cfg.Secret == "" {
+		bad("secret: missing")
+	}
+	for _, n := range []*int{&cfg.MaxStanzaBytes, &cfg.QueueBytes, &cfg.MaxPending, &cfg.ReplySlots, &cfg.ReplyBytes} {
+		if *n < 0 {
+			bad("a limit is negative")
+			break
+		}
+	}
+	for _, d := range []*time.Duration{&cfg.ConnectTimeout, &cfg.WriteTimeout, &cfg.IdlePing, &cfg.PingTimeout, &cfg.CloseTimeout, &cfg.BounceWait} {
+		if *d < 0 {
+			bad("a time is negative")
+			break
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+
+	orDefault(&cfg.Name, "SIP gateway")
+	orDefault(&cfg.Version, "unknown")
+	orDefault(&cfg.MaxStanzaBytes, 256<<10)
+	orDefault(&cfg.QueueBytes, 4<<20)
+	orDefault(&cfg.MaxPending, 1<<16)
+	orDefault(&cfg.ReplySlots, 1024)
+	orDefault(&cfg.ReplyBytes, 256<<10)
+	orDefault(&cfg.ConnectTimeout, 10*time.Second)
+	orDefault(&cfg.WriteTimeout, 10*time.Second)
+	orDefault(&cfg.IdlePing, time.Minute)
+	orDefault(&cfg.PingTimeout, 30*time.Second)
+	orDefault(&cfg.CloseTimeout, 5*time.Second)
+	orDefault(&cfg.BounceWait, 200*time.Millisecond)
+	if cfg.Dial == nil {
+		cfg.Dial = newDialer().DialContext
+	}
+	if cfg.Allow == nil {
+		cfg.Allow = func(mapping.JID) bool { return true }
+	}
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	srv, err := newServices(cfg.Name, cfg.Version)
+	if err != nil {
+		return nil, fmt.Errorf("component: %w", err)
+	}
+	return &Component{
+		cfg: cfg, domain: domain, log: log, srv: srv,
+		q:      newQueue(cfg, domain, log),
+		rand:   rand.Float64,
+		status: Status{State: StateIdle, Since: time.Now()},
+	}, nil
+}
+
+func orDefault[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+// Run connects to the server and keeps the link until ctx ends; then it
+// closes the stream cleanly and returns nil. No fault of the link makes it
+// return: a server that is down, a wrong secret or an unknown name may be mended
+// at the other end, so it tries again at the intervals of fault.go. When
+// it returns, every value that Deliver took has had its Result. Until then the
+// handler may be called: what the server writes up to the end of its stream is
+// handed over. Run can be called once; a second call returns an error.
+func (c *Component) Run(ctx context.Context, h Handler) error {
+	if !c.running.CompareAndSwap(false, true) {
+		return errors.New("component: Run was called before")
+	}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() { c.q.tell(h, stop) })
+	c.supervise(ctx, h)
+	c.setStatus(Status{State: StateStopped})
+	close(stop)
+	wg.Wait()
+	return nil
+}
+
+// Deliver takes values to be written to the stream. It never blocks, may be
+// called from anywhere, also from inside the handler, and keeps the values but
+// not the slice. While Run runs each value gets exactly one Result, later and from
+// another goroutine:
+//
+//   - NotWritten: there is no link, the queue is full, or the value's From is
+//     not ours (SEC-16; Failure says which);
+//   - Refused: the value makes no legal stanza or one that is too big;
+//   - Bounced: the server answered with an error (messages only);
+//   - Uncertain: the link was lost after writing;
+//   - Unknown: it was written, and within Config.BounceWait no bounce came.
+//
+// Results for values given before Run come once it runs; for values given after
+// it has returned there are none.
+func (c *Component) Deliver(batch []mapping.Parcel[mapping.XMPP]) { c.q.deliver(batch) }
+
+// Status reports the state of the link.
+func (c *Component) Status() Status {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.status
+}
+
+func (c *Component) setStatus(s Status) {
+	s.Since = time.Now()
+	c.mu.Lock()
+	c.status = s
+	c.mu.Unlock()
+}

@@ -1,0 +1,65 @@
+// Package component is the XMPP side of the gateway: an external component
+// (XEP-0114, accept method) that speaks mapping values inward and stanzas
+// outward.
+//
+// # Spoken
+//
+//   - XEP-0114 1.6, RFC 6120 streams and stanza errors: link.go, reader.go, fault.go
+//   - RFC 6121 §5 messages, inward and outward: wire.go
+//   - XEP-0030 service discovery: disco.go
+//   - XEP-0092 software version: version.go
+//   - XEP-0199 ping, asked and answered: ping.go
+//
+// # Goroutines
+//
+// Run owns all of them and waits for all of them before it returns. Their
+// number does not depend on the traffic:
+//
+//   - the supervisor (the caller of Run): connects, waits for the link to end, backs off;
+//   - per link the reader: parses stanzas, matches bounces, answers IQs into the
+//     buffer of the writer, calls Handler.FromXMPP. It is paused by nothing but a
+//     lack of reply slots, and then for no longer than Config.WriteTimeout;
+//   - per link the writer: takes all that has gathered in the buffer and writes it
+//     in one go, with a deadline for each piece;
+//   - the teller: the only one that calls Handler.XMPPOutcomes, also keeper of the
+//     one timer behind all messages that wait for their bounce.
+//
+// Deliver runs on the goroutine of its caller, takes one mutex (queue.mu), appends
+// and returns. The handler is never called with that mutex held, so Deliver
+// may be called from inside the handler.
+//
+// # Positions
+//
+// The position of a stanza is the offset of its last octet in what has been
+// written to the link, counted from the first octet after the handshake. It is
+// assigned in the same critical section that appends the stanza, so the order of
+// positions is the order on the wire. Each link is an epoch of its own. A stanza
+// whose position has been passed to the kernel when the link breaks is Uncertain;
+// one of which an octet is missing cannot have been understood: NotWritten.
+//
+// # Reply slots
+//
+// Whatever is read may need an answer: an IQ result or a stanza error. The reader
+// takes no further stanza while Config.ReplySlots answers (or Config.ReplyBytes of
+// them) wait to be written, because their room in memory is limited and an answer
+// may not be dropped. Pausing fills the TCP window, which is what the server must
+// feel. If none gets free within Config.WriteTimeout the server does not read
+// either, and the link is dropped. Errors that the bridge sends later (XMPPError)
+// have a quarter of Config.QueueBytes on top of what messages may fill.
+//
+// # Divergences
+//
+//   - Stanzas and their children are accepted in jabber:client as well as in
+//     jabber:component:accept: some servers mix them.
+//   - A link that broke is reset, not closed: no stream error is sent to a server
+//     whose XML was wrong.
+//   - The idle check is a ping to our own name. It comes back to us through the
+//     router of the server, so it shows that the server works and not only that its
+//     kernel does; the parent of our name need not be a host of this server. When it
+//     comes home it is consumed: nobody but us waits for the answer.
+//   - A stanza whose sender does not parse is answered with the very octets that
+//     came as its from; one without a sender cannot be answered.
+//   - A stanza for a domain that is not ours (ejabberd with global_routes) is
+//     answered from our own name: another from would end the stream.
+//   - Presence is read and ignored in this version.
+package component

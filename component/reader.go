@@ -1,0 +1,247 @@
+package component
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"gosrc.io/xmpp/stanza"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// What ends the reader, besides errors of the connection and of the XML parser.
+var (
+	errStreamEnd = errors.New("the server closed the stream")
+	errNoAnswer  = errors.New("no answer to a ping")
+	errNoSlots   = errors.New("no reply slot got free: the server does not read")
+	errLinkEnded = errors.New("link ended")
+)
+
+// streamError is a <stream:error/> (RFC 6120 §4.9).
+type streamError struct{ cond, text string }
+
+func (e *streamError) Error() string {
+	if e.text != "" {
+		return "stream error " + e.cond + ": " + e.text
+	}
+	return "stream error " + e.cond
+}
+
+// maxBatch is how many stanzas are handed over at most in one go.
+const maxBatch = 256
+
+// reader turns the octets of one link into stanzas. It belongs to the reader's
+// goroutine; there is no lock.
+type reader struct {
+	l     *link
+	h     Handler
+	src   source
+	dec   *xml.Decoder
+	batch []mapping.XMPP
+
+	watch         bool // the idle check is on: the handshake is over
+	warnedForeign bool
+}
+
+func newReader(l *link, h Handler) *reader {
+	r := &reader{l: l, h: h}
+	r.src = source{fill: r.fill, buf: make([]byte, 32<<10)}
+	r.dec = xml.NewDecoder(&r.src) // strict, no entities but the five, UTF-8 only
+	return r
+}
+
+// token returns the next token and the true cause of a failure.
+func (r *reader) token() (xml.Token, error) {
+	tok, err := r.dec.Token()
+	return tok, r.cause(err)
+}
+
+func (r *reader) cause(err error) error {
+	if err != nil && r.src.err != nil {
+		return r.src.err
+	}
+	return err
+}
+
+// fill reads from the connection. It is the one place where the reader waits for
+// the server, so what has gathered is handed over first.
+//
+// Idle check (GW-09): nothing read for IdlePing, a ping is sent; nothing read for
+// PingTimeout after that, the link is lost.
+func (r *reader) fill(p []byte) (int, error) {
+	r.flush()
+	for wait, pinged := r.l.cfg.IdlePing, false; ; wait, pinged = r.l.cfg.PingTimeout, true {
+		if r.watch {
+			r.l.readDeadline(wait)
+		}
+		n, err := r.l.conn.Read(p)
+		switch {
+		case n > 0:
+			return n, nil
+		case err == nil:
+			return 0, io.ErrNoProgress
+		case !r.watch || !isTimeout(err) || r.l.closing():
+			return 0, err
+		case pinged:
+			return 0, errNoAnswer
+		}
+		r.l.q.control(r.l.ping())
+	}
+}
+
+// flush hands over what has been read.
+func (r *reader) flush() {
+	if len(r.batch) == 0 {
+		return
+	}
+	r.h.FromXMPP(r.batch)
+	clear(r.batch)
+	r.batch = r.batch[:0]
+}
+
+func (r *reader) hand(v mapping.XMPP) {
+	if r.batch = append(r.batch, v); len(r.batch) >= maxBatch {
+		r.flush()
+	}
+}
+
+// header reads the server's stream header and returns its id.
+func (r *reader) header() (id string, err error) {
+	r.src.begin(16 << 10)
+	for {
+		tok, err := r.token()
+		if err != nil {
+			return "", err
+		}
+		switch t := tok.(type) {
+		case xml.StartElement:
+			if t.Name.Space != stanza.NSStream || t.Name.Local != "stream" {
+				return "", errNotXMPP
+			}
+			e := newElement(t)
+			if ns := e.attr("xmlns"); ns != "" && ns != stanza.NSComponent {
+				return "", fmt.Errorf("%w: its namespace is %s", errWrongPort, ns)
+			}
+			return e.attr("id"), nil
+		case xml.ProcInst:
+			if t.Target != "xml" {
+				return "", errRestricted
+			}
+		case xml.CharData:
+			if len(bytes.TrimSpace(t)) > 0 {
+				return "", errNotXMPP
+			}
+		default:
+			return "", errRestricted
+		}
+	}
+}
+
+// next returns the next child of the stream.
+func (r *reader) next() (e *element, over string, err error) {
+	soft := r.l.cfg.MaxStanzaBytes
+	for {
+		if err := r.src.skipSpace(); err != nil {
+			return nil, "", err
+		}
+		r.src.begin(soft * hardFactor)
+		tok, err := r.token()
+		if err != nil {
+			return nil, "", err
+		}
+		switch t := tok.(type) {
+		case xml.StartElement:
+			e, over, err = readElement(r.dec, &r.src, t, soft)
+			return e, over, r.cause(err)
+		case xml.EndElement:
+			return nil, "", errStreamEnd
+		case xml.CharData: // nobody may write text here; it hurts nobody either
+		default:
+			return nil, "", errRestricted
+		}
+	}
+}
+
+// run reads until the link ends and says why.
+func (r *reader) run() error {
+	r.watch = true
+	defer r.flush()
+	for {
+		if err := r.reserve(); err != nil {
+			return err
+		}
+		e, over, err := r.next()
+		if err != nil {
+			return err
+		}
+		if err := r.stanza(e, over); err != nil {
+			return err
+		}
+	}
+}
+
+// reserve waits for a reply slot: see the package comment. Nothing else pauses
+// the reader (GW-35).
+func (r *reader) reserve() error {
+	if r.l.q.slotFree() {
+		return nil
+	}
+	r.flush()
+	timer := time.NewTimer(r.l.cfg.WriteTimeout)
+	defer timer.Stop()
+	for {
+		select {
+		case <-r.l.q.slot:
+			if r.l.q.slotFree() {
+				return nil
+			}
+		case <-timer.C:
+			return errNoSlots
+		case <-r.l.dead:
+			return errLinkEnded
+		}
+	}
+}
+
+func (r *reader) stanza(e *element, over string) error {
+	switch {
+	case e.name.Space == stanza.NSStream && e.name.Local == "error":
+		return readStreamError(e)
+	case e.own("message"):
+		r.message(e, over)
+	case e.own("iq"):
+		r.iq(e, over)
+	case e.own("presence"):
+		// Read and ignored in this version.
+	default:
+		r.l.log.Debug("unknown stanza ignored", "name", e.name.Local, "xmlns", e.name.Space)
+	}
+	return nil
+}
+
+// foreign warns once per link about stanzas for other domains.
+func (r *reader) foreign(to mapping.JID) {
+	if r.warnedForeign {
+		return
+	}
+	r.warnedForeign = true
+	r.l.log.Warn("the XMPP server sends us stanzas for another domain; with ejabberd set global_routes: false for this listener", "to", to.Domain())
+}
+
+func readStreamError(e *element) *streamError {
+	out := &streamError{cond: "undefined-condition"}
+	for _, c := range e.children {
+		switch {
+		case c.name.Space != nsStreams:
+		case c.name.Local == "text":
+			out.text = string(bytes.TrimSpace(c.text))
+		default:
+			out.cond = c.name.Local
+		}
+	}
+	return out
+}

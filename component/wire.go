@@ -1,0 +1,202 @@
+package component
+
+import (
+	"errors"
+	"fmt"
+
+	"gosrc.io/xmpp/stanza"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// address returns what the pending table needs, or why the value cannot be a
+// stanza of ours.
+func address(v mapping.XMPP) (addressed, error) {
+	var a addressed
+	switch v := v.(type) {
+	case *mapping.XMPPMessage:
+		if v == nil {
+			return a, errors.New("nil message")
+		}
+		a = addressed{id: v.ID, from: v.From, to: v.To, bounces: true}
+		switch stanza.StanzaType(v.Type) {
+		case "", stanza.MessageTypeNormal, stanza.MessageTypeChat, stanza.MessageTypeHeadline:
+		default:
+			return a, fmt.Errorf("message of type %q", v.Type)
+		}
+	case *mapping.XMPPError:
+		if v == nil || v.Failure == nil {
+			return a, errors.New("error stanza without a failure")
+		}
+		a = addressed{id: v.ID, from: v.From, to: v.To}
+	default:
+		return a, fmt.Errorf("no stanza for a %T", v)
+	}
+	if a.to.IsZero() {
+		return a, errors.New("stanza without an addressee")
+	}
+	return a, nil
+}
+
+// appendValue appends the stanza of a value that address has passed. by is our
+// own name.
+func appendValue(b []byte, v mapping.XMPP, by string) []byte {
+	switch v := v.(type) {
+	case *mapping.XMPPMessage:
+		b = appendOpen(b, "message", v.From.String(), v.To.String(), v.ID, v.Type)
+		b = appendOptAttr(b, "xml:lang", v.Lang)
+		b = append(b, '>')
+		for _, t := range v.Subjects {
+			b = appendTextElement(b, "subject", t.Lang, t.Value)
+		}
+		for _, t := range v.Bodies {
+			b = appendTextElement(b, "body", t.Lang, t.Value)
+		}
+		if v.Thread != "" {
+			b = appendTextElement(b, "thread", "", v.Thread)
+		}
+		b = append(b, "</message>"...)
+	case *mapping.XMPPError:
+		f := v.Failure
+		b = appendOpen(b, "message", v.From.String(), v.To.String(), v.ID, string(stanza.MessageTypeError))
+		b = append(b, '>')
+		b = appendStanzaError(b, by, stanzaError{f.Condition, f.Type, f.Text, f.Alternate})
+		b = append(b, "</message>"...)
+	}
+	return b
+}
+
+// appendOpen appends a start tag without its final ">".
+func appendOpen(b []byte, name, from, to, id, typ string) []byte {
+	b = append(b, '<')
+	b = append(b, name...)
+	b = appendAttr(b, "from", from)
+	b = appendAttr(b, "to", to)
+	b = appendOptAttr(b, "id", id)
+	return appendOptAttr(b, "type", typ)
+}
+
+// message handles a message stanza.
+func (r *reader) message(st *element, over string) {
+	typ := stanza.StanzaType(st.attr("type"))
+	if typ == stanza.MessageTypeError {
+		r.bounce(st) // never answered (SEC-10)
+		return
+	}
+	m := &mapping.XMPPMessage{ID: st.attr("id"), Type: string(typ), Lang: st.lang()}
+	for _, c := range st.children {
+		switch {
+		case c.own("body"):
+			m.Bodies = append(m.Bodies, mapping.Text{Lang: c.lang(), Value: string(c.text)})
+		case c.own("subject"):
+			m.Subjects = append(m.Subjects, mapping.Text{Lang: c.lang(), Value: string(c.text)})
+		case c.own("thread") && m.Thread == "":
+			m.Thread = string(c.text)
+		}
+	}
+	if over == "" && !hasText(m.Bodies) {
+		return // chat states, receipts, markers: not in this version
+	}
+	rt, bad := r.route(st)
+	m.From, m.To = rt.from, rt.to
+	switch typ {
+	case stanza.MessageTypeChat, stanza.MessageTypeNormal, stanza.MessageTypeHeadline, "", stanza.MessageTypeGroupchat:
+	default:
+		m.Type = string(stanza.MessageTypeNormal) // RFC 6121 §5.2.2
+	}
+	switch {
+	case bad != nil:
+		r.refuse(st, rt, *bad)
+	case over != "":
+		r.refuse(st, rt, tooBig(over))
+	case typ == stanza.MessageTypeGroupchat:
+		r.refuse(st, rt, stanzaError{cond: mapping.CondServiceUnavailable, text: "There is no room at this address."})
+	case m.To.Local() == "":
+		r.refuse(st, rt, stanzaError{cond: mapping.CondServiceUnavailable,
+			text: "This is a gateway and not a person: write to an address at " + r.l.q.from + "."})
+	default:
+		r.hand(m)
+	}
+}
+
+func hasText(texts []mapping.Text) bool {
+	for _, t := range texts {
+		if t.Value != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// bounce matches an error stanza with what it answers. One that matches nothing
+// is dropped: late, forged, or the answer to an error of ours.
+func (r *reader) bounce(st *element) {
+	id := st.attr("id")
+	from, err1 := mapping.ParseJID(st.attr("from"))
+	to, err2 := mapping.ParseJID(st.attr("to"))
+	if err := errors.Join(err1, err2); err != nil {
+		r.l.log.Debug("error stanza dropped", "id", id, "err", err)
+		return
+	}
+	f := readStanzaError(st)
+	if !r.l.q.bounced(id, from, to, f) {
+		r.l.log.Debug("error stanza dropped: it answers nothing that is pending",
+			"from", from.String(), "to", to.String(), "id", id, "reason", string(f.Condition))
+	}
+}
+
+// routed is where a stanza comes from and goes to. The raw texts are for the
+// answer to a stanza whose addresses do not parse.
+type routed struct {
+	from, to mapping.JID
+	replyAs  string // our address in the answer
+	replyTo  string // "": nobody to answer
+}
+
+// route reads the addresses of a stanza. bad is the answer if they will not do.
+func (r *reader) route(st *element) (rt routed, bad *stanzaError) {
+	rt.replyAs, rt.replyTo = r.l.q.from, st.attr("from")
+	to, errTo := mapping.ParseJID(st.attr("to"))
+	if errTo == nil && to.Domain() == r.l.q.domain.Domain() {
+		rt.to, rt.replyAs = to, to.String()
+	}
+	var err error
+	if rt.from, err = mapping.ParseJID(st.attr("from")); err != nil {
+		return rt, &stanzaError{cond: mapping.CondJIDMalformed, text: "The address of the sender is malformed."}
+	}
+	switch {
+	case st.attr("to") == "":
+		return rt, &stanzaError{cond: mapping.CondBadRequest, text: "The stanza has no addressee."}
+	case errTo != nil:
+		return rt, &stanzaError{cond: mapping.CondJIDMalformed, text: "The address is malformed."}
+	case rt.to.IsZero():
+		r.foreign(to)
+		return rt, &stanzaError{cond: mapping.CondItemNotFound, text: "The gateway does not serve this domain."}
+	}
+	return rt, nil
+}
+
+func tooBig(over string) stanzaError {
+	return stanzaError{cond: mapping.CondPolicyViolation, typ: mapping.TypeModify, text: "The stanza is too big: " + over + "."}
+}
+
+// refuse answers a message or an IQ with an error. Who may not ask us anything
+// learns no more than that (SEC-13).
+func (r *reader) refuse(st *element, rt routed, e stanzaError) {
+	if rt.replyTo == "" {
+		r.l.log.Debug("stanza without a sender dropped", "id", st.attr("id"), "reason", string(e.cond))
+		return
+	}
+	if !rt.from.IsZero() && !r.l.cfg.Allow(rt.from) {
+		e = stanzaError{cond: mapping.CondForbidden, typ: mapping.TypeAuth, text: "You may not use this gateway."}
+	}
+	r.l.log.Debug("stanza refused", "from", rt.replyTo, "to", rt.replyAs, "id", st.attr("id"), "reason", string(e.cond))
+	r.l.q.reply(func(b []byte) []byte {
+		b = appendOpen(b, st.name.Local, rt.replyAs, rt.replyTo, st.attr("id"), string(stanza.MessageTypeError))
+		b = append(b, '>')
+		b = appendStanzaError(b, r.l.q.from, e)
+		b = append(b, "</"...)
+		b = append(b, st.name.Local...)
+		return append(b, '>')
+	})
+}
