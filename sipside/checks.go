@@ -1,0 +1,204 @@
+package sipside
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// request is a request on its way through the checks.
+type request struct {
+	method  string
+	target  string // Request-URI as it came
+	version string
+	f       fields
+	via     via
+	hasVia  bool
+	from    nameAddr
+	to      nameAddr
+	cseq    uint32
+	body    []byte
+	max     int // what the body may have
+	peer    *peer
+	source  netip.AddrPort
+}
+
+// known are the methods that exist (IANA); those that are not allowed get 405,
+// all others 501 (SIP-21). ACK is in neither list, as it is never answered.
+var known = map[string]bool{
+	"INVITE": true, "BYE": true, "REGISTER": true, "SUBSCRIBE": true, "NOTIFY": true,
+	"PUBLISH": true, "INFO": true, "REFER": true, "UPDATE": true, "PRACK": true,
+	"CANCEL": true, "OPTIONS": true, "MESSAGE": true,
+}
+
+// check goes through RFC 3261 §8.2 in order, as far as no transaction and no
+// mapping is needed. It gives the refusal, or the message, or neither: then the
+// request is an OPTIONS, CANCEL or ACK that is to be handled.
+func (u *UA) check(r *request) (*mapping.SIPMessage, *reply) {
+	// 1. Syntax and version (SIP-01).
+	if why := r.syntax(); why != "" {
+		return refuse(mapping.FailBadRequest(why))
+	}
+	if !strings.EqualFold(r.version, "SIP/2.0") {
+		return refuse(mapping.FailVersion())
+	}
+	// 2. The source (SEC-29).
+	if r.peer = u.peers.find(r.source.Addr()); r.peer == nil {
+		return refuse(mapping.FailForbidden())
+	}
+	// 3. Max-Forwards (SEC-11); an OPTIONS that ends here may be answered.
+	if r.f.maxForwards != "" {
+		n, err := strconv.ParseUint(r.f.maxForwards, 10, 8)
+		if err != nil {
+			return refuse(mapping.FailBadRequest("Max-Forwards"))
+		}
+		if n == 0 && r.method != "OPTIONS" {
+			return refuse(mapping.FailTooManyHops())
+		}
+	}
+	// 4. Loops: a Via that we wrote (SEC-12).
+	if u.ownVia(r.f.vias) {
+		return refuse(mapping.FailLoop())
+	}
+	// 6. The method (SIP-21).
+	switch {
+	case !known[r.method]:
+		return refuse(mapping.FailUnknownMethod())
+	case r.method == "CANCEL":
+		return nil, nil
+	case r.method != "OPTIONS" && r.method != "MESSAGE":
+		return refuse(mapping.FailMethod())
+	}
+	// 7. The Request-URI (SIP-28, SEC-02). Whether its domain is served is the bridge's.
+	target, err := mapping.ParseURI(r.target)
+	if err != nil {
+		return refuse(asFailure(err))
+	}
+	if len(r.to.uri) > 5 && strings.EqualFold(r.to.uri[:5], "sips:") {
+		_, err := mapping.ParseURI(r.to.uri)
+		return refuse(asFailure(err))
+	}
+	// There are no dialogs (SIP-18).
+	if r.to.tag != "" {
+		return refuse(mapping.FailNoDialog())
+	}
+	// 9. Extensions (SIP-22).
+	if tags, ok := optionTags(r.f.require); !ok {
+		return refuse(mapping.FailBadRequest("Require"))
+	} else if tags != "" {
+		return refuse(mapping.FailExtension(), "Unsupported: "+tags+"\r\n")
+	}
+	if r.method == "OPTIONS" {
+		return nil, nil
+	}
+	return u.checkMessage(r, target)
+}
+
+// checkMessage goes on with what only concerns a MESSAGE.
+func (u *UA) checkMessage(r *request, target mapping.URI) (*mapping.SIPMessage, *reply) {
+	from, err := mapping.ParseURI(r.from.uri)
+	if err != nil {
+		if f := asFailure(err); f.Status == 480 { // sips (SEC-02)
+			return refuse(f)
+		}
+		return refuse(mapping.FailBadRequest("From"))
+	}
+	if !u.peers.maySpeak(r.peer, r.source.Addr(), from) { // SEC-28, SEC-29
+		return refuse(mapping.FailForbidden())
+	}
+	to, err := mapping.ParseURI(r.to.uri)
+	if err != nil {
+		to = target // To only informs (IM-16)
+	}
+	// 10. Content (SIP-29, CT-01).
+	m := &mapping.SIPMessage{
+		RequestURI: target, From: from, To: to, Name: oneLine(r.from.name),
+		CallID: r.f.callID, FromTag: r.from.tag, CSeq: r.cseq,
+		Subject: oneLine(r.f.subject), Body: r.body, ContentType: "text/plain",
+	}
+	if len(r.body) > r.max {
+		return refuse(mapping.FailTooLarge(0))
+	}
+	if r.f.contentType == "" {
+		if len(r.body) > 0 { // RFC 3261 §20.15
+			return refuse(mapping.FailBadRequest("no Content-Type"))
+		}
+	} else {
+		var ok bool
+		if m.ContentType, m.Charset, ok = parseMediaType(r.f.contentType); !ok {
+			return refuse(mapping.FailBadRequest("Content-Type"))
+		}
+		if m.ContentType != "text/plain" || m.Charset != "" && m.Charset != "utf-8" && m.Charset != "us-ascii" {
+			return refuse(mapping.FailUnsupportedType(), acceptLine)
+		}
+	}
+	for rest := r.f.encoding; rest != ""; {
+		var e string
+		if e, rest = cutList(rest); e != "" && !strings.EqualFold(e, "identity") {
+			return refuse(mapping.FailUnsupportedEncoding(), encodingLine)
+		}
+	}
+	m.Lang, _ = cutList(oneLine(r.f.language))
+	return m, nil
+}
+
+func refuse(f *mapping.Failure, extra ...string) (*mapping.SIPMessage, *reply) {
+	r := refusal(f, extra...)
+	return nil, &r
+}
+
+// asFailure gives the Failure in err; mapping promises that there is one.
+func asFailure(err error) *mapping.Failure {
+	if f, ok := err.(*mapping.Failure); ok {
+		return f
+	}
+	return mapping.FailBadRequest("address")
+}
+
+// syntax checks the headers that every request must have and says what is wrong.
+func (r *request) syntax() string {
+	f := &r.f
+	var ok bool
+	switch {
+	case !r.hasVia:
+		return "Via"
+	case f.repeated:
+		return "a header stands twice"
+	case f.from == "" || f.to == "" || f.callID == "" || f.cseq == "":
+		return "a header is missing"
+	}
+	if r.from, ok = parseNameAddr(f.from); !ok || r.from.tag == "" {
+		return "From"
+	}
+	if r.to, ok = parseNameAddr(f.to); !ok {
+		return "To"
+	}
+	if strings.ContainsAny(f.callID, " \t") || !headerSafe(f.callID) {
+		return "Call-ID"
+	}
+	var method string
+	if r.cseq, method, ok = parseCSeq(f.cseq); !ok || method != r.method {
+		return "CSeq"
+	}
+	return ""
+}
+
+// optionTags joins the option tags of Require rows; false if one is no token.
+func optionTags(rows []string) (string, bool) {
+	var tags []string
+	for _, row := range rows {
+		for row != "" {
+			var t string
+			if t, row = cutList(row); t == "" {
+				continue
+			}
+			if !isToken(t) {
+				return "", false
+			}
+			tags = append(tags, t)
+		}
+	}
+	return strings.Join(tags, ", "), true
+}

@@ -1,0 +1,171 @@
+package sipside
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// Config says what the SIP side listens on, whom it believes and where it sends.
+type Config struct {
+	// Listen are the sockets: "udp://0.0.0.0:5060", "tcp://[::]:5060".
+	Listen []string
+	// Advertise is the host[:port] that goes into Via: what peers answer to.
+	// "" takes the address of the socket. Without a port it is the socket's.
+	Advertise string
+	// Accept is the answer for a processed message: 200 (also if 0) or 202.
+	Accept int
+	// Peers may send to us. Loopback addresses and the hosts of routes may too.
+	Peers []Peer
+	// Routes say where requests go. The first whose domain matches is taken;
+	// without one a request goes to the host of its Request-URI.
+	Routes []Route
+	// SIPDomain is the default SIP domain; every peer without Domains may speak
+	// for it.
+	SIPDomain string
+	// XMPPDomains are the domains that are served by XMPP: nobody may send as one
+	// of them from the SIP side (SEC-28).
+	XMPPDomains []string
+	// UserAgent is the value of User-Agent in requests; "" leaves it out.
+	UserAgent string
+
+	MaxPending     int // unanswered requests each way, 4096; a peer may hold a quarter
+	MaxHeaderBytes int // start line and headers of a message, 16 KiB
+	MaxBodyBytes   int // body of a message, 64 KiB
+	MaxConnections int // TCP connections, 1000; a quarter may be of hosts that are no peers
+
+	// DrainTimeout is how long Run waits for pending answers when it ends, 5 s.
+	DrainTimeout time.Duration
+	// Resolver looks up hosts of routes and Request-URIs; nil is the system's.
+	Resolver Resolver
+}
+
+// Peer is a SIP system that may send requests to us.
+type Peer struct {
+	Name      string
+	Addresses []netip.Prefix
+	// Domains are the domains its users may have in From, "*" for any that is not
+	// served by XMPP. Empty: SIPDomain, and the domains of the routes that lead to
+	// one of its addresses.
+	Domains []string
+}
+
+// Route is the next hop for a domain.
+type Route struct {
+	Domain string // "*" for all
+	Via    mapping.URI
+	// Loose says that Via had the lr parameter: requests then carry it in a Route
+	// header (RFC 3261 §8.1.2). Without it they are just sent there.
+	Loose bool
+}
+
+// Resolver is the part of net.Resolver that is used.
+type Resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// listenAddr is one entry of Config.Listen.
+type listenAddr struct{ network, addr string }
+
+func (c *Config) setDefaults() {
+	for _, d := range []struct {
+		v   *int
+		def int
+	}{
+		{&c.Accept, 200}, {&c.MaxPending, 4096}, {&c.MaxHeaderBytes, 16 << 10},
+		{&c.MaxBodyBytes, 64 << 10}, {&c.MaxConnections, 1000},
+	} {
+		if *d.v == 0 {
+			*d.v = d.def
+		}
+	}
+	if c.DrainTimeout == 0 {
+		c.DrainTimeout = 5 * time.Second
+	}
+	if c.Resolver == nil {
+		c.Resolver = net.DefaultResolver
+	}
+}
+
+// check reports all faults together, each with the key it is about.
+func (c *Config) check() ([]listenAddr, error) {
+	var errs []error
+	fault := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
+	var listen []listenAddr
+	for i, s := range c.Listen {
+		network, addr, ok := strings.Cut(s, "://")
+		_, port, err := net.SplitHostPort(addr)
+		if _, perr := strconv.ParseUint(port, 10, 16); !ok || err != nil || perr != nil {
+			fault("sip.listen[%d]: %q is not like udp://0.0.0.0:5060", i, s)
+			continue
+		}
+		if network != "udp" && network != "tcp" {
+			fault("sip.listen[%d]: %q: only udp:// and tcp:// can be listened on", i, s)
+			continue
+		}
+		listen = append(listen, listenAddr{network, addr})
+	}
+	if len(c.Listen) == 0 {
+		fault("sip.listen: is empty")
+	}
+	if c.Advertise != "" {
+		if _, _, ok := splitSentBy(c.Advertise); !ok {
+			fault("sip.advertise: %q is not host[:port]", c.Advertise)
+		}
+	}
+	if !headerSafe(c.UserAgent) {
+		fault("User-Agent: %q cannot stand in a header", c.UserAgent)
+	}
+	if c.Accept != 200 && c.Accept != 202 {
+		fault("sip.accept_status: %d is neither 200 nor 202", c.Accept)
+	}
+	for i, r := range c.Routes {
+		switch {
+		case r.Domain == "":
+			fault("sip.route[%d].domain: is empty", i)
+		case r.Via.Host == "":
+			fault("sip.route[%d].via: has no host", i)
+		case r.Via.Scheme != "sip":
+			fault("sip.route[%d].via: only sip: can be sent to, not %s:", i, r.Via.Scheme)
+		case !slices.Contains([]string{"", "udp", "tcp"}, r.Via.Transport):
+			fault("sip.route[%d].via: transport=%s is not in this version", i, r.Via.Transport)
+		}
+	}
+	for i, p := range c.Peers {
+		if len(p.Addresses) == 0 {
+			fault("sip.peer[%d].addresses: is empty", i)
+		}
+	}
+	for _, n := range []struct {
+		name string
+		v    int
+	}{
+		{"max_pending", c.MaxPending}, {"max_header_bytes", c.MaxHeaderBytes},
+		{"max_body_bytes", c.MaxBodyBytes}, {"max_connections", c.MaxConnections},
+	} {
+		if n.v < 0 {
+			fault("limits.%s: is negative", n.name)
+		}
+	}
+	// sipgo reads at most 64 KiB at once, and a folded header must not be cut in two.
+	if c.MaxHeaderBytes > 48<<10 {
+		fault("limits.max_header_bytes: is above 49152")
+	}
+	return listen, errors.Join(errs...)
+}
+
+// canonicalHost is the form in which hosts are compared: as mapping.URI has them.
+func canonicalHost(s string) string {
+	if u, err := mapping.ParseURI("sip:" + s); err == nil && u.Host != "" {
+		return u.Host
+	}
+	return strings.ToLower(strings.TrimSuffix(s, "."))
+}

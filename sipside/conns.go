@@ -1,0 +1,309 @@
+package sipside
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+const (
+	dialers     = 8 // connections being made at once
+	dialTimeout = 5 * time.Second
+	acceptPause = 100 * time.Millisecond
+)
+
+// conns has the TCP connections: those that were accepted, and those that were
+// dialled, which requests to the same address share (SIP-25).
+type conns struct {
+	u     *UA
+	jobs  chan netip.AddrPort
+	layer *sip.TransportLayer // reads the dialled ones
+	made  *madeListener
+
+	mu       sync.Mutex // guards the following
+	streams  map[string]*stream
+	next     uint64
+	accepted int
+	strange  int // accepted from hosts that are no peers
+	targets  map[netip.AddrPort]*target
+	closed   bool
+}
+
+// target is an address that requests go to: a connection, or those who wait for one.
+type target struct {
+	stream  *stream
+	waiting []*clientTx
+}
+
+func newConns(u *UA) *conns {
+	c := &conns{u: u, jobs: make(chan netip.AddrPort, u.cfg.MaxPending), streams: make(map[string]*stream),
+		targets: make(map[netip.AddrPort]*target)}
+	c.layer = newLayer(&u.cfg, u.quiet, c.handle)
+	c.made = &madeListener{conns: make(chan net.Conn), done: make(chan struct{})}
+	return c
+}
+
+// handle finds the connection that sipgo read a message from. sipgo gives all
+// connections of a listener the same handler, each on its own goroutine.
+func (c *conns) handle(msg sip.Message) {
+	c.mu.Lock()
+	s := c.streams[msg.Source()]
+	c.mu.Unlock()
+	if s != nil {
+		s.rd.handle(msg)
+	}
+}
+
+// add starts a connection's writer; its reader is sipgo's, once it gets the
+// sipgoConn. nil: there is no room.
+func (c *conns) add(conn net.Conn, dialed netip.AddrPort) *sipgoConn {
+	remote := addrPortOf(conn.RemoteAddr())
+	peered := dialed.IsValid() || c.u.peers.find(remote.Addr()) != nil
+	c.mu.Lock()
+	most := c.u.cfg.MaxConnections
+	full := c.accepted >= most || !peered && c.strange >= max(most/4, 1)
+	if c.closed || full && !dialed.IsValid() {
+		c.mu.Unlock()
+		conn.Close()
+		return nil
+	}
+	c.next++
+	s := newStream(c.u, conn, remote.String()+"#"+strconv.FormatUint(c.next, 10))
+	s.dialed, s.peered = dialed, peered
+	c.streams[s.id] = s
+	if !dialed.IsValid() {
+		c.accepted++
+		if !peered {
+			c.strange++
+		}
+	}
+	c.u.wg.Add(2) // the writer; the reader until sipgo closes it
+	c.mu.Unlock()
+	go func() {
+		defer c.u.wg.Done()
+		s.write()
+	}()
+	return &sipgoConn{s: s}
+}
+
+// remove forgets a connection that is closed.
+func (c *conns) remove(s *stream) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.streams[s.id] == nil {
+		return
+	}
+	delete(c.streams, s.id)
+	if !s.dialed.IsValid() {
+		c.accepted--
+		if !s.peered {
+			c.strange--
+		}
+	} else if t := c.targets[s.dialed]; t != nil && t.stream == s {
+		delete(c.targets, s.dialed)
+	}
+}
+
+// send writes tx to the connection to dest, making one if there is none.
+func (c *conns) send(tx *clientTx, dest netip.AddrPort) {
+	for {
+		c.mu.Lock()
+		t := c.targets[dest]
+		if t != nil && t.stream != nil {
+			s := t.stream
+			c.mu.Unlock()
+			if c.u.client.sendTCP(tx, s) {
+				return
+			}
+			c.remove(s) // closed meanwhile, nothing was written: make a new one
+			continue
+		}
+		if c.closed {
+			c.mu.Unlock()
+			c.u.client.fail(tx, notWritten(mapping.FailShutdown()))
+			return
+		}
+		if t != nil {
+			t.waiting = append(t.waiting, tx)
+			c.mu.Unlock()
+			return
+		}
+		select {
+		case c.jobs <- dest:
+			c.targets[dest] = &target{waiting: []*clientTx{tx}}
+			c.mu.Unlock()
+		default:
+			c.mu.Unlock()
+			c.u.client.fail(tx, notWritten(mapping.FailBusy(5)))
+		}
+		return
+	}
+}
+
+// dial makes connections until ctx is done.
+func (c *conns) dial(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case dest := <-c.jobs:
+			c.connect(ctx, dest)
+		}
+	}
+}
+
+func (c *conns) connect(ctx context.Context, dest netip.AddrPort) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	conn, err := c.u.dial(ctx, "tcp", dest.String())
+	var sc *sipgoConn
+	if err == nil {
+		if sc = c.add(conn, dest); sc == nil {
+			err = net.ErrClosed
+		} else if !c.made.give(sc) {
+			sc.Close()
+			err = net.ErrClosed
+		}
+	}
+	c.mu.Lock()
+	t := c.targets[dest]
+	var waiting []*clientTx
+	if t != nil {
+		waiting, t.waiting = t.waiting, nil
+		if err == nil {
+			t.stream = sc.s
+		} else {
+			delete(c.targets, dest)
+		}
+	}
+	c.mu.Unlock()
+	for _, tx := range waiting {
+		if err != nil {
+			f := mapping.FailUnreachable()
+			f.Err = err
+			c.u.client.fail(tx, notWritten(f))
+			continue
+		}
+		c.send(tx, dest)
+	}
+}
+
+// close closes all connections, each when what was put is written, but within a
+// second. The returned function ends the waiting for that second.
+func (c *conns) close() (done func() bool) {
+	c.mu.Lock()
+	c.closed = true
+	all := make([]*stream, 0, len(c.streams))
+	for _, s := range c.streams {
+		all = append(all, s)
+	}
+	c.mu.Unlock()
+	for _, s := range all {
+		s.finish()
+	}
+	c.made.Close()
+	return time.AfterFunc(time.Second, func() {
+		for _, s := range all {
+			s.close(net.ErrClosed)
+		}
+	}).Stop
+}
+
+// tcpSocket is a listening TCP socket. Accept gives sipgo connections of ours, and
+// survives what would end sipgo's loop for good, such as too many open files.
+type tcpSocket struct {
+	net.Listener
+	u     *UA
+	layer *sip.TransportLayer
+}
+
+func newTCPSocket(u *UA, l net.Listener) *tcpSocket {
+	return &tcpSocket{Listener: l, u: u, layer: newLayer(&u.cfg, u.quiet, u.conns.handle)}
+}
+
+func (t *tcpSocket) Accept() (net.Conn, error) {
+	for {
+		conn, err := t.Listener.Accept()
+		switch {
+		case err == nil:
+			keepAlive(conn)
+			if sc := t.u.conns.add(conn, netip.AddrPort{}); sc != nil {
+				return sc, nil
+			}
+			t.u.stats.Dropped.Add(1)
+		case errors.Is(err, net.ErrClosed):
+			return nil, err
+		default:
+			t.u.log.Warn("cannot accept SIP connections for the moment", "addr", t.Addr().String(), "err", err)
+			if !t.u.pause(acceptPause) {
+				return nil, net.ErrClosed
+			}
+		}
+	}
+}
+
+func (t *tcpSocket) serve() {
+	if err := t.layer.ServeTCP(t); !errors.Is(err, net.ErrClosed) {
+		t.u.log.Error("the SIP socket is not served", "addr", t.Addr().String(), "err", err)
+	}
+}
+
+func keepAlive(conn net.Conn) {
+	if c, ok := conn.(*net.TCPConn); ok {
+		c.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 4})
+	}
+}
+
+// madeListener is a net.Listener whose connections are the ones that we dialled,
+// so that sipgo reads them too.
+type madeListener struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func (l *madeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// give hands a connection to sipgo; false if it takes no more.
+func (l *madeListener) give(c net.Conn) bool {
+	select {
+	case l.conns <- c:
+		return true
+	case <-l.done:
+		return false
+	}
+}
+
+func (l *madeListener) Close() error {
+	l.once.Do(func() { close(l.done) })
+	return nil
+}
+
+func (l *madeListener) Addr() net.Addr { return oneSource }
+
+// bindError says in one line what is wrong with an entry of sip.listen.
+func bindError(a listenAddr, err error) error {
+	what := "cannot be listened on"
+	for _, c := range bindCauses {
+		if errors.Is(err, c.err) {
+			what = c.text
+		}
+	}
+	return fmt.Errorf("%s %s %s: %w, see sip.listen", a.network, a.addr, what, err)
+}

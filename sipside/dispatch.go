@@ -1,0 +1,210 @@
+package sipside
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// reader is the state of one read loop: the message that sipgo parses right now,
+// and the requests of this read that wait to be handed over. Only the loop's
+// goroutine touches it.
+type reader struct {
+	u      *UA
+	out    sender
+	stream *stream // nil for UDP
+	source netip.AddrPort
+
+	raw     []byte // the message that sipgo has been given
+	first   string // its start line as it came
+	handled bool   // sipgo's parser has come back with it
+
+	batch []mapping.Parcel[mapping.SIP]
+}
+
+// begin notes which message sipgo is given next.
+func (rd *reader) begin(raw []byte, first string, source netip.AddrPort) {
+	rd.raw, rd.first, rd.source, rd.handled = raw, first, source, false
+}
+
+// settle answers for a message that sipgo's parser has swallowed. frame.go does
+// not let such a one through as far as we know.
+func (rd *reader) settle() {
+	if rd.handled || rd.raw == nil {
+		return
+	}
+	rd.handled = true
+	rd.u.stats.Malformed.Add(1)
+	rd.guard(func() { rd.refuseRaw(rd.raw, refusal(mapping.FailBadRequest(""))) })
+}
+
+// refuseFrame answers a message that is not even given to the parser.
+func (rd *reader) refuseFrame(raw []byte, f frame, source netip.AddrPort) {
+	rd.u.stats.Malformed.Add(1)
+	rd.u.log.Debug("malformed SIP message", "from", source, "reason", f.why)
+	rd.raw, rd.source, rd.handled, rd.first = raw, source, true, f.first
+	r := reply{status: f.status}
+	if f.status == 400 {
+		r = refusal(mapping.FailBadRequest(f.why))
+	}
+	rd.guard(func() { rd.refuseRaw(raw, r) })
+}
+
+// refuseRaw answers a request whose headers are still text. Responses, ACK and
+// what has no Via get nothing.
+func (rd *reader) refuseRaw(raw []byte, r reply) {
+	if req := salvage(raw); req != nil {
+		rd.request(req, &r)
+	}
+}
+
+// handle is what sipgo calls. It runs in the read loop.
+func (rd *reader) handle(msg sip.Message) {
+	rd.handled = true
+	switch msg := msg.(type) {
+	case *sip.Request:
+		if !rd.guard(func() { rd.request(msg, nil) }) {
+			rd.guard(func() { rd.refuseRaw(rd.raw, refusal(mapping.FailInternal(nil))) })
+		}
+	case *sip.Response:
+		rd.guard(func() { rd.u.client.response(rd, msg) })
+	}
+}
+
+// guard runs f; a panic costs this one message. The value of the panic may have
+// been made of the message, so only its type and the stack are logged.
+func (rd *reader) guard(f func()) (ok bool) { return guard(rd.u, f) }
+
+func guard(u *UA, f func()) (ok bool) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		ok = false
+		u.stats.Panics.Add(1)
+		what := fmt.Sprintf("%T", v)
+		if e, isRuntime := v.(runtime.Error); isRuntime {
+			what = e.Error()
+		}
+		u.log.Error("panic while handling a SIP message; the message is lost, the gateway goes on",
+			"err", what, "stack", string(debug.Stack()))
+	}()
+	f()
+	return true
+}
+
+// request handles one request. refused is the answer if it is already known.
+func (rd *reader) request(req *sip.Request, refused *reply) {
+	if req.Method == sip.ACK {
+		return // never answered; those to our 405 end here too
+	}
+	r := request{method: string(req.Method), f: readFields(req.Headers()), source: rd.source,
+		body: req.Body(), max: rd.u.cfg.MaxBodyBytes, version: req.SipVersion}
+	if len(r.f.vias) == 0 {
+		return // nowhere to answer to
+	}
+	_, rest, _ := strings.Cut(rd.first, " ")
+	r.target, _, _ = strings.Cut(rest, " ")
+	r.via, r.hasVia = parseVia(r.f.vias[0])
+	key, tag := rd.u.server.key(&r)
+	e := &echo{path: path{rd.out, rd.source}, vias: r.f.vias, from: r.f.from, to: r.f.to,
+		callID: r.f.callID, cseq: r.f.cseq, timestamp: r.f.timestamp}
+	if r.hasVia {
+		e.vias[0] = r.via.received(rd.source)
+		if rd.stream == nil && !r.via.hasRport() { // RFC 3261 §18.2.2
+			port := r.via.port
+			if port == 0 {
+				port = 5060
+			}
+			e.path.to = netip.AddrPortFrom(rd.source.Addr(), port)
+		}
+	}
+	if n, _ := parseNameAddr(r.f.to); n.tag == "" {
+		e.tag = tag
+	}
+	var m *mapping.SIPMessage
+	if refused == nil {
+		m, refused = rd.u.check(&r)
+	}
+	switch {
+	case refused != nil:
+		rd.u.stats.Refused.Add(1)
+		rd.u.log.Debug("SIP request refused", "dir", "sip-xmpp", "from", rd.source, "call_id", oneLine(r.f.callID),
+			"reason", refused.status)
+		e.answer(*refused)
+	case r.method == "CANCEL":
+		r.method = "MESSAGE"
+		key, _ = rd.u.server.key(&r)
+		if rd.u.server.isPending(key) { // no effect on it (RFC 3261 §9.2)
+			e.answer(reply{status: 200})
+		} else {
+			e.answer(reply{status: 481})
+		}
+	case r.method == "OPTIONS":
+		if rd.u.server.isDraining() {
+			e.answer(refusal(mapping.FailShutdown()))
+		} else {
+			e.answer(reply{status: 200, extra: optionsHeaders})
+		}
+	default:
+		if tx := rd.u.server.receive(key, r.peer, e, rd.stream == nil); tx != nil {
+			rd.batch = append(rd.batch, mapping.Parcel[mapping.SIP]{Ref: tx, Value: m})
+		}
+	}
+}
+
+// flush hands over what was read in one go. It is called before the loop waits
+// for more.
+func (rd *reader) flush() {
+	if len(rd.batch) == 0 {
+		return
+	}
+	batch := rd.batch
+	if !rd.guard(func() { rd.u.handler.FromSIP(batch) }) {
+		var results []mapping.Result
+		for _, p := range batch { // which of them it was cannot be told
+			results = append(results, mapping.Result{Ref: p.Ref,
+				Outcome: mapping.Outcome{Kind: mapping.Refused, Failure: mapping.FailInternal(nil)}})
+		}
+		rd.u.Answer(results)
+	}
+	clear(batch)
+	rd.batch = batch[:0]
+}
+
+// txKey identifies a server transaction.
+type txKey [16]byte
+
+// key matches requests with their transaction (RFC 3261 §17.2.3): by branch,
+// sent-by and method, or for clients of RFC 2543 by all that makes the request.
+// tag goes into To of the responses. Both are keyed hashes: nobody can make two
+// requests collide, or guess the tag.
+func (s *server) key(r *request) (k txKey, tag string) {
+	buf := make([]byte, 0, 512)
+	buf = append(buf, s.secret[:]...)
+	add := func(v string) { buf = append(append(buf, v...), 0) }
+	add(r.method)
+	if len(r.via.branch) > 7 && strings.EqualFold(r.via.branch[:7], sip.RFC3261BranchMagicCookie) {
+		add(r.via.branch)
+		add(r.via.host)
+		buf = append(buf, byte(r.via.port>>8), byte(r.via.port))
+	} else {
+		for _, v := range [...]string{r.target, r.f.from, r.f.to, r.f.callID, r.f.cseq} {
+			add(v)
+		}
+		add(r.via.protocol)
+		add(r.via.branch)
+	}
+	h := sha256.Sum256(buf)
+	copy(k[:], h[:])
+	return k, hex.EncodeToString(h[16:24])
+}

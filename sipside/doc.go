@@ -1,0 +1,76 @@
+// Package sipside is the SIP side of the bridge: a user agent (RFC 3261) for page
+// mode messages (RFC 3428) over UDP and TCP that takes and gives mapping values.
+//
+// # How a request comes in
+//
+//	socket -> udpSocket / stream (frame.go: limits, framing)
+//	       -> sipgo TransportLayer (read loop, parser)
+//	       -> OnMessage, in the read loop, in order (dispatch.go)
+//	       -> checks.go, peers.go (the order of RFC 3261 §8.2), refusals at once
+//	       -> server.go (the transaction) -> Handler.FromSIP, once per read
+//
+// and its answer comes back through Answer -> server.go -> respond.go -> the
+// writer of the socket it came from.
+//
+// # How a request goes out
+//
+// Deliver -> client.go (the transaction) -> nexthop.go, resolve.go, stream.go
+// (where to) -> wire.go (the bytes) -> the socket's writer. The final answer, or
+// what else became of it, reaches Handler.SIPOutcomes.
+//
+// # What sipgo does and what it does not
+//
+// sipgo (github.com/emiago/sipgo/sip) reads the sockets and parses: there is one
+// sip.TransportLayer per listening socket, which is handed our own net.PacketConn
+// or net.Listener, and our handler is registered with OnMessage. It runs in the
+// read loop, so requests keep their order, and nothing is started per message.
+// Three of its parts are not used, each for a reason that was measured or met:
+//
+//   - sipgo.Server and sip.TransactionLayer start a goroutine per message before
+//     a handler sees it (no order, no bound) and keep some 4 kB of every UDP
+//     request for 32 s. Our transactions are non-INVITE only, which is all that
+//     MESSAGE and OPTIONS need: a map entry each, and a timer goroutine for all.
+//   - TransportLayer.WriteMsg resolves and allocates per message and refuses
+//     anything above 1300 bytes, responses too. We write to the socket ourselves.
+//   - The typed headers. One malformed header ends a TCP connection, or makes a
+//     UDP request vanish; parameter names are matched case-sensitively; and what
+//     was parsed is printed differently, where a response has to repeat Via, From
+//     and To as they came. The parser is therefore told to keep all headers but
+//     Content-Length as text, and headers.go reads the few that matter.
+//
+// Our net.PacketConn and net.Conn give sipgo only what its parser accepts: they
+// check limits and framing first (frame.go) and answer for what is malformed.
+//
+// # Transactions
+//
+// Server side (RFC 3261 §17.2.2): a request is pending until Answer; a
+// retransmission of it is absorbed; after 3.5 s it gets 100 Trying (RFC 4320);
+// without an answer for 32 s it is forgotten, as its client has given up. Over UDP
+// the answer's status is kept for Timer J (32 s) and a retransmission gets the same
+// response, rebuilt from the retransmitted request; the To tag is a keyed hash of
+// the transaction's key and so is the same again. Refusals by checks.go need no
+// state at all.
+//
+// Client side (§17.1.2): Timer E 0.5, 1, 2, 4, 4 ... s over UDP, Timer F 32 s. What
+// is still late after that is recognised by its branch and dropped (Timer K).
+//
+// # Goroutines, locks, limits
+//
+// All goroutines belong to Run, which waits for them: per UDP socket a reader and
+// a writer, per TCP connection a reader (sipgo's) and a writer, per listener one
+// that accepts, and a fixed handful for dialling, names, timers and outcomes. None
+// is started per message. A slow TCP peer fills the bounded buffer of its own
+// connection, which is then closed; nobody else waits for it.
+//
+// Handler methods are called without a lock held. FromSIP runs on the read loops:
+// one call at a time per socket or connection, but several sockets call at once.
+//
+// # Divergences, on purpose
+//
+//   - maddr and host names in Via are not used for sending responses: they go to
+//     the source address. A response for a TCP connection that is gone is dropped.
+//   - The Request-URI of a request that is sent to a route stays as it is. A Route
+//     header is added only for a route marked loose (";lr").
+//   - Method names in lower case are taken for their upper case form (sipgo).
+//   - DNS: A and AAAA only; no NAPTR, no SRV.
+package sipside

@@ -1,0 +1,160 @@
+package sipside
+
+import (
+	"net/netip"
+	"sync/atomic"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// peers knows who may send to us and for whom it may speak (SEC-29): the
+// configured peers, then loopback, then the hosts of the routes.
+type peers struct {
+	served     map[string]bool // XMPP domains: no SIP sender is in one (SEC-28)
+	sipDomain  string
+	configured []*peer
+	loopback   *peer
+	routes     []routePeer
+	names      []string                                // route hosts that are names
+	resolved   atomic.Pointer[map[netip.Addr][]string] // address -> names of routes
+}
+
+// peer is a source of requests.
+type peer struct {
+	name     string
+	prefixes []netip.Prefix
+	domains  map[string]bool // configured; nil: by the rule
+	any      bool            // anything but the served domains
+
+	pending int // unanswered requests; guarded by server.mu
+}
+
+// routePeer is a route seen from the other end.
+type routePeer struct {
+	domain string
+	host   string
+	addr   netip.Addr // zero if host is a name
+	peer   *peer
+}
+
+func newPeers(cfg *Config) *peers {
+	p := &peers{
+		served:    make(map[string]bool),
+		sipDomain: canonicalHost(cfg.SIPDomain),
+		loopback:  &peer{name: "loopback"},
+	}
+	for _, d := range cfg.XMPPDomains {
+		p.served[canonicalHost(d)] = true
+	}
+	for _, c := range cfg.Peers {
+		q := &peer{name: c.Name, prefixes: c.Addresses}
+		for _, d := range c.Domains {
+			if d == "*" {
+				q.any = true
+				continue
+			}
+			if q.domains == nil {
+				q.domains = make(map[string]bool)
+			}
+			q.domains[canonicalHost(d)] = true
+		}
+		p.configured = append(p.configured, q)
+	}
+	hosts := make(map[string]*peer)
+	for _, r := range cfg.Routes {
+		host := r.Via.Host
+		if hosts[host] == nil {
+			hosts[host] = &peer{name: "route " + host}
+		}
+		rp := routePeer{domain: "*", host: host, peer: hosts[host]}
+		if r.Domain != "*" {
+			rp.domain = canonicalHost(r.Domain)
+		}
+		if a, err := netip.ParseAddr(host); err == nil {
+			rp.addr = a.Unmap()
+		} else {
+			p.names = append(p.names, host)
+		}
+		p.routes = append(p.routes, rp)
+	}
+	p.resolved.Store(&map[netip.Addr][]string{})
+	return p
+}
+
+// find gives the peer at addr, nil if nobody is known there.
+func (p *peers) find(addr netip.Addr) *peer {
+	for _, q := range p.configured {
+		for _, pre := range q.prefixes {
+			if pre.Contains(addr) {
+				return q
+			}
+		}
+	}
+	if addr.IsLoopback() {
+		return p.loopback
+	}
+	for i := range p.routes {
+		if p.at(&p.routes[i], addr) {
+			return p.routes[i].peer
+		}
+	}
+	return nil
+}
+
+// at reports whether a route leads to addr.
+func (p *peers) at(r *routePeer, addr netip.Addr) bool {
+	if r.addr.IsValid() {
+		return r.addr == addr
+	}
+	for _, host := range (*p.resolved.Load())[addr] {
+		if host == r.host {
+			return true
+		}
+	}
+	return false
+}
+
+// maySpeak decides about the From of a request that came from q at addr.
+func (p *peers) maySpeak(q *peer, addr netip.Addr, from mapping.URI) bool {
+	host := from.Host
+	if from.Scheme == "tel" { // has no domain: a number of the default domain's
+		host = p.sipDomain
+	}
+	switch {
+	case host == "" || p.served[host]:
+		return false
+	case q.any:
+		return true
+	case q.domains != nil:
+		return q.domains[host]
+	case host == p.sipDomain:
+		return true
+	}
+	for i := range p.routes {
+		r := &p.routes[i]
+		if (r.domain == host || r.domain == "*") && (q == p.loopback || p.leadsTo(r, q, addr)) {
+			return true
+		}
+	}
+	return false
+}
+
+// leadsTo reports whether a route ends at the peer q, which just wrote from addr.
+func (p *peers) leadsTo(r *routePeer, q *peer, addr netip.Addr) bool {
+	if p.at(r, addr) {
+		return true
+	}
+	for _, pre := range q.prefixes {
+		if r.addr.IsValid() && pre.Contains(r.addr) {
+			return true
+		}
+		for a, hosts := range *p.resolved.Load() {
+			for _, h := range hosts {
+				if h == r.host && pre.Contains(a) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,151 @@
+package sipside
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+const (
+	resolvers      = 4 // lookups at once
+	lookupTimeout  = 5 * time.Second
+	foundFor       = 30 * time.Second
+	notFoundFor    = 5 * time.Second
+	maxNames       = 4096 // cached
+	refreshRoutes  = 60 * time.Second
+	retryRouteName = 5 * time.Second
+)
+
+// names looks up hosts (A and AAAA) without anybody waiting for it: who asks is
+// called back, by one of a few goroutines or, if the answer is known, at once.
+type names struct {
+	resolver Resolver
+	jobs     chan string
+
+	mu    sync.Mutex // guards known
+	known map[string]*name
+}
+
+type name struct {
+	addrs   []netip.Addr
+	failure *mapping.Failure
+	until   time.Time // of the answer; zero while it is looked up
+	waiting []func(*name)
+}
+
+func newNames(cfg *Config) *names {
+	return &names{resolver: cfg.Resolver, jobs: make(chan string, cfg.MaxPending), known: make(map[string]*name)}
+}
+
+// lookup calls f once with the answer for host. f must not block.
+func (n *names) lookup(host string, f func(*name)) {
+	now := time.Now()
+	n.mu.Lock()
+	e := n.known[host]
+	if e != nil && !e.until.IsZero() && now.Before(e.until) {
+		n.mu.Unlock()
+		f(e)
+		return
+	}
+	if e != nil && e.until.IsZero() {
+		e.waiting = append(e.waiting, f)
+		n.mu.Unlock()
+		return
+	}
+	if len(n.known) >= maxNames {
+		for h, e := range n.known {
+			if !e.until.IsZero() && !now.Before(e.until) {
+				delete(n.known, h)
+			}
+		}
+	}
+	select {
+	case n.jobs <- host:
+		n.known[host] = &name{waiting: []func(*name){f}}
+		n.mu.Unlock()
+	default:
+		n.mu.Unlock()
+		f(&name{failure: mapping.FailBusy(5)})
+	}
+}
+
+// run serves lookups until ctx is done.
+func (n *names) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case host := <-n.jobs:
+			e := n.resolve(ctx, host)
+			n.mu.Lock()
+			waiting := n.known[host].waiting
+			if len(n.known) > maxNames {
+				delete(n.known, host)
+			} else {
+				n.known[host] = e
+			}
+			n.mu.Unlock()
+			for _, f := range waiting {
+				f(e)
+			}
+		}
+	}
+}
+
+func (n *names) resolve(ctx context.Context, host string) *name {
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	addrs, err := n.resolver.LookupNetIP(ctx, "ip", host)
+	e := &name{until: time.Now().Add(foundFor)}
+	for _, a := range addrs {
+		e.addrs = append(e.addrs, a.Unmap())
+	}
+	if err == nil && len(e.addrs) > 0 {
+		return e
+	}
+	e.until = time.Now().Add(notFoundFor)
+	var dns *net.DNSError
+	if err == nil || errors.As(err, &dns) && dns.IsNotFound {
+		e.failure = mapping.FailDNS() // EL-003
+	} else {
+		e.failure = mapping.FailUnreachable() // EL-002
+	}
+	e.failure.Err = err
+	return e
+}
+
+// watchRoutes keeps the addresses of route hosts that are names: requests may
+// come from there (design: route hosts are peers).
+func (n *names) watchRoutes(ctx context.Context, p *peers) {
+	if len(p.names) == 0 {
+		return
+	}
+	found := make(map[string][]netip.Addr)
+	for {
+		pause := refreshRoutes
+		for _, host := range p.names {
+			if e := n.resolve(ctx, host); e.failure == nil {
+				found[host] = e.addrs
+			} else {
+				pause = retryRouteName // the last good answer stays
+			}
+		}
+		byAddr := make(map[netip.Addr][]string)
+		for host, addrs := range found {
+			for _, a := range addrs {
+				byAddr[a] = append(byAddr[a], host)
+			}
+		}
+		p.resolved.Store(&byAddr)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
+		}
+	}
+}

@@ -1,0 +1,159 @@
+package sipside
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// What our answers list (SIP-20, SIP-21; im.md: 415 has to name the types).
+const (
+	allowed        = "OPTIONS, MESSAGE"
+	acceptLine     = "Accept: text/plain\r\n"
+	encodingLine   = "Accept-Encoding: identity\r\n"
+	allowLine      = "Allow: " + allowed + "\r\n"
+	optionsHeaders = allowLine + acceptLine + encodingLine + "Accept-Language: *\r\nSupported: \r\n"
+)
+
+// echo is what a response repeats of its request, as it came (RFC 3261 §8.2.6.2),
+// and where the response goes.
+type echo struct {
+	path                   path
+	vias                   []string // the first one with received and rport
+	from, to, callID, cseq string
+	timestamp              string
+	tag                    string // for To; "" if the request had one
+}
+
+// path is the way a response goes: the socket or connection its request came by.
+type path struct {
+	out sender
+	to  netip.AddrPort // UDP only
+}
+
+// sender is a socket or connection that bytes can be given to.
+type sender interface {
+	// send takes one message; it never blocks. It copies nothing: b is the sender's
+	// from now on. false: it is closed or its buffer is full, nothing has left.
+	send(b []byte, to netip.AddrPort) bool
+}
+
+// reply is a response without what is repeated from the request.
+type reply struct {
+	status int
+	reason string // "" is the standard phrase
+	extra  string // complete header lines
+}
+
+// plain reports whether the status alone says it all.
+func (r reply) plain() bool { return r.reason == "" && r.extra == "" }
+
+// replyTo turns the final status and failure of an outcome into a response.
+func replyTo(status int, f *mapping.Failure) reply {
+	r := reply{status: status}
+	if f == nil {
+		return r
+	}
+	r.reason = oneLine(f.Reason)
+	var b strings.Builder
+	switch status {
+	case 301, 302:
+		// What is not plainly a URI would be an injection into our own header.
+		if f.Alternate != "" && headerSafe(f.Alternate) && !strings.ContainsAny(f.Alternate, "<>\" ") {
+			b.WriteString("Contact: <" + f.Alternate + ">\r\n")
+		}
+	case 405:
+		b.WriteString(allowLine)
+	case 415:
+		b.WriteString(acceptLine)
+	case 503:
+		// Only in a 503 and short (SIP-30): a peer that sees it stops sending everything.
+		if f.RetryAfter > 0 {
+			s := (f.RetryAfter + time.Second - 1) / time.Second
+			b.WriteString("Retry-After: " + strconv.Itoa(int(min(max(s, 1), 10))) + "\r\n")
+		}
+	}
+	if f.Warning != "" && headerSafe(f.Warning) {
+		b.WriteString("Warning: " + f.Warning + "\r\n")
+	}
+	r.extra = b.String()
+	return r
+}
+
+// refusal is replyTo for a Failure that is an answer by itself.
+func refusal(f *mapping.Failure, extra ...string) reply {
+	r := replyTo(f.Status, f)
+	if len(extra) > 0 {
+		r.extra = strings.Join(extra, "")
+	}
+	return r
+}
+
+// response builds the bytes of a response. Only 100 has no tag of ours.
+func (e *echo) response(r reply) []byte {
+	b := make([]byte, 0, 512)
+	b = append(b, "SIP/2.0 "...)
+	b = strconv.AppendInt(b, int64(r.status), 10)
+	b = append(b, ' ')
+	switch {
+	case r.status == 100:
+		b = append(b, "Trying"...)
+	case r.reason != "":
+		b = append(b, r.reason...)
+	default:
+		b = append(b, mapping.ReasonPhrase(r.status)...)
+	}
+	b = append(b, "\r\n"...)
+	for _, v := range e.vias {
+		b = appendHeader(b, "Via: ", v)
+	}
+	b = appendHeader(b, "From: ", e.from)
+	if e.to != "" {
+		b = append(append(b, "To: "...), e.to...)
+		if e.tag != "" && r.status != 100 {
+			b = append(append(b, ";tag="...), e.tag...)
+		}
+		b = append(b, "\r\n"...)
+	}
+	b = appendHeader(b, "Call-ID: ", e.callID)
+	b = appendHeader(b, "CSeq: ", e.cseq)
+	if r.status == 100 {
+		b = appendHeader(b, "Timestamp: ", e.timestamp)
+	}
+	b = append(b, r.extra...)
+	return append(b, "Content-Length: 0\r\n\r\n"...)
+}
+
+// answer sends the response. A peer that cannot take it now has to ask again.
+func (e *echo) answer(r reply) bool { return e.path.out.send(e.response(r), e.path.to) }
+
+// appendHeader leaves out what a malformed request did not have.
+func appendHeader(b []byte, name, value string) []byte {
+	if value == "" {
+		return b
+	}
+	return append(append(append(b, name...), value...), "\r\n"...)
+}
+
+// headerSafe reports whether s can stand in a header: it must not be able to end
+// it (SEC-21). mapping cleans what it makes; this is the last line of defence.
+func headerSafe(s string) bool {
+	return utf8.ValidString(s) && !hasControl(s) && strings.IndexByte(s, '\t') < 0
+}
+
+// oneLine makes a reason fit for the status line.
+func oneLine(s string) string {
+	if headerSafe(s) {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f || r == utf8.RuneError {
+			return ' '
+		}
+		return r
+	}, s)
+}

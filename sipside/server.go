@@ -1,0 +1,252 @@
+package sipside
+
+import (
+	"crypto/rand"
+	"sync"
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// server has the server transactions (RFC 3261 §17.2.2) of MESSAGE requests.
+type server struct {
+	alarm      *alarm
+	accept     int
+	maxPending int
+	secret     [16]byte // keys the hash of transaction keys
+
+	mu       sync.Mutex // guards the following
+	pending  map[txKey]*serverTx
+	answered answered
+	trying   delays[*serverTx] // 100 is due (RFC 4320 §4.1)
+	forget   delays[*serverTx] // its client has given up
+	draining bool
+	idle     chan struct{} // closed when draining and nothing is pending
+}
+
+// serverTx is a request that waits for its answer. It is the Ref of its Parcel.
+type serverTx struct {
+	key    txKey
+	echo   *echo
+	peer   *peer
+	udp    bool
+	tried  bool // 100 was sent; guarded by server.mu
+	ended  bool // guarded by server.mu
+	tryAt  delayed[*serverTx]
+	dropAt delayed[*serverTx]
+}
+
+func newServer(cfg *Config, a *alarm) *server {
+	s := &server{alarm: a, accept: cfg.Accept, maxPending: cfg.MaxPending, pending: make(map[txKey]*serverTx),
+		trying: delays[*serverTx]{after: tryingAfter}, forget: delays[*serverTx]{after: timerF}, idle: make(chan struct{})}
+	rand.Read(s.secret[:])
+	return s
+}
+
+// receive begins a transaction, unless the request is a retransmission or there
+// is no room for it: then it has been dealt with, and nil is returned.
+func (s *server) receive(k txKey, p *peer, e *echo, udp bool) *serverTx {
+	now := time.Now()
+	s.mu.Lock()
+	if r, ok := s.answered.find(k, now); ok {
+		s.mu.Unlock()
+		e.answer(r)
+		return nil
+	}
+	if tx := s.pending[k]; tx != nil {
+		tried := tx.tried
+		s.mu.Unlock()
+		if tried {
+			e.answer(reply{status: 100})
+		}
+		return nil
+	}
+	if f := s.full(p); f != nil {
+		r := refusal(f)
+		if udp { // or a copy of the request that comes later would be let in
+			s.answered.put(k, r, now)
+		}
+		s.mu.Unlock()
+		e.answer(r)
+		return nil
+	}
+	tx := &serverTx{key: k, echo: e, peer: p, udp: udp}
+	s.pending[k] = tx
+	p.pending++
+	due := s.trying.push(&tx.tryAt, tx, now)
+	s.forget.push(&tx.dropAt, tx, now)
+	s.mu.Unlock()
+	s.alarm.at(due)
+	return tx
+}
+
+// full says why one more request of p cannot be taken (SEC-30). The lock is held.
+func (s *server) full(p *peer) *mapping.Failure {
+	switch {
+	case s.draining:
+		return mapping.FailShutdown()
+	case len(s.pending) >= s.maxPending:
+		return mapping.FailOverloaded(2 * time.Second)
+	case p.pending >= max(s.maxPending/4, 1):
+		return mapping.FailBusy(1)
+	}
+	return nil
+}
+
+// end takes a transaction out. The lock is held.
+func (s *server) end(tx *serverTx) {
+	tx.ended = true
+	delete(s.pending, tx.key)
+	tx.peer.pending--
+	tx.tryAt.stop()
+	tx.dropAt.stop()
+	if s.draining && len(s.pending) == 0 {
+		s.closeIdle()
+	}
+}
+
+// answer ends the transactions of a batch and sends their responses.
+func (s *server) answer(batch []mapping.Result) {
+	now := time.Now()
+	for _, res := range batch {
+		tx, ok := res.Ref.(*serverTx)
+		if !ok {
+			continue
+		}
+		r := replyTo(res.Outcome.Final(s.accept))
+		s.mu.Lock()
+		if tx.ended {
+			s.mu.Unlock()
+			continue
+		}
+		// Sent before end tells a waiting drain that nothing is left.
+		tx.echo.answer(r)
+		s.end(tx)
+		if tx.udp {
+			s.answered.put(tx.key, r, now)
+		}
+		due := s.answered.turns
+		s.mu.Unlock()
+		if !due.IsZero() {
+			s.alarm.at(due)
+		}
+	}
+}
+
+func (s *server) isPending(k txKey) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pending[k] != nil
+}
+
+func (s *server) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+// drain refuses new requests; the channel is closed when no old one is pending.
+func (s *server) drain() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
+	if len(s.pending) == 0 {
+		s.closeIdle()
+	}
+	return s.idle
+}
+
+func (s *server) closeIdle() {
+	select {
+	case <-s.idle:
+	default:
+		close(s.idle)
+	}
+}
+
+// tick does what is due and tells when something is due next.
+func (s *server) tick(now time.Time) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var next time.Time
+	for {
+		e, due := s.trying.pop(now)
+		if e == nil {
+			next = due
+			break
+		}
+		e.item.tried = true
+		e.item.echo.answer(reply{status: 100})
+	}
+	for {
+		e, due := s.forget.pop(now)
+		if e == nil {
+			next = earliest(next, due)
+			break
+		}
+		s.end(e.item) // too late for any answer (RFC 4320 §4.2: never 408)
+	}
+	return earliest(next, s.answered.turn(now))
+}
+
+// answered remembers what was answered over UDP for at least Timer J, in two
+// generations, so that forgetting costs nothing: 20-odd bytes per request, as
+// nearly all answers are a mere status. It is bounded; beyond that the older
+// generation goes early.
+type answered struct {
+	young, old generation
+	turns      time.Time // when old is dropped; zero if there is nothing
+}
+
+type generation struct {
+	status map[txKey]uint16
+	more   map[txKey]reply // answers that are more than a status
+}
+
+// maxAnswered bounds a generation: 30 s of 17,000 requests a second.
+const maxAnswered = 1 << 19
+
+func (a *answered) put(k txKey, r reply, now time.Time) {
+	a.turn(now)
+	if a.turns.IsZero() {
+		a.turns = now.Add(timerJ)
+	}
+	if len(a.young.status) >= maxAnswered {
+		a.old, a.young, a.turns = a.young, generation{}, now.Add(timerJ)
+	}
+	if a.young.status == nil {
+		a.young.status = make(map[txKey]uint16)
+	}
+	a.young.status[k] = uint16(r.status)
+	if !r.plain() {
+		if a.young.more == nil {
+			a.young.more = make(map[txKey]reply)
+		}
+		a.young.more[k] = r
+	}
+}
+
+func (a *answered) find(k txKey, now time.Time) (reply, bool) {
+	a.turn(now)
+	for _, g := range [...]*generation{&a.young, &a.old} {
+		if r, ok := g.more[k]; ok {
+			return r, true
+		}
+		if s, ok := g.status[k]; ok {
+			return reply{status: int(s)}, true
+		}
+	}
+	return reply{}, false
+}
+
+// turn drops the old generation if it is time, and tells when it will be.
+func (a *answered) turn(now time.Time) time.Time {
+	for !a.turns.IsZero() && !now.Before(a.turns) {
+		a.old, a.young = a.young, generation{}
+		a.turns = a.turns.Add(timerJ)
+		if len(a.old.status) == 0 {
+			a.turns = time.Time{}
+		}
+	}
+	return a.turns
+}

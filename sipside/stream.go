@@ -1,0 +1,357 @@
+package sipside
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+const (
+	idleTimeout  = 5 * time.Minute  // without a byte from the peer
+	frameTimeout = 30 * time.Second // for the rest of a message that has begun
+	writeTimeout = 10 * time.Second
+	maxUnwritten = 1 << 20 // bytes that a slow peer may let pile up
+	minRead      = 4096
+)
+
+var errSlowPeer = errors.New("the peer does not read")
+
+// stream is a TCP connection, accepted or dialled. Reading is sipgo's, through
+// sipgoConn; writing goes through a bounded buffer that a goroutine of its own
+// empties, so nobody waits for a slow peer.
+type stream struct {
+	u      *UA
+	conn   net.Conn
+	id     string // what sipgo takes for its remote address
+	remote netip.AddrPort
+	peered bool           // accepted from a known peer, or dialled
+	dialed netip.AddrPort // zero if accepted
+
+	// Of the read loop only.
+	rd      reader
+	mem     []byte // what buf is a part of
+	buf     []byte // read and not yet given on
+	scanned int    // headEnd has looked at so much of it
+	f       frame  // of the message at its start, if known
+	known   bool
+	give    []byte // of the current message, still to be given to sipgo
+	used    int    // bytes of buf that the current message takes up
+	begun   time.Time
+
+	mu     sync.Mutex // guards the following
+	out    []byte     // not yet taken by the writer
+	queued uint64     // bytes put so far
+	taken  uint64     // bytes that may have left
+	closed bool
+	last   bool // close once all is written
+	err    error
+	wake   chan struct{}
+}
+
+func newStream(u *UA, c net.Conn, id string) *stream {
+	s := &stream{u: u, conn: c, id: id, remote: addrPortOf(c.RemoteAddr()), wake: make(chan struct{}, 1)}
+	s.rd = reader{u: u, out: s, stream: s, source: s.remote, handled: true}
+	return s
+}
+
+// read gives sipgo the next message, or a part of it.
+func (s *stream) read(b []byte) (int, error) {
+	for {
+		if len(s.give) > 0 {
+			n := copy(b, s.give)
+			s.give = s.give[n:]
+			return n, nil
+		}
+		s.rd.settle()
+		s.rd.raw = nil
+		s.discard()
+		ready, err := s.next()
+		if err != nil {
+			s.rd.flush()
+			return 0, err
+		}
+		if ready {
+			continue
+		}
+		s.rd.flush()
+		if err := s.more(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// discard drops the message that has been dealt with from the buffer.
+func (s *stream) discard() {
+	if s.used == 0 {
+		return
+	}
+	s.buf = s.buf[s.used:]
+	s.used, s.begun = 0, time.Time{}
+	if len(s.buf) == 0 {
+		if len(s.mem) > 64<<10 {
+			s.mem = nil // a big one is rare: do not keep its buffer
+		}
+		s.buf = s.mem[:0]
+	}
+}
+
+// next looks for a complete message at the start of the buffer and prepares it.
+// An error ends the connection.
+func (s *stream) next() (ready bool, err error) {
+	for {
+		if !s.known {
+			if ready, ok := s.blank(); !ok || ready {
+				return ready, nil
+			}
+			if len(s.buf) == 0 {
+				return false, nil
+			}
+			if !tokenChar[s.buf[0]] {
+				return false, errors.New("not SIP")
+			}
+			end := headEnd(s.buf, s.scanned-2)
+			s.scanned = len(s.buf)
+			if end < 0 {
+				if len(s.buf) <= s.u.limits.header {
+					return false, nil
+				}
+				end = len(s.buf)
+			}
+			s.f, s.known = scanFrame(s.buf[:end], true, s.u.limits), true
+		}
+		if f := s.f; f.status != 0 && f.fatal {
+			s.rd.flush() // what came before gets its answer
+			if f.first != "" && !f.response() {
+				s.rd.refuseFrame(s.buf[:f.head], f, s.remote)
+			} else {
+				s.u.stats.Malformed.Add(1)
+			}
+			s.finish() // there is no way to go on
+			return false, io.EOF
+		}
+		size := s.f.head + s.f.body
+		if len(s.buf) < size {
+			return false, nil
+		}
+		f := s.f
+		s.known, s.scanned, s.used = false, 0, size
+		if f.status != 0 {
+			if f.first == "" {
+				return false, errors.New("not SIP")
+			}
+			if f.response() {
+				s.u.stats.Malformed.Add(1)
+			} else {
+				s.rd.refuseFrame(s.buf[:f.head], f, s.remote)
+			}
+			s.discard()
+			continue
+		}
+		s.give = s.buf[:size]
+		if f.bare {
+			s.give = append(normalise(s.buf[:f.head]), s.buf[f.head:size]...)
+		}
+		s.rd.begin(s.give, f.first, s.remote)
+		return true, nil
+	}
+}
+
+// blank deals with line ends between messages. CRLFCRLF is a ping, which sipgo
+// answers when it is given just that (SIP-26); a single one is a pong, or stray.
+// ok is false if more has to come before that can be told.
+func (s *stream) blank() (ping, ok bool) {
+	for len(s.buf) > 0 {
+		switch {
+		case len(s.buf) >= 4 && string(s.buf[:4]) == "\r\n\r\n":
+			s.give, s.used = s.buf[:4:4], 4
+			return true, true
+		case s.buf[0] == '\n':
+			s.buf = s.buf[1:]
+		case s.buf[0] != '\r':
+			return false, true
+		case len(s.buf) < 4 && string(s.buf) == "\r\n\r\n"[:len(s.buf)]:
+			return false, false
+		case len(s.buf) >= 2 && s.buf[1] == '\n':
+			s.buf = s.buf[2:]
+		default:
+			return false, true // a lone CR: no token, so not SIP
+		}
+	}
+	return false, true
+}
+
+// more waits for more bytes.
+func (s *stream) more() error {
+	if cap(s.buf)-len(s.buf) < minRead {
+		if len(s.mem)-len(s.buf) < 2*minRead {
+			s.mem = make([]byte, max(2*len(s.buf), 4*minRead))
+		}
+		s.buf = s.mem[:copy(s.mem, s.buf)]
+	}
+	now := time.Now()
+	deadline := now.Add(idleTimeout)
+	if len(s.buf) > 2 { // a message has begun
+		if s.begun.IsZero() {
+			s.begun = now
+		}
+		deadline = s.begun.Add(frameTimeout)
+	} else {
+		s.begun = time.Time{}
+	}
+	if err := s.conn.SetReadDeadline(deadline); err != nil {
+		return err
+	}
+	n, err := s.conn.Read(s.buf[len(s.buf):cap(s.buf)])
+	s.buf = s.buf[:len(s.buf)+n]
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// send implements sender; a stream has one destination.
+func (s *stream) send(b []byte, _ netip.AddrPort) bool {
+	_, ok := s.put(b)
+	return ok
+}
+
+// put gives bytes to the writer and tells where in the stream they begin. It
+// never blocks. A peer that lets too much pile up loses the connection.
+func (s *stream) put(b []byte) (start uint64, ok bool) {
+	s.mu.Lock()
+	if s.closed || s.last {
+		s.mu.Unlock()
+		return 0, false
+	}
+	if len(s.out)+len(b) > maxUnwritten {
+		s.shut(errSlowPeer)
+		s.mu.Unlock()
+		return 0, false
+	}
+	start = s.queued
+	s.queued += uint64(len(b))
+	s.out = append(s.out, b...)
+	s.mu.Unlock()
+	s.signal()
+	return start, true
+}
+
+func (s *stream) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// write is the goroutine that writes. When it ends the connection is closed and
+// whoever had something on it has been told.
+func (s *stream) write() {
+	var out []byte
+	for {
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			break
+		}
+		if len(s.out) == 0 {
+			if s.last {
+				s.shut(io.EOF)
+				s.mu.Unlock()
+				break
+			}
+			s.mu.Unlock()
+			<-s.wake
+			continue
+		}
+		out, s.out = s.out, out[:0]
+		before := s.taken
+		s.taken += uint64(len(out))
+		s.mu.Unlock()
+
+		s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
+		if n, err := s.conn.Write(out); err != nil {
+			s.mu.Lock()
+			s.taken = before + uint64(n)
+			s.shut(err)
+			s.mu.Unlock()
+			break
+		}
+		if cap(out) > 64<<10 {
+			out = nil
+		}
+	}
+	s.mu.Lock()
+	taken, err := s.taken, s.err
+	s.mu.Unlock()
+	s.u.conns.remove(s)
+	s.u.client.lost(s, taken, err)
+}
+
+// shut closes the connection at once. The lock is held.
+func (s *stream) shut(err error) {
+	if s.closed {
+		return
+	}
+	s.closed, s.err = true, err
+	s.conn.Close()
+	s.signal()
+}
+
+// close closes the connection; what was not written is lost.
+func (s *stream) close(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shut(err)
+}
+
+// finish closes the connection once what was put so far is written.
+func (s *stream) finish() {
+	s.mu.Lock()
+	s.last = true
+	s.mu.Unlock()
+	s.signal()
+}
+
+// sipgoConn is the net.Conn that sipgo serves. sipgo calls Close exactly when its
+// read loop ends, which is how we learn that.
+type sipgoConn struct {
+	s    *stream
+	once sync.Once
+}
+
+func (c *sipgoConn) Read(b []byte) (int, error) { return c.s.read(b) }
+
+// Write is used by sipgo for the answer to a ping only.
+func (c *sipgoConn) Write(b []byte) (int, error) {
+	if _, ok := c.s.put(b); !ok {
+		return 0, net.ErrClosed
+	}
+	return len(b), nil
+}
+
+func (c *sipgoConn) Close() error {
+	c.once.Do(func() {
+		c.s.rd.settle() // if it is the parser that gave up
+		c.s.rd.flush()
+		// The peer may have closed its half only: it still gets what was put so far.
+		c.s.finish()
+		c.s.u.wg.Done()
+	})
+	return nil
+}
+
+func (c *sipgoConn) LocalAddr() net.Addr              { return c.s.conn.LocalAddr() }
+func (c *sipgoConn) RemoteAddr() net.Addr             { return streamAddr(c.s.id) }
+func (c *sipgoConn) SetDeadline(time.Time) error      { return nil }
+func (c *sipgoConn) SetReadDeadline(time.Time) error  { return nil }
+func (c *sipgoConn) SetWriteDeadline(time.Time) error { return nil }
+
+// streamAddr names a connection to sipgo, which hands it back as the source of
+// each message. Unlike an address it is never used twice.
+type streamAddr string
+
+func (streamAddr) Network() string  { return "tcp" }
+func (a streamAddr) String() string { return string(a) }

@@ -1,0 +1,421 @@
+package sipside
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stoxgw/stox/internal/siptest"
+	"github.com/stoxgw/stox/mapping"
+)
+
+// exchange writes raw bytes to a new connection, half-closes it, and gives all
+// that comes back until the other side closes.
+func exchange(t *testing.T, to netip.AddrPort, raw string) string {
+	t.Helper()
+	c, err := net.Dial("tcp", to.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, raw); err != nil {
+		t.Fatal(err)
+	}
+	c.(*net.TCPConn).CloseWrite()
+	b, err := io.ReadAll(c)
+	if err != nil && !strings.Contains(err.Error(), "reset") {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// statuses are the codes of the responses in raw.
+func statuses(t *testing.T, raw string) (all []int) {
+	t.Helper()
+	for raw != "" {
+		m, n, err := siptest.Parse([]byte(raw))
+		if err != nil {
+			t.Fatalf("%v in %q", err, raw)
+		}
+		all = append(all, m.Status())
+		raw = raw[n:]
+	}
+	return all
+}
+
+// TestFraming: what ends a connection and what does not (SIP-03, SIP-26, SIP-29).
+// A good message before is always answered.
+func TestFraming(t *testing.T) {
+	b := newBridge(processed)
+	cfg := testConfig()
+	cfg.MaxBodyBytes = 1000
+	u := start(t, cfg, b)
+	good := func() string { return message("tcp") }
+	longer := strings.Repeat("x", 1001)
+	for _, tt := range []struct {
+		name string
+		raw  string
+		want []int
+	}{
+		{"two at once", good() + good(), []int{200, 200}},
+		{"CRLF between", "\r\n" + good() + "\r\n\r\n\r\n" + good() + "\n", []int{200, 200}},
+		{"bare LF", strings.ReplaceAll(good(), "\r\n", "\n") + good(), []int{200, 200}},
+		{"bad header", message("tcp", "Nonsense") + good(), []int{400, 200}},
+		{"bad request line", message("tcp", "MESSAGE sip:a b SIP/2.0") + good(), []int{400, 200}},
+		{"bad URI", message("tcp", "MESSAGE sip:a@b:c SIP/2.0") + good(), []int{400, 200}},
+		{"bad Via", message("tcp", "Via: nonsense;branch=z9hG4bKq") + good(), []int{400, 200}},
+		{"version", message("tcp", "MESSAGE sip:a@b SIP/3.0") + good(), []int{505, 200}},
+		{"evil reason", strings.Replace(good(), "MESSAGE sip:juliet@example.com SIP/2.0", "SIP/2.0 200 SIPped", 1) + good(), []int{200}},
+		{"odd status line", strings.Replace(good(), "MESSAGE sip:juliet@example.com SIP/2.0", "SIP/2.0 2000 OK", 1) + good(), []int{200}},
+		{"no Via", message("tcp", "-Via") + good(), []int{200}},
+		{"no Content-Length", good() + strings.Replace(good(), "Content-Length: 2\r\n", "", 1) + good(), []int{200, 400}},
+		{"negative Content-Length", good() + message("tcp", "Content-Length: -1") + good(), []int{200, 400}},
+		{"conflicting Content-Length", good() + message("tcp", "Content-Length: 2\r\nContent-Length: 3") + good(), []int{200, 400}},
+		{"equal Content-Lengths", message("tcp", "Content-Length: 2\r\nl: 2") + good(), []int{200, 200}},
+		{"huge Content-Length", good() + message("tcp", "Content-Length: 99999999999"), []int{200, 400}},
+		{"body too long", good() + siptest.Text(longer, lines("tcp", fresh())...), []int{200, 413}},
+		{"header too long", good() + message("tcp", "X: "+strings.Repeat("y", 17<<10)) + good(), []int{200, 513}},
+		{"header without end", good() + strings.TrimSuffix(message("tcp", "X: "+strings.Repeat("y", 17<<10)), "\r\n\r\nhi"), []int{200, 513}},
+		{"too many rows", good() + message("tcp", strings.Repeat("X: y\r\n", 101)+"X: y"), []int{200, 513}},
+		{"HTTP", good() + "GET / HTTP/1.1\r\nHost: x\r\n\r\n" + good(), []int{200}},
+		{"TLS", good() + "\x16\x03\x01\x02\x00\x01\x00" + good(), []int{200}},
+		{"cut in the middle", good() + good()[:100], []int{200}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := exchange(t, addr(u, "tcp"), tt.raw)
+			got = strings.TrimPrefix(got, "\r\n") // pongs
+			same := statuses(t, strings.ReplaceAll(got, "\r\n\r\n\r\nSIP", "\r\n\r\nSIP"))
+			if len(same) != len(tt.want) {
+				t.Fatalf("answers %v, want %v", same, tt.want)
+			}
+			for i := range same {
+				if same[i] != tt.want[i] {
+					t.Errorf("answers %v, want %v", same, tt.want)
+				}
+			}
+		})
+	}
+	if got := exchange(t, addr(u, "tcp"), "\r\n\r\n"); got != "\r\n" {
+		t.Errorf("ping got %q (SIP-26)", got)
+	}
+	if got := exchange(t, addr(u, "tcp"), "\r\n"); got != "" {
+		t.Errorf("pong got %q", got)
+	}
+}
+
+// TestByteByByte: framing does not depend on how TCP cuts the stream.
+func TestByteByByte(t *testing.T) {
+	b := newBridge(processed)
+	u := start(t, testConfig(), b)
+	c, err := net.Dial("tcp", addr(u, "tcp").String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	r := bufio.NewReader(c)
+	for _, raw := range []string{message("tcp"), "\r\n" + message("tcp", "Subject: a\r\n b")} {
+		for i := range len(raw) {
+			if _, err := c.Write([]byte{raw[i]}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if l, err := r.ReadString('\n'); err != nil || l != "SIP/2.0 200 OK\r\n" {
+			t.Fatalf("%q, %v", l, err)
+		}
+		for l := ""; l != "\r\n"; l, _ = r.ReadString('\n') {
+		}
+	}
+}
+
+// pipeConn is one end of a net.Pipe with addresses.
+type pipeConn struct {
+	net.Conn
+	local, remote netip.AddrPort
+}
+
+func (p pipeConn) LocalAddr() net.Addr  { return net.TCPAddrFromAddrPort(p.local) }
+func (p pipeConn) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(p.remote) }
+
+// memListener hands out pipes, or errors.
+type memListener struct {
+	conns chan any
+	done  chan struct{}
+	once  sync.Once
+}
+
+func (l *memListener) Accept() (net.Conn, error) {
+	select {
+	case v := <-l.conns:
+		if err, ok := v.(error); ok {
+			return nil, err
+		}
+		return v.(net.Conn), nil
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+}
+func (l *memListener) Close() error   { l.once.Do(func() { close(l.done) }); return nil }
+func (l *memListener) Addr() net.Addr { return net.TCPAddrFromAddrPort(memSelf) }
+
+func (l *memListener) dial(from netip.AddrPort) net.Conn {
+	here, there := net.Pipe()
+	l.conns <- pipeConn{there, memSelf, from}
+	return here
+}
+
+// memTCP is a UA with a TCP socket in memory; what it dials ends in the channel.
+func memTCP(t testing.TB, cfg Config, b *bridge) (*UA, *memListener, chan net.Conn) {
+	t.Helper()
+	cfg.Listen = []string{"tcp://192.0.2.1:5060"}
+	cfg.Peers = []Peer{{Name: "mem", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.9/32")}}}
+	u, err := New(cfg, testLog(t, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &memListener{conns: make(chan any, 10), done: make(chan struct{})}
+	u.listenTCP = func(string) (net.Listener, error) { return l, nil }
+	dialed := make(chan net.Conn, 10)
+	u.dial = func(_ context.Context, _, addr string) (net.Conn, error) {
+		here, there := net.Pipe()
+		dialed <- here
+		return pipeConn{there, memSelf, netip.MustParseAddrPort(addr)}, nil
+	}
+	return run(t, u, b), l, dialed
+}
+
+// readAll collects what comes over a connection until it ends.
+func readAll(c net.Conn) func() string {
+	var mu sync.Mutex
+	var got strings.Builder
+	go func() {
+		buf := make([]byte, 4096)
+		for {
+			n, err := c.Read(buf)
+			mu.Lock()
+			got.Write(buf[:n])
+			if err != nil {
+				got.WriteString("<end>")
+			}
+			mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	}()
+	return func() string { mu.Lock(); defer mu.Unlock(); return got.String() }
+}
+
+// TestStreamTimers: 100 at 3.5 s, no Timer J, idle connections are closed, one
+// that stops in the middle of a message sooner (SIP-13).
+func TestStreamTimers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(nil)
+		u, l, _ := memTCP(t, testConfig(), b)
+		c := l.dial(memPeer)
+		defer c.Close()
+		got := readAll(c)
+		io.WriteString(c, message("tcp"))
+		time.Sleep(3499 * time.Millisecond)
+		synctest.Wait()
+		if got() != "" {
+			t.Errorf("early: %q", got())
+		}
+		time.Sleep(2 * time.Millisecond)
+		synctest.Wait()
+		if s := got(); !strings.HasPrefix(s, "SIP/2.0 100 Trying\r\n") || strings.Contains(s, "To: <sip:juliet@example.com>;tag") {
+			t.Errorf("%q", s)
+		}
+		u.Answer([]mapping.Result{{Ref: b.refs[0], Outcome: processed(nil)}})
+		synctest.Wait()
+		if !strings.Contains(got(), "SIP/2.0 200 OK\r\n") {
+			t.Errorf("%q", got())
+		}
+		if n := len(u.server.answered.young.status); n != 0 {
+			t.Errorf("%d answers over TCP are kept", n)
+		}
+		time.Sleep(idleTimeout - 4*time.Second)
+		synctest.Wait()
+		if strings.Contains(got(), "<end>") {
+			t.Error("closed before it was idle long enough")
+		}
+		time.Sleep(4 * time.Second)
+		synctest.Wait()
+		if !strings.Contains(got(), "<end>") {
+			t.Error("an idle connection stays open")
+		}
+		c2 := l.dial(memPeer)
+		defer c2.Close()
+		got2 := readAll(c2)
+		for range 5 { // a byte now and then does not help
+			io.WriteString(c2, "MESSAGE")
+			time.Sleep(6 * time.Second)
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if !strings.Contains(got2(), "<end>") {
+			t.Error("half a message holds a connection")
+		}
+		// Continuous traffic with a message always half there is no such thing.
+		c3 := l.dial(memPeer)
+		defer c3.Close()
+		got3 := readAll(c3)
+		raw := ""
+		for range 20 {
+			raw += message("tcp")
+			io.WriteString(c3, raw[:len(raw)-10])
+			raw = raw[len(raw)-10:]
+			time.Sleep(3 * time.Second)
+		}
+		synctest.Wait()
+		if strings.Contains(got3(), "<end>") {
+			t.Error("a busy connection was closed")
+		}
+	})
+}
+
+// TestAcceptSurvives: an accept error such as EMFILE does not end the listener.
+func TestAcceptSurvives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(processed)
+		_, l, _ := memTCP(t, testConfig(), b)
+		for range 5 {
+			l.conns <- errors.New("too many open files")
+		}
+		c := l.dial(memPeer)
+		defer c.Close()
+		got := readAll(c)
+		io.WriteString(c, message("tcp"))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if !strings.HasPrefix(got(), "SIP/2.0 200 OK") {
+			t.Errorf("%q", got())
+		}
+	})
+}
+
+// TestSlowPeer: one that does not read loses its connection and holds up nobody.
+// What was not written is told as NotWritten, what may have left as Unknown.
+func TestSlowPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(processed)
+		cfg := testConfig()
+		cfg.Routes = []Route{{Domain: "*", Via: mapping.URI{Scheme: "sip", Host: "192.0.2.9", Transport: "tcp"}}}
+		u, l, dialed := memTCP(t, cfg, b)
+		for i := range 40 {
+			m := toMem(i + 1)
+			m.Body = []byte(strings.Repeat("x", 40000))
+			u.Deliver(parcel(i, m))
+			synctest.Wait()
+			if i == 0 {
+				<-dialed // and never read from it
+			}
+		}
+		// No time has passed: it is not the write deadline that ended it.
+		if o, ok := b.outcomes[5]; !ok || o.Kind != mapping.NotWritten {
+			t.Errorf("a megabyte is waiting and it goes on: %+v", o)
+		}
+		other := l.dial(memPeer)
+		defer other.Close()
+		got := readAll(other)
+		io.WriteString(other, message("tcp"))
+		synctest.Wait()
+		if !strings.HasPrefix(got(), "SIP/2.0 200 OK") {
+			t.Error("another connection waits for the slow one")
+		}
+		time.Sleep(33 * time.Second)
+		synctest.Wait()
+		kinds := make(map[mapping.OutcomeKind]int)
+		for _, o := range b.outcomes {
+			kinds[o.Kind]++
+		}
+		// The first was being written; the rest stayed in the buffer until it ran
+		// over, and what came afterwards had a new connection, as mute as the first.
+		if len(b.outcomes) != 40 || b.outcomes[0].Kind == mapping.Answered || kinds[mapping.NotWritten] == 0 {
+			t.Errorf("%d outcomes: %v", len(b.outcomes), kinds)
+		}
+	})
+}
+
+// TestConnectionLost: the same with a connection that breaks.
+func TestConnectionLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(nil)
+		cfg := testConfig()
+		cfg.Routes = []Route{{Domain: "*", Via: mapping.URI{Scheme: "sip", Host: "192.0.2.9", Transport: "tcp"}}}
+		u, _, dialed := memTCP(t, cfg, b)
+		u.Deliver(parcel("read", toMem(1)))
+		c := <-dialed
+		req, err := bufio.NewReader(c).ReadString('\n')
+		if err != nil || !strings.HasPrefix(req, "MESSAGE ") {
+			t.Fatalf("%q, %v", req, err)
+		}
+		synctest.Wait()
+		u.Deliver(parcel("unread", toMem(2)))
+		synctest.Wait()
+		u.Deliver(parcel("behind", toMem(3)))
+		synctest.Wait()
+		c.Close()
+		synctest.Wait()
+		for ref, want := range map[string]mapping.OutcomeKind{"read": mapping.Unknown, "unread": mapping.NotWritten, "behind": mapping.NotWritten} {
+			if o := b.outcomes[ref]; o.Kind != want || o.Failure == nil {
+				t.Errorf("%s: %+v", ref, o)
+			}
+		}
+		u.Deliver(parcel("again", toMem(4))) // dials anew
+		c = <-dialed
+		got := readAll(c)
+		synctest.Wait()
+		if !strings.HasPrefix(got(), "MESSAGE ") {
+			t.Errorf("%q", got())
+		}
+		c.Close()
+	})
+}
+
+// TestConnectionLimits: a bound on all, a closer one on hosts that are no peers.
+func TestConnectionLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(processed)
+		cfg := testConfig()
+		cfg.MaxConnections = 8
+		u, l, _ := memTCP(t, cfg, b)
+		open := func(from string, n int) (all []func() string) {
+			for range n {
+				c := l.dial(netip.MustParseAddrPort(from))
+				t.Cleanup(func() { c.Close() })
+				all = append(all, readAll(c))
+			}
+			synctest.Wait()
+			return all
+		}
+		ended := func(all []func() string) (n int) {
+			for _, f := range all {
+				if strings.Contains(f(), "<end>") {
+					n++
+				}
+			}
+			return n
+		}
+		if n := ended(open("198.51.100.1:9", 5)); n != 3 {
+			t.Errorf("%d of 5 strangers were turned away, want 3", n)
+		}
+		if n := ended(open("192.0.2.9:9", 7)); n != 1 {
+			t.Errorf("%d of 7 connections of a peer were turned away, want 1", n)
+		}
+		time.Sleep(idleTimeout + time.Second)
+		synctest.Wait()
+		u.conns.mu.Lock()
+		defer u.conns.mu.Unlock()
+		if u.conns.accepted != 0 || u.conns.strange != 0 || len(u.conns.streams) != 0 {
+			t.Errorf("after all are gone: %d, %d, %d", u.conns.accepted, u.conns.strange, len(u.conns.streams))
+		}
+	})
+}

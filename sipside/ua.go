@@ -1,0 +1,353 @@
+package sipside
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// Handler is who the SIP side talks to.
+type Handler interface {
+	// FromSIP takes requests that were read in one go, in order. Each wants one
+	// Result through Answer, with the Ref it came with; Answer may be called from
+	// within. It runs on a read loop and must not block. Loops of different sockets
+	// and connections call at the same time.
+	FromSIP(batch []mapping.Parcel[mapping.SIP])
+	// SIPOutcomes tells what became of what was handed to Deliver: Answered,
+	// NotWritten or Unknown. It is never called from within Deliver, and by one
+	// goroutine at a time.
+	SIPOutcomes(batch []mapping.Result)
+}
+
+// UA is the SIP side. Make it with New; then Listen, then Run.
+type UA struct {
+	cfg          Config
+	limits       limits
+	listen       []listenAddr
+	routeDomains []string // canonical, beside cfg.Routes
+	log          *slog.Logger
+	quiet        *slog.Logger // for sipgo
+	peers        *peers
+	alarm        *alarm
+	server       *server
+	client       *client
+	conns        *conns
+	names        *names
+	outbox       *outbox
+	stats        Stats
+
+	// Set by Listen, constant afterwards.
+	udp       []*udpSocket
+	tcp       []*tcpSocket
+	bound     []netip.AddrPort
+	local     map[netip.Addr]bool
+	sentBys   []sentBy
+	tcpSentBy string
+
+	handler Handler // set by Run
+	stop    chan struct{}
+	wg      sync.WaitGroup // all that Run waits for
+
+	// Ways to the network; tests put their own.
+	listenUDP func(addr string) (datagrams, netip.AddrPort, error)
+	listenTCP func(addr string) (net.Listener, error)
+	dial      func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+type sentBy struct {
+	host string
+	port uint16
+}
+
+// Stats are counters since the start.
+type Stats struct {
+	Malformed atomic.Uint64 // messages that are no SIP, or bad SIP
+	Refused   atomic.Uint64 // requests answered by the SIP side itself
+	Unmatched atomic.Uint64 // responses to nothing that is open
+	Dropped   atomic.Uint64 // packets and connections for which there was no room
+	Panics    atomic.Uint64
+}
+
+// Stats gives the counters.
+func (u *UA) Stats() *Stats { return &u.stats }
+
+// New checks cfg. It binds nothing. All faults are reported together.
+func New(cfg Config, log *slog.Logger) (*UA, error) {
+	cfg.setDefaults()
+	listen, err := cfg.check()
+	if err != nil {
+		return nil, err
+	}
+	u := &UA{cfg: cfg, listen: listen, log: log, limits: limits{header: cfg.MaxHeaderBytes, body: cfg.MaxBodyBytes},
+		peers: newPeers(&cfg), alarm: newAlarm(), outbox: newOutbox(), stop: make(chan struct{})}
+	u.quiet = slog.New(quietHandler{to: log.Handler(), failed: &u.stats.Malformed})
+	for _, r := range cfg.Routes {
+		u.routeDomains = append(u.routeDomains, canonicalHost(r.Domain))
+	}
+	u.server = newServer(&cfg, u.alarm)
+	u.client = newClient(u)
+	u.conns = newConns(u)
+	u.names = newNames(&cfg)
+	u.listenUDP = bindUDP
+	u.listenTCP = func(addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
+	u.dial = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 4}}).DialContext
+	return u, nil
+}
+
+func bindUDP(addr string) (datagrams, netip.AddrPort, error) {
+	conn, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		return nil, netip.AddrPort{}, err
+	}
+	c := conn.(*net.UDPConn)
+	// Bursts wait here while the read loop is at work. What the system grants is enough.
+	c.SetReadBuffer(4 << 20)
+	c.SetWriteBuffer(1 << 20)
+	return newBatchIO(c), addrPortOf(c.LocalAddr()), nil
+}
+
+var bindCauses = []struct {
+	err  error
+	text string
+}{
+	{syscall.EADDRINUSE, "is taken by another program"},
+	{syscall.EACCES, "is not allowed for this user"},
+	{syscall.EADDRNOTAVAIL, "is no address of this machine"},
+}
+
+// Listen binds the sockets. If one cannot be bound none is, and the error says
+// which and why. Run calls it unless it has been called.
+func (u *UA) Listen() (err error) {
+	if u.bound != nil {
+		return nil
+	}
+	u.local = localAddrs()
+	for _, a := range u.listen {
+		var bound netip.AddrPort
+		switch a.network {
+		case "udp":
+			var io datagrams
+			if io, bound, err = u.listenUDP(a.addr); err == nil {
+				u.udp = append(u.udp, newUDPSocket(u, io, bound))
+			}
+		case "tcp":
+			var l net.Listener
+			if l, err = u.listenTCP(a.addr); err == nil {
+				bound = addrPortOf(l.Addr())
+				u.tcp = append(u.tcp, newTCPSocket(u, l))
+			}
+		}
+		if err != nil {
+			u.closeSockets()
+			u.udp, u.tcp, u.bound, u.sentBys = nil, nil, nil, nil
+			return bindError(a, err)
+		}
+		u.bound = append(u.bound, bound)
+		name := u.sentByFor(bound)
+		if u.tcpSentBy == "" || a.network == "tcp" && len(u.tcp) == 1 {
+			u.tcpSentBy = name
+		}
+		host, port, _ := splitSentBy(name)
+		if port == 0 {
+			port = 5060
+		}
+		u.sentBys = append(u.sentBys, sentBy{host, port})
+	}
+	return nil
+}
+
+// Addrs are the bound addresses, in the order of Config.Listen.
+func (u *UA) Addrs() []net.Addr {
+	var all []net.Addr
+	for i, b := range u.bound {
+		if u.listen[i].network == "udp" {
+			all = append(all, net.UDPAddrFromAddrPort(b))
+		} else {
+			all = append(all, net.TCPAddrFromAddrPort(b))
+		}
+	}
+	return all
+}
+
+// Run serves until ctx is done; then it refuses new requests, waits for the
+// answers of the pending ones for at most Config.DrainTimeout, and ends. Whatever
+// was delivered and is still open then is told as Unknown or NotWritten before
+// Run returns. The error is that of Listen. Call it once.
+func (u *UA) Run(ctx context.Context, h Handler) error {
+	if err := u.Listen(); err != nil {
+		return err
+	}
+	u.handler = h
+	// Not derived from ctx: all this goes on while pending requests are drained.
+	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	spawn := func(wg *sync.WaitGroup, f func()) {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			f()
+		}()
+	}
+	var workers, writers, outcomes sync.WaitGroup
+	spawn(&outcomes, func() { u.outbox.run(u) })
+	for _, s := range u.udp {
+		spawn(&writers, s.write)
+		spawn(&u.wg, s.serve)
+	}
+	for _, s := range u.tcp {
+		spawn(&u.wg, s.serve)
+	}
+	spawn(&u.wg, func() { u.conns.layer.ServeTCP(u.conns.made) })
+	spawn(&workers, func() {
+		u.alarm.run(inner, func(now time.Time) time.Time {
+			return earliest(u.server.tick(now), u.client.tick(now))
+		})
+	})
+	for range dialers {
+		spawn(&workers, func() { u.conns.dial(inner) })
+	}
+	for range resolvers {
+		spawn(&workers, func() { u.names.run(inner) })
+	}
+	spawn(&workers, func() { u.names.watchRoutes(inner, u.peers) })
+
+	<-ctx.Done()
+	select {
+	case <-u.server.drain():
+	case <-time.After(u.cfg.DrainTimeout):
+		u.log.Warn("SIP requests are left without an answer")
+	}
+	cancel()
+	workers.Wait()
+	u.client.close()
+	for _, s := range u.udp {
+		s.closeWriter()
+	}
+	writers.Wait()
+	defer u.conns.close()()
+	close(u.stop)
+	u.closeSockets()
+	u.wg.Wait()
+	u.outbox.close()
+	outcomes.Wait()
+	return nil
+}
+
+func (u *UA) closeSockets() {
+	for _, s := range u.udp {
+		s.io.close()
+	}
+	for _, s := range u.tcp {
+		s.Listener.Close()
+	}
+}
+
+// pause waits a little; false if the UA stops meanwhile.
+func (u *UA) pause(d time.Duration) bool {
+	select {
+	case <-u.stop:
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// Deliver takes requests to be sent and returns at once; Listen must have been
+// called. Each gets exactly one
+// Result through Handler.SIPOutcomes, as long as Run has not returned. The values
+// may not be changed afterwards.
+func (u *UA) Deliver(batch []mapping.Parcel[mapping.SIP]) { u.client.deliver(batch) }
+
+// Answer ends requests that came through FromSIP. What was answered before, or
+// has been given up by its client, is ignored.
+func (u *UA) Answer(batch []mapping.Result) { u.server.answer(batch) }
+
+// udpFor gives the socket that requests to addr leave from, nil if there is none.
+func (u *UA) udpFor(addr netip.Addr) *udpSocket {
+	var second *udpSocket
+	for _, s := range u.udp {
+		l := s.bound.Addr()
+		switch {
+		case l.IsUnspecified() && (l.Is6() || addr.Is4()), // [::] takes both
+			!l.IsUnspecified() && l.Is4() == addr.Is4() && l.IsLoopback() == addr.IsLoopback():
+			return s
+		case l.Is4() == addr.Is4() && second == nil:
+			second = s
+		}
+	}
+	return second
+}
+
+// reachable picks the first address that a socket of ours fits; addrs has one at least.
+func (u *UA) reachable(addrs []netip.Addr) netip.Addr {
+	for _, a := range addrs {
+		if u.udpFor(a) != nil {
+			return a
+		}
+	}
+	return addrs[0]
+}
+
+// outbox collects outcomes for the goroutine that tells them.
+type outbox struct {
+	mu     sync.Mutex // guards the following
+	list   []mapping.Result
+	closed bool
+	wake   chan struct{}
+}
+
+func newOutbox() *outbox { return &outbox{wake: make(chan struct{}, 1)} }
+
+func (o *outbox) add(ref any, out mapping.Outcome) {
+	o.mu.Lock()
+	o.list = append(o.list, mapping.Result{Ref: ref, Outcome: out})
+	first := len(o.list) == 1
+	o.mu.Unlock()
+	if first {
+		o.signal()
+	}
+}
+
+func (o *outbox) signal() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (o *outbox) close() {
+	o.mu.Lock()
+	o.closed = true
+	o.mu.Unlock()
+	o.signal()
+}
+
+func (o *outbox) run(u *UA) {
+	var batch []mapping.Result
+	for {
+		o.mu.Lock()
+		batch, o.list = o.list, batch[:0]
+		closed := o.closed
+		o.mu.Unlock()
+		if len(batch) > 0 {
+			guard(u, func() { u.handler.SIPOutcomes(batch) })
+			clear(batch)
+			continue
+		}
+		if closed {
+			return
+		}
+		<-o.wake
+	}
+}
+
+// String names the sockets, for the log.
+func (u *UA) String() string { return fmt.Sprint(u.Addrs()) }

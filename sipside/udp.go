@@ -1,0 +1,242 @@
+package sipside
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+const (
+	udpBatch    = 16   // datagrams per system call
+	maxOutgoing = 8192 // packets that wait for the writer of a socket
+)
+
+// udpSocket is a listening UDP socket. To sipgo it is a net.PacketConn.
+//
+// sipgo enters every source address into a table that never shrinks, and makes a
+// string of it per datagram. It is therefore told that everything comes from one
+// and the same address; the true one is kept in reader.source, which is read in
+// the same goroutine before the next ReadFrom.
+type udpSocket struct {
+	u      *UA
+	io     datagrams
+	bound  netip.AddrPort
+	sentBy string
+	layer  *sip.TransportLayer
+
+	rd   reader   // of the read loop
+	in   []packet // read and not yet looked at
+	bufs []packet
+
+	mu      sync.Mutex // guards the following
+	queue   []packet
+	closing bool
+	wake    chan struct{}
+}
+
+// packet is a datagram. tx is set for the first transmission of a request.
+type packet struct {
+	b  []byte
+	to netip.AddrPort // where to, or where from
+	tx *clientTx
+}
+
+// datagrams is the socket proper: batches where the system has them.
+type datagrams interface {
+	// read waits for datagrams; b of the packets given is overwritten.
+	read(into []packet) (n int, err error)
+	// write sends from the first on; err is why packets[n] could not be sent.
+	write(packets []packet) (n int, err error)
+	close() error
+}
+
+// oneSource is the address that sipgo sees for all datagrams.
+var oneSource net.Addr = &net.UDPAddr{IP: net.IPv4zero, Port: 5060}
+
+func newUDPSocket(u *UA, io datagrams, bound netip.AddrPort) *udpSocket {
+	s := &udpSocket{u: u, io: io, bound: bound, sentBy: u.sentByFor(bound), wake: make(chan struct{}, 1)}
+	s.rd = reader{u: u, out: s, handled: true}
+	s.bufs = make([]packet, udpBatch)
+	for i := range s.bufs {
+		s.bufs[i].b = make([]byte, 65535)
+	}
+	s.layer = newLayer(&u.cfg, u.quiet, s.rd.handle)
+	return s
+}
+
+// ReadFrom gives sipgo the next datagram that its parser will accept.
+func (s *udpSocket) ReadFrom(b []byte) (int, net.Addr, error) {
+	for {
+		s.rd.settle()
+		for len(s.in) > 0 {
+			p := s.in[0]
+			s.in = s.in[1:]
+			if msg := s.screen(p.b, p.to); msg != nil {
+				return copy(b, msg), oneSource, nil
+			}
+		}
+		s.rd.raw = nil
+		s.rd.flush()
+		if err := s.fill(); err != nil {
+			return 0, nil, err
+		}
+	}
+}
+
+// fill waits for datagrams. Only closing the socket ends it.
+func (s *udpSocket) fill() error {
+	for i := range s.bufs {
+		s.bufs[i].b = s.bufs[i].b[:cap(s.bufs[i].b)]
+	}
+	for {
+		n, err := s.io.read(s.bufs)
+		if err == nil {
+			s.in = s.bufs[:n]
+			return nil
+		}
+		if errors.Is(err, net.ErrClosed) || s.isClosing() {
+			return net.ErrClosed
+		}
+		s.u.log.Warn("cannot read from the SIP socket, trying on", "addr", s.bound, "err", err)
+		s.u.pause(100 * time.Millisecond)
+	}
+}
+
+// screen checks a datagram and gives what the parser may see of it, nil for
+// nothing. Keepalives and what does not begin like SIP are dropped.
+func (s *udpSocket) screen(b []byte, source netip.AddrPort) []byte {
+	for len(b) > 0 && (b[0] == '\r' || b[0] == '\n') {
+		b = b[1:]
+	}
+	if len(b) < 4 || !tokenChar[b[0]] {
+		return nil
+	}
+	end := headEnd(b, 0)
+	cut := end < 0
+	if cut {
+		end = len(b)
+	}
+	f := scanFrame(b[:end], false, s.u.limits)
+	if cut {
+		f.fault(400, "no empty line after the headers", false)
+	}
+	rest := b[end:]
+	if f.body > len(rest) {
+		f.fault(400, "shorter than its Content-Length", false)
+	}
+	if f.status != 0 {
+		if f.first != "" && !f.response() {
+			s.rd.refuseFrame(b, f, source)
+		} else {
+			s.u.stats.Malformed.Add(1)
+		}
+		return nil
+	}
+	if f.body >= 0 {
+		rest = rest[:f.body] // what is beyond is ignored (RFC 3261 §18.3)
+	}
+	msg := b[:end+len(rest)]
+	if f.bare {
+		msg = append(normalise(b[:end]), rest...)
+	}
+	s.rd.begin(msg, f.first, source)
+	return msg
+}
+
+// serve lets sipgo read until the socket is closed.
+func (s *udpSocket) serve() {
+	if err := s.layer.ServeUDP(s); err != nil {
+		s.u.log.Error("the SIP socket is not served", "addr", s.bound, "err", err)
+	}
+	s.rd.flush()
+}
+
+// send implements sender.
+func (s *udpSocket) send(b []byte, to netip.AddrPort) bool { return s.put(packet{b: b, to: to}) }
+
+// put gives a packet to the writer. It never blocks; false: it will not be sent.
+func (s *udpSocket) put(p packet) bool {
+	s.mu.Lock()
+	if s.closing || len(s.queue) >= maxOutgoing {
+		s.mu.Unlock()
+		s.u.stats.Dropped.Add(1)
+		return false
+	}
+	s.queue = append(s.queue, p)
+	first := len(s.queue) == 1
+	s.mu.Unlock()
+	if first {
+		s.signal()
+	}
+	return true
+}
+
+func (s *udpSocket) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// write is the goroutine that sends: whatever has been put since the last time in
+// one go. It ends once closeWriter was called and all is sent.
+func (s *udpSocket) write() {
+	var out []packet
+	for {
+		s.mu.Lock()
+		out, s.queue = s.queue, out[:0]
+		closing := s.closing
+		s.mu.Unlock()
+		if len(out) == 0 {
+			if closing {
+				return
+			}
+			<-s.wake
+			continue
+		}
+		for rest := out; len(rest) > 0; {
+			n, err := s.io.write(rest)
+			if err != nil && n < len(rest) {
+				p := rest[n]
+				n++
+				s.u.stats.Dropped.Add(1)
+				s.u.log.LogAttrs(context.Background(), slog.LevelDebug, "cannot send a SIP packet",
+					slog.Any("to", p.to), slog.Any("err", err))
+				if p.tx != nil {
+					s.u.client.unsent(p.tx, err)
+				}
+			}
+			rest = rest[n:]
+		}
+		clear(out)
+	}
+}
+
+func (s *udpSocket) closeWriter() {
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	s.signal()
+}
+
+func (s *udpSocket) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
+
+// The rest of net.PacketConn. sipgo closes nothing that it was given to serve,
+// and we do not write through it.
+
+func (s *udpSocket) LocalAddr() net.Addr                       { return net.UDPAddrFromAddrPort(s.bound) }
+func (s *udpSocket) Close() error                              { return nil }
+func (s *udpSocket) WriteTo(b []byte, _ net.Addr) (int, error) { return len(b), nil }
+func (s *udpSocket) SetDeadline(time.Time) error               { return nil }
+func (s *udpSocket) SetReadDeadline(time.Time) error           { return nil }
+func (s *udpSocket) SetWriteDeadline(time.Time) error          { return nil }
