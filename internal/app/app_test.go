@@ -1,0 +1,271 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/stoxgw/stox/internal/config"
+	"github.com/stoxgw/stox/internal/siptest"
+	"github.com/stoxgw/stox/internal/xmpptest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// handedOver is the answer to a message that was written to the XMPP server and
+// did not bounce.
+const handedOver = 202
+
+// gateway is a whole daemon between a scripted XMPP server and a scripted SIP
+// peer that is its route for everything.
+type gateway struct {
+	t      *testing.T
+	server *xmpptest.Server
+	xmpp   *xmpptest.Conn
+	peer   *siptest.Peer
+	sip    netip.AddrPort // where the daemon listens on the peer's network
+	log    *syncBuffer
+	stop   func() error
+}
+
+func startGateway(t *testing.T, network string) *gateway {
+	t.Helper()
+	g := &gateway{t: t, log: &syncBuffer{}}
+	g.server = xmpptest.New(t, xmpptest.Options{Domain: "sip.example.com", Secret: "component secret"})
+	g.peer = siptest.Listen(t, network)
+	cfg, err := config.Parse("stox.toml", []byte(fmt.Sprintf(`
+[xmpp]
+domain = "sip.example.com"
+secret = "component secret"
+server = %q
+[sip]
+domain = "pbx.example.net"
+[[sip.route]]
+domain = "*"
+via = "sip:%s;transport=%s"
+[log]
+level = "debug"
+`, g.server.Addr(), g.peer.Addr(), network)), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.SIP.Listen = []string{network + "://127.0.0.1:0"}
+	a, err := New(cfg, slog.New(slog.NewTextHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	g.stop = sync.OnceValue(func() error { cancel(); return <-done })
+	t.Cleanup(func() {
+		if err := g.stop(); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+	})
+	g.xmpp = g.server.Accept()
+	// The handshake is over for the server a moment before it is for us: a ping
+	// answered shows that the link is up.
+	g.xmpp.Send("<iq type='get' from='juliet@example.com/balcony' to='sip.example.com' id='up'><ping xmlns='urn:xmpp:ping'/></iq>")
+	if st := g.xmpp.Next(); st.ID != "up" || st.Type != "result" {
+		t.Fatalf("answer to a ping: %s", st.Raw)
+	}
+	g.sip = netip.MustParseAddrPort(a.sip.Addrs()[0].String())
+	return g
+}
+
+func (g *gateway) message(id, to, body string) {
+	g.t.Helper()
+	if err := g.xmpp.Send(fmt.Sprintf("<message from='juliet@example.com/balcony' to='%s' id='%s' type='chat'><body>%s</body></message>", to, id, body)); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// request is a MESSAGE from the peer; n makes its identifiers.
+func (g *gateway) request(n int, to, body string) (branch, raw string) {
+	branch = fmt.Sprintf("z9hG4bKtest%d", n)
+	return branch, siptest.Text(body,
+		"MESSAGE "+to+" SIP/2.0",
+		fmt.Sprintf("Via: SIP/2.0/%s %s;branch=%s;rport", strings.ToUpper(g.peer.Network()), g.peer.Addr(), branch),
+		"Max-Forwards: 70",
+		"From: \"Romeo\" <sip:romeo@pbx.example.net>;tag=t"+fmt.Sprint(n),
+		"To: <"+to+">",
+		fmt.Sprintf("Call-ID: call-%d", n),
+		"CSeq: 1 MESSAGE",
+		"Content-Type: text/plain;charset=UTF-8")
+}
+
+func eachNetwork(t *testing.T, f func(t *testing.T, network string)) {
+	for _, network := range []string{"udp", "tcp"} {
+		t.Run(network, func(t *testing.T) { f(t, network) })
+	}
+}
+
+// 10,000 messages each way: none is lost, none comes twice, every sender is told.
+func TestNothingIsLost(t *testing.T) {
+	const n, window = 10_000, 500
+	eachNetwork(t, func(t *testing.T, network string) {
+		g := startGateway(t, network)
+		g.peer.Answer(func(m *siptest.Message) string { return m.Reply(200, "OK") })
+		var both sync.WaitGroup
+		both.Go(func() { // XMPP to SIP
+			for i := range n {
+				g.message(fmt.Sprint("m", i), fmt.Sprintf("u%d@sip.example.com", i%500), fmt.Sprint("text ", i))
+				if (i+1)%window == 0 {
+					g.peer.Await(i + 1)
+				}
+			}
+		})
+		both.Go(func() { // SIP to XMPP
+			for i := 0; i < n; i += window {
+				var branches []string
+				for j := i; j < i+window; j++ {
+					branch, raw := g.request(j, "sip:juliet@example.com", fmt.Sprint("text ", j))
+					g.peer.Send(g.sip, raw)
+					branches = append(branches, branch)
+				}
+				for _, b := range branches {
+					if got := g.peer.Final(b).Status(); got != handedOver {
+						t.Errorf("%s was answered %d, want %d", b, got, handedOver)
+					}
+				}
+			}
+		})
+		both.Wait()
+
+		arrived := map[string]int{}
+		for _, m := range g.peer.Requests() {
+			arrived[string(m.Body)]++
+		}
+		for _, st := range g.xmpp.NextN(n) {
+			if st.From != "romeo@sip.example.com" || st.To != "juliet@example.com" {
+				t.Fatalf("a stanza from %s to %s", st.From, st.To)
+			}
+			arrived["from sip "+st.Body]++
+		}
+		for i := range n {
+			for _, text := range []string{fmt.Sprint("text ", i), fmt.Sprint("from sip text ", i)} {
+				if arrived[text] != 1 {
+					t.Errorf("%q arrived %d times", text, arrived[text])
+				}
+			}
+		}
+		if err := g.stop(); err != nil {
+			t.Errorf("stop: %v", err)
+		}
+		if more := g.xmpp.Waiting(); more != 0 {
+			t.Errorf("%d stanzas nobody asked for", more)
+		}
+		if strings.Contains(g.log.String(), "text 1") {
+			t.Error("the text of a message is in the log (SEC-14)")
+		}
+	})
+}
+
+// IM-13, IM-60, ERR-11, ERR-12: an error of either side reaches the sender on the
+// other, with its id and in its terms.
+func TestErrorsReachTheSender(t *testing.T) {
+	eachNetwork(t, func(t *testing.T, network string) {
+		g := startGateway(t, network)
+		g.peer.Answer(func(m *siptest.Message) string {
+			switch to := m.Get("To"); {
+			case strings.Contains(to, "gone"):
+				return m.Reply(301, "Moved Permanently", "Contact: <sip:new@pbx.example.net>")
+			case strings.Contains(to, "busy"):
+				return m.Reply(486, "Busy Here")
+			}
+			return m.Reply(404, "Not Found")
+		})
+		for _, c := range []struct{ to, condition, errorType string }{
+			{"nobody@sip.example.com", "item-not-found", "cancel"},
+			{"busy@sip.example.com", "recipient-unavailable", "wait"},
+			{"gone@sip.example.com", "gone", "cancel"},
+		} {
+			g.message("id-"+c.to, c.to, "hello")
+			st := g.xmpp.Next()
+			if st.Type != "error" || st.ID != "id-"+c.to || st.From != c.to || st.To != "juliet@example.com/balcony" {
+				t.Errorf("%s: %s", c.to, st.Raw)
+			}
+			if st.Condition != c.condition || st.ErrorType != c.errorType || st.ErrorText == "" {
+				t.Errorf("%s: condition %q type %q text %q, want %q %q and some text", c.to, st.Condition, st.ErrorType, st.ErrorText, c.condition, c.errorType)
+			}
+			if c.condition == "gone" && !strings.Contains(st.Raw, "xmpp:new@sip.example.com") {
+				t.Errorf("the new address is missing (M-050): %s", st.Raw)
+			}
+		}
+		for i, c := range []struct {
+			condition string
+			status    int
+		}{{"service-unavailable", 480}, {"item-not-found", 404}, {"forbidden", 403}} {
+			branch, raw := g.request(i, "sip:juliet@example.com", "hello")
+			g.peer.Send(g.sip, raw)
+			g.xmpp.Bounce(g.xmpp.Next(), c.condition)
+			if got := g.peer.Final(branch).Status(); got != c.status {
+				t.Errorf("%s became %d, want %d", c.condition, got, c.status)
+			}
+		}
+	})
+}
+
+// Design: not written is 503, and it says so at once.
+func TestNoLink(t *testing.T) {
+	g := startGateway(t, "udp")
+	g.server.Refuse(errors.New("down")) // only for dials through it; the address goes away too:
+	g.server.Close()
+	<-g.xmpp.Closed
+	// The daemon notices the end of its stream on its own time: ask until it has.
+	for n := 0; ; n++ {
+		branch, raw := g.request(n, "sip:juliet@example.com", "hello")
+		g.peer.Send(g.sip, raw)
+		if final := g.peer.Final(branch); final.Status() == 503 {
+			break
+		} else if n > 50 {
+			t.Fatalf("still %d without a link", final.Status())
+		}
+	}
+}
+
+// A configuration that cannot work is a *config.Error, however deep it was found.
+func TestFaultsOfTheConfiguration(t *testing.T) {
+	for _, c := range []struct{ name, toml, path string }{
+		{"alias that is no JID", "[[alias]]\nsip=\"sip:7001@pbx.example.net\"\nxmpp=\"ju@li@et@example.com\"\n", "alias[0].xmpp"},
+		{"access", "[access]\nallow=[\"*.example.com\"]\n", "access.allow"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg, err := config.Parse("stox.toml", []byte("[xmpp]\ndomain=\"sip.example.com\"\nsecret=\"component secret\"\n[sip]\ndomain=\"pbx.example.net\"\n"+c.toml), nil)
+			if err == nil {
+				_, err = New(cfg, slog.New(slog.DiscardHandler))
+			}
+			var faults *config.Error
+			if !errors.As(err, &faults) || !strings.HasPrefix(faults.Faults[0].Path, c.path) {
+				t.Errorf("got %v, want a fault of %s", err, c.path)
+			}
+		})
+	}
+}
+
+// syncBuffer is a log that a test may read.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}

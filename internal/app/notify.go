@@ -1,0 +1,31 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+// notify tells the service manager our state; without one it does nothing. A
+// failure is not worth more than that: the manager notices by its own time-outs.
+func notify(state string) { _, _ = daemon.SdNotify(false, state) }
+
+// runWatchdog tells the service manager at half its interval that the process
+// is alive, if it asks for that (WatchdogSec=).
+func runWatchdog(ctx context.Context) {
+	interval, err := daemon.SdWatchdogEnabled(false)
+	if err != nil || interval <= 0 {
+		return
+	}
+	t := time.NewTicker(interval / 2)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			notify(daemon.SdNotifyWatchdog)
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/stoxgw/stox/component"
+	"github.com/stoxgw/stox/internal/bridge"
+	"github.com/stoxgw/stox/internal/config"
+	"github.com/stoxgw/stox/internal/version"
+	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside"
+)
+
+// This file turns the configuration into each package's own. Syntax has been
+// checked by config; what only mapping can judge (does this address mean
+// something?) is checked here and reported with the path of the key.
+
+// BuildPolicy makes the address rules and the access list.
+func BuildPolicy(cfg *config.Config) (bridge.Policy, error) {
+	rules, err := BuildRules(cfg)
+	access, accessErr := mapping.NewAccess(cfg.Access.Allow)
+	if accessErr != nil {
+		err = errors.Join(err, fmt.Errorf("access.allow: %w", accessErr))
+	}
+	return bridge.Policy{Rules: rules, Access: access}, faults(err)
+}
+
+// BuildRules makes the address rules.
+func BuildRules(cfg *config.Config) (*mapping.Rules, error) {
+	c := mapping.RulesConfig{
+		GatewayDomain:    cfg.XMPP.Domain,
+		SIPHost:          sipHost(cfg),
+		UserDomains:      cfg.XMPP.UserDomains,
+		DefaultSIPDomain: cfg.SIP.Domain,
+		PhoneDomain:      cfg.SIP.PhoneDomain,
+	}
+	for _, r := range cfg.SIP.Routes {
+		c.Routes = append(c.Routes, mapping.RouteRule{Domain: r.Domain, Country: r.Country, Numbers: r.Numbers, From: r.From})
+	}
+	var errs []error
+	for i, a := range cfg.Aliases {
+		uri, err := mapping.ParseURI(a.SIP)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("alias[%d].sip: %w", i, plain(err)))
+		}
+		jid, err := mapping.ParseJID(a.XMPP)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("alias[%d].xmpp: %w", i, plain(err)))
+		}
+		c.Aliases = append(c.Aliases, mapping.Alias{SIP: uri, XMPP: jid})
+	}
+	if len(errs) > 0 {
+		return nil, faults(errors.Join(errs...))
+	}
+	rules, err := mapping.NewRules(c)
+	return rules, faults(err)
+}
+
+// sipHost is the host at which SIP reaches us by name: what is advertised, else
+// the component's own name.
+func sipHost(cfg *config.Config) string {
+	if cfg.SIP.Advertise == "" {
+		return cfg.XMPP.Domain
+	}
+	if host, _, err := net.SplitHostPort(cfg.SIP.Advertise); err == nil {
+		return host
+	}
+	return strings.Trim(cfg.SIP.Advertise, "[]") // an IPv6 address without a port
+}
+
+func componentConfig(cfg *config.Config, access mapping.Access) component.Config {
+	return component.Config{
+		Server:         cfg.XMPP.Server,
+		Domain:         cfg.XMPP.Domain,
+		Secret:         cfg.XMPP.Secret.Reveal(),
+		Version:        version.String(),
+		Allow:          access.Allows,
+		MaxStanzaBytes: cfg.Limits.MaxStanzaBytes,
+	}
+}
+
+func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
+	c := sipside.Config{
+		Listen:         cfg.SIP.Listen,
+		Advertise:      cfg.SIP.Advertise,
+		SIPDomain:      cfg.SIP.Domain,
+		XMPPDomains:    cfg.XMPP.UserDomains,
+		UserAgent:      "stox",
+		MaxConnections: cfg.Limits.MaxConnections,
+		MaxHeaderBytes: cfg.Limits.MaxHeaderBytes,
+	}
+	var errs []error
+	for i, r := range cfg.SIP.Routes {
+		if r.Via == "" {
+			continue // only says how addresses of the domain look; DNS says where they are
+		}
+		via, err := mapping.ParseURI(r.Via)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("sip.route[%d].via: %w", i, plain(err)))
+			continue
+		}
+		c.Routes = append(c.Routes, sipside.Route{Domain: r.Domain, Via: via, Loose: isLoose(r.Via)})
+	}
+	for i, p := range cfg.SIP.Peers {
+		peer := sipside.Peer{Name: p.Name, Domains: p.Domains}
+		for j, a := range p.Addresses {
+			prefix, err := parsePrefix(a)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("sip.peer[%d].addresses[%d]: %w", i, j, err))
+				continue
+			}
+			peer.Addresses = append(peer.Addresses, prefix)
+		}
+		c.Peers = append(c.Peers, peer)
+	}
+	return c, faults(errors.Join(errs...))
+}
+
+// isLoose reports whether a route's URI has the lr parameter, which a URI value
+// does not keep because it says nothing about the address.
+func isLoose(via string) bool {
+	for _, p := range strings.Split(via, ";")[1:] {
+		name, _, _ := strings.Cut(p, "=")
+		if strings.EqualFold(strings.TrimSpace(name), "lr") {
+			return true
+		}
+	}
+	return false
+}
+
+// parsePrefix takes an address or a prefix in CIDR form.
+func parsePrefix(s string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return netip.PrefixFrom(a, a.BitLen()), nil
+	}
+	return netip.ParsePrefix(s)
+}
+
+// faults makes a *config.Error of joined errors that begin with the path of a
+// key, so that they are shown, and end the process, like every other fault of
+// the configuration. It returns nil for nil.
+func faults(err error) error {
+	if err == nil {
+		return nil
+	}
+	var known *config.Error
+	if errors.As(err, &known) {
+		return err
+	}
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
+	}
+	e := &config.Error{}
+	for _, err := range all {
+		path, text, ok := strings.Cut(err.Error(), ": ")
+		if !ok {
+			path, text = "configuration", err.Error()
+		}
+		e.Faults = append(e.Faults, config.Fault{Path: path, Text: text})
+	}
+	return e
+}
+
+// plain is what an error of mapping says to a person: without the SIP status and
+// the stanza error that it would be on the wire.
+func plain(err error) error {
+	var f *mapping.Failure
+	if errors.As(err, &f) && f.Text != "" {
+		return errors.New(f.Text)
+	}
+	return err
+}

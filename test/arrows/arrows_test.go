@@ -1,0 +1,155 @@
+// Package arrows guards the walls of the house: who may import whom. The picture
+// is in docs/architecture.md.
+package arrows
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/stoxgw/stox/"
+
+// rules name, for each room, what of ours it may import and which foreign
+// libraries it may know. Rooms are matched by the longest prefix; a package that
+// no rule names fails the test, so that a new room gets a rule of its own.
+// Tests may in addition use the test helpers.
+var rules = []struct {
+	room    string
+	ours    []string // packages of this module
+	foreign []string // import path prefixes outside the standard library
+}{
+	{"mapping", nil, []string{"golang.org/x/text/", "golang.org/x/net/idna"}},
+	{"component", []string{"mapping"}, []string{"gosrc.io/xmpp/stanza", "golang.org/x/sys/"}},
+	{"sipside", []string{"mapping"}, []string{"github.com/emiago/sipgo/sip", "golang.org/x/net/ipv4", "golang.org/x/net/ipv6", "golang.org/x/sys/"}},
+	{"internal/bridge", []string{"mapping"}, nil},
+	{"internal/config", nil, []string{"github.com/spf13/viper", "github.com/go-viper/mapstructure/v2", "github.com/pelletier/go-toml/v2"}},
+	{"internal/app", []string{"mapping", "component", "sipside", "internal/bridge", "internal/config", "internal/version"}, []string{"github.com/coreos/go-systemd/v22/daemon"}},
+	{"internal/cli", []string{"mapping", "internal/app", "internal/config", "internal/version", "contrib"}, []string{"github.com/spf13/cobra"}},
+	{"internal/version", nil, nil},
+	{"internal/xmpptest", nil, nil},
+	{"internal/siptest", nil, nil},
+	{"contrib", nil, nil},
+	{"cmd/stox", []string{"internal/cli"}, nil},
+	{"test", []string{"test", "internal/config"}, nil},
+}
+
+// testHelpers may be imported by any test.
+var (
+	testHelpers = []string{"internal/xmpptest", "internal/siptest"}
+	testForeign = []string{"pgregory.net/rapid", "go.uber.org/goleak", "github.com/google/go-cmp/", "github.com/rogpeppe/go-internal/", "mellium.im/xmpp/jid"}
+)
+
+func TestImportArrows(t *testing.T) {
+	root := "../.."
+	used := map[string]bool{}
+	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if n := d.Name(); n == ".git" || n == "testdata" || n == "bin" {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(file, ".go") {
+			return nil
+		}
+		rel, _ := filepath.Rel(root, file)
+		pkg := path.Dir(filepath.ToSlash(rel))
+		i := slices.IndexFunc(rules, func(r struct {
+			room    string
+			ours    []string
+			foreign []string
+		}) bool {
+			return pkg == r.room || strings.HasPrefix(pkg, r.room+"/")
+		})
+		if i < 0 {
+			t.Errorf("%s: no rule names this room; add one to rules", pkg)
+			return nil
+		}
+		r := rules[i]
+		used[r.room] = true
+		isTest := strings.HasSuffix(file, "_test.go")
+		src, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, src, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range f.Imports {
+			imp := strings.Trim(spec.Path.Value, `"`)
+			if err := allowed(pkg, imp, r.ours, r.foreign, isTest); err != "" {
+				t.Errorf("%s imports %s: %s", rel, imp, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range rules {
+		if !used[r.room] {
+			t.Errorf("the rule for %q matches no package", r.room)
+		}
+	}
+}
+
+func allowed(pkg, imp string, ours, foreign []string, isTest bool) string {
+	if own, ok := strings.CutPrefix(imp, module); ok {
+		if own == pkg || slices.ContainsFunc(ours, func(p string) bool { return own == p || strings.HasPrefix(own, p+"/") }) {
+			return ""
+		}
+		if isTest && slices.Contains(testHelpers, own) {
+			return ""
+		}
+		return "this arrow is not in the picture"
+	}
+	if !strings.Contains(strings.SplitN(imp, "/", 2)[0], ".") {
+		return "" // standard library
+	}
+	prefixes := foreign
+	if isTest {
+		prefixes = append(slices.Clone(foreign), testForeign...)
+	}
+	if slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(imp, p) }) {
+		return ""
+	}
+	return "this room does not know that library"
+}
+
+// mapping is pure: no clock, randomness, I/O or logger (tests excepted).
+func TestMappingIsPure(t *testing.T) {
+	forbidden := []string{"os", "io", "net", "log", "log/slog", "math/rand", "math/rand/v2", "crypto/rand", "context", "sync", "bufio", "net/http"}
+	files, err := filepath.Glob("../../mapping/*.go")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files of mapping found: %v", err)
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, spec := range f.Imports {
+			if imp := strings.Trim(spec.Path.Value, `"`); slices.Contains(forbidden, imp) {
+				t.Errorf("%s imports %s", filepath.Base(file), imp)
+			}
+		}
+		src, _ := os.ReadFile(file)
+		if strings.Contains(string(src), "time.Now(") {
+			t.Errorf("%s reads the clock", filepath.Base(file))
+		}
+	}
+}
