@@ -55,7 +55,10 @@ func (c *country) national(n string) bool {
 // dial is how the number, which has its country code and no "+", is dialled in c
 // with this trunk prefix; "" if c does not know.
 func (c *country) dial(number, trunk string) string {
-	if n, ok := strings.CutPrefix(number, c.code); ok && c.national(n) {
+	if n, ok := strings.CutPrefix(number, c.code); ok {
+		if !c.national(n) {
+			return ""
+		}
 		return trunk + n
 	}
 	if prefix, _, _ := strings.Cut(c.international, " "); prefix != "" {

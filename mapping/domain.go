@@ -48,24 +48,26 @@ func isLDH(s string) (ok, aLabels bool) {
 }
 
 // aDomain is the normal form with A-labels of a domain name in any form.
-func aDomain(s string) (string, bool) { return aName(strings.TrimSuffix(s, ".")) }
+func aDomain(s string) (string, bool) {
+	a, _, ok := aName(strings.TrimSuffix(s, "."))
+	return a, ok
+}
 
-func aName(s string) (string, bool) {
+// aName is aDomain without the trailing dot, and whether there is an A-label.
+func aName(s string) (a string, aLabels, ok bool) {
 	s = lower(s)
 	if ldh, aLabels := isLDH(s); ldh && !aLabels {
-		return s, true
+		return s, false, true
 	}
 	if len(s) > maxPart || !utf8.ValidString(s) {
-		return "", false
+		return "", false, false
 	}
 	a, err := domainNames.ToASCII(s)
 	if err != nil {
-		return "", false
+		return "", false, false
 	}
-	if ok, _ := isLDH(a); !ok {
-		return "", false
-	}
-	return a, true
+	ok, aLabels = isLDH(a)
+	return a, aLabels, ok
 }
 
 // uDomain is the normal form of a JID's domainpart: a name with U-labels, or an
@@ -76,8 +78,8 @@ func uDomain(s string) (string, bool) {
 		ip, ok := ipv6(s)
 		return "[" + ip + "]", ok
 	}
-	a, ok := aName(s)
-	if _, aLabels := isLDH(a); !ok || !aLabels {
+	a, aLabels, ok := aName(s)
+	if !ok || !aLabels {
 		return a, ok
 	}
 	u, err := domainNames.ToUnicode(a)
@@ -110,14 +112,6 @@ func sipHost(s string) (string, bool) {
 		}
 	}
 	return a, true
-}
-
-// xmppDomain is the domainpart of a JID for the host of a SIP URI in normal form.
-func xmppDomain(host string) (string, bool) {
-	if strings.IndexByte(host, ':') >= 0 {
-		return "[" + host + "]", true
-	}
-	return uDomain(host)
 }
 
 // ipv6 is the normal form, without brackets, of an IPv6 address in brackets.

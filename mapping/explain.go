@@ -60,8 +60,12 @@ func (e *Explanation) fromJID(r *Rules, j JID, err error, t *trace) {
 	} else {
 		t.add("the JID is an XMPP user's")
 		u, f = r.sipIdentity(j, "", t)
-		for _, alias := range r.known[j.Bare()] {
-			t.add("[[alias]]: toward %s, and on routes with from = \"alias\", the user is %s", alias.Host, alias)
+		for i, alias := range r.known[j.Bare()] {
+			where := ""
+			if i == 0 {
+				where = ", and on routes with from = \"alias\""
+			}
+			t.add("[[alias]]: toward %s%s, the user is %s", alias.Host, where, alias)
 		}
 	}
 	if f != nil {

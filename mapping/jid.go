@@ -223,7 +223,7 @@ func localPart(s string) (string, *Failure) {
 		return "", longPart()
 	}
 	if upper {
-		s = strings.ToLower(s)
+		s = lower(s)
 	}
 	return s, nil
 }

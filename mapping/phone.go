@@ -81,6 +81,10 @@ func strip(s string) string {
 	}, s)
 }
 
+// maxPhoneParams is how many parameters a number may have: more than all that
+// are registered with IANA for tel:.
+const maxPhoneParams = 32
+
 // subscriberParams is the list of parameters in canonical order and spelling.
 // context says whether phone-context is one of them.
 func subscriberParams(s string, has bool) (list []string, context, ok bool) {
@@ -90,7 +94,7 @@ func subscriberParams(s string, has bool) (list []string, context, ok bool) {
 	var names []string
 	for p := range strings.SplitSeq(lower(s), ";") {
 		name, value, hasValue := strings.Cut(p, "=")
-		if name == "" || !phoneParamNames.all(name) || slices.Contains(names, name) ||
+		if len(names) == maxPhoneParams || name == "" || !phoneParamNames.all(name) || slices.Contains(names, name) ||
 			hasValue && value == "" || !phoneParamValues.all(value) {
 			return nil, false, false
 		}

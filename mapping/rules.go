@@ -216,10 +216,10 @@ func (r *Rules) prepare(u URI, t *trace) (URI, *Failure) {
 }
 
 // withGR adds the resource that the gr parameter stands for. A value that no
-// resource can have is dropped, as is that of an alias, whose devices are not
-// ours to know.
+// resource can have is dropped, as is that of a host, which has no devices, and
+// that of an alias, whose devices are not ours to know.
 func (r *Rules) withGR(j JID, u URI, f *Failure, t *trace) (JID, *Failure) {
-	if f != nil || u.GR == "" {
+	if f != nil || u.GR == "" || u.User == "" {
 		return j, f
 	}
 	if _, ok := r.aliases[keyOf(u)]; ok {

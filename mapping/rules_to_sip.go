@@ -68,7 +68,10 @@ func (r *Rules) splitAt(user, hostPort string, t *trace) (URI, *Failure) {
 		return URI{}, addressFailure(ReasonJIDMalformed, `The part before the @ is not user\40domain.`)
 	}
 	host, ok := sipHost(name)
-	if !ok {
+	switch {
+	case !ok && name[0] == '[':
+		return URI{}, addressFailure(ReasonJIDMalformed, `What follows \40 in the address is not an IPv6 address.`)
+	case !ok:
 		return URI{}, addressFailure(ReasonBadDomain, `What follows \40 in the address is not a domain.`)
 	}
 	if t != nil {

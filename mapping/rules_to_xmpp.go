@@ -183,7 +183,7 @@ func foldUser(s string) (string, *Failure) {
 		return "", longPart()
 	}
 	if upper {
-		s = strings.ToLower(s)
+		s = lower(s)
 	}
 	return s, nil
 }
