@@ -11,7 +11,7 @@ FUZZTIME    ?= 60s
 TIMEOUT     := 8m
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo test test-long check unit interop fuzz needs tidy-check fmt-check clean
+.PHONY: help build demo go-check test test-long check unit interop fuzz needs tidy-check fmt-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -19,11 +19,18 @@ help: ## this list
 build: ## bin/stox, statically linked
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/stox ./cmd/stox
 
-demo: ## Prosody, stox and a SIP phone on this machine; ONCE=1 ends by itself
-	@$(GO) version >/dev/null 2>&1 || { echo "Go is missing: install Go 1.26 or later (https://go.dev/doc/install)"; exit 1; }
+demo: go-check ## Prosody, stox and a SIP phone on this machine; ONCE=1 ends by itself
 	@ONCE=$(ONCE) $(GO) run ./test/demo
 
-test: needs check unit interop ## everything CI runs (15 minutes at most)
+# Go 1.26 or later; GOTOOLCHAIN=local, since what is wanted is the Go that is here.
+go-check:
+	@v=$$(GOTOOLCHAIN=local $(GO) env GOVERSION 2>/dev/null | sed 's/^go//'); \
+	case "$$v" in \
+	'') echo "Go is missing: install Go 1.26 or later, see https://go.dev/doc/install"; exit 1;; \
+	1.[0-9].*|1.1[0-9]*|1.2[0-5]*) echo "Go $$v is too old: install Go 1.26 or later, see https://go.dev/doc/install"; exit 1;; \
+	esac
+
+test: go-check needs check unit interop ## everything CI runs (15 minutes at most)
 
 test-long: fuzz ## what takes longer: each parser fuzzed for FUZZTIME
 
@@ -49,7 +56,7 @@ interop: ## real servers and phones, started by the tests in private directories
 fuzz: ## every fuzz target for FUZZTIME each
 	@set -e; for pkg in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-			echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg; \
+			echo "== $$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$pkg; \
 		done; done
 
 needs: ## install what the tests need (Debian packages: as root or by sudo)

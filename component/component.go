@@ -21,7 +21,8 @@ type Config struct {
 	Domain string // the component's own name
 	Secret string // shared with the server (XEP-0114); never logged
 
-	// Name and Version are told to whoever asks (XEP-0030, XEP-0092).
+	// Told to whoever asks: what the gateway is called (XEP-0030), and which stox it
+	// is (XEP-0092).
 	Name    string // "SIP gateway"
 	Version string // "unknown"
 

@@ -23,7 +23,7 @@ func newServices(name, version string) (*services, error) {
 	s := &services{get: make(map[xml.Name]service)}
 	for _, add := range []func() error{
 		func() error { return s.addDisco(name) },
-		func() error { return s.addVersion(name, version) },
+		func() error { return s.addVersion(version) },
 	} {
 		if err := add(); err != nil {
 			return nil, err

@@ -33,7 +33,7 @@ func TestIQ(t *testing.T) {
 		{"items", get("sip.example.com", items), "result", `<query xmlns="http://jabber.org/protocol/disco#items"></query>`},
 		{"items of a node", get("sip.example.com", `<query xmlns='http://jabber.org/protocol/disco#items' node='http://jabber.org/protocol/commands'/>`), "error", "cancel/item-not-found"},
 		{"ping", get("sip.example.com", ping), "result", ""},
-		{"version", get("sip.example.com", ver), "result", `<query xmlns="jabber:iq:version"><name>Bob&#39;s &lt;gateway&gt;</name><version>1.2</version></query>`},
+		{"version", get("sip.example.com", ver), "result", `<query xmlns="jabber:iq:version"><name>stox</name><version>1.2</version></query>`},
 		{"unknown payload", get("sip.example.com", `<query xmlns='urn:odd'/>`), "error", "cancel/service-unavailable"},
 		{"vcard", get("sip.example.com", `<vCard xmlns='vcard-temp'/>`), "error", "cancel/service-unavailable"},
 		{"set", strings.Replace(get("sip.example.com", ver), "get", "set", 1), "error", "cancel/service-unavailable"},

@@ -10,8 +10,8 @@ import (
 const nsVersion = "jabber:iq:version"
 
 // addVersion serves XEP-0092. The operating system is nobody's business (GW-16).
-func (s *services) addVersion(name, version string) error {
-	v := stanza.Version{XMLName: xml.Name{Space: nsVersion, Local: "query"}, Name: name, Version: version}
+func (s *services) addVersion(version string) error {
+	v := stanza.Version{XMLName: xml.Name{Space: nsVersion, Local: "query"}, Name: "stox", Version: version}
 	text, err := marshal(&v)
 	if err != nil {
 		return err

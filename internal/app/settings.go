@@ -3,7 +3,6 @@ package app
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"strings"
 
@@ -60,16 +59,13 @@ func BuildRules(cfg *config.Config) (*mapping.Rules, error) {
 	return rules, faults(err)
 }
 
-// sipHost is the host at which SIP reaches us by name: what is advertised, else
-// the component's own name.
+// sipHost is where SIP reaches us by name, with the port if it has one: what is
+// advertised, else the component's own name.
 func sipHost(cfg *config.Config) string {
 	if cfg.SIP.Advertise == "" {
 		return cfg.XMPP.Domain
 	}
-	if host, _, err := net.SplitHostPort(cfg.SIP.Advertise); err == nil {
-		return host
-	}
-	return strings.Trim(cfg.SIP.Advertise, "[]") // an IPv6 address without a port
+	return cfg.SIP.Advertise
 }
 
 func componentConfig(cfg *config.Config, access mapping.Access) component.Config {

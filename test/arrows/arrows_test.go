@@ -37,7 +37,7 @@ var rules = []struct {
 	{"internal/siptest", nil, nil},
 	{"contrib", nil, nil},
 	{"cmd/stox", []string{"internal/cli"}, nil},
-	{"test", []string{"test", "internal/config"}, nil},
+	{"test", []string{"test"}, nil},
 }
 
 // testHelpers may be imported by any test.

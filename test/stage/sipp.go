@@ -1,0 +1,138 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+)
+
+// SIPp scenarios. A transport is "udp" or "tcp".
+
+var sippRuns atomic.Int64
+
+func sippTransport(transport string) string {
+	if transport == "tcp" {
+		return "t1"
+	}
+	return "u1"
+}
+
+// SIPpSend is a MESSAGE that SIPp sends.
+type SIPpSend struct {
+	Transport   string
+	To          int    // port of stox
+	URI         string // Request-URI and To
+	From        string // URI
+	Port        int    // of SIPp
+	ContentType string // "text/plain;charset=UTF-8"
+	Body        string // without [ ]
+	Headers     []string
+	Expect      int // final status
+}
+
+// SIPpSend sends a MESSAGE and returns an error unless the expected final
+// response comes.
+func (r *Stage) SIPpSend(ctx context.Context, m SIPpSend) error {
+	if m.ContentType == "" {
+		m.ContentType = "text/plain;charset=UTF-8"
+	}
+	var more string
+	for _, h := range m.Headers {
+		more += h + "\n"
+	}
+	n := sippRuns.Add(1)
+	scenario, err := r.file(fmt.Sprintf("sipp%d.xml", n), fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8"?>
+<scenario name="MESSAGE out"><send retrans="500"><![CDATA[
+MESSAGE %s SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
+Max-Forwards: 70
+From: <%s>;tag=[pid]t[call_number]
+To: <%s>
+Call-ID: [call_id]
+CSeq: 1 MESSAGE
+%sContent-Type: %s
+Content-Length: [len]
+
+%s]]></send><recv response="100" optional="true"/><recv response="%d" timeout="15000"/></scenario>
+`, m.URI, m.From, m.URI, more, m.ContentType, m.Body, m.Expect), 0o644)
+	if err != nil {
+		return err
+	}
+	errors := filepath.Join(r.Dir, fmt.Sprintf("sipp%d.err", n))
+	p, err := r.Start(exec.Command("sipp", "-sf", scenario, "-i", "127.0.0.1", "-p", fmt.Sprint(m.Port), "-t", sippTransport(m.Transport),
+		"-m", "1", "-nostdin", "-trace_err", "-error_file", errors, fmt.Sprintf("127.0.0.1:%d", m.To)), "sipp")
+	if err != nil {
+		return err
+	}
+	status, err := p.Wait(ctx)
+	if err != nil {
+		p.Kill()
+		return err
+	}
+	if status != 0 {
+		said, _ := os.ReadFile(errors)
+		return fmt.Errorf("SIPp did not get %d for a MESSAGE from %s to %s (its status is %d):\n%s", m.Expect, m.From, m.URI, status, said)
+	}
+	return nil
+}
+
+// SIPpServer answers MESSAGE requests.
+type SIPpServer struct {
+	*Proc
+	Port int
+	log  string
+}
+
+// SIPpServe starts a SIP server that answers n requests with a status and then ends.
+func (r *Stage) SIPpServe(ctx context.Context, transport string, n, status int, reason string) (*SIPpServer, error) {
+	run := sippRuns.Add(1)
+	scenario, err := r.file(fmt.Sprintf("sipp%d.xml", run), fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8"?>
+<scenario name="MESSAGE in"><recv request="MESSAGE"><action><ereg regexp=".*" search_in="msg" assign_to="all"/><log message="GOT [$all]END"/></action></recv>
+<Reference variables="all"/>
+<send><![CDATA[
+SIP/2.0 %d %s
+[last_Via:]
+[last_From:]
+[last_To:];tag=[pid]u[call_number]
+[last_Call-ID:]
+[last_CSeq:]
+Content-Length: 0
+
+]]></send></scenario>
+`, status, reason), 0o644)
+	if err != nil {
+		return nil, err
+	}
+	s := &SIPpServer{log: filepath.Join(r.Dir, fmt.Sprintf("sipp%d.log", run))}
+	if s.Port, err = Port(); err != nil {
+		return nil, err
+	}
+	s.Proc, err = r.Start(exec.Command("sipp", "-sf", scenario, "-i", "127.0.0.1", "-p", fmt.Sprint(s.Port), "-t", sippTransport(transport),
+		"-m", fmt.Sprint(n), "-nostdin", "-trace_logs", "-log_file", s.log), "sipp")
+	if err != nil {
+		return nil, err
+	}
+	return s, poll(ctx, "SIPp does not listen", func() bool { return !free(s.Port) })
+}
+
+// Requests waits until the server has answered all it was started for, and
+// returns them as they were on the wire.
+func (s *SIPpServer) Requests(ctx context.Context) ([]string, error) {
+	if _, err := s.Wait(ctx); err != nil {
+		return nil, err
+	}
+	b, err := os.ReadFile(s.log)
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, part := range strings.Split(string(b), "GOT ")[1:] {
+		raw, _, _ := strings.Cut(part, "END")
+		all = append(all, strings.ReplaceAll(raw, "\r\n", "\n"))
+	}
+	return all, nil
+}

@@ -1,0 +1,134 @@
+// Package stage starts real programs for tests and for the demo: stox itself,
+// XMPP servers, XMPP clients, SIP phones and SIP proxies, each as a private
+// instance in a private directory, on free ports of the loopback interface.
+//
+// Nothing in here waits by sleeping: every wait is for something to happen,
+// with a deadline from its context.
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Stage owns a private directory and everything that was started in it.
+type Stage struct {
+	Dir string
+
+	mu    sync.Mutex // guards procs
+	procs []*Proc
+}
+
+// New makes a stage in dir, which must exist.
+func New(dir string) (*Stage, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &Stage{Dir: abs}, nil
+}
+
+// Close ends every program, the last one first.
+func (r *Stage) Close() {
+	r.mu.Lock()
+	procs := r.procs
+	r.procs = nil
+	r.mu.Unlock()
+	for i := len(procs) - 1; i >= 0; i-- {
+		procs[i].Kill()
+	}
+}
+
+// Logs is the end of what every program has said, for a failed test.
+func (r *Stage) Logs() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var s string
+	for _, p := range r.procs {
+		s += fmt.Sprintf("--- %s\n%s", p.Name, p.Tail(40))
+	}
+	return s
+}
+
+// file writes a file below the stage's directory and returns its path.
+func (r *Stage) file(name, text string, mode os.FileMode) (string, error) {
+	path := filepath.Join(r.Dir, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return "", err
+	}
+	return path, os.WriteFile(path, []byte(text), mode)
+}
+
+// ports hands out each port once per process, so that tests in parallel do not
+// take what another has only just found free.
+var ports struct {
+	mu   sync.Mutex
+	next int
+}
+
+// Port finds a port that is free on 127.0.0.1 for UDP and TCP, and the one
+// above it too: some phones take the next one for TLS.
+func Port() (int, error) {
+	ports.mu.Lock()
+	defer ports.mu.Unlock()
+	if ports.next == 0 {
+		ports.next = 20000 + os.Getpid()%4000*2
+	}
+	for range 2000 {
+		n := ports.next
+		if ports.next += 2; ports.next > 31000 {
+			ports.next = 20000
+		}
+		if free(n) && free(n+1) {
+			return n, nil
+		}
+	}
+	return 0, errors.New("no free port between 20000 and 31000")
+}
+
+func free(port int) bool {
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	t, err := net.Listen("tcp", addr)
+	if err != nil {
+		return false
+	}
+	defer t.Close()
+	u, err := net.ListenPacket("udp", addr)
+	if err != nil {
+		return false
+	}
+	u.Close()
+	return true
+}
+
+// WaitTCP returns when something listens at addr.
+func WaitTCP(ctx context.Context, addr string) error {
+	return poll(ctx, "nobody listens at "+addr, func() bool {
+		c, err := net.DialTimeout("tcp", addr, time.Second)
+		if err != nil {
+			return false
+		}
+		c.Close()
+		return true
+	})
+}
+
+// poll asks until done says yes, for programs that do not tell when they are ready.
+func poll(ctx context.Context, what string, done func() bool) error {
+	t := time.NewTicker(20 * time.Millisecond)
+	defer t.Stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s: %w", what, ctx.Err())
+		case <-t.C:
+		}
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+package stage
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"sync"
+)
+
+//go:embed slix.py
+var slix string
+
+// XMPPClient is a real XMPP client (slixmpp), logged in.
+type XMPPClient struct {
+	*Proc
+	JID string // full
+
+	in io.WriteCloser
+
+	mu      sync.Mutex // guards stanzas
+	cond    *sync.Cond
+	stanzas []Stanza
+}
+
+// Stanza is what a client has received.
+type Stanza struct {
+	Event     string
+	Kind      string // message, iq, presence
+	From, To  string
+	ID, Type  string
+	Lang      string
+	Body      string
+	Subject   string
+	Thread    string
+	ErrorType string `json:"error_type"`
+	ErrorText string `json:"error_text"`
+	Condition string
+	Text      string
+	JID       string
+	Raw       string
+}
+
+// Login starts a client of a server and waits until it is online.
+func (r *Stage) Login(ctx context.Context, s *XMPPServer, a Account) (*XMPPClient, error) {
+	script, err := r.file("slix.py", slix, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	jid := a.Local + "@" + s.Domain
+	cmd := exec.Command("/usr/bin/python3", script, jid, a.Password, "127.0.0.1", fmt.Sprint(s.C2S))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	c := &XMPPClient{in: in}
+	c.cond = sync.NewCond(&c.mu)
+	if c.Proc, err = r.Start(cmd, "client "+jid); err != nil {
+		return nil, err
+	}
+	c.OnLine(c.take)
+	line, _, err := c.WaitLine(ctx, 0, `"event": "online"`)
+	if err != nil {
+		return nil, err
+	}
+	var online Stanza
+	if err := json.Unmarshal([]byte(line), &online); err != nil {
+		return nil, err
+	}
+	c.JID = online.JID
+	return c, nil
+}
+
+func (c *XMPPClient) take(line string) {
+	var st Stanza
+	if json.Unmarshal([]byte(line), &st) != nil || st.Event != "stanza" {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stanzas = append(c.stanzas, st)
+	c.cond.Broadcast()
+}
+
+// Send sends raw XML.
+func (c *XMPPClient) Send(xml string) error {
+	b, err := json.Marshal(map[string]string{"xml": xml})
+	if err != nil {
+		return err
+	}
+	_, err = c.in.Write(append(b, '\n'))
+	return err
+}
+
+// Message sends an ordinary chat message.
+func (c *XMPPClient) Message(id, to, body string) error {
+	return c.Send(fmt.Sprintf("<message to='%s' id='%s' type='chat'><body>%s</body></message>", Escape(to), Escape(id), Escape(body)))
+}
+
+// Await waits for a stanza that match accepts. Stanzas stay: each call looks at
+// all that have come.
+func (c *XMPPClient) Await(ctx context.Context, what string, match func(Stanza) bool) (Stanza, error) {
+	stop := context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.cond.Broadcast()
+	})
+	defer stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := 0; ; i++ {
+		for i >= len(c.stanzas) {
+			if ctx.Err() != nil {
+				return Stanza{}, fmt.Errorf("%s did not get %s: %w", c.JID, what, ctx.Err())
+			}
+			c.cond.Wait()
+		}
+		if match(c.stanzas[i]) {
+			return c.stanzas[i], nil
+		}
+	}
+}
+
+// Stanzas is what has come so far.
+func (c *XMPPClient) Stanzas() []Stanza {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]Stanza(nil), c.stanzas...)
+}
+
+// WithBody matches a message by its text.
+func WithBody(body string) func(Stanza) bool {
+	return func(s Stanza) bool { return s.Kind == "message" && s.Type != "error" && s.Body == body }
+}
+
+// WithID matches any stanza by its id.
+func WithID(id string) func(Stanza) bool { return func(s Stanza) bool { return s.ID == id } }
+
+// Escape escapes text for XML.
+func Escape(s string) string {
+	var b strings.Builder
+	_ = xml.EscapeText(&b, []byte(s)) // a strings.Builder does not fail
+	return b.String()
+}
