@@ -12,26 +12,26 @@ import (
 //
 // The text of a message, an address or a cause never goes into Text.
 
-// FailTimeout: SIP gave no final answer in time, or the connection broke after
+// FailTimeout means that SIP gave no final answer in time, or the connection broke after
 // the request had been written.
 func FailTimeout() *Failure {
 	return &Failure{Status: 504, Condition: CondRemoteServerTimeout, Type: TypeWait,
 		Text: "No answer came in time. The message may have arrived all the same."}
 }
 
-// FailUnreachable: no SIP server for the address took a connection. Nothing has left.
+// FailUnreachable means that no SIP server for the address took a connection. Nothing has left.
 func FailUnreachable() *Failure {
 	return &Failure{Status: 503, Condition: CondRemoteServerTimeout, Type: TypeWait,
 		Text: "The SIP server of this address cannot be reached at the moment."}
 }
 
-// FailDNS: the SIP domain does not exist.
+// FailDNS means that the SIP domain does not exist.
 func FailDNS() *Failure {
 	return &Failure{Status: 404, Condition: CondRemoteServerNotFound, Type: TypeCancel,
 		Text: "The domain of this address does not exist in SIP."}
 }
 
-// FailTooLarge: the message is longer than limit bytes, in the form in which it
+// FailTooLarge means that the message is longer than limit bytes, in the form in which it
 // would be sent on; 0 does not name the limit.
 func FailTooLarge(limit int) *Failure {
 	f := &Failure{Status: 413, Condition: CondPolicyViolation, Type: TypeModify,
@@ -42,7 +42,7 @@ func FailTooLarge(limit int) *Failure {
 	return f
 }
 
-// FailBusy: a queue is full or a rate exceeded, for this sender or this
+// FailBusy means that a queue is full or a rate exceeded, for this sender or this
 // destination only. The seconds to wait are in the text and not in RetryAfter:
 // a SIP peer that sees Retry-After stops sending us everything (SIP-30).
 func FailBusy(seconds int) *Failure {
@@ -50,7 +50,7 @@ func FailBusy(seconds int) *Failure {
 		Text: fmt.Sprintf("Too many messages are waiting. Try again in %d s.", max(seconds, 1))}
 }
 
-// FailOverloaded: the whole process is overloaded, or every link to the XMPP
+// FailOverloaded means that the whole process is overloaded, or every link to the XMPP
 // server is down. The only failure that asks a SIP peer to stay away for a
 // while; after is kept between 1 and 10 s.
 func FailOverloaded(after time.Duration) *Failure {
@@ -59,65 +59,65 @@ func FailOverloaded(after time.Duration) *Failure {
 		Text: fmt.Sprintf("The gateway is overloaded. Try again in %d s.", after/time.Second)}
 }
 
-// FailNoLink: there is no connection to the XMPP server of the address. Nothing has left.
+// FailNoLink means that there is no connection to the XMPP server of the address. Nothing has left.
 func FailNoLink() *Failure {
 	return &Failure{Status: 503, Condition: CondRemoteServerTimeout, Type: TypeWait,
 		Text: "The gateway has no connection to the XMPP server at the moment."}
 }
 
-// FailLinkLost: the connection to the XMPP server broke after the message had
+// FailLinkLost means that the connection to the XMPP server broke after the message had
 // been written. It may have arrived.
 func FailLinkLost() *Failure {
 	return &Failure{Status: 503, Condition: CondRemoteServerTimeout, Type: TypeWait,
 		Text: "The connection to the XMPP server broke. The message may have arrived all the same."}
 }
 
-// FailShutdown: stox is stopping and takes nothing new.
+// FailShutdown means that stox is stopping and takes nothing new.
 func FailShutdown() *Failure {
 	return &Failure{Status: 503, Condition: CondResourceConstraint, Type: TypeWait,
 		Text: "The gateway is being restarted."}
 }
 
-// FailForbidden: the access rules do not let this one through. It says nothing
+// FailForbidden means that the access rules do not let this one through. It says nothing
 // about whether an account exists (SEC-13).
 func FailForbidden() *Failure {
 	return &Failure{Status: 403, Condition: CondForbidden, Type: TypeAuth,
 		Text: "You may not use this gateway for this address."}
 }
 
-// FailNotServed: the address is in no domain that the gateway serves (SEC-27).
+// FailNotServed means that the address is in no domain that the gateway serves (SEC-27).
 func FailNotServed() *Failure {
 	return &Failure{Status: 404, Condition: CondItemNotFound, Type: TypeCancel,
 		Text: "The gateway does not serve this address."}
 }
 
-// FailLoop: the message has been here before, or would come back.
+// FailLoop means that the message has been here before, or would come back.
 func FailLoop() *Failure {
 	return &Failure{Status: 482, Condition: CondPolicyViolation, Type: TypeCancel,
 		Text: "The message would come back to the gateway."}
 }
 
-// FailTooManyHops: Max-Forwards is used up.
+// FailTooManyHops means that Max-Forwards is used up.
 func FailTooManyHops() *Failure { return localSIP(483, "The message came over too many hops.") }
 
-// FailExtension: the request requires an extension. The answer needs Unsupported.
+// FailExtension means that the request requires an extension. The answer needs Unsupported.
 func FailExtension() *Failure {
 	return localSIP(420, "The request requires an extension that the gateway does not have.")
 }
 
-// FailMethod: a method that is known and not supported. The answer needs Allow.
+// FailMethod is for a method that is known and not supported. The answer needs Allow.
 func FailMethod() *Failure { return localSIP(405, "The gateway does not support this method.") }
 
-// FailUnknownMethod: a method that is not known at all.
+// FailUnknownMethod is for a method that is not known at all.
 func FailUnknownMethod() *Failure { return localSIP(501, "The gateway does not know this method.") }
 
-// FailVersion: not SIP/2.0.
+// FailVersion is for requests that are not SIP/2.0.
 func FailVersion() *Failure { return localSIP(505, "The gateway speaks SIP/2.0 only.") }
 
-// FailNoDialog: a request within a dialog that the gateway does not have.
+// FailNoDialog is for a request within a dialog that the gateway does not have.
 func FailNoDialog() *Failure { return localSIP(481, "The gateway knows no such dialog.") }
 
-// FailBadRequest: the request or stanza breaks a rule; what says which, in a few
+// FailBadRequest means that the request or stanza breaks a rule; what says which, in a few
 // words that the peer may be shown.
 func FailBadRequest(what string) *Failure {
 	f := localSIP(400, "The request is malformed.")
@@ -128,32 +128,32 @@ func FailBadRequest(what string) *Failure {
 	return f
 }
 
-// FailBadText: the text is not in the charset that it claims.
+// FailBadText means that the text is not in the charset that it claims.
 func FailBadText() *Failure {
 	f := localSIP(400, "The text is not valid UTF-8.")
 	f.Reason = "Bad Request (text is not valid UTF-8)"
 	return f
 }
 
-// FailUnsupportedType: a media type or charset that is not understood (CT-01).
+// FailUnsupportedType is for a media type or charset that is not understood (CT-01).
 // The answer needs Accept.
 func FailUnsupportedType() *Failure {
 	return localSIP(415, "Messages of this kind cannot be passed on.")
 }
 
-// FailUnsupportedEncoding: a Content-Encoding that is not understood (CT-13).
+// FailUnsupportedEncoding is for a Content-Encoding that is not understood (CT-13).
 // The answer needs Accept-Encoding.
 func FailUnsupportedEncoding() *Failure {
 	return localSIP(415, "The encoding of the message is not understood.")
 }
 
-// FailGroupchat: a SIP address is no room (IM-08).
+// FailGroupchat means that a SIP address is no room (IM-08).
 func FailGroupchat() *Failure {
 	return &Failure{Status: Default.Status(CondServiceUnavailable, false, false),
 		Condition: CondServiceUnavailable, Type: TypeCancel, Text: "There is no room at this address."}
 }
 
-// FailInternal: a fault of stox. cause is for the log only.
+// FailInternal is for a fault of stox. cause is for the log only.
 func FailInternal(cause error) *Failure {
 	return &Failure{Status: 500, Condition: CondInternalServerError, Type: TypeCancel,
 		Text: "The gateway failed to handle the message.", Err: cause}
