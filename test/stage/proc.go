@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -48,7 +49,8 @@ func (r *Stage) Start(cmd *exec.Cmd, name string) (*Proc, error) {
 		cmd.Stdout = w
 	}
 	cmd.Stderr = w
-	err = cmd.Start()
+	cmd.WaitDelay = 2 * time.Second // a grandchild may keep the output open
+	err = onLastingThread(cmd.Start)
 	w.Close()
 	if err != nil {
 		out.Close()
@@ -59,6 +61,26 @@ func (r *Stage) Start(cmd *exec.Cmd, name string) (*Proc, error) {
 	r.mu.Unlock()
 	go p.read(out)
 	return p, nil
+}
+
+// starts runs functions on one thread that never ends. The kernel sends Pdeathsig
+// when the thread that made the child ends, not the process, and the Go runtime
+// ends threads as it likes.
+var starts = sync.OnceValue(func() chan<- func() {
+	c := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for f := range c {
+			f()
+		}
+	}()
+	return c
+})
+
+func onLastingThread(f func() error) error {
+	result := make(chan error)
+	starts() <- func() { result <- f() }
+	return <-result
 }
 
 // read keeps the lines until the program and its children have closed their
@@ -171,7 +193,7 @@ func (p *Proc) Kill() {
 	for _, step := range []struct {
 		sig  syscall.Signal
 		wait time.Duration
-	}{{syscall.SIGTERM, 3 * time.Second}, {syscall.SIGKILL, 5 * time.Second}} {
+	}{{syscall.SIGTERM, 20 * time.Second}, {syscall.SIGKILL, 5 * time.Second}} {
 		_ = syscall.Kill(group, step.sig)
 		select {
 		case <-p.done:

@@ -32,10 +32,11 @@ type SIPpSend struct {
 	Body        string // without [ ]
 	Headers     []string
 	Expect      int // final status
+	Times       int // how often, in order; 0 is once. [call_number] in Body counts from 1
 }
 
-// SIPpSend sends a MESSAGE and returns an error unless the expected final
-// response comes.
+// SIPpSend sends a MESSAGE, several times if m says so, and returns an error
+// unless each gets the expected final response.
 func (r *Stage) SIPpSend(ctx context.Context, m SIPpSend) error {
 	if m.ContentType == "" {
 		m.ContentType = "text/plain;charset=UTF-8"
@@ -64,7 +65,7 @@ Content-Length: [len]
 	}
 	errors := filepath.Join(r.Dir, fmt.Sprintf("sipp%d.err", n))
 	p, err := r.Start(exec.Command("sipp", "-sf", scenario, "-i", "127.0.0.1", "-p", fmt.Sprint(m.Port), "-t", sippTransport(m.Transport),
-		"-m", "1", "-nostdin", "-trace_err", "-error_file", errors, fmt.Sprintf("127.0.0.1:%d", m.To)), "sipp")
+		"-m", fmt.Sprint(max(m.Times, 1)), "-r", "100", "-nostdin", "-trace_err", "-error_file", errors, fmt.Sprintf("127.0.0.1:%d", m.To)), "sipp")
 	if err != nil {
 		return err
 	}
@@ -116,7 +117,7 @@ Content-Length: 0
 	if err != nil {
 		return nil, err
 	}
-	return s, poll(ctx, "SIPp does not listen", func() bool { return !free(s.Port) })
+	return s, poll(ctx, "SIPp does not listen", func() bool { return bound(transport, s.Port) })
 }
 
 // Requests waits until the server has answered all it was started for, and
