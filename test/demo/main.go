@@ -24,6 +24,7 @@ const (
 	xmppDomain = "xmpp.localhost"
 	component  = "sip.xmpp.localhost"
 	sipDomain  = "phone.localhost"
+	yourDomain = "you.localhost" // of the phone that a person may bring
 )
 
 var (
@@ -101,6 +102,7 @@ type party struct {
 	server        *stage.XMPPServer
 	juliet, romeo *stage.XMPPClient
 	phone         *stage.Phone
+	yourPort      int // where a person's phone is expected
 	out           *transcript
 }
 
@@ -122,7 +124,13 @@ func start(ctx context.Context, r *stage.Stage) (*party, error) {
 	if p.phone, err = r.Baresip(ctx, "bob", sipDomain, p.stox.SIP, "udp", "sip:"+romeo.Local+"@"+xmppDomain); err != nil {
 		return nil, err
 	}
-	routes := []stage.Route{{Domain: sipDomain, Via: fmt.Sprintf("sip:127.0.0.1:%d", p.phone.Port)}}
+	if p.yourPort, err = stage.Port(); err != nil {
+		return nil, err
+	}
+	routes := []stage.Route{
+		{Domain: sipDomain, Via: fmt.Sprintf("sip:127.0.0.1:%d", p.phone.Port)},
+		{Domain: yourDomain, Via: fmt.Sprintf("sip:127.0.0.1:%d", p.yourPort)},
+	}
 	if err := p.stox.Configure(p.server.Component, routes, ""); err != nil {
 		return nil, err
 	}
@@ -197,14 +205,14 @@ Join in with your own clients, on this machine; messages are shown as they pass:
                 romeo@%[1]s, password %[3]s
                 server 127.0.0.1, port %[4]d; its certificate is self-signed
                 write to bob@%[5]s (the phone here)
-                or to you\40127.0.0.1\3aPORT@%[5]s (sip:you@127.0.0.1:PORT, yours)
-  SIP phone     any name at %[6]s, no registration
-                outbound proxy sip:127.0.0.1:%[7]d (UDP or TCP)
+                or to you\40%[6]s@%[5]s (a phone of yours)
+  SIP phone     sip:you@%[6]s, without registration, listening on UDP port %[7]d
+                outbound proxy sip:127.0.0.1:%[8]d
                 write to sip:juliet@%[1]s
-  stox          %[8]s
+  stox          %[9]s
 
 Ctrl-C ends it all.
-`, xmppDomain, juliet.Password, romeo.Password, p.server.C2S, component, sipDomain, p.stox.SIP, p.stox.Config)
+`, xmppDomain, juliet.Password, romeo.Password, p.server.C2S, component, yourDomain, p.yourPort, p.stox.SIP, p.stox.Config)
 }
 
 // transcript prints what passes, in colour on a terminal.
