@@ -1,6 +1,6 @@
-// Package arrows guards the walls of the house: who may import whom. The picture
+// The walls of the house: who may import whom. The picture
 // is in docs/architecture.md.
-package arrows
+package house
 
 import (
 	"go/parser"
