@@ -52,7 +52,8 @@ type queue struct {
 	settled []mapping.Result // for the teller
 }
 
-// replyMark is an answer in the buffer that occupies a reply slot.
+// replyMark is an answer in the buffer, the reader's or the bridge's, that
+// occupies a reply slot.
 type replyMark struct {
 	end  uint64
 	size int
@@ -117,12 +118,10 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP]) {
 		settle(mapping.NotWritten, mapping.FailInternal(err))
 		return
 	}
-	limit := q.maxBytes
-	if !a.bounces {
-		limit += q.maxBytes / 4 // room that is kept for errors
-	}
+	// An error is the answer to a stanza that was read. There is always room for it:
+	// it takes a reply slot, and the reader pauses when those run out.
 	unwritten := int(q.end - q.written)
-	if unwritten >= limit || q.pending.len() >= q.maxPending {
+	if a.bounces && (unwritten >= q.maxBytes || q.pending.len() >= q.maxPending) {
 		settle(mapping.NotWritten, mapping.FailBusy(1))
 		return
 	}
@@ -134,13 +133,22 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP]) {
 		settle(mapping.Refused, mapping.FailTooLarge(q.maxStanza))
 		return
 	}
-	if unwritten+size > limit {
+	if a.bounces && unwritten+size > q.maxBytes {
 		q.buf = q.buf[:start]
 		settle(mapping.NotWritten, mapping.FailBusy(1))
 		return
 	}
 	q.end += uint64(size)
 	q.pending.add(p.Ref, a, q.end)
+	if !a.bounces {
+		q.takeSlot(size)
+	}
+}
+
+// takeSlot notes that an answer of so many octets ends the buffer. q.mu is held.
+func (q *queue) takeSlot(size int) {
+	q.replies = append(q.replies, replyMark{q.end, size})
+	q.repSize += size
 }
 
 // control appends a stanza of our own that nobody waits for.
@@ -156,19 +164,26 @@ func (q *queue) control(stanza []byte) {
 
 // reply appends an answer that build writes. The reader calls it, at most once
 // for each stanza, after slotFree. Once the stream is being closed answers
-// are dropped: nothing may follow the end of the stream.
-func (q *queue) reply(build func([]byte) []byte) {
+// are dropped: nothing may follow the end of the stream. It reports false for
+// one that is too big for the server and was dropped too: the id of a stanza
+// comes back in its answer and may have almost any length.
+func (q *queue) reply(build func([]byte) []byte) (fits bool) {
 	q.mu.Lock()
-	if q.state == queueOpen {
-		start := len(q.buf)
-		q.buf = build(q.buf)
-		size := len(q.buf) - start
-		q.end += uint64(size)
-		q.replies = append(q.replies, replyMark{q.end, size})
-		q.repSize += size
+	defer q.mu.Unlock()
+	if q.state != queueOpen {
+		return true
 	}
-	q.mu.Unlock()
+	start := len(q.buf)
+	q.buf = build(q.buf)
+	size := len(q.buf) - start
+	if size > q.maxStanza {
+		q.buf = q.buf[:start]
+		return false
+	}
+	q.end += uint64(size)
+	q.takeSlot(size)
 	wake(q.writer)
+	return true
 }
 
 // slotFree reports whether the reader may take another stanza.
@@ -262,11 +277,21 @@ func (q *queue) bounced(id string, from, to mapping.JID, f *mapping.Failure) boo
 func (q *queue) close(clean bool) {
 	q.mu.Lock()
 	q.state = queueClosed
+	var lost [mapping.Refused + 1]int
+	before := len(q.settled)
 	q.settled = q.pending.lose(q.settled, q.written, clean)
+	for _, r := range q.settled[before:] {
+		lost[r.Outcome.Kind]++
+	}
 	q.buf, q.spare, q.replies = nil, nil, nil
 	q.end, q.written, q.repSize = 0, 0, 0
 	q.mu.Unlock()
 	wake(q.teller)
+	if lost[mapping.Uncertain]+lost[mapping.NotWritten] > 0 {
+		// One line for the link and not one for each stanza.
+		q.log.Warn("stanzas were lost with the link, or may have been: SIP senders are told so, XMPP users do not get their errors",
+			"uncertain", lost[mapping.Uncertain], "not_written", lost[mapping.NotWritten])
+	}
 }
 
 // collect moves everything that is settled by now to the caller, and says when

@@ -57,7 +57,9 @@ func (c *Component) session(ctx context.Context, h Handler, rep *reporter) (time
 	if rep.count > 0 {
 		attrs = append(attrs, "after_failures", rep.count)
 	}
-	c.log.Info("connected to the XMPP server", attrs...)
-	err = l.run(ctx, func() { c.setStatus(Status{State: StateUp}) })
+	err = l.run(ctx, func() {
+		c.setStatus(Status{State: StateUp})
+		c.log.Info("connected to the XMPP server", attrs...) // what is delivered from now on is written
+	})
 	return time.Since(up), err
 }
