@@ -180,9 +180,10 @@ func (l *link) run(ctx context.Context, up func()) error {
 // our end of the stream, and what the server writes until its own end is
 // still read. It reports whether the server's end came.
 func (l *link) goodbye(readDone, writeDone <-chan error) (clean bool) {
-	l.finishBy(l.cfg.CloseTimeout)
+	l.finishBy(2 * l.cfg.CloseTimeout) // there may be a lot to be said at the end
 	l.q.drain()
 	werr := <-writeDone
+	l.finishBy(l.cfg.CloseTimeout)
 	if werr == nil {
 		_, werr = l.conn.Write([]byte(stanza.StreamClose))
 	}
