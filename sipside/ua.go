@@ -199,35 +199,31 @@ func (u *UA) Run(ctx context.Context, h Handler) error {
 	// Not derived from ctx: all this goes on while pending requests are drained.
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	spawn := func(wg *sync.WaitGroup, f func()) {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			f()
-		}()
-	}
 	var workers, writers, outcomes sync.WaitGroup
-	spawn(&outcomes, func() { u.outbox.run(u) })
-	for _, s := range u.udp {
-		spawn(&writers, s.write)
-		spawn(&u.wg, s.serve)
-	}
-	for _, s := range u.tcp {
-		spawn(&u.wg, s.serve)
-	}
-	spawn(&u.wg, func() { u.conns.layer.ServeTCP(u.conns.made) })
-	spawn(&workers, func() {
+	outcomes.Go(func() { u.outbox.run(u) })
+	workers.Go(func() {
 		u.alarm.run(inner, func(now time.Time) time.Time {
 			return earliest(u.server.tick(now), u.client.tick(now))
 		})
 	})
 	for range dialers {
-		spawn(&workers, func() { u.conns.dial(inner) })
+		workers.Go(func() { u.conns.dial(inner) })
 	}
 	for range resolvers {
-		spawn(&workers, func() { u.names.run(inner) })
+		workers.Go(func() { u.names.run(inner) })
 	}
-	spawn(&workers, func() { u.names.watchRoutes(inner, u.peers) })
+	workers.Go(func() { u.names.watchRoutes(inner, u.peers) })
+	for _, s := range u.udp {
+		writers.Go(s.write)
+	}
+	// Readers last: once a message has come in, everything is there.
+	u.wg.Go(func() { u.conns.layer.ServeTCP(u.conns.made) })
+	for _, s := range u.tcp {
+		u.wg.Go(s.serve)
+	}
+	for _, s := range u.udp {
+		u.wg.Go(s.serve)
+	}
 
 	<-ctx.Done()
 	select {
