@@ -76,6 +76,8 @@ func componentConfig(cfg *config.Config, access mapping.Access) component.Config
 		Version:        version.String(),
 		Allow:          access.Allows,
 		MaxStanzaBytes: cfg.Limits.MaxStanzaBytes,
+		Barrier:        component.BarrierMode(cfg.XMPP.Barrier),
+		BarrierTimeout: cfg.XMPP.BarrierTimeout,
 	}
 }
 
@@ -86,6 +88,7 @@ func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
 		SIPDomain:      cfg.SIP.Domain,
 		XMPPDomains:    cfg.XMPP.UserDomains,
 		UserAgent:      "stox",
+		Accept:         cfg.SIP.Accept,
 		MaxConnections: cfg.Limits.MaxConnections,
 		MaxHeaderBytes: cfg.Limits.MaxHeaderBytes,
 	}

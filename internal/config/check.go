@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -49,6 +50,13 @@ func (p *parser) checkXMPP() {
 		p.checkShape("xmpp.server", err)
 	}
 	p.checkSecret()
+	if d := x.BarrierTimeout; !p.bad["xmpp.barrier_timeout"] && (d < 100*time.Millisecond || d > 10*time.Second) {
+		// Written twice it may take twice as long, and SIP waits for no more than 32 s.
+		p.fault("xmpp.barrier_timeout", "is "+d.String(), "it must be from 100ms to 10s")
+	}
+	if s := p.c.SIP.Accept; !p.bad["sip.accept_status"] && s != 200 && s != 202 {
+		p.fault("sip.accept_status", "is "+strconv.Itoa(s), "it must be 200 or 202")
+	}
 	domainOK := p.required("xmpp.domain", x.Domain, "the component's own name, for example \"sip.example.com\"") &&
 		p.checkShape("xmpp.domain", domainShape(x.Domain))
 	if domainOK {

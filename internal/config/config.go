@@ -29,6 +29,9 @@ type XMPP struct {
 	Secret      Secret   `mapstructure:"secret"`      // also when it came from a file
 	SecretFile  string   `mapstructure:"secret_file"` // where it came from; already read
 	UserDomains []string `mapstructure:"user_domains"`
+
+	Barrier        string        `mapstructure:"barrier"` // auto, single, settled
+	BarrierTimeout time.Duration `mapstructure:"barrier_timeout"`
 }
 
 // SIP is the SIP side.
@@ -37,7 +40,8 @@ type SIP struct {
 	Advertise   string   `mapstructure:"advertise"` // host or host:port; "" when it depends on the peer
 	Domain      string   `mapstructure:"domain"`
 	PhoneDomain string   `mapstructure:"phone_domain"`
-	Routes      []Route  `mapstructure:"route"` // first match wins
+	Accept      int      `mapstructure:"accept_status"` // 200, 202
+	Routes      []Route  `mapstructure:"route"`         // first match wins
 	Peers       []Peer   `mapstructure:"peer"`
 }
 

@@ -57,7 +57,10 @@ sip.domain: is missing; the SIP domain of your phones or provider, for example "
 		{"delimiter", "\"xmpp::server\" = \"x:1\"\n\"xmpp.server\" = \"x:1\"\n" + three, nil, "\"xmpp.server\": unknown key; did you mean xmpp.server?\n\"xmpp::server\": unknown key; did you mean xmpp.server?"},
 		{"control characters in a name", "\"a\\nb\\u001b\" = 1\n" + three, nil, `"a\nb\u001B": unknown key`},
 		{"field of a table", three + "[[sip.route]]\ndomain = '*'\nvai = 'sip:192.0.2.10'\n", nil, `sip.route[0].vai: unknown key; did you mean sip.route.via?`},
-		{"not built", set("xmpp", `barrier = "auto"`) + "[store]\npath = ''\n[queue]\nexpire='5m'\n[[domain]]\nxmpp='a'\nsip='b'\n", nil, `xmpp.barrier: not in this version of stox; remove it
+		{"barrier", set("xmpp", "barrier = \"twice\"\nbarrier_timeout = \"20s\""), nil, `xmpp.barrier: "twice" is none of auto, single, settled
+xmpp.barrier_timeout: is 20s; it must be from 100ms to 10s`},
+		{"accept status", set("sip", "accept_status = 204"), nil, "sip.accept_status: is 204; it must be 200 or 202"},
+		{"not built", set("xmpp", `html = "plain"`) + "[store]\npath = ''\n[queue]\nexpire='5m'\n[[domain]]\nxmpp='a'\nsip='b'\n", nil, `xmpp.html: not in this version of stox; remove it
 domain: not in this version of stox; remove it
 queue.expire: not in this version of stox; remove it
 store.path: not in this version of stox; remove it`},

@@ -61,11 +61,11 @@ func TestThreeKeysAreEnough(t *testing.T) {
 		ShutdownTimeout: 15 * time.Second,
 		XMPP: XMPP{
 			Server: "127.0.0.1:5347", Domain: "sip.example.com", Secret: "hunter2-is-no-secret",
-			UserDomains: []string{"example.com"},
+			UserDomains: []string{"example.com"}, Barrier: "auto", BarrierTimeout: 5 * time.Second,
 		},
 		SIP: SIP{
 			Listen: []string{"udp://0.0.0.0:5060", "tcp://0.0.0.0:5060"},
-			Domain: "example.net", PhoneDomain: "example.net",
+			Domain: "example.net", PhoneDomain: "example.net", Accept: 200,
 		},
 		Access: Access{Allow: []string{"example.com"}},
 		Limits: Limits{MaxConnections: 1000, MaxHeaderBytes: 16384, MaxStanzaBytes: 524288},
@@ -88,11 +88,14 @@ server = "[::1]:5348"
 domain = "SIP.Example.com."
 secret_file = "secret"
 user_domains = ["example.com", "bücher.example"]
+barrier = "settled"
+barrier_timeout = "2s"
 [sip]
 listen = ["udp://192.0.2.1:5060", "tcp://[2001:db8::1]:5062"]
 advertise = "gateway.example.com:5070"
 domain = "example.net"
 phone_domain = "phone.example.net"
+accept_status = 202
 [[sip.route]]
 domain = "pbx.example"
 via = "sip:[2001:db8::2]:5060;transport=tcp"
@@ -130,10 +133,11 @@ func TestEveryKey(t *testing.T) {
 		XMPP: XMPP{
 			Server: "[::1]:5348", Domain: "sip.example.com", Secret: "from-a-file", SecretFile: "secret",
 			UserDomains: []string{"example.com", "bücher.example"},
+			Barrier:     "settled", BarrierTimeout: 2 * time.Second,
 		},
 		SIP: SIP{
 			Listen:    []string{"udp://192.0.2.1:5060", "tcp://[2001:db8::1]:5062"},
-			Advertise: "gateway.example.com:5070", Domain: "example.net", PhoneDomain: "phone.example.net",
+			Advertise: "gateway.example.com:5070", Domain: "example.net", PhoneDomain: "phone.example.net", Accept: 202,
 			Routes: []Route{
 				{Domain: "pbx.example", Via: "sip:[2001:db8::2]:5060;transport=tcp", Country: "DE", Numbers: "national", From: "alias"},
 				{Domain: "*", Via: "sip:proxy.example.net", Numbers: "e164", From: "user"},
