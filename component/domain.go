@@ -30,6 +30,15 @@ type domainHealth struct {
 
 func (h *domainHealth) suspended() bool { return !h.suspendedUntil.IsZero() }
 
+// trust ends the count of misses, and a suspension. What was appended meanwhile is
+// Unknown and needs no barrier.
+func (t *track) trust() {
+	if t.misses = 0; t.suspended() {
+		t.suspendedUntil = time.Time{}
+		t.covered = t.last
+	}
+}
+
 // trackOf is the track whose barrier decides on a stanza to that domain; nil if
 // there are too many. For errors that we send our own domain suffices. q.mu is
 // held.
@@ -82,7 +91,7 @@ func (q *queue) answered(domain string, n uint64, f *mapping.Failure, now time.T
 	}
 	b := t.open[at]
 	t.open = t.open[:copy(t.open, t.open[at+1:])]
-	t.misses, t.suspendedUntil = 0, time.Time{}
+	t.trust()
 	switch {
 	case at > 0:
 		// An older one is missing. The way to that server may have broken between
@@ -129,8 +138,7 @@ func (q *queue) lookAfter(t *track, now time.Time) (next time.Time) {
 	}
 	if t.suspended() {
 		if !now.Before(t.suspendedUntil) {
-			t.misses, t.suspendedUntil = 0, time.Time{}
-			t.covered = t.last
+			t.trust()
 		} else {
 			next = sooner(next, t.suspendedUntil)
 			if len(t.open) == 0 && q.writing() {
