@@ -37,7 +37,7 @@ func (q *queue) look(now time.Time) {
 			q.lookAt(next)
 		}
 		q.lookTrack(t, now)
-		if t.front() == nil && len(t.open) == 0 && !t.suspended() {
+		if t.idle() && t.misses == 0 {
 			if gone := t.used.Add(forgetDomain); now.Before(gone) {
 				q.lookAt(gone)
 			} else {

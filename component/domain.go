@@ -49,7 +49,7 @@ func (q *queue) trackOf(a *addressed, now time.Time) *track {
 	}
 	t := q.domains[domain]
 	if t == nil {
-		if len(q.domains) >= maxDomains && !q.forgetIdle(now, 0) {
+		if len(q.domains) >= maxDomains && !q.forgetIdle() {
 			return nil
 		}
 		t = &track{domain: domain}
@@ -60,10 +60,14 @@ func (q *queue) trackOf(a *addressed, now time.Time) *track {
 	return t
 }
 
-// forgetIdle drops the tracks that have had nothing to do for so long.
-func (q *queue) forgetIdle(now time.Time, idle time.Duration) (any bool) {
+// idle reports whether nothing is under way. The misses of an idle track are
+// remembered until its room is needed.
+func (t *track) idle() bool { return t.front() == nil && len(t.open) == 0 && !t.suspended() }
+
+// forgetIdle makes room for new tracks.
+func (q *queue) forgetIdle() (any bool) {
 	for name, t := range q.domains {
-		if t.front() == nil && len(t.open) == 0 && !t.suspended() && t.misses == 0 && now.Sub(t.used) >= idle {
+		if t.idle() {
 			delete(q.domains, name)
 			any = true
 		}
