@@ -142,7 +142,7 @@ var schema = []key{
 		doc: "The XMPP domains whose users are served."},
 	{path: "xmpp.admins", kind: kindList, live: true, doc: "JIDs that may give orders to the gateway."},
 	{path: "xmpp.barrier", def: "auto", values: []string{"auto", "single", "settled"}, built: true,
-		doc: "How stox learns that the server has processed a message, before it answers 200 to SIP. It writes a ping to itself behind the messages: when that comes back (`single`), or 2 ms later a second one (`settled`), the server has handled them and its errors have come. ejabberd needs `settled`, since its users' sessions refuse a blocked sender just after the ping. `auto` asks the server what it is and takes `single` for Prosody."},
+		doc: "How stox learns that the server has processed a message, before it answers 200 to SIP. It writes a ping to itself behind the messages: when that comes back (`single`), or 2 ms later a second one (`settled`), the server has handled them and its errors have come. ejabberd needs `settled`, since its users' sessions refuse a blocked sender just after the ping (on a busy machine sometimes later than that). `auto` asks the server what it is and takes `single` for Prosody."},
 	{path: "xmpp.barrier_timeout", kind: kindDuration, def: 5 * time.Second, live: true, built: true,
 		doc: "How long it waits for that, from `100ms` to `10s`. Then SIP is answered 202: handed over, and no more is known. It is also the time that a lost link to the server has to return before a message that was written to it is answered 503."},
 	{path: "xmpp.failure_notice", kind: kindBool, def: true, live: true, doc: "Whether a late failure also comes as an ordinary message."},
