@@ -31,11 +31,11 @@ type Config struct {
 	// decides about them.
 	Allow func(mapping.JID) bool
 
-	MaxStanzaBytes int // soft limit for one stanza, either way; 256 KiB. Inward eight times as much ends the link.
-	QueueBytes     int // unwritten octets of messages; 4 MiB. Errors may use a quarter more.
-	MaxPending     int // values written or queued whose outcome is open; 65536
-	ReplySlots     int // answers that may wait for the writer; 1024
-	ReplyBytes     int // and their octets; 256 KiB
+	MaxStanzaBytes int // limit for one stanza, either way; 256 KiB. See hardLimit for what ends the link.
+	QueueBytes     int // a message is refused while so many octets are unwritten; 4 MiB
+	MaxPending     int // or so many values have no outcome; 65536
+	ReplySlots     int // nothing is read while so many answers and errors are unwritten; 1024
+	ReplyBytes     int // or so many octets of them; 256 KiB
 
 	ConnectTimeout time.Duration // connect, stream header and handshake together; 10 s
 	WriteTimeout   time.Duration // no progress in writing for so long: the link is lost; 10 s

@@ -18,7 +18,7 @@
 //   - the supervisor (the caller of Run): connects, waits for the link to end, backs off;
 //   - per link the reader: parses stanzas, matches bounces, answers IQs into the
 //     buffer of the writer, calls Handler.FromXMPP. It is paused by nothing but a
-//     lack of reply slots, and then for no longer than Config.WriteTimeout;
+//     lack of reply slots;
 //   - per link the writer: takes all that has gathered in the buffer and writes it
 //     in one go, with a deadline for each piece;
 //   - the teller: the only one that calls Handler.XMPPOutcomes, also keeper of the
@@ -52,13 +52,13 @@
 //
 // # Reply slots
 //
-// Whatever is read may need an answer: an IQ result or a stanza error. The reader
-// takes no further stanza while Config.ReplySlots answers (or Config.ReplyBytes of
-// them) wait to be written, because their room in memory is limited and an answer
-// may not be dropped. Pausing fills the TCP window, which is what the server must
-// feel. If none gets free within Config.WriteTimeout the server does not read
-// either, and the link is dropped. Errors that the bridge sends later (XMPPError)
-// have a quarter of Config.QueueBytes on top of what messages may fill.
+// Whatever is read may need an answer: an IQ result or a stanza error, at once or
+// later from the bridge (XMPPError). None may be dropped for want of room, so the
+// reader takes no further stanza while Config.ReplySlots of them (or
+// Config.ReplyBytes) wait to be written. What can still come then is bounded by
+// what was read before. Pausing fills the TCP window, which is what the server
+// must feel. If it does not read either, the writer gives the link up after
+// Config.WriteTimeout.
 //
 // # Divergences
 //
@@ -71,7 +71,8 @@
 //     kernel does; the parent of our name need not be a host of this server. When it
 //     comes home it is consumed: nobody but us waits for the answer.
 //   - A stanza whose sender does not parse is answered with the very octets that
-//     came as its from; one without a sender cannot be answered.
+//     came as its from; one without a sender cannot be answered, nor one whose id is
+//     so long that the server would end the stream at the answer.
 //   - A stanza for a domain that is not ours (ejabberd with global_routes) is
 //     answered from our own name: another from would end the stream.
 //   - Presence is read and ignored in this version.

@@ -77,7 +77,7 @@ func (r *reader) iq(st *element, over string) {
 			r.refuse(st, rt, *bad)
 			return
 		}
-		r.l.q.reply(func(b []byte) []byte {
+		r.answer(st, func(b []byte) []byte {
 			b = appendOpen(b, "iq", rt.replyAs, rt.replyTo, st.attr("id"), string(stanza.IQTypeResult))
 			b = append(b, '>')
 			b = append(b, result...)

@@ -10,7 +10,7 @@ import (
 type addressed struct {
 	id       string
 	from, to mapping.JID
-	bounces  bool // a bounce is an outcome of it; that of an error is dropped
+	bounces  bool // a message: a bounce is an outcome of it; that of an error is dropped
 }
 
 // pending is a value that has been appended to the stream and whose outcome is

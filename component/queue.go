@@ -72,7 +72,8 @@ type queue struct {
 	counts  Counts
 }
 
-// replyMark is an answer in the buffer that occupies a reply slot.
+// replyMark is an answer in the buffer, the reader's or the bridge's, that
+// occupies a reply slot.
 type replyMark struct {
 	end  uint64
 	size int
@@ -163,12 +164,10 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
 		settle(mapping.NotWritten, mapping.FailInternal(err))
 		return
 	}
-	limit := q.maxBytes
-	if !a.bounces {
-		limit += q.maxBytes / 4 // room that is kept for errors
-	}
+	// An error is the answer to a stanza that was read. There is always room for it:
+	// it takes a reply slot, and the reader pauses when those run out.
 	unwritten := int(q.end - q.written)
-	if unwritten >= limit || q.pending.entries >= q.maxPending || q.pending.held >= heldFactor*limit {
+	if a.bounces && (unwritten >= q.maxBytes || q.pending.entries >= q.maxPending || q.pending.held >= heldFactor*q.maxBytes) {
 		settle(mapping.NotWritten, mapping.FailBusy(1))
 		return
 	}
@@ -185,13 +184,22 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
 		settle(mapping.Refused, mapping.FailTooLarge(q.maxStanza))
 		return
 	}
-	if unwritten+size > limit {
+	if a.bounces && unwritten+size > q.maxBytes {
 		q.buf = q.buf[:start]
 		settle(mapping.NotWritten, mapping.FailBusy(1))
 		return
 	}
 	q.end += uint64(size)
 	q.enqueue(t, &pending{ref: p.Ref, addressed: a, value: p.Value, size: size, end: q.end}, now)
+	if !a.bounces {
+		q.takeSlot(size)
+	}
+}
+
+// takeSlot notes that an answer of so many octets ends the buffer. q.mu is held.
+func (q *queue) takeSlot(size int) {
+	q.replies = append(q.replies, replyMark{q.end, size})
+	q.repSize += size
 }
 
 // heldFactor is how much more than may be unwritten may be pending.
@@ -224,19 +232,26 @@ func (q *queue) control(stanza []byte) {
 
 // reply appends an answer that build writes. The reader calls it, at most once
 // for each stanza, after slotFree. Once the stream is being closed answers
-// are dropped: nothing may follow the end of the stream.
-func (q *queue) reply(build func([]byte) []byte) {
+// are dropped: nothing may follow the end of the stream. It reports false for
+// one that is too big for the server and was dropped too: the id of a stanza
+// comes back in its answer and may have almost any length.
+func (q *queue) reply(build func([]byte) []byte) (fits bool) {
 	q.mu.Lock()
-	if q.state == queueOpen || q.state == queueChecking {
-		start := len(q.buf)
-		q.buf = build(q.buf)
-		size := len(q.buf) - start
-		q.end += uint64(size)
-		q.replies = append(q.replies, replyMark{q.end, size})
-		q.repSize += size
+	defer q.mu.Unlock()
+	if q.state != queueOpen && q.state != queueChecking {
+		return true
 	}
-	q.mu.Unlock()
+	start := len(q.buf)
+	q.buf = build(q.buf)
+	size := len(q.buf) - start
+	if size > q.maxStanza {
+		q.buf = q.buf[:start]
+		return false
+	}
+	q.end += uint64(size)
+	q.takeSlot(size)
 	wake(q.writer)
+	return true
 }
 
 // slotFree reports whether the reader may take another stanza.
