@@ -162,7 +162,7 @@ func TestValues(t *testing.T) {
 	if b.count() != 1 {
 		t.Fatalf("%d messages", b.count())
 	}
-	got := b.requests[0]
+	got := b.first()
 	want := mapping.SIPMessage{
 		RequestURI: mapping.MustParseURI("sip:juliet@example.com;gr=balcony"), To: mapping.MustParseURI("sip:juliet@example.com"),
 		From: mapping.MustParseURI("sip:romeo@example.net;gr=x"), Name: `Romeo "M"`, FromTag: "vwxyz",
@@ -180,7 +180,7 @@ func TestBadBytes(t *testing.T) {
 	u := start(t, testConfig(), b)
 	p := siptest.Listen(t, "udp")
 	p.Request(addr(u, "udp"), message("udp", "Subject: caf\xe9\tau  lait", "From: \"Rom\xe9o\" <sip:romeo@example.net>;tag=x"))
-	if m := b.requests[0]; m.Subject != "caf\ufffd au  lait" || m.Name != "Rom\ufffdo" {
+	if m := b.first(); m.Subject != "caf\ufffd au  lait" || m.Name != "Rom\ufffdo" {
 		t.Errorf("subject %q, name %q", m.Subject, m.Name)
 	}
 }

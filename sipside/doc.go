@@ -58,7 +58,7 @@
 //
 // All goroutines belong to Run, which waits for them: per UDP socket a reader and
 // a writer, per TCP connection a reader (sipgo's) and a writer, per listener one
-// that accepts, and a fixed handful for dialling, names, timers and outcomes. None
+// that accepts, and a fixed number for dialling, names, timers and outcomes. None
 // is started per message. A slow TCP peer fills the bounded buffer of its own
 // connection, which is then closed; nobody else waits for it. A connection from a
 // host that is no peer gets one answer, after its header section, and is closed.

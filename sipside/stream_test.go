@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -445,7 +447,10 @@ func TestConnectionStillborn(t *testing.T) {
 		u.Deliver(parcel("x", toMem(1)))
 		go u.conns.connect(context.Background(), <-u.conns.jobs)
 		synctest.Wait() // it is made, and nobody reads from it yet
-		for _, s := range u.conns.streams {
+		u.conns.mu.Lock()
+		open := slices.Collect(maps.Values(u.conns.streams))
+		u.conns.mu.Unlock()
+		for _, s := range open {
 			s.close(errors.New("reset"))
 		}
 		synctest.Wait() // it is gone again

@@ -61,20 +61,26 @@ func (p *parser) checkPeerMarks(at string, peer *Peer) {
 	if len(peer.Addresses) > 0 || len(peer.TLSNames) > 0 || peer.Username != "" {
 		return
 	}
-	var marks []string
 	for _, path := range peerMarks {
 		if p.bad[at+"."+keyAt(path).name()] {
 			return
 		}
-		if p.built(keyAt(path)) {
+	}
+	p.fault(at+".addresses", "is missing", p.peerHint())
+}
+
+// peerHint says by what a peer can be known.
+func (l *loader) peerHint() string {
+	var marks []string
+	for _, path := range peerMarks {
+		if l.built(keyAt(path)) {
 			marks = append(marks, keyAt(path).name())
 		}
 	}
-	hint := "the IP addresses and networks from which this peer sends"
-	if len(marks) > 1 {
-		hint = "a peer is known by one of " + strings.Join(marks, ", ")
+	if len(marks) == 1 {
+		return "the IP addresses and networks from which this peer sends"
 	}
-	p.fault(at+".addresses", "is missing", hint)
+	return "a peer is known by one of " + strings.Join(marks, ", ")
 }
 
 // checkPeerNet: an address leads to one peer, the first that has it. A network

@@ -43,7 +43,7 @@ addresses = ["198.51.100.0/24"]
 `, `sip.peer[1].addresses[0]: "192.0.2.10" is never reached: sip.peer[0] has all of 192.0.2.0/24; put the peer with the smaller network first
 sip.peer[1].addresses[1]: "2001:db8:1::/48" is never reached: sip.peer[0] has all of 2001:db8::/32; put the peer with the smaller network first`},
 		{"a peer without addresses", three + "[[sip.peer]]\nname = 'a'\naddresses = []\n",
-			`sip.peer[0].addresses: is missing; the IP addresses and networks from which this peer sends`},
+			"sip.peer[0].addresses: is missing; " + new(loader).peerHint()},
 		{"an alias for a SIP user", three + "[[alias]]\nsip='sip:1@example.net'\nxmpp='romeo@sip.example.com'\n",
 			`alias[0].xmpp: "sip.example.com" is no XMPP domain that we serve; that is a SIP user; write the XMPP user's own address`},
 		{"an alias in other letters", three + "[[alias]]\nsip='sip:Desk@example.net'\nxmpp='romeo@example.com'\n[[alias]]\nsip='sip:desk@example.net'\nxmpp='juliet@example.com'\n",
@@ -54,15 +54,19 @@ access.allow[1]: "romeo@sip.example.com" is of the component itself (xmpp.domain
 		// Not built, and judged all the same.
 		{"a SIP domain mapped twice", three + `
 [[domain]]
+secret = "a-secret-of-its-own"
 xmpp = "pbx.example.com"
 sip = "Example.net"
 [[domain]]
+secret = "a-secret-of-its-own"
 xmpp = "sip.example.com"
 sip = "pbx.example.org"
 [[domain]]
+secret = "a-secret-of-its-own"
 xmpp = "example.com"
 sip = "pbx.example.org"
 [[domain]]
+secret = "a-secret-of-its-own"
 xmpp = "pbx.example.com"
 sip = "example.com"
 `, `domain: not in this version of stox; remove it

@@ -51,7 +51,7 @@ sip.domain: is missing; the SIP domain of your phones or provider, for example "
 sip.domain: is missing; the SIP domain of your phones or provider, for example "example.net"`},
 		{"capitals", set("xmpp", `Server = "127.0.0.1:5347"`), nil, `xmpp.Server: unknown key; did you mean xmpp.server?`},
 		{"hyphen", set("xmpp", `user-domains = ["example.com"]`), nil, `xmpp.user-domains: unknown key; did you mean xmpp.user_domains?`},
-		{"wrong section", set("xmpp", `listen = ["udp://0.0.0.0:5060"]`), nil, `xmpp.listen: unknown key; did you mean sip.listen?`},
+		{"wrong section", set("xmpp", `advertise = "192.0.2.1"`), nil, `xmpp.advertise: unknown key; did you mean sip.advertise?`},
 		{"nothing near", set("xmpp", "zzz = 1"), nil, `xmpp.zzz: unknown key`},
 		{"section", "[xmmp]\nserver='x'\n" + three, nil, `xmmp: unknown section; did you mean [xmpp]?`},
 		{"tables", three + "[[sip.routes]]\ndomain='*'\n", nil, `sip.routes: unknown section; did you mean [[sip.route]]?`},
@@ -102,27 +102,23 @@ xmpp.user_domains[3]: "sip.example.com" is the component itself (xmpp.domain); l
 
 		// The SIP side.
 		{"sip domain served", with("domain = \"example.net\"", `domain = "Example.com"`), nil, `sip.domain: "Example.com" is an XMPP domain that we serve (xmpp.user_domains); an address in it could mean two users; SIP users need a domain of their own`},
-		{"listen", set("sip", `listen = ["tls://0.0.0.0:5061", "wss://0.0.0.0:443", "0.0.0.0:5060", "udp://:5060", "udp://0.0.0.0", "udp://localhost:5060", "sctp://0.0.0.0:5060", "tcp://[::]:5060", "tcp://[::]:5060"]`), nil,
-			`sip.listen[0]: tls:// is not in this version of stox; use udp:// or tcp://
-sip.listen[1]: wss:// is not in this version of stox; use udp:// or tcp://
-sip.listen[2]: "0.0.0.0:5060" is not a URL; write for example "udp://0.0.0.0:5060"
-sip.listen[3]: "udp://:5060" has no host; for every address write "udp://0.0.0.0:5060"
-sip.listen[4]: "udp://0.0.0.0" is not host:port; did you mean "udp://0.0.0.0:5060"?
-sip.listen[5]: "udp://localhost:5060" must have an IP address for its host; names can change, addresses to listen on cannot
-sip.listen[6]: sctp:// is no transport that stox knows; use udp:// or tcp://
-sip.listen[8]: "tcp://[::]:5060" is there twice`},
+		{"listen", set("sip", `listen = ["0.0.0.0:5060", "udp://:5060", "udp://0.0.0.0", "udp://localhost:5060", "tcp://[::]:5060", "tcp://[::]:5060"]`), nil,
+			`sip.listen[0]: "0.0.0.0:5060" is not a URL; write for example "udp://0.0.0.0:5060"
+sip.listen[1]: "udp://:5060" has no host; for every address write "udp://0.0.0.0:5060"
+sip.listen[2]: "udp://0.0.0.0" is not host:port; did you mean "udp://0.0.0.0:5060"?
+sip.listen[3]: "udp://localhost:5060" must have an IP address for its host; names can change, addresses to listen on cannot
+sip.listen[5]: "tcp://[::]:5060" is there twice`},
 		{"listen nowhere", set("sip", `listen = []`), nil, `sip.listen: is empty: no SIP could come in; leave it out for udp and tcp on port 5060`},
 		{"advertise everything", set("sip", `advertise = "0.0.0.0"`), nil, `sip.advertise: "0.0.0.0" is every address, none to answer to; write the address or name by which peers reach this machine`},
 		{"advertise a URL", set("sip", `advertise = "udp://192.0.2.1"`), nil, `sip.advertise: "udp://192.0.2.1" is a URL, not a domain; leave out the "udp://"`},
 		{"advertise without brackets", set("sip", `advertise = "2001:db8::1"`), nil, `sip.advertise: "2001:db8::1" needs brackets; did you mean "[2001:db8::1]"?`},
 		{"route", three + `
 [[sip.route]]
-via = "sips:192.0.2.10"
 country = "Germany"
 [[sip.route]]
 domain = "pbx.example"
 via = "192.0.2.10"
-from = "account"
+from = "accounts"
 numbers = "national"
 [[sip.route]]
 domain = "PBX.example"
@@ -130,22 +126,19 @@ via = "sip:user@192.0.2.10"
 from = "alias"
 [[sip.route]]
 domain = "*"
-via = "sip:192.0.2.10;transport=tls"
 [[sip.route]]
 domain = "other.example"
 via = ""
 [[sip.route]]
 domain = "example.com"
 `, nil, `sip.route[0].domain: is missing; a SIP domain, or "*" for all of them
-sip.route[0].via: sips: is not in this version of stox; use sip:
 sip.route[0].country: "Germany" is no ISO 3166 code; two letters, for example "DE"
 sip.route[1].via: "192.0.2.10" is not a SIP URI; write for example "sip:192.0.2.10:5060"
-sip.route[1].from: "account" is not in this version of stox; use user or alias
+sip.route[1].from: "accounts" is none of user, alias
 sip.route[1].numbers: "national" needs a country; set sip.route[1].country
 sip.route[2].domain: "PBX.example" is in sip.route[1] already
 sip.route[2].via: "sip:user@192.0.2.10" is a user, not a next hop; leave out everything up to the @
 sip.route[2].from: "alias" needs an [[alias]], and there is none
-sip.route[3].via: transport "tls" is not in this version of stox; use udp or tcp
 sip.route[4].domain: is never reached: sip.route[3] takes every domain; put the route for "*" last
 sip.route[4].via: is empty; leave it out to look the domain up in DNS
 sip.route[5].domain: "example.com" is an XMPP domain that we serve (xmpp.user_domains); an address in it could mean two users; SIP users need a domain of their own`},
@@ -165,7 +158,7 @@ sip.peer[0].addresses[1]: "192.0.2.10/24" is an address with the length of a net
 sip.peer[1].addresses[0]: "192.0.2.10" is in sip.peer[0] already
 sip.peer[1].domains[0]: "example.com" is an XMPP domain that we serve (xmpp.user_domains); an address in it could mean two users; SIP users need a domain of their own
 sip.peer[2].name: "b" is in sip.peer[1] already
-sip.peer[2].addresses: is missing; the IP addresses and networks from which this peer sends`},
+sip.peer[2].addresses: is missing; ` + new(loader).peerHint()},
 		{"alias", three + `
 [[alias]]
 sip = "sip:100@example.net"
@@ -202,8 +195,8 @@ STOX_XMPP_SECERT: no such key; did you mean STOX_XMPP_SECRET?`},
 		{"tables", three, []string{"STOX_SIP_ROUTE_0_VIA=sip:192.0.2.10"}, `STOX_SIP_ROUTE_0_VIA: cannot be set in the environment; write [[sip.route]] in the file`},
 		{"type", three, []string{"STOX_LIMITS_MAX_CONNECTIONS=many", "STOX_SHUTDOWN_TIMEOUT=5"}, `STOX_SHUTDOWN_TIMEOUT: "5" is no duration with a unit; did you mean "5s"?
 STOX_LIMITS_MAX_CONNECTIONS: must be a whole number, not a string; without quotes`},
-		{"meaning", three, []string{"STOX_XMPP_SERVER=localhost", "STOX_SIP_LISTEN=tls://0.0.0.0:5061"}, `STOX_XMPP_SERVER: "localhost" is not host:port; did you mean "localhost:5347"?
-STOX_SIP_LISTEN: tls:// is not in this version of stox; use udp:// or tcp://`},
+		{"meaning", three, []string{"STOX_XMPP_SERVER=localhost", "STOX_SIP_LISTEN=udp://0.0.0.0"}, `STOX_XMPP_SERVER: "localhost" is not host:port; did you mean "localhost:5347"?
+STOX_SIP_LISTEN: "udp://0.0.0.0" is not host:port; did you mean "udp://0.0.0.0:5060"?`},
 		{"not UTF-8", three, []string{"STOX_XMPP_SECRET=\xff"}, `STOX_XMPP_SECRET: is not UTF-8`},
 		{"two secrets", three, []string{"STOX_XMPP_SECRET=a", "STOX_XMPP_SECRET_FILE=/etc/stox/secret"}, `STOX_XMPP_SECRET_FILE: contradicts xmpp.secret; keep one of the two`},
 		{"empty", three, []string{"STOX_XMPP_DOMAIN="}, `STOX_XMPP_DOMAIN: is missing; the component's own name, for example "sip.example.com"`},
@@ -298,6 +291,59 @@ func TestNotBuilt(t *testing.T) {
 		}
 	}
 	t.Logf("%d keys are not built", n)
+}
+
+// TestTransports: each is known by name, in both places that name one, and works
+// in both when it is built.
+func TestTransports(t *testing.T) {
+	var built []string
+	for _, tr := range transports {
+		if tr.built {
+			built = append(built, tr.name)
+		}
+	}
+	urls, names := "; use "+strings.Join(built, ":// or ")+"://", "; use "+strings.Join(built, " or ")
+	for _, tr := range append([]transport{{name: "sctp"}}, transports...) {
+		wantListen, wantVia := "", ""
+		switch {
+		case transportNamed(tr.name) == nil:
+			wantListen, wantVia = "sip.listen[0]: sctp:// is no transport that stox knows"+urls, `sip.route[0].via: transport "sctp" is no transport that stox knows`+names
+		case !tr.built:
+			wantListen = fmt.Sprintf("sip.listen[0]: %s:// is not in this version of stox%s", tr.name, urls)
+			wantVia = fmt.Sprintf("sip.route[0].via: transport %q is not in this version of stox%s", tr.name, names)
+		case tr.name == "tls" || tr.name == "wss":
+			wantListen = fmt.Sprintf("sip.tls_cert: is missing; sip.listen[0] (%s://0.0.0.0:5060) needs a certificate", tr.name)
+		}
+		_, err := parse(t, set("sip", fmt.Sprintf("listen = [\"%s://0.0.0.0:5060\"]", tr.name)))
+		if got := faultLines(err); got != wantListen {
+			t.Errorf("%q, want %q", got, wantListen)
+		}
+		_, err = parse(t, three+fmt.Sprintf("[[sip.route]]\ndomain='*'\nvia='sip:192.0.2.10;transport=%s'\n", tr.name))
+		if got := faultLines(err); got != wantVia {
+			t.Errorf("%q, want %q", got, wantVia)
+		}
+	}
+	_, err := parse(t, three+"[[sip.route]]\ndomain='*'\nvia='sips:192.0.2.10'\n")
+	want := "sip.route[0].via: sips: is not in this version of stox; use sip:"
+	if transportNamed("tls").built {
+		want = ""
+	}
+	if got := faultLines(err); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestLaterValues: so are values that are not built.
+func TestLaterValues(t *testing.T) {
+	for i := range schema {
+		k := &schema[i]
+		for _, v := range k.later {
+			_, err := parse(t, three+"[["+tableOf(k.path).path+"]]\ndomain = '*'\n"+k.name()+" = '"+v+"'\n")
+			if want := fmt.Sprintf("%s[0].%s: %q is not in this version of stox; use %s", tableOf(k.path).path, k.name(), v, strings.Join(k.values, " or ")); faultLines(err) != want {
+				t.Errorf("%q, want %q", faultLines(err), want)
+			}
+		}
+	}
 }
 
 func TestManyFaults(t *testing.T) {

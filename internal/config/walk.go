@@ -262,23 +262,37 @@ func (p *parser) unknown(here, path string, value any) {
 		p.fault(here, "unknown section", didYouMean("["+path+"]", names))
 		return
 	}
-	// A key in the wrong section is as common as a misspelt one.
-	var names, elsewhere []string
-	last := path[strings.LastIndexByte(path, '.')+1:]
+	p.fault(here, "unknown key", p.keyHint(path))
+}
+
+// keyHint finds the key that a wrong name may stand for: one of the same section,
+// or one of that name elsewhere, which is as common as a misspelt one. A hint must
+// not lead to a key that the next start refuses.
+func (p *parser) keyHint(path string) string {
+	unknown := key{path: path}
+	var names, everywhere, elsewhere []string
 	for i := range schema {
 		k := &schema[i]
-		if p.built(k) { // a hint must not lead to a key that the next start refuses
-			names = append(names, k.path)
-		}
-		if p.built(k) && k.name() == last && tableOf(k.path) == nil {
+		switch {
+		case !p.built(k) || k.kind == kindTables:
+			continue
+		case k.section() == unknown.section():
+			names = append(names, k.name())
+		case k.name() == unknown.name() && tableOf(k.path) == nil:
 			elsewhere = append(elsewhere, k.path)
 		}
+		everywhere = append(everywhere, k.path)
 	}
-	hint := didYouMean(path, names)
-	if hint == "" && len(elsewhere) == 1 {
-		hint = "did you mean " + elsewhere[0] + "?"
+	if name := nearest(unknown.name(), names); name != "" {
+		return "did you mean " + join(unknown.section(), name) + "?"
 	}
-	p.fault(here, "unknown key", hint)
+	if len(elsewhere) > 0 {
+		return "did you mean " + strings.Join(elsewhere, " or ") + "?"
+	}
+	if unknown.section() == "" {
+		return didYouMean(path, everywhere)
+	}
+	return ""
 }
 
 func join(a, b string) string {
