@@ -22,17 +22,17 @@ import (
 type BarrierMode string
 
 // The modes. A bounce that a user's own session makes may come just after the
-// barrier on some servers; BarrierSettled waits for it, at the cost of 2 ms.
+// barrier on some servers; BarrierSettled waits for it, at the cost of 20 ms.
 const (
 	BarrierAuto    BarrierMode = "auto"    // Single where the server says that it is Prosody, else Settled
 	BarrierSingle  BarrierMode = "single"  // at the first barrier
-	BarrierSettled BarrierMode = "settled" // at the second, which is written 2 ms or more after the first came home
+	BarrierSettled BarrierMode = "settled" // at the second, which is written 20 ms or more after the first came home
 )
 
 const (
 	maxOpen    = 2                      // barriers of one track that are on their way
 	linkCheck  = 16                     // barriers that must come home before a link is up (GW-34)
-	settleTime = 2 * time.Millisecond   // between the first barrier and the second
+	settleTime = 20 * time.Millisecond  // between the first barrier and the second; 2 ms are enough for an idle ejabberd only
 	waveSpan   = 100 * time.Microsecond // waves that are so near to each other are one
 )
 

@@ -41,7 +41,7 @@ type Config struct {
 	WriteTimeout   time.Duration // no progress in writing for so long: the link is lost; 10 s
 	IdlePing       time.Duration // nothing read for so long: a ping is sent; 60 s
 	PingTimeout    time.Duration // nothing read for so long after the ping: the link is lost; 30 s
-	CloseTimeout   time.Duration // how long a clean close may take; 5 s
+	CloseTimeout   time.Duration // how long the server may take to close its end; 5 s. Twice that for what is still to be written.
 
 	Barrier        BarrierMode   // when a written message counts as processed; BarrierAuto
 	BarrierTimeout time.Duration // how long its barrier is awaited, and a lost link; 5 s

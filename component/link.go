@@ -232,9 +232,9 @@ func (l *link) isUp() {
 // what the server writes until its own end is still read. It reports whether the
 // server's end came.
 func (l *link) goodbye(readDone, writeDone <-chan error) (clean bool) {
-	l.finishBy(l.cfg.CloseTimeout)
+	l.finishBy(2 * l.cfg.CloseTimeout) // there may be a lot to be said at the end
 	l.q.drain()
-	patience := time.NewTimer(l.cfg.CloseTimeout / 2)
+	patience := time.NewTimer(l.cfg.CloseTimeout)
 	defer patience.Stop()
 	var werr, rerr error
 	read := false
@@ -248,6 +248,7 @@ func (l *link) goodbye(readDone, writeDone <-chan error) (clean bool) {
 		l.q.flush()
 		werr = <-writeDone
 	}
+	l.finishBy(l.cfg.CloseTimeout)
 	if werr == nil {
 		_, werr = l.conn.Write([]byte(stanza.StreamClose))
 	}

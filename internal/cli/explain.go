@@ -172,7 +172,7 @@ func (e *explainer) destination(domain string) string {
 		if r.Domain != "*" && r.Domain != domain {
 			continue
 		}
-		text := e.byDNS(domain)
+		text := e.byDNS(domain) + noRoute
 		if r.Via != "" {
 			u, err := mapping.ParseURI(r.Via)
 			if err != nil {
@@ -196,8 +196,11 @@ func (e *explainer) destination(domain string) string {
 		}
 		return text
 	}
-	return e.byDNS(domain) + ", no more than 1300 bytes; there is no route"
+	return e.byDNS(domain) + noRoute + "; there is no route"
 }
+
+// noRoute is what holds for requests without a next hop of their own.
+const noRoute = ", no more than 1300 bytes"
 
 // byDNS is the way without a next hop.
 func (e *explainer) byDNS(domain string) string {
@@ -239,12 +242,9 @@ func (e *explainer) senders() {
 	hosts := map[string][]string{}
 	var order []string
 	for _, r := range s.Routes {
-		if r.Via == "" {
-			continue
-		}
 		all = appendNew(all, r.Domain)
 		u, err := mapping.ParseURI(r.Via)
-		if err != nil {
+		if r.Via == "" || err != nil || e.isPeer(u.Host) {
 			continue
 		}
 		if hosts[u.Host] == nil {
@@ -253,12 +253,25 @@ func (e *explainer) senders() {
 		}
 		hosts[u.Host] = appendNew(hosts[u.Host], r.Domain)
 	}
-	rows = append(rows, [2]string{"this machine (loopback)", anyBut(all)})
+	loopback := "this machine (loopback)"
+	if e.isPeer("127.0.0.1") {
+		loopback = "this machine (other loopback addresses)"
+	}
+	rows = append(rows, [2]string{loopback, anyBut(all)})
 	for _, host := range order {
 		rows = append(rows, [2]string{host + " (host of a route)", anyBut(hosts[host])})
 	}
 	e.pairs(rows, "for")
 	e.line("Nobody else, and nobody for the domains of XMPP users.")
+}
+
+// isPeer reports whether a host is an address of a [[sip.peer]], whose table then
+// holds for it.
+func (e *explainer) isPeer(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && slices.ContainsFunc(e.cfg.SIP.Peers, func(p config.Peer) bool {
+		return slices.ContainsFunc(p.Addresses, func(a string) bool { return within(ip, a) })
+	})
 }
 
 // domainsOf is for whom a peer with these addresses may speak by default.

@@ -97,13 +97,13 @@ func initialise(s server, o initOptions, std IO) error {
 		return err
 	}
 	if err := os.MkdirAll(o.dir, 0o750); err != nil {
-		return err
+		return fmt.Errorf("%s cannot be made: %s; --dir names another directory", o.dir, reason(err))
 	}
 	if err := writePrivate(path, text, o.force); err != nil {
 		if errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("%s is there already; --force replaces it, and its secret", path)
 		}
-		return err
+		return fmt.Errorf("%s cannot be written: %s; --dir names another directory", path, reason(err))
 	}
 	if _, err := fmt.Fprint(std.Out, fit(snippet, a)); err != nil {
 		return err

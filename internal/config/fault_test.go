@@ -39,7 +39,9 @@ func TestFaults(t *testing.T) {
 	}{
 		// Syntax.
 		{"no TOML", "xmpp\n", nil, `/etc/stox/stox.toml:1:5: not valid TOML: expected character =; text values stand in double quotes: key = "value"`},
-		{"no quotes", "[xmpp]\ndomain = sip.example.com\n", nil, `/etc/stox/stox.toml:2:10: not valid TOML: incomplete number; text values stand in double quotes: key = "value"`},
+		{"no quotes", "[xmpp]\ndomain = sip.example.com\n", nil, `/etc/stox/stox.toml:2:10: not valid TOML: there is no value that could be read; text values stand in double quotes: key = "value"`},
+		{"words of all sorts", "[xmpp]\ndomain = nosuch.example\n", nil, `/etc/stox/stox.toml:2:10: not valid TOML: there is no value that could be read; text values stand in double quotes: key = "value"`},
+		{"UTF-16", "\xff\xfe[\x00x\x00", []string{"STOX_FOO=1"}, `/etc/stox/stox.toml: is no text in UTF-8; is it the right file? An editor can save it as UTF-8`},
 		{"a section twice", "[xmpp]\n[sip]\n[xmpp]\n", nil, `/etc/stox/stox.toml: not valid TOML: table xmpp already exists; write each key and each [section] once`},
 		{"syntax does not hide the environment", "=", []string{"STOX_FOO=1"}, "/etc/stox/stox.toml:1:1: not valid TOML: invalid character at start of key: =; text values stand in double quotes: key = \"value\"\nSTOX_FOO: no such key"},
 

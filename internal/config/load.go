@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/viper"
@@ -87,6 +88,9 @@ func (l *loader) built(k *key) bool { return l.all || k.built }
 func (c *Config) built(k *key) bool { return c.all || k.built }
 
 func (l *loader) parse(path string, text []byte, mode fs.FileMode, environ []string) (*Config, error) {
+	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
+		return nil, &Error{File: path, Faults: []Fault{{Path: path, Text: "is no text in UTF-8", Hint: "is it the right file? An editor can save it as UTF-8"}}}
+	}
 	p := &parser{loader: l, file: path, bad: map[string]bool{}, origin: map[string]string{}, envOf: map[string]string{}}
 	v := viper.NewWithOptions(viper.KeyDelimiter(delimiter), viper.WithDecoderRegistry(p))
 	v.SetConfigType("toml")
@@ -274,10 +278,14 @@ func syntaxFault(file string, err error) Fault {
 	}
 	text := strings.TrimPrefix(oneLine(err.Error()), "toml: ")
 	text, _, _ = strings.Cut(text, ": strconv.")
-	f.Text = "not valid TOML: " + text
-	if strings.Contains(text, "already") {
+	noValue := func(prefix string) bool { return strings.HasPrefix(text, prefix) }
+	switch {
+	case slices.ContainsFunc([]string{"expected '", "incomplete number", "unable to parse", "couldn't parse", "float can"}, noValue):
+		text = "there is no value that could be read" // the library took a word without quotes for a number, or for true
+	case strings.Contains(text, "already"):
 		f.Hint = "write each key and each [section] once"
 	}
+	f.Text = "not valid TOML: " + text
 	return f
 }
 
