@@ -21,16 +21,14 @@ func TestBouncesBeforeBarrier(t *testing.T) {
 	for _, mode := range []string{"single", "settled"} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t, setup{offline: true, routes: []stage.Route{{Domain: "sip.test", Via: "sip:127.0.0.1:9"}}})
+			w := newPrivateWorld(t, "prosody")
 			b, err := os.ReadFile(w.stox.Config)
 			w.must(err)
 			w.must(os.WriteFile(w.stox.Config, []byte(strings.Replace(string(b), "[xmpp]\n", "[xmpp]\nbarrier = \""+mode+"\"\n", 1)), 0o600))
 			w.must(w.server.Boot(w.ctx))
-			w.must(w.stox.Run(w.ctx))
-			_, err = w.stox.WaitLink(w.ctx, 0)
-			w.must(err)
+			w.run(via(sipDomain, 9, "udp"))
 			c := w.login(juliet)
-			w.must(c.Send("<iq type='set' id='block'><block xmlns='urn:xmpp:blocking'><item jid='tybalt@" + component + "'/></block></iq>"))
+			w.must(c.Send("<iq type='set' id='block'><block xmlns='urn:xmpp:blocking'><item jid='tybalt@" + w.component + "'/></block></iq>"))
 			if st := w.await(c, "the answer to block", stage.WithID("block")); st.Type != "result" {
 				t.Fatalf("block: %s", st.Raw)
 			}
