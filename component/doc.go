@@ -7,8 +7,8 @@
 //   - XEP-0114 1.6, RFC 6120 streams and stanza errors: link.go, reader.go, fault.go
 //   - RFC 6121 §5 messages, inward and outward: wire.go
 //   - XEP-0030 service discovery: disco.go
-//   - XEP-0092 software version: version.go
-//   - XEP-0199 ping, asked and answered: ping.go
+//   - XEP-0092 software version: version.go; the question what the server is: ping.go
+//   - XEP-0199 ping, asked and answered: ping.go; as a barrier: barrier.go, domain.go
 //
 // # Goroutines
 //
@@ -22,7 +22,7 @@
 //   - per link the writer: takes all that has gathered in the buffer and writes it
 //     in one go, with a deadline for each piece;
 //   - the teller: the only one that calls Handler.XMPPOutcomes, also keeper of the
-//     one timer behind all messages that wait for their bounce.
+//     one timer behind all deadlines (deadline.go).
 //
 // Deliver runs on the goroutine of its caller, takes one mutex (queue.mu), appends
 // and returns. The handler is never called with that mutex held, so Deliver
@@ -34,8 +34,21 @@
 // written to the link, counted from the first octet after the handshake. It is
 // assigned in the same critical section that appends the stanza, so the order of
 // positions is the order on the wire. Each link is an epoch of its own. A stanza
-// whose position has been passed to the kernel when the link breaks is Uncertain;
-// one of which an octet is missing cannot have been understood: NotWritten.
+// whose position has been passed to the kernel when the link breaks may have been
+// understood: it is written once more if the link returns in time (again.go). One
+// of which an octet is missing cannot have been: NotWritten.
+//
+// # Barriers
+//
+// A barrier is a ping to ourselves, appended in the critical section that appends
+// the messages before it (barrier.go); users of other domains have pings to their
+// domain (domain.go). The reader matches bounces and barriers in stream order,
+// before it hands anything over, so when a barrier has come home every bounce
+// that the server's router made of what it covers has been seen. What a user's
+// session refuses may come later: BarrierSettled gives it 20 ms or more, which a
+// busy or freshly started ejabberd can exceed. Barriers come home in the order written. One that
+// does not shows that somebody else gets what is ours; that link is split and not
+// used. A bounce after the barrier is late: it is counted and dropped.
 //
 // # Reply slots
 //

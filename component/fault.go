@@ -30,6 +30,9 @@ type fault struct {
 	err    error
 }
 
+// reasonSplit is the reason of StateSplit.
+const reasonSplit = "split"
+
 var errSyntax = errors.New("XML syntax error")
 
 // classify tells the faults apart (RFC 6120 §4.9.3, XEP-0114).
@@ -74,6 +77,11 @@ func (c *Component) classify(err error) fault {
 		return set("not-a-component-port", "what answers at %s does not speak XEP-0114: give the component port of the XMPP server in xmpp.server", server)
 	case shaking:
 		return set("handshake-dropped", "%s closed the connection during the handshake: is this its component port, and does it know %s? (xmpp.server)", server, name)
+	case errors.Is(err, errSplit):
+		f.alarm = true
+		return set(reasonSplit, "another program is connected as this component: what %[1]s sends to %[2]s does not all come to us, so the link is not used; stop the other one (another stox? ejabberd allows several), or give it a name of its own", server, name)
+	case errors.Is(err, errNoBarrier):
+		return set("unanswered", "the XMPP server at %s has not given back a ping of ours for %v: it hangs, or another program is connected as this component", server, c.cfg.PingTimeout)
 	case errors.Is(err, errStreamEnd):
 		return set("closed", "the XMPP server at %s closed the stream: it is probably being stopped", server)
 	case errors.Is(err, errNoAnswer):

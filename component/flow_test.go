@@ -21,7 +21,7 @@ func TestFlow(t *testing.T) {
 			c.Bounce(st, "service-unavailable")
 		}
 		return false
-	}}, func(c *Config) { c.BounceWait = time.Minute }) // no verdict by time in this test
+	}}, func(c *Config) { c.BarrierTimeout = time.Minute }) // no verdict by time in this test
 	go func() {
 		var b strings.Builder
 		for i := range n {
@@ -61,10 +61,9 @@ func TestFlow(t *testing.T) {
 		}
 	}
 	r.sink.mu.Unlock()
-	r.sink.waitSettled(n / 10) // the bounces
-	r.stop()                   // settles the rest
+	r.sink.waitSettled(n)
 	for i := range n {
-		want := mapping.Unknown
+		want := mapping.Processed
 		if i%10 == 7 {
 			want = mapping.Bounced
 		}

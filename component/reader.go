@@ -16,6 +16,7 @@ import (
 var (
 	errStreamEnd = errors.New("the server closed the stream")
 	errNoAnswer  = errors.New("no answer to a ping")
+	errNoBarrier = errors.New("a barrier did not come home")
 	errLinkEnded = errors.New("link ended")
 )
 
@@ -207,6 +208,9 @@ func (r *reader) stanza(e *element, over string) error {
 	case e.own("message"):
 		r.message(e, over)
 	case e.own("iq"):
+		if ours, err := r.ours(e); ours {
+			return err
+		}
 		r.iq(e, over)
 	case e.own("presence"):
 		// Read and ignored in this version.

@@ -25,7 +25,7 @@ func TestManyErrorsAtOnce(t *testing.T) {
 			if st := conn.Next(); st.ID != fmt.Sprint(i) {
 				t.Fatalf("error %d has the id %s", i, st.ID)
 			}
-			if o := r.sink.outcome(t, fmt.Sprint("ref", i)); o.Kind != mapping.Unknown {
+			if o := r.sink.outcome(t, fmt.Sprint("ref", i)); o.Kind != mapping.Processed {
 				t.Fatalf("error %d is %v", i, o)
 			}
 		}

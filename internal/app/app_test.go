@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // handedOver is the answer to a message that was written to the XMPP server and
 // did not bounce.
-const handedOver = 202
+const handedOver = 200
 
 // gateway is a whole daemon between a scripted XMPP server and a scripted SIP
 // peer that is its route for everything.
@@ -40,7 +40,15 @@ type gateway struct {
 func startGateway(t *testing.T, network string, mods ...func(*config.Config)) *gateway {
 	t.Helper()
 	g := &gateway{t: t, log: &syncBuffer{}}
-	g.server = xmpptest.New(t, xmpptest.Options{Domain: "sip.example.com", Secret: "component secret"})
+	g.server = xmpptest.New(t, xmpptest.Options{Domain: "sip.example.com", Secret: "component secret",
+		// A message that asks for it is bounced, before the barrier behind it is seen.
+		OnStanza: func(c *xmpptest.Conn, st xmpptest.Stanza) bool {
+			condition, ok := strings.CutPrefix(st.Body, "bounce with ")
+			if ok {
+				c.Bounce(st, condition)
+			}
+			return ok
+		}})
 	g.peer = siptest.Listen(t, network)
 	cfg, err := config.Parse("stox.toml", []byte(fmt.Sprintf(`
 [xmpp]
@@ -76,7 +84,10 @@ level = "debug"
 		}
 	})
 	g.xmpp = g.server.Accept()
-	// The handshake is over for the server a moment before it is for us: a ping
+	if !g.xmpp.Echoed(xmpptest.LinkCheck) {
+		t.Fatal("the link did not come up")
+	}
+	// The last barrier is home for the server a moment before it is for us: a ping
 	// answered shows that the link is up.
 	g.xmpp.Send("<iq type='get' from='juliet@example.com/balcony' to='sip.example.com' id='up'><ping xmlns='urn:xmpp:ping'/></iq>")
 	if st := g.xmpp.Next(); st.ID != "up" || st.Type != "result" {
@@ -213,9 +224,8 @@ func TestErrorsReachTheSender(t *testing.T) {
 			condition string
 			status    int
 		}{{"service-unavailable", 480}, {"item-not-found", 404}, {"forbidden", 403}} {
-			branch, raw := g.request(i, "sip:juliet@example.com", "hello")
+			branch, raw := g.request(i, "sip:juliet@example.com", "bounce with "+c.condition)
 			g.peer.Send(g.sip, raw)
-			g.xmpp.Bounce(g.xmpp.Next(), c.condition)
 			if got := g.peer.Final(branch).Status(); got != c.status {
 				t.Errorf("%s became %d, want %d", c.condition, got, c.status)
 			}

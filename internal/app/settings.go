@@ -76,6 +76,8 @@ func componentConfig(cfg *config.Config, access mapping.Access) component.Config
 		Version:        version.String(),
 		Allow:          access.Allows,
 		MaxStanzaBytes: cfg.Limits.MaxStanzaBytes,
+		Barrier:        component.BarrierMode(cfg.XMPP.Barrier),
+		BarrierTimeout: cfg.XMPP.BarrierTimeout,
 	}
 }
 
@@ -87,6 +89,7 @@ func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
 		PhoneDomain:    cfg.SIP.PhoneDomain,
 		XMPPDomains:    cfg.XMPP.UserDomains,
 		UserAgent:      "stox",
+		Accept:         cfg.SIP.AcceptStatus,
 		MaxConnections: cfg.Limits.MaxConnections,
 		MaxHeaderBytes: cfg.Limits.MaxHeaderBytes,
 	}

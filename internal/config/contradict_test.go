@@ -128,7 +128,7 @@ sip.tls_ca: "/etc/stox/ca.pem" cannot be read: file does not exist; it must exis
 		{"accounts without a key", three + "[accounts]\nmode = 'required'\n", `accounts.key_file: is missing; accounts.mode "required" stores passwords, which must be encrypted`},
 		{"message sizes", route + "max_message_bytes = 65537\n", `sip.route[0].max_message_bytes: is 65537; must be at least 1 and at most 65536`},
 		{"a status", set("sip", "accept_status = 201"), `sip.accept_status: 201 is none of 200, 202`},
-		{"an impatient barrier", set("xmpp", "barrier_timeout = '40s'"), `xmpp.barrier_timeout: is "40s"; must be at least 100ms and at most 25s`},
+		{"an impatient barrier", set("xmpp", "barrier_timeout = '40s'"), `xmpp.barrier_timeout: is "40s"; must be at least 100ms and at most 10s`},
 		{"prefixes", three + "[limits]\nprefixes = ['+49', '0049', '+4a', '+49']\n", `limits.prefixes[1]: "0049" is no prefix of an international number; write for example "+49"
 limits.prefixes[2]: "+4a" is no prefix of an international number; write for example "+49"
 limits.prefixes[3]: "+49" is there twice`},

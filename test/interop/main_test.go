@@ -15,9 +15,9 @@ import (
 	"github.com/stoxgw/stox/test/stage"
 )
 
-// handedOver is what SIP is answered for a message that was written to the XMPP
-// server and did not bounce.
-const handedOver = 202
+// handedOver is what SIP is answered for a message that the XMPP server has
+// processed and that did not bounce.
+const handedOver = 200
 
 const sipDomain = "sip.test"
 
