@@ -10,7 +10,7 @@ import (
 )
 
 // BenchmarkJournal appends rows and ends them when they are committed, with a
-// fixed number outstanding: rows/s, commits/s and bytes written to the log per row.
+// fixed number outstanding: rows/s, and how many commits that takes.
 func BenchmarkJournal(b *testing.B) {
 	for _, outstanding := range []int{1, 16, 256} {
 		for _, path := range []string{"sqlite", "memory"} {
@@ -75,9 +75,62 @@ func benchJournal(b *testing.B, path string, outstanding int) {
 	sec := b.Elapsed().Seconds()
 	b.ReportMetric(float64(st.Written)/sec, "rows/s")
 	b.ReportMetric(float64(st.Commits)/sec, "commits/s")
-	if path != "" {
-		if fi, err := os.Stat(path); err == nil {
-			b.ReportMetric(float64(fi.Size())/1024, "KiB-file")
+}
+
+// BenchmarkBacklog appends rows that stay, and opens the file again: bytes on the
+// disk for a row of 250 bytes, and the time to the first new commit.
+func BenchmarkBacklog(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "stox.db")
+	s, err := Open(path, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan error)
+	free := make(chan int, 1)
+	go func() {
+		over <- s.Run(ctx, Events{Committed: func(marks []Mark, err error) {
+			if err != nil {
+				b.Error(err)
+			}
+			free <- len(marks)
+		}})
+	}()
+	b.ResetTimer()
+	for id := uint64(0); id < uint64(b.N); {
+		var batch []Entry
+		for range min(1024, b.N-int(id)) {
+			id++
+			batch = append(batch, Entry{ID: id, Lane: "sip:romeo@example.net", Data: make([]byte, 250)})
+		}
+		if _, err := s.Append(batch); err != nil {
+			b.Fatal(err)
+		}
+		for n := 0; n < len(batch); n += <-free {
 		}
 	}
+	b.StopTimer()
+	cancel()
+	if err := <-over; err != nil {
+		b.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+	fi, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(fi.Size())/float64(b.N), "B/row")
+	begin := time.Now()
+	if s, err = Open(path, Options{}); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(time.Since(begin).Seconds()*1000, "ms-open")
+	n := 0
+	if err := s.Load(func(Entry) error { n++; return nil }); err != nil || n != b.N {
+		b.Fatal(n, err)
+	}
+	b.ReportMetric(time.Since(begin).Seconds()*1000, "ms-load")
+	s.Close()
 }

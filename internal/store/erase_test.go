@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 const secret = "wherefore art thou"
@@ -111,5 +113,83 @@ func TestErasedAfterAKill(t *testing.T) {
 	}
 	if n := secretsIn(t, image); n != 0 {
 		t.Errorf("the text is there %d times", n)
+	}
+}
+
+// Deleted text leaves the disk in the first quiet moment, and under steady load twice
+// a minute; a reader in the way only puts it off.
+func TestCheckpoints(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, f := openFlaky(t, Options{})
+		r := start(t, s)
+		expect := func(when string, n int) {
+			t.Helper()
+			synctest.Wait()
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if f.checkpoints != n {
+				t.Errorf("%s: %d checkpoints, want %d", when, f.checkpoints, n)
+			}
+			f.checkpoints = 0
+		}
+		id := uint64(0)
+		message := func() {
+			id++
+			mustAppend(t, s, entry(id, "x"))
+			synctest.Wait()
+			s.Done([]uint64{id})
+		}
+		mustAppend(t, s, entry(1<<40, "x"))
+		time.Sleep(time.Hour)
+		expect("nothing was deleted", 0)
+		message()
+		time.Sleep(sideDelay + checkpointIdle + checkpointIdle/2)
+		expect("a quiet moment", 1)
+		time.Sleep(time.Hour)
+		expect("quiet for an hour", 0)
+		for range 1000 {
+			message()
+			time.Sleep(100 * time.Millisecond)
+		}
+		expect("100 s of load", 3)
+		time.Sleep(2 * checkpointIdle)
+		expect("after it", 1)
+		reader := func(there bool) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.busy = there
+		}
+		reader(true)
+		message()
+		time.Sleep(sideDelay + 4*checkpointIdle + checkpointIdle/2)
+		reader(false)
+		expect("a reader for 4 moments", 4)
+		time.Sleep(time.Hour)
+		expect("the reader is gone", 1)
+		_ = r.stop()
+	})
+}
+
+// What the promises rest on is really set, also after a fault.
+func TestSettings(t *testing.T) {
+	o := Options{}
+	o.setDefaults()
+	b, err := openSQLite(filepath.Join(t.TempDir(), "stox.db"), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	for range 2 {
+		for pragma, want := range map[string]string{
+			"journal_mode": "wal", "synchronous": "2", "secure_delete": "1", "busy_timeout": "1000", "application_id": "1937010552",
+		} {
+			var got string
+			if err := b.conn.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
+				t.Errorf("%s is %s, want %s (%v)", pragma, got, want, err)
+			}
+		}
+		if err := b.recover(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

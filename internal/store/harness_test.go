@@ -172,6 +172,19 @@ type flaky struct {
 	after   bool          // the commit happens all the same
 	gate    chan struct{} // if not nil, a commit of rows waits for it
 	commits []work
+
+	checkpoints int
+	busy        bool // a reader is in the way of checkpoints
+}
+
+func (f *flaky) checkpoint() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.checkpoints++
+	if f.busy {
+		return errReaderBusy
+	}
+	return nil
 }
 
 func (f *flaky) commit(w *work) error {

@@ -15,26 +15,30 @@ import (
 // schedules with commits that succeed, fail, and fail although they happened, and
 // compares with maps: what was promised, and what is on the disk.
 func TestModel(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		s, err := Open("", Options{MaxEntries: 30, MaxWaiting: 12})
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := &model{t: t, s: s, disk: s.b.(*memory), now: time.UnixMilli(1_800_000_000_000),
-			live: map[uint64]string{}, state: map[uint64]string{}, rev: map[uint64]uint32{}, kept: map[uint64]uint32{}}
-		t.Repeat(map[string]func(*rapid.T){
-			"append": m.append,
-			"update": m.update,
-			"done":   m.done,
-			"begin":  m.begin,
-			"end":    m.end,
-			"wait": func(t *rapid.T) {
-				m.now = m.now.Add(time.Duration(rapid.IntRange(1, 200).Draw(t, "ms")) * time.Millisecond)
-			},
-			"": m.check,
-		})
-		m.settle()
+	for range 30 { // of 100 schedules each
+		rapid.Check(t, runModel)
+	}
+}
+
+func runModel(t *rapid.T) {
+	s, err := Open("", Options{MaxEntries: 30, MaxWaiting: 12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &model{t: t, s: s, disk: s.b.(*memory), now: time.UnixMilli(1_800_000_000_000),
+		live: map[uint64]string{}, state: map[uint64]string{}, rev: map[uint64]uint32{}, kept: map[uint64]uint32{}}
+	t.Repeat(map[string]func(*rapid.T){
+		"append": m.append,
+		"update": m.update,
+		"done":   m.done,
+		"begin":  m.begin,
+		"end":    m.end,
+		"wait": func(t *rapid.T) {
+			m.now = m.now.Add(time.Duration(rapid.IntRange(1, 200).Draw(t, "ms")) * time.Millisecond)
+		},
+		"": m.check,
 	})
+	m.settle()
 }
 
 type model struct {

@@ -76,9 +76,12 @@ func (c *committer) run(ctx context.Context) error {
 		if w != nil {
 			_ = c.commit(w, failing) // reported
 		} else if c.dirty && !failing {
-			if idle := checkpointIdle - now.Sub(c.lastWrite); idle <= 0 {
+			idle := checkpointIdle - now.Sub(c.lastWrite)
+			if idle <= 0 {
 				c.checkpoint(now)
-			} else {
+				idle = checkpointIdle
+			}
+			if c.dirty {
 				wait = min(wait, idle)
 			}
 		}
