@@ -196,7 +196,7 @@ func TestTornLog(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 60 {
+	for range 25 {
 		cut := points[0].size + rng.Int64N(int64(len(whole))-points[0].size+1)
 		torn := copyImage(t, image)
 		if err := os.WriteFile(torn+"-wal", whole[:cut], 0o600); err != nil {

@@ -217,11 +217,11 @@ func TestSidesSurviveAFault(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 		// The wait between attempts grows to its bound and no further.
-		n := len(f.commits)
+		before, _, _ := f.count()
 		time.Sleep(10 * maxBackoff)
 		synctest.Wait()
-		if tries := len(f.commits) - n; tries != 10 {
-			t.Errorf("%d attempts in %v", tries, 10*maxBackoff)
+		if after, _, _ := f.count(); after-before != 10 {
+			t.Errorf("%d attempts in %v", after-before, 10*maxBackoff)
 		}
 		f.set(nil)
 		time.Sleep(maxBackoff)

@@ -204,6 +204,15 @@ func (f *flaky) commit(w *work) error {
 	return errors.Join(f.memory.commit(w), err)
 }
 
+// count returns how many commits were tried, and what came of them.
+func (f *flaky) count() (commits, seen, trail int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.memory.mu.Lock()
+	defer f.memory.mu.Unlock()
+	return len(f.commits), len(f.seen), len(f.trail)
+}
+
 func (f *flaky) set(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -57,17 +57,17 @@ func TestTrailWaitsASecond(t *testing.T) {
 		mustAppend(t, s, entry(1, "x"))
 		time.Sleep(trailDelay - time.Millisecond)
 		synctest.Wait()
-		if len(f.trail) != 0 {
+		if _, _, n := f.count(); n != 0 {
 			t.Error("written before its second was over")
 		}
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
-		if len(f.trail) != 1 {
+		if _, _, n := f.count(); n != 1 {
 			t.Error("not written after a second")
 		}
 		s.PutTrail(slices.Repeat([]TrailEvent{{ID: "a", At: time.Now(), Kind: "read"}}, trailCount))
 		synctest.Wait()
-		if len(f.trail) != 1+trailCount {
+		if _, _, n := f.count(); n != 1+trailCount {
 			t.Error("a full batch waits")
 		}
 		_ = r.stop()
