@@ -11,7 +11,7 @@ FUZZTIME    ?= 60s
 TIMEOUT     := 8m
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo go-check test test-long check unit interop fuzz needs tidy-check fmt-check clean
+.PHONY: help build demo go-check test test-long check unit interop interop-report generate fuzz needs tidy-check fmt-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -51,7 +51,14 @@ unit: ## unit tests and fuzz seeds with the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) ./...
 
 interop: ## real servers and phones, started by the tests in private directories
-	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop/...
+	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop/... ./test/docs/...
+
+interop-report: ## write docs/interop.md and the tables of docs/troubleshooting.md anew
+	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop -update-report
+	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/docs -update
+
+generate: ## write the configuration reference and the man pages anew
+	$(GO) generate ./...
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@set -e; for pkg in $$($(GO) list ./...); do \

@@ -31,18 +31,20 @@ type Config struct {
 	// decides about them.
 	Allow func(mapping.JID) bool
 
-	MaxStanzaBytes int // soft limit for one stanza, either way; 256 KiB. Inward eight times as much ends the link.
-	QueueBytes     int // unwritten octets of messages; 4 MiB. Errors may use a quarter more.
-	MaxPending     int // values written or queued whose outcome is open; 65536
-	ReplySlots     int // answers that may wait for the writer; 1024
-	ReplyBytes     int // and their octets; 256 KiB
+	MaxStanzaBytes int // limit for one stanza, either way; 256 KiB. See hardLimit for what ends the link.
+	QueueBytes     int // a message is refused while so many octets are unwritten; 4 MiB
+	MaxPending     int // or so many values have no outcome; 65536
+	ReplySlots     int // nothing is read while so many answers and errors are unwritten; 1024
+	ReplyBytes     int // or so many octets of them; 256 KiB
 
 	ConnectTimeout time.Duration // connect, stream header and handshake together; 10 s
 	WriteTimeout   time.Duration // no progress in writing for so long: the link is lost; 10 s
 	IdlePing       time.Duration // nothing read for so long: a ping is sent; 60 s
 	PingTimeout    time.Duration // nothing read for so long after the ping: the link is lost; 30 s
-	CloseTimeout   time.Duration // how long a clean close may take; 5 s
-	BounceWait     time.Duration // how long a bounce is awaited after writing; 200 ms
+	CloseTimeout   time.Duration // how long the server may take to close its end; 5 s. Twice that for what is still to be written.
+
+	Barrier        BarrierMode   // when a written message counts as processed; BarrierAuto
+	BarrierTimeout time.Duration // how long its barrier is awaited, and a lost link; 5 s
 
 	// Dial replaces the TCP dialer, for tests.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -67,8 +69,9 @@ type State string
 const (
 	StateIdle       State = "idle" // Run has not been called
 	StateConnecting State = "connecting"
-	StateUp         State = "up"
-	StateDown       State = "down" // waiting to try again
+	StateUp         State = "up"    // its barriers come home, and messages are taken
+	StateDown       State = "down"  // waiting to try again
+	StateSplit      State = "split" // the same, because another program is connected as this component
 	StateStopped    State = "stopped"
 )
 
@@ -76,10 +79,18 @@ const (
 type Status struct {
 	State    State
 	Since    time.Time // when State was entered
-	Reason   string    // Down: a stable word such as "refused" or "not-authorized"
-	Text     string    // Down: what is wrong and how to mend it, one sentence
-	Attempts int       // Down, Connecting: failures in a row with this Reason
-	RetryAt  time.Time // Down: when the next attempt is made
+	Reason   string    // Down, Split: a stable word such as "refused" or "not-authorized"
+	Text     string    // Down, Split: what is wrong and how to mend it, one sentence
+	Attempts int       // Down, Split, Connecting: failures in a row with this Reason
+	RetryAt  time.Time // Down, Split: when the next attempt is made
+}
+
+// Counts are totals since New.
+type Counts struct {
+	Barriers    uint64 // written
+	Uncertain   uint64 // stanzas that were unconfirmed when a link was lost; whatever became of them then
+	Rewritten   uint64 // of these, written once more
+	LateBounces uint64 // error stanzas that belong to nothing pending: late, or forged
 }
 
 // Component is one component name at one server.
@@ -121,11 +132,16 @@ func New(cfg Config, log *slog.Logger) (*Component, error) {
 			break
 		}
 	}
-	for _, d := range []*time.Duration{&cfg.ConnectTimeout, &cfg.WriteTimeout, &cfg.IdlePing, &cfg.PingTimeout, &cfg.CloseTimeout, &cfg.BounceWait} {
+	for _, d := range []*time.Duration{&cfg.ConnectTimeout, &cfg.WriteTimeout, &cfg.IdlePing, &cfg.PingTimeout, &cfg.CloseTimeout, &cfg.BarrierTimeout} {
 		if *d < 0 {
 			bad("a time is negative")
 			break
 		}
+	}
+	switch cfg.Barrier {
+	case "", BarrierAuto, BarrierSingle, BarrierSettled:
+	default:
+		bad("barrier: %q is not auto, single or settled", cfg.Barrier)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -143,7 +159,8 @@ func New(cfg Config, log *slog.Logger) (*Component, error) {
 	orDefault(&cfg.IdlePing, time.Minute)
 	orDefault(&cfg.PingTimeout, 30*time.Second)
 	orDefault(&cfg.CloseTimeout, 5*time.Second)
-	orDefault(&cfg.BounceWait, 200*time.Millisecond)
+	orDefault(&cfg.Barrier, BarrierAuto)
+	orDefault(&cfg.BarrierTimeout, 5*time.Second)
 	if cfg.Dial == nil {
 		cfg.Dial = newDialer().DialContext
 	}
@@ -187,6 +204,7 @@ func (c *Component) Run(ctx context.Context, h Handler) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { c.q.tell(h, stop) })
 	c.supervise(ctx, h)
+	c.q.abandon()
 	c.setStatus(Status{State: StateStopped})
 	close(stop)
 	wg.Wait()
@@ -198,12 +216,17 @@ func (c *Component) Run(ctx context.Context, h Handler) error {
 // not the slice. While Run runs each value gets exactly one Result, later and from
 // another goroutine:
 //
+//   - Processed: the server has handled it, and no bounce came (Config.Barrier);
+//   - Bounced: the server answered with an error, or the server of the addressee's
+//     domain cannot be reached (messages only; Failure is set);
 //   - NotWritten: there is no link, the queue is full, or the value's From is
 //     not ours (SEC-16; Failure says which);
 //   - Refused: the value makes no legal stanza or one that is too big;
-//   - Bounced: the server answered with an error (messages only);
-//   - Uncertain: the link was lost after writing;
-//   - Unknown: it was written, and within Config.BounceWait no bounce came.
+//   - Unknown: it was written, the link is alive, and within Config.BarrierTimeout
+//     nothing confirmed it, or there is no hope that anything will;
+//   - Uncertain: the link was lost after writing, and did not return within
+//     Config.BarrierTimeout or was lost again. If it returns in time the value is
+//     written once more with the same id, and the outcome of that copy counts.
 //
 // Results for values given before Run come once it runs; for values given after
 // it has returned there are none.
@@ -214,6 +237,13 @@ func (c *Component) Status() Status {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.status
+}
+
+// Counts reports what has been counted so far.
+func (c *Component) Counts() Counts {
+	c.q.mu.Lock()
+	defer c.q.mu.Unlock()
+	return c.q.counts
 }
 
 func (c *Component) setStatus(s Status) {

@@ -7,8 +7,8 @@
 //   - XEP-0114 1.6, RFC 6120 streams and stanza errors: link.go, reader.go, fault.go
 //   - RFC 6121 §5 messages, inward and outward: wire.go
 //   - XEP-0030 service discovery: disco.go
-//   - XEP-0092 software version: version.go
-//   - XEP-0199 ping, asked and answered: ping.go
+//   - XEP-0092 software version: version.go; the question what the server is: ping.go
+//   - XEP-0199 ping, asked and answered: ping.go; as a barrier: barrier.go, domain.go
 //
 // # Goroutines
 //
@@ -18,11 +18,11 @@
 //   - the supervisor (the caller of Run): connects, waits for the link to end, backs off;
 //   - per link the reader: parses stanzas, matches bounces, answers IQs into the
 //     buffer of the writer, calls Handler.FromXMPP. It is paused by nothing but a
-//     lack of reply slots, and then for no longer than Config.WriteTimeout;
+//     lack of reply slots;
 //   - per link the writer: takes all that has gathered in the buffer and writes it
 //     in one go, with a deadline for each piece;
 //   - the teller: the only one that calls Handler.XMPPOutcomes, also keeper of the
-//     one timer behind all messages that wait for their bounce.
+//     one timer behind all deadlines (deadline.go).
 //
 // Deliver runs on the goroutine of its caller, takes one mutex (queue.mu), appends
 // and returns. The handler is never called with that mutex held, so Deliver
@@ -34,18 +34,31 @@
 // written to the link, counted from the first octet after the handshake. It is
 // assigned in the same critical section that appends the stanza, so the order of
 // positions is the order on the wire. Each link is an epoch of its own. A stanza
-// whose position has been passed to the kernel when the link breaks is Uncertain;
-// one of which an octet is missing cannot have been understood: NotWritten.
+// whose position has been passed to the kernel when the link breaks may have been
+// understood: it is written once more if the link returns in time (again.go). One
+// of which an octet is missing cannot have been: NotWritten.
+//
+// # Barriers
+//
+// A barrier is a ping to ourselves, appended in the critical section that appends
+// the messages before it (barrier.go); users of other domains have pings to their
+// domain (domain.go). The reader matches bounces and barriers in stream order,
+// before it hands anything over, so when a barrier has come home every bounce
+// that the server's router made of what it covers has been seen. What a user's
+// session refuses may come later: BarrierSettled gives it 20 ms or more, which a
+// busy or freshly started ejabberd can exceed. Barriers come home in the order written. One that
+// does not shows that somebody else gets what is ours; that link is split and not
+// used. A bounce after the barrier is late: it is counted and dropped.
 //
 // # Reply slots
 //
-// Whatever is read may need an answer: an IQ result or a stanza error. The reader
-// takes no further stanza while Config.ReplySlots answers (or Config.ReplyBytes of
-// them) wait to be written, because their room in memory is limited and an answer
-// may not be dropped. Pausing fills the TCP window, which is what the server must
-// feel. If none gets free within Config.WriteTimeout the server does not read
-// either, and the link is dropped. Errors that the bridge sends later (XMPPError)
-// have a quarter of Config.QueueBytes on top of what messages may fill.
+// Whatever is read may need an answer: an IQ result or a stanza error, at once or
+// later from the bridge (XMPPError). None may be dropped for want of room, so the
+// reader takes no further stanza while Config.ReplySlots of them (or
+// Config.ReplyBytes) wait to be written. What can still come then is bounded by
+// what was read before. Pausing fills the TCP window, which is what the server
+// must feel. If it does not read either, the writer gives the link up after
+// Config.WriteTimeout.
 //
 // # Divergences
 //
@@ -58,7 +71,8 @@
 //     kernel does; the parent of our name need not be a host of this server. When it
 //     comes home it is consumed: nobody but us waits for the answer.
 //   - A stanza whose sender does not parse is answered with the very octets that
-//     came as its from; one without a sender cannot be answered.
+//     came as its from; one without a sender cannot be answered, nor one whose id is
+//     so long that the server would end the stream at the answer.
 //   - A stanza for a domain that is not ours (ejabberd with global_routes) is
 //     answered from our own name: another from would end the stream.
 //   - Presence is read and ignored in this version.

@@ -30,6 +30,9 @@ type fault struct {
 	err    error
 }
 
+// reasonSplit is the reason of StateSplit.
+const reasonSplit = "split"
+
 var errSyntax = errors.New("XML syntax error")
 
 // classify tells the faults apart (RFC 6120 §4.9.3, XEP-0114).
@@ -74,18 +77,23 @@ func (c *Component) classify(err error) fault {
 		return set("not-a-component-port", "what answers at %s does not speak XEP-0114: give the component port of the XMPP server in xmpp.server", server)
 	case shaking:
 		return set("handshake-dropped", "%s closed the connection during the handshake: is this its component port, and does it know %s? (xmpp.server)", server, name)
+	case errors.Is(err, errSplit):
+		f.alarm = true
+		return set(reasonSplit, "another program is connected as this component: what %[1]s sends to %[2]s does not all come to us, so the link is not used; stop the other one (another stox? ejabberd allows several), or give it a name of its own", server, name)
+	case errors.Is(err, errNoBarrier):
+		return set("unanswered", "the XMPP server at %s has not given back a ping of ours for %v: it hangs, or another program is connected as this component", server, c.cfg.PingTimeout)
 	case errors.Is(err, errStreamEnd):
 		return set("closed", "the XMPP server at %s closed the stream: it is probably being stopped", server)
 	case errors.Is(err, errNoAnswer):
 		return set("silent", "the XMPP server at %s has not sent anything for %v: the link counts as lost", server, c.cfg.IdlePing+c.cfg.PingTimeout)
-	case errors.Is(err, errStalled), errors.Is(err, errNoSlots):
+	case errors.Is(err, errStalled):
 		return set("stalled", "the XMPP server at %s has not read anything for %v: the link was dropped", server, c.cfg.WriteTimeout)
 	case errors.Is(err, errTooBig):
-		return set("too-big", "the XMPP server at %s sent a stanza of more than %d octets or an absurd shape: the link was dropped", server, c.cfg.MaxStanzaBytes*hardFactor)
+		return set("too-big", "the XMPP server at %s sent a stanza of more than %d octets: the link was dropped; lower its stanza size limits", server, hardLimit(c.cfg.MaxStanzaBytes))
 	case errors.As(err, &syntax), errors.Is(err, errRestricted):
 		return set("bad-xml", "the XMPP server at %s sent XML that no stream may have: the link was dropped", server)
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return set("dropped", "the XMPP server at %s dropped the connection", server)
+		return set("dropped", "the XMPP server at %s dropped the connection: unless it is being restarted, its log may say why", server)
 	}
 	return set("lost", "the connection to the XMPP server at %s broke", server)
 }
@@ -100,7 +108,7 @@ func (c *Component) classifyStream(f fault, se *streamError) fault {
 		f.text = fmt.Sprintf("another connection serves %s at %s: stop the other stox; if it is a dead one of ours, set component_conflict_resolve = \"kick_old\" in Prosody", name, server)
 	case "not-authorized":
 		f.pace, f.alarm = paceSlow, true
-		f.text = fmt.Sprintf("the XMPP server at %s does not accept our secret for %s: make xmpp.secret equal to component_secret (Prosody) or password (ejabberd)", server, name)
+		f.text = fmt.Sprintf("the XMPP server at %s does not accept our secret for %s: make xmpp.secret equal to component_secret (Prosody) or password (ejabberd); ejabberd says the same if it does not know %s: is it there (hosts of ejabberd_service), and is xmpp.domain right?", server, name, name)
 	case "host-unknown", "host-gone":
 		f.pace, f.alarm = paceSlow, true
 		f.text = fmt.Sprintf("the XMPP server at %s does not know %s: add it there (Prosody: Component %q; ejabberd: hosts of ejabberd_service) or correct xmpp.domain", server, name, name)
@@ -109,7 +117,7 @@ func (c *Component) classifyStream(f fault, se *streamError) fault {
 		f.text = fmt.Sprintf("%s does not speak XEP-0114 (%s): give the component port of the XMPP server in xmpp.server", server, se.cond)
 	case "invalid-from", "improper-addressing", "invalid-xml", "not-well-formed", "bad-format", "restricted-xml":
 		f.alarm = true
-		f.text = fmt.Sprintf("the XMPP server at %s found fault with what we wrote (%s): this is a fault of stox, please report it", server, se.cond)
+		f.text = fmt.Sprintf("the XMPP server at %s found fault with what we wrote (%s): if its limit for stanzas of components is below limits.max_stanza_bytes, raise it; else this is a fault of stox, please report it", server, se.cond)
 	case "policy-violation":
 		f.text = fmt.Sprintf("the XMPP server at %s closed the stream: a stanza was too big or came too fast; raise its limits for components", server)
 	case "see-other-host":

@@ -187,10 +187,13 @@ func loopback(t *testing.T, opt xmpptest.Options, mod func(*Config)) (*rig, *xmp
 	return r, accept(t, r.srv)
 }
 
-// accept waits until the component has seen the end of the handshake too.
+// accept waits until the link is up: until all barriers of the check are home.
 func accept(t *testing.T, srv *xmpptest.Server) *xmpptest.Conn {
 	t.Helper()
 	conn := srv.Accept()
+	if !conn.Echoed(xmpptest.LinkCheck) {
+		t.Fatal("the link did not come up")
+	}
 	if st := fence(t, conn); len(st) != 0 {
 		t.Errorf("the component begins with %s", st[0].Raw)
 	}

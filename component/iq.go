@@ -47,12 +47,9 @@ func marshal(p stanza.IQPayload) ([]byte, error) {
 func (r *reader) iq(st *element, over string) {
 	typ := stanza.StanzaType(st.attr("type"))
 	if typ == stanza.IQTypeResult || typ == stanza.IQTypeError {
-		return // answers to our pings; nothing hangs on them
+		return // ours took the answers that we wait for
 	}
 	rt, bad := r.route(st)
-	if bad == nil && r.ownPing(st, rt) {
-		return
-	}
 	unavailable := stanzaError{cond: mapping.CondServiceUnavailable}
 	switch {
 	case bad != nil:
@@ -80,7 +77,7 @@ func (r *reader) iq(st *element, over string) {
 			r.refuse(st, rt, *bad)
 			return
 		}
-		r.l.q.reply(func(b []byte) []byte {
+		r.answer(st, func(b []byte) []byte {
 			b = appendOpen(b, "iq", rt.replyAs, rt.replyTo, st.attr("id"), string(stanza.IQTypeResult))
 			b = append(b, '>')
 			b = append(b, result...)

@@ -44,6 +44,10 @@ type link struct {
 	rd   *reader
 	dead chan struct{} // closed when the connection is given up
 
+	upBy time.Time     // when it has to be up
+	up   chan struct{} // closed when it is up
+	told func()        // called when it is up, before up is closed
+
 	pingID string // unguessable; pings of this link begin with it
 	pings  int    // reader only
 
@@ -60,10 +64,10 @@ func (c *Component) connect(ctx context.Context, h Handler) (*link, error) {
 	if err != nil {
 		return nil, &dialError{err}
 	}
-	l := &link{cfg: &c.cfg, q: c.q, srv: c.srv, log: c.log, conn: conn, dead: make(chan struct{}), pingID: rand.Text()}
+	l := &link{cfg: &c.cfg, q: c.q, srv: c.srv, log: c.log, conn: conn, dead: make(chan struct{}), up: make(chan struct{}), pingID: rand.Text()}
 	l.rd = newReader(l, h)
-	deadline, _ := dctx.Deadline()
-	err = conn.SetDeadline(deadline)
+	l.upBy, _ = dctx.Deadline()
+	err = conn.SetDeadline(l.upBy)
 	unwatch := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	if err == nil {
 		err = l.handshake()
@@ -125,73 +129,140 @@ func handshakeHash(id, secret string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// run serves an established link until it breaks or ctx ends. It returns nil
-// only if the stream was closed because ctx ended. It calls up as soon as Deliver
-// is listened to.
+// run serves a link until it breaks or ctx ends. It returns nil only if the
+// stream was closed because ctx ended. It calls up when the link is up: when the
+// barriers of the check have come home (GW-34) and Deliver is listened to.
 func (l *link) run(ctx context.Context, up func()) error {
 	readDone, writeDone := make(chan error, 1), make(chan error, 1)
-	l.q.open()
-	up()
+	l.told = up
+	l.q.open(l.pingID)
 	go func() { readDone <- l.rd.run() }()
 	go func() { writeDone <- l.write() }()
-
-	select {
-	case <-ctx.Done():
-		l.q.close(l.goodbye(readDone, writeDone))
-		return nil
-
-	case cause := <-readDone:
+	check := time.NewTimer(time.Until(l.upBy))
+	defer check.Stop()
+	abort := func(cause error) error {
 		l.q.stop()
-		var se *streamError
-		if polite := errors.Is(cause, errStreamEnd) || errors.As(cause, &se); polite {
-			// The server has said goodbye and deserves an answer; it reads nothing else now.
-			l.finishBy(time.Second)
-			if <-writeDone == nil {
-				l.conn.Write([]byte(stanza.StreamClose))
-			}
-			l.conn.Close()
-		} else {
-			l.giveUp()
-			<-writeDone
-		}
-		l.q.close(false)
+		l.giveUp()
+		<-readDone
+		<-writeDone
+		l.q.close(howEnded(cause))
 		return cause
+	}
 
-	case cause := <-writeDone:
-		l.q.stop()
-		if !errors.Is(cause, errStalled) {
-			// The server may have said why before it went: let the reader find it.
-			l.finishBy(time.Second)
+	for up := l.up; ; {
+		select {
+		case <-up:
+			check.Stop()
+			up = nil
+
+		case <-check.C:
+			select {
+			case <-l.up:
+				continue
+			default:
+			}
+			return abort(&splitError{home: l.q.atHome(), of: linkCheck})
+
+		case cause := <-l.q.fault:
+			return abort(cause)
+
+		case <-ctx.Done():
+			how := endLost
+			if l.goodbye(readDone, writeDone) {
+				how = endClean
+			}
+			l.q.close(how)
+			return nil
+
+		case cause := <-readDone:
+			l.q.stop()
 			var se *streamError
-			if rerr := <-readDone; errors.As(rerr, &se) || errors.Is(rerr, errStreamEnd) {
-				cause = rerr
+			if polite := errors.Is(cause, errStreamEnd) || errors.As(cause, &se); polite {
+				// The server has said goodbye and deserves an answer; it reads nothing else now.
+				l.finishBy(time.Second)
+				if <-writeDone == nil {
+					l.conn.Write([]byte(stanza.StreamClose))
+				}
+				l.conn.Close()
+			} else {
+				l.giveUp()
+				<-writeDone
 			}
-			l.giveUp()
-		} else {
-			l.giveUp()
-			<-readDone
+			l.q.close(howEnded(cause))
+			return cause
+
+		case cause := <-writeDone:
+			l.q.stop()
+			if !errors.Is(cause, errStalled) {
+				// The server may have said why before it went: let the reader find it.
+				l.finishBy(time.Second)
+				var se *streamError
+				if rerr := <-readDone; errors.As(rerr, &se) || errors.Is(rerr, errStreamEnd) {
+					cause = rerr
+				}
+				l.giveUp()
+			} else {
+				l.giveUp()
+				<-readDone
+			}
+			l.q.close(howEnded(cause))
+			return cause
 		}
-		l.q.close(false)
-		return cause
 	}
 }
 
+// howEnded is what the cause of an end means for what is pending.
+func howEnded(cause error) ending {
+	if errors.Is(cause, errSplit) {
+		return endSplit
+	}
+	return endLost
+}
+
+// isUp is told by the reader that the check is over.
+func (l *link) isUp() {
+	if l.told != nil {
+		l.told()
+	}
+	close(l.up)
+}
+
 // goodbye closes the stream (RFC 6120 §4.4): everything queued is written, then
-// our end of the stream, and what the server writes until its own end is
-// still read. It reports whether the server's end came.
+// the barrier behind it is waited for, then our end of the stream is written, and
+// what the server writes until its own end is still read. It reports whether the
+// server's end came.
 func (l *link) goodbye(readDone, writeDone <-chan error) (clean bool) {
-	l.finishBy(l.cfg.CloseTimeout)
+	l.finishBy(2 * l.cfg.CloseTimeout) // there may be a lot to be said at the end
 	l.q.drain()
-	werr := <-writeDone
+	patience := time.NewTimer(l.cfg.CloseTimeout)
+	defer patience.Stop()
+	var werr, rerr error
+	read := false
+	select {
+	case werr = <-writeDone:
+	case rerr = <-readDone: // no barrier will come home any more
+		read = true
+		l.q.flush()
+		werr = <-writeDone
+	case <-patience.C:
+		l.q.flush()
+		werr = <-writeDone
+	}
+	l.finishBy(l.cfg.CloseTimeout)
 	if werr == nil {
 		_, werr = l.conn.Write([]byte(stanza.StreamClose))
 	}
 	if werr != nil {
 		l.giveUp()
-		<-readDone
+		if !read {
+			<-readDone
+		}
 		return false
 	}
-	if rerr := <-readDone; !errors.Is(rerr, errStreamEnd) {
+	if !read {
+		rerr = <-readDone
+	}
+	if !errors.Is(rerr, errStreamEnd) || read {
 		l.giveUp()
 		return false
 	}
@@ -282,10 +353,7 @@ func (l *link) write() error {
 // ping returns a ping to our own name. Only the reader calls it.
 func (l *link) ping() []byte {
 	l.pings++
-	b := appendOpen(nil, "iq", l.q.from, l.q.from, l.pingID+"-"+strconv.Itoa(l.pings), string(stanza.IQTypeGet))
-	b = append(b, "><ping"...)
-	b = appendAttr(b, "xmlns", nsPing)
-	return append(b, "/></iq>"...)
+	return appendPing(nil, l.q.from, l.q.from, l.pingID+"-"+strconv.Itoa(l.pings))
 }
 
 func isTimeout(err error) bool {

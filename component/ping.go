@@ -2,7 +2,13 @@ package component
 
 import (
 	"encoding/xml"
+	"strconv"
 	"strings"
+	"time"
+
+	"gosrc.io/xmpp/stanza"
+
+	"github.com/stoxgw/stox/mapping"
 )
 
 // nsPing is the namespace of XEP-0199.
@@ -13,8 +19,72 @@ func (s *services) addPing() {
 	s.get[xml.Name{Space: nsPing, Local: "ping"}] = func(*element) ([]byte, *stanzaError) { return nil, nil }
 }
 
-// ownPing reports whether an iq is a ping of this link that has come home
-// through the server. Nobody waits for an answer: that it was read is enough.
-func (r *reader) ownPing(st *element, rt routed) bool {
-	return rt.from == r.l.q.domain && rt.to == r.l.q.domain && strings.HasPrefix(st.attr("id"), r.l.pingID+"-")
+// versionID ends the id of the question what the server is.
+const versionID = "-v"
+
+// ours handles the pings of this link that have come home through the server, and
+// the answers to its questions; nothing is said to them. It reports whether the
+// iq was one. An error ends the link.
+func (r *reader) ours(st *element) (bool, error) {
+	id, ok := strings.CutPrefix(st.attr("id"), r.l.pingID+"-")
+	if !ok || id == "" {
+		return false, nil
+	}
+	from, err := mapping.ParseJID(st.attr("from"))
+	if err != nil || from != from.DomainJID() || st.attr("to") != r.l.q.from {
+		return false, nil
+	}
+	typ := stanza.StanzaType(st.attr("type"))
+	answer := typ == stanza.IQTypeResult || typ == stanza.IQTypeError
+	switch kind := id[0]; {
+	case kind == 'b' && from == r.l.q.domain && typ == stanza.IQTypeGet:
+		n, err := strconv.ParseUint(id[1:], 10, 64)
+		if err != nil {
+			return false, nil
+		}
+		up, err := r.l.q.homecoming(n, time.Now())
+		if up {
+			r.l.isUp()
+		}
+		return true, err
+	case kind == 'd' && answer:
+		n, err := strconv.ParseUint(id[1:], 10, 64)
+		if err != nil {
+			return false, nil
+		}
+		var f *mapping.Failure
+		if typ == stanza.IQTypeError {
+			f = readStanzaError(st)
+		}
+		r.l.q.answered(from.Domain(), n, f, time.Now())
+		return true, nil
+	case kind == 'v' && answer && from.Domain() == r.l.q.parent:
+		r.software(st)
+		return true, nil
+	}
+	// The idle check: that it was read is enough.
+	return from == r.l.q.domain && typ == stanza.IQTypeGet, nil
+}
+
+// software reads what the server says it is.
+func (r *reader) software(st *element) {
+	var name string
+	for _, c := range st.children {
+		for _, v := range c.children {
+			if c.name.Space == nsVersion && v.name.Local == "name" {
+				name = string(v.text)
+			}
+		}
+	}
+	prosody := strings.EqualFold(strings.TrimSpace(name), "Prosody")
+	r.l.log.Debug("the XMPP server says what it is", "name", name, "prosody", prosody)
+	r.l.q.software(prosody, time.Now())
+}
+
+// appendVersionQuery appends the question what another entity is (XEP-0092).
+func appendVersionQuery(b []byte, from, to, id string) []byte {
+	b = appendOpen(b, "iq", from, to, id, string(stanza.IQTypeGet))
+	b = append(b, "><query"...)
+	b = appendAttr(b, "xmlns", nsVersion)
+	return append(b, "/></iq>"...)
 }

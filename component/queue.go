@@ -3,6 +3,8 @@ package component
 import (
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -14,34 +16,42 @@ type queueState uint8
 
 const (
 	queueClosed   queueState = iota // no link: nothing; what comes is NotWritten
+	queueChecking                   // a new link: errors only, until its barriers have come home
 	queueOpen                       // everything
-	queueDraining                   // nothing new; the writer empties the buffer and ends
+	queueDraining                   // nothing new; the writer ends when nothing is pending any more
+	queueFlushing                   // nothing new; the writer empties the buffer and ends
 	queueStopped                    // nothing; the writer ends after what it has in hand
 )
 
 // queue is the way out: the buffer that stanzas are appended to, and the
 // memory of what is to become of them. One mutex covers both, so that a stanza's
 // place in the buffer, its position and its pending record are one step; that
-// order is what bounces (and later barriers) rely on. It outlives the links;
-// each link is an epoch.
+// order is what bounces and barriers rely on. It outlives the links; each link is
+// an epoch.
 type queue struct {
-	domain     mapping.JID
-	from       string // domain as text
-	log        *slog.Logger
-	maxBytes   int
-	maxStanza  int
-	maxPending int
-	maxReplies int
-	replyBytes int
-	bounceWait time.Duration
+	domain      mapping.JID
+	from        string // domain as text
+	parent      string // the domain of the server: the parent of ours, "" if there is none
+	log         *slog.Logger
+	maxBytes    int
+	maxStanza   int
+	maxPending  int
+	maxReplies  int
+	replyBytes  int
+	mode        BarrierMode
+	timeout     time.Duration // of a barrier
+	pingTimeout time.Duration
 
 	writer chan struct{} // capacity 1: there is something for the writer
 	teller chan struct{} // capacity 1: there is something for the teller
 	slot   chan struct{} // capacity 1: a reply has been written
+	fault  chan error    // capacity 1: why the link has to go
 
 	mu      sync.Mutex // guards everything below
 	state   queueState
 	epoch   uint64 // counts links
+	pingID  string // of this epoch, unguessable; the ids of our pings begin with it
+	prosody bool   // what the server says it is
 	buf     []byte // to be written
 	spare   []byte // the other buffer, when the writer has given it back
 	end     uint64 // position of the last octet in buf
@@ -49,22 +59,57 @@ type queue struct {
 	replies []replyMark
 	repSize int // octets of replies
 	pending pendingTable
-	settled []mapping.Result // for the teller
+	own     track             // our own domain
+	domains map[string]*track // others
+	touched []*track          // those that have been appended to and have no barrier yet
+	unsent  []sentBarrier     // in the order of positions
+	idBuf   []byte            // reused
+	again   []*pending        // to be written once more when the link returns
+	due     time.Time         // when there is something to be looked after; zero: nothing
+	rearm   bool              // due has become earlier: the teller has to know
+	blocked bool              // something is due that the kernel has not taken
+	results []mapping.Result  // for the teller
+	counts  Counts
 }
 
-// replyMark is an answer in the buffer that occupies a reply slot.
+// replyMark is an answer in the buffer, the reader's or the bridge's, that
+// occupies a reply slot.
 type replyMark struct {
 	end  uint64
 	size int
 }
 
 func newQueue(cfg Config, domain mapping.JID, log *slog.Logger) *queue {
+	_, parent, _ := strings.Cut(domain.Domain(), ".")
 	return &queue{
-		domain: domain, from: domain.String(), log: log,
+		domain: domain, from: domain.String(), parent: parent, log: log,
 		maxBytes: cfg.QueueBytes, maxStanza: cfg.MaxStanzaBytes, maxPending: cfg.MaxPending,
-		maxReplies: cfg.ReplySlots, replyBytes: cfg.ReplyBytes, bounceWait: cfg.BounceWait,
-		writer: make(chan struct{}, 1), teller: make(chan struct{}, 1), slot: make(chan struct{}, 1),
+		maxReplies: cfg.ReplySlots, replyBytes: cfg.ReplyBytes,
+		mode: cfg.Barrier, timeout: cfg.BarrierTimeout, pingTimeout: cfg.PingTimeout,
+		writer: make(chan struct{}, 1), teller: make(chan struct{}, 1), slot: make(chan struct{}, 1), fault: make(chan error, 1),
 		pending: newPendingTable(),
+		own:     track{domain: domain.String(), home: true}, domains: make(map[string]*track),
+	}
+}
+
+// alive reports whether there is a link. q.mu is held.
+func (q *queue) alive() bool { return q.state != queueClosed }
+
+// writing reports whether barriers are written. q.mu is held.
+func (q *queue) writing() bool {
+	return q.state == queueChecking || q.state == queueOpen || q.state == queueDraining
+}
+
+// release unlocks q.mu and wakes whoever has got something to do.
+func (q *queue) release() {
+	write := len(q.buf) > 0 || q.state == queueDraining && q.pending.open == 0
+	tell := len(q.results) > 0 || q.rearm
+	q.mu.Unlock()
+	if write {
+		wake(q.writer)
+	}
+	if tell {
+		wake(q.teller)
 	}
 }
 
@@ -81,31 +126,33 @@ func (q *queue) deliver(batch []mapping.Parcel[mapping.XMPP]) {
 	if len(batch) == 0 {
 		return
 	}
+	now := time.Now()
 	q.mu.Lock()
-	settled := len(q.settled)
-	before := q.end
+	defer q.release()
+	q.touched = q.touched[:0]
 	for i := range batch {
-		q.deliverOne(&batch[i])
+		q.deliverOne(&batch[i], now)
 	}
-	settledNow, appended := len(q.settled) > settled, q.end > before
-	q.mu.Unlock()
-	if settledNow {
-		wake(q.teller)
-	}
-	if appended {
-		wake(q.writer)
-	}
+	q.coverTouched(now)
 }
 
-func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP]) {
-	settle := func(k mapping.OutcomeKind, f *mapping.Failure) {
-		q.settled = append(q.settled, mapping.Result{Ref: p.Ref, Outcome: mapping.Outcome{Kind: k, Failure: f}})
+// coverTouched writes the barriers behind what has been appended. q.mu is held.
+func (q *queue) coverTouched(now time.Time) {
+	for _, t := range q.touched {
+		q.writeBarriers(t, now)
 	}
-	if q.state != queueOpen {
+	clear(q.touched)
+}
+
+func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
+	settle := func(k mapping.OutcomeKind, f *mapping.Failure) {
+		q.results = append(q.results, mapping.Result{Ref: p.Ref, Outcome: mapping.Outcome{Kind: k, Failure: f}})
+	}
+	a, err := address(p.Value)
+	if q.state != queueOpen && (q.state != queueChecking || err != nil || a.bounces) {
 		settle(mapping.NotWritten, mapping.FailNoLink())
 		return
 	}
-	a, err := address(p.Value)
 	if err != nil {
 		settle(mapping.Refused, mapping.FailInternal(err))
 		return
@@ -117,12 +164,15 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP]) {
 		settle(mapping.NotWritten, mapping.FailInternal(err))
 		return
 	}
-	limit := q.maxBytes
-	if !a.bounces {
-		limit += q.maxBytes / 4 // room that is kept for errors
-	}
+	// An error is the answer to a stanza that was read. There is always room for it:
+	// it takes a reply slot, and the reader pauses when those run out.
 	unwritten := int(q.end - q.written)
-	if unwritten >= limit || q.pending.len() >= q.maxPending {
+	if a.bounces && (unwritten >= q.maxBytes || q.pending.entries >= q.maxPending || q.pending.held >= heldFactor*q.maxBytes) {
+		settle(mapping.NotWritten, mapping.FailBusy(1))
+		return
+	}
+	t := q.trackOf(&a, now)
+	if t == nil {
 		settle(mapping.NotWritten, mapping.FailBusy(1))
 		return
 	}
@@ -134,19 +184,45 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP]) {
 		settle(mapping.Refused, mapping.FailTooLarge(q.maxStanza))
 		return
 	}
-	if unwritten+size > limit {
+	if a.bounces && unwritten+size > q.maxBytes {
 		q.buf = q.buf[:start]
 		settle(mapping.NotWritten, mapping.FailBusy(1))
 		return
 	}
 	q.end += uint64(size)
-	q.pending.add(p.Ref, a, q.end)
+	q.enqueue(t, &pending{ref: p.Ref, addressed: a, value: p.Value, size: size, end: q.end}, now)
+	if !a.bounces {
+		q.takeSlot(size)
+	}
+}
+
+// takeSlot notes that an answer of so many octets ends the buffer. q.mu is held.
+func (q *queue) takeSlot(size int) {
+	q.replies = append(q.replies, replyMark{q.end, size})
+	q.repSize += size
+}
+
+// heldFactor is how much more than may be unwritten may be pending.
+const heldFactor = 4
+
+// enqueue takes in p, which has just been appended to the buffer. q.mu is held.
+func (q *queue) enqueue(t *track, p *pending, now time.Time) {
+	p.due = now.Add(q.timeout)
+	if t.suspended() {
+		p.due = now
+	}
+	t.push(p)
+	q.pending.add(p)
+	q.lookAt(p.due)
+	if !slices.Contains(q.touched, t) {
+		q.touched = append(q.touched, t)
+	}
 }
 
 // control appends a stanza of our own that nobody waits for.
 func (q *queue) control(stanza []byte) {
 	q.mu.Lock()
-	if q.state == queueOpen {
+	if q.state == queueOpen || q.state == queueChecking {
 		q.buf = append(q.buf, stanza...)
 		q.end += uint64(len(stanza))
 	}
@@ -156,38 +232,71 @@ func (q *queue) control(stanza []byte) {
 
 // reply appends an answer that build writes. The reader calls it, at most once
 // for each stanza, after slotFree. Once the stream is being closed answers
-// are dropped: nothing may follow the end of the stream.
-func (q *queue) reply(build func([]byte) []byte) {
+// are dropped: nothing may follow the end of the stream. It reports false for
+// one that is too big for the server and was dropped too: the id of a stanza
+// comes back in its answer and may have almost any length.
+func (q *queue) reply(build func([]byte) []byte) (fits bool) {
 	q.mu.Lock()
-	if q.state == queueOpen {
-		start := len(q.buf)
-		q.buf = build(q.buf)
-		size := len(q.buf) - start
-		q.end += uint64(size)
-		q.replies = append(q.replies, replyMark{q.end, size})
-		q.repSize += size
+	defer q.mu.Unlock()
+	if q.state != queueOpen && q.state != queueChecking {
+		return true
 	}
-	q.mu.Unlock()
+	start := len(q.buf)
+	q.buf = build(q.buf)
+	size := len(q.buf) - start
+	if size > q.maxStanza {
+		q.buf = q.buf[:start]
+		return false
+	}
+	q.end += uint64(size)
+	q.takeSlot(size)
 	wake(q.writer)
+	return true
 }
 
 // slotFree reports whether the reader may take another stanza.
 func (q *queue) slotFree() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.state != queueOpen || len(q.replies) < q.maxReplies && q.repSize < q.replyBytes
+	return q.state != queueOpen && q.state != queueChecking || len(q.replies) < q.maxReplies && q.repSize < q.replyBytes
 }
 
-// open starts an epoch.
-func (q *queue) open() {
+// open starts an epoch with the check of the link: the barriers that must come
+// home before it is up, and the question what the server is. pingID begins the
+// ids of its pings.
+func (q *queue) open(pingID string) {
+	now := time.Now()
 	q.mu.Lock()
+	defer q.release()
 	q.epoch++
-	q.state = queueOpen
-	q.mu.Unlock()
+	q.state = queueChecking
+	q.pingID, q.prosody = pingID, false
+	select {
+	case <-q.fault: // of the link before
+	default:
+	}
+	for range linkCheck {
+		q.writeBarrier(&q.own, now)
+	}
+	if q.mode == BarrierAuto && q.parent != "" {
+		start := len(q.buf)
+		q.buf = appendVersionQuery(q.buf, q.from, q.parent, pingID+versionID)
+		q.end += uint64(len(q.buf) - start)
+	}
 }
 
-// drain refuses new values and lets the writer finish.
+// atHome is how many barriers of the link check have come home.
+func (q *queue) atHome() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return int(q.own.numbers) - len(q.own.open)
+}
+
+// drain refuses new values and lets the writer finish when nothing is pending.
 func (q *queue) drain() { q.shut(queueDraining) }
+
+// flush lets the writer finish when the buffer is empty.
+func (q *queue) flush() { q.shut(queueFlushing) }
 
 // stop ends the writer after what it has in hand.
 func (q *queue) stop() { q.shut(queueStopped) }
@@ -213,7 +322,7 @@ func (q *queue) take(back []byte) (out []byte, more bool) {
 	case q.state == queueStopped, q.state == queueClosed:
 		return nil, false
 	case len(q.buf) == 0:
-		return nil, q.state == queueOpen
+		return nil, q.state != queueFlushing && (q.state != queueDraining || q.pending.open > 0)
 	}
 	out, q.buf, q.spare = q.buf, q.spare, nil
 	return out, true
@@ -223,7 +332,11 @@ func (q *queue) take(back []byte) (out []byte, more bool) {
 func (q *queue) wrote(n int, now time.Time) {
 	q.mu.Lock()
 	q.written += uint64(n)
-	first := q.pending.mark(q.written, now)
+	q.barriersLeft(now)
+	if q.blocked {
+		q.blocked = false
+		q.lookAt(now)
+	}
 	freed := 0
 	for freed < len(q.replies) && q.replies[freed].end <= q.written {
 		q.repSize -= q.replies[freed].size
@@ -232,12 +345,9 @@ func (q *queue) wrote(n int, now time.Time) {
 	if freed > 0 {
 		q.replies = q.replies[:copy(q.replies, q.replies[freed:])]
 	}
-	q.mu.Unlock()
+	q.release()
 	if freed > 0 {
 		wake(q.slot)
-	}
-	if first {
-		wake(q.teller)
 	}
 }
 
@@ -245,28 +355,26 @@ func (q *queue) wrote(n int, now time.Time) {
 // there was one (SEC-22). The reader calls it in stream order.
 func (q *queue) bounced(id string, from, to mapping.JID, f *mapping.Failure) bool {
 	q.mu.Lock()
-	ref, ok := q.pending.bounce(id, from, to)
-	if ok {
-		q.settled = append(q.settled, mapping.Result{Ref: ref, Outcome: mapping.Outcome{Kind: mapping.Bounced, Failure: f}})
+	defer q.release()
+	p := q.pending.bounce(id, from, to)
+	if p == nil {
+		q.counts.LateBounces++
+		return false
 	}
-	q.mu.Unlock()
-	if ok {
-		wake(q.teller)
-	}
-	return ok
+	q.finish(p, mapping.Outcome{Kind: mapping.Bounced, Failure: f})
+	return true
 }
 
-// close ends the epoch when reader and writer are gone, and settles whatever
-// is still pending. clean says that the server has closed the stream in answer to
-// us: it has read to the end, so what was written is Unknown and not Uncertain.
-func (q *queue) close(clean bool) {
+// close ends the epoch when reader and writer are gone. What is pending is
+// settled or kept for the next link: see lose.
+func (q *queue) close(how ending) {
+	now := time.Now()
 	q.mu.Lock()
+	defer q.release()
 	q.state = queueClosed
-	q.settled = q.pending.lose(q.settled, q.written, clean)
-	q.buf, q.spare, q.replies = nil, nil, nil
+	q.lose(how, now)
+	q.buf, q.spare, q.replies, q.unsent = nil, nil, nil, nil
 	q.end, q.written, q.repSize = 0, 0, 0
-	q.mu.Unlock()
-	wake(q.teller)
 }
 
 // collect moves everything that is settled by now to the caller, and says when
@@ -275,10 +383,13 @@ func (q *queue) close(clean bool) {
 func (q *queue) collect(back []mapping.Result, now time.Time) (batch []mapping.Result, next time.Time) {
 	clear(back) // the values are not ours any more
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.settled, next = q.pending.expire(q.settled, now, q.bounceWait)
-	batch = q.settled
-	q.settled = back[:0]
+	if !q.due.IsZero() && !now.Before(q.due) {
+		q.look(now)
+	}
+	q.rearm = false
+	batch, next = q.results, q.due
+	q.results = back[:0]
+	q.release()
 	return batch, next
 }
 

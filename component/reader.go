@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"gosrc.io/xmpp/stanza"
 
@@ -17,7 +16,7 @@ import (
 var (
 	errStreamEnd = errors.New("the server closed the stream")
 	errNoAnswer  = errors.New("no answer to a ping")
-	errNoSlots   = errors.New("no reply slot got free: the server does not read")
+	errNoBarrier = errors.New("a barrier did not come home")
 	errLinkEnded = errors.New("link ended")
 )
 
@@ -148,7 +147,7 @@ func (r *reader) next() (e *element, over string, err error) {
 		if err := r.src.skipSpace(); err != nil {
 			return nil, "", err
 		}
-		r.src.begin(soft * hardFactor)
+		r.src.begin(hardLimit(soft))
 		tok, err := r.token()
 		if err != nil {
 			return nil, "", err
@@ -185,26 +184,21 @@ func (r *reader) run() error {
 }
 
 // reserve waits for a reply slot: see the package comment. Nothing else pauses
-// the reader (GW-35).
+// the reader (GW-35). It needs no clock: while slots are taken the writer is at
+// work, and ends the link when the server does not read.
 func (r *reader) reserve() error {
 	if r.l.q.slotFree() {
 		return nil
 	}
 	r.flush()
-	timer := time.NewTimer(r.l.cfg.WriteTimeout)
-	defer timer.Stop()
-	for {
+	for !r.l.q.slotFree() {
 		select {
 		case <-r.l.q.slot:
-			if r.l.q.slotFree() {
-				return nil
-			}
-		case <-timer.C:
-			return errNoSlots
 		case <-r.l.dead:
 			return errLinkEnded
 		}
 	}
+	return nil
 }
 
 func (r *reader) stanza(e *element, over string) error {
@@ -214,6 +208,9 @@ func (r *reader) stanza(e *element, over string) error {
 	case e.own("message"):
 		r.message(e, over)
 	case e.own("iq"):
+		if ours, err := r.ours(e); ours {
+			return err
+		}
 		r.iq(e, over)
 	case e.own("presence"):
 		// Read and ignored in this version.

@@ -2,12 +2,14 @@ package component
 
 import "errors"
 
-// errTooBig ends the link: a stanza passed the hard limit. The soft limit,
-// which costs only the stanza, is an eighth of it.
+// errTooBig ends the link: a stanza passed the hard limit.
 var errTooBig = errors.New("stanza over the hard limit")
 
-// hardFactor is how much more than the soft limits ends the link.
-const hardFactor = 8
+// hardLimit is how many octets of one stanza end the link. Whatever a user of
+// the server or of another one can send must cost only the stanza (the soft
+// limit), so it is far above: servers take 512 KiB from each other, and a quote
+// in it is six octets when it is written to us.
+func hardLimit(soft int) int { return max(8*soft, 4<<20) }
 
 // source is the reader under the XML decoder. It counts the octets of the
 // current stanza and stops at a limit, whatever the decoder is in the middle

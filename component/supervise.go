@@ -11,7 +11,9 @@ func (c *Component) supervise(ctx context.Context, h Handler) {
 	var wait backoff
 	var rep reporter
 	for ctx.Err() == nil {
-		c.setStatus(Status{State: StateConnecting, Reason: rep.reason, Attempts: rep.count})
+		if rep.reason != reasonSplit { // an alarm stays until it is over
+			c.setStatus(Status{State: StateConnecting, Reason: rep.reason, Attempts: rep.count})
+		}
 		lived, err := c.session(ctx, h, &rep)
 		if ctx.Err() != nil {
 			return
@@ -35,7 +37,11 @@ func (c *Component) supervise(ctx context.Context, h Handler) {
 			}
 			c.log.Log(ctx, level, f.text, attrs...)
 		}
-		c.setStatus(Status{State: StateDown, Reason: f.reason, Text: f.text, Attempts: count, RetryAt: now.Add(pause)})
+		state := StateDown
+		if f.reason == reasonSplit {
+			state = StateSplit
+		}
+		c.setStatus(Status{State: state, Reason: f.reason, Text: f.text, Attempts: count, RetryAt: now.Add(pause)})
 
 		timer := time.NewTimer(pause)
 		select {
@@ -52,12 +58,18 @@ func (c *Component) session(ctx context.Context, h Handler, rep *reporter) (time
 	if err != nil {
 		return 0, err
 	}
-	up := time.Now()
-	attrs := []any{"server", c.cfg.Server, "domain", c.cfg.Domain}
-	if rep.count > 0 {
-		attrs = append(attrs, "after_failures", rep.count)
+	var since time.Time
+	err = l.run(ctx, func() { // on the reader, before run returns
+		since = time.Now()
+		c.setStatus(Status{State: StateUp})
+		attrs := []any{"server", c.cfg.Server, "domain", c.cfg.Domain}
+		if rep.count > 0 {
+			attrs = append(attrs, "after_failures", rep.count)
+		}
+		c.log.Info("connected to the XMPP server", attrs...)
+	})
+	if since.IsZero() {
+		return 0, err
 	}
-	c.log.Info("connected to the XMPP server", attrs...)
-	err = l.run(ctx, func() { c.setStatus(Status{State: StateUp}) })
-	return time.Since(up), err
+	return time.Since(since), err
 }

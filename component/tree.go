@@ -18,8 +18,8 @@ const (
 // declarations have no place in a stream (RFC 6120 §11.1, SEC-26).
 var errRestricted = errors.New("restricted XML in the stream")
 
-// Soft limits for one stanza; hardFactor times as much ends the link. Real
-// stanzas stay far below.
+// Limits for the shape of one stanza. One that is over them is skipped while it
+// comes and costs its sender an error; real stanzas stay far below.
 const (
 	maxDepth    = 32
 	maxElements = 1024
@@ -83,18 +83,12 @@ func readElement(d *xml.Decoder, src *source, start xml.StartElement, softBytes 
 			root.children, root.text, stack = nil, nil, nil
 		}
 	}
-	check := func(n, soft int, what string) error {
-		if n > soft*hardFactor {
-			return errTooBig
+	check := func(n, limit int, what string) {
+		if n > limit {
+			note("more than %d %s", limit, what)
 		}
-		if n > soft {
-			note("more than %d %s", soft, what)
-		}
-		return nil
 	}
-	if err := check(len(start.Attr), maxAttrs, "attributes"); err != nil {
-		return nil, "", err
-	}
+	check(len(start.Attr), maxAttrs, "attributes")
 	for {
 		if src.n > softBytes {
 			note("larger than %d octets", softBytes)
@@ -107,10 +101,9 @@ func readElement(d *xml.Decoder, src *source, start xml.StartElement, softBytes 
 		case xml.StartElement:
 			depth++
 			elements++
-			if err := errors.Join(check(depth, maxDepth, "levels deep"), check(elements, maxElements, "elements"),
-				check(len(t.Attr), maxAttrs, "attributes")); err != nil {
-				return nil, "", errTooBig
-			}
+			check(depth, maxDepth, "levels deep")
+			check(elements, maxElements, "elements")
+			check(len(t.Attr), maxAttrs, "attributes")
 			if over == "" {
 				c := newElement(t)
 				top := stack[len(stack)-1]

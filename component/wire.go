@@ -191,7 +191,7 @@ func (r *reader) refuse(st *element, rt routed, e stanzaError) {
 		e = stanzaError{cond: mapping.CondForbidden, typ: mapping.TypeAuth, text: "You may not use this gateway."}
 	}
 	r.l.log.Debug("stanza refused", "from", rt.replyTo, "to", rt.replyAs, "id", st.attr("id"), "reason", string(e.cond))
-	r.l.q.reply(func(b []byte) []byte {
+	r.answer(st, func(b []byte) []byte {
 		b = appendOpen(b, st.name.Local, rt.replyAs, rt.replyTo, st.attr("id"), string(stanza.MessageTypeError))
 		b = append(b, '>')
 		b = appendStanzaError(b, r.l.q.from, e)
@@ -199,4 +199,11 @@ func (r *reader) refuse(st *element, rt routed, e stanzaError) {
 		b = append(b, st.name.Local...)
 		return append(b, '>')
 	})
+}
+
+// answer writes the one answer to a stanza.
+func (r *reader) answer(st *element, build func([]byte) []byte) {
+	if !r.l.q.reply(build) {
+		r.l.log.Debug("a stanza is not answered: the answer would be too big", "name", st.name.Local, "from", st.attr("from"))
+	}
 }

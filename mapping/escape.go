@@ -41,7 +41,7 @@ var (
 	userRaw = newCharset(alphanum + marks + "&=+$,;?/")
 	// RFC 3261 §25.1: a password is read over and dropped.
 	passwordRaw = newCharset(alphanum + marks + "&=+$,%")
-	// RFC 3261 §25.1: paramchar.
+	// RFC 3261 §25.1, RFC 3966 §3: paramchar.
 	paramRaw = newCharset(alphanum + marks + "[]/:&+$")
 	// RFC 3966 §3: a telephone-subscriber with its parameters.
 	telRaw = newCharset(alphanum + marks + "[]/:&+$;=#")

@@ -44,6 +44,9 @@ type Failure struct {
 
 	// Err is the cause, for the log only: it never reaches a peer.
 	Err error
+	// Remedy tells an admin what may be done about it, by a key of the
+	// configuration or a command: for the log only, "" if there is nothing.
+	Remedy string
 }
 
 // Error implements error. It is for the log: the texts are ours or the peer's
@@ -90,6 +93,7 @@ func FailureFromStanza(cond Condition, typ ErrorType, text, alternate string) *F
 		Condition: cond,
 		Type:      typ,
 		Text:      sentence(text),
+		Remedy:    remedyAnsweredXMPP,
 	}
 	if cond == CondGone || cond == CondRedirect {
 		if j, ok := parseIRI(alternate); ok {
@@ -130,6 +134,10 @@ func FailureFromStatus(status int, reason string, retryAfter time.Duration, cont
 		Reason:     ReasonText(reason),
 		Text:       sentence(strconv.Itoa(status) + " " + text),
 		RetryAfter: retryAfter,
+		Remedy:     remedyAnsweredSIP,
+	}
+	if status == 401 || status == 407 {
+		f.Remedy = remedyPassword
 	}
 	if f.Status != status {
 		f.Reason = "" // it belongs to the other status
@@ -147,6 +155,14 @@ func FailureFromStatus(status int, reason string, retryAfter time.Duration, cont
 	}
 	return f
 }
+
+// What an admin may do about an answer of the other side. "stox map" shows what
+// that side was asked for.
+const (
+	remedyAnsweredXMPP = "the XMPP server answered this: stox map shows the address it was asked for"
+	remedyAnsweredSIP  = "the SIP server answered this: stox map shows the address it was asked for"
+	remedyPassword     = "the SIP server wants a password, which this version cannot give: let it take requests from this machine's address (sip.route.via) without one"
+)
 
 // passable is the status that a gateway may send where it would be status: one
 // that asks for a challenge has none from us (ERR-10), and 408 is forbidden to

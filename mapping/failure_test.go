@@ -136,11 +136,13 @@ func TestFailureFromStanza(t *testing.T) {
 	f := FailureFromStanza(CondForbidden, TypeCancel, "Keep\nout <script> \"now\"", "")
 	want := &Failure{Status: 403, Condition: CondForbidden, Type: TypeCancel,
 		Reason: "Keep out script now", Text: `Keep out <script> "now"`}
+	want.Remedy = remedyAnsweredXMPP
 	if !reflect.DeepEqual(f, want) {
 		t.Errorf("%+v, want %+v", f, want)
 	}
 	f = FailureFromStanza("made-up", "strange", "", "xmpp:a@example.com")
 	want = &Failure{Status: 400, Condition: CondUndefinedCondition, Type: TypeCancel}
+	want.Remedy = remedyAnsweredXMPP
 	if !reflect.DeepEqual(f, want) {
 		t.Errorf("%+v, want %+v", f, want)
 	}
@@ -175,7 +177,12 @@ func TestFailureFromStatus(t *testing.T) {
 		{301, "", 0, []string{"sip:romeo@example.org;q=0.2"}, Failure{Status: 301, Condition: CondGone, Type: TypeCancel, Text: "301 Moved Permanently", Alternate: "sip:romeo@example.org"}},
 		{410, "", 0, []string{"<sip:romeo@example.org>"}, Failure{Status: 410, Condition: CondGone, Type: TypeCancel, Text: "410 Gone"}}, // ERR-12
 	} {
-		if got := FailureFromStatus(c.status, c.reason, c.after, c.contacts); !reflect.DeepEqual(*got, c.want) {
+		got := FailureFromStatus(c.status, c.reason, c.after, c.contacts)
+		if got.Remedy == "" {
+			t.Errorf("%d: no remedy for the log", c.status)
+		}
+		c.want.Remedy = got.Remedy
+		if !reflect.DeepEqual(*got, c.want) {
 			t.Errorf("%d %q %v %q:\n got %+v\nwant %+v", c.status, c.reason, c.after, c.contacts, *got, c.want)
 		}
 	}

@@ -16,19 +16,22 @@ import (
 // the request had been written.
 func FailTimeout() *Failure {
 	return &Failure{Status: 504, Condition: CondRemoteServerTimeout, Type: TypeWait,
-		Text: "No answer came in time. The message may have arrived all the same."}
+		Text:   "No answer came in time. The message may have arrived all the same.",
+		Remedy: "does a SIP server listen there, over that transport, and does a firewall let us through? (sip.route.via)"}
 }
 
 // FailUnreachable means that no SIP server for the address took a connection. Nothing has left.
 func FailUnreachable() *Failure {
 	return &Failure{Status: 503, Condition: CondRemoteServerTimeout, Type: TypeWait,
-		Text: "The SIP server of this address cannot be reached at the moment."}
+		Text:   "The SIP server of this address cannot be reached at the moment.",
+		Remedy: "is the SIP server running, and is its port open? (sip.route.via)"}
 }
 
 // FailDNS means that the SIP domain does not exist.
 func FailDNS() *Failure {
 	return &Failure{Status: 404, Condition: CondRemoteServerNotFound, Type: TypeCancel,
-		Text: "The domain of this address does not exist in SIP."}
+		Text:   "The domain of this address does not exist in SIP.",
+		Remedy: "correct the address or sip.domain, or say where the domain is with sip.route.via"}
 }
 
 // FailTooLarge means that the message is longer than limit bytes, in the form in which it
@@ -62,7 +65,8 @@ func FailOverloaded(after time.Duration) *Failure {
 // FailNoLink means that there is no connection to the XMPP server of the address. Nothing has left.
 func FailNoLink() *Failure {
 	return &Failure{Status: 503, Condition: CondRemoteServerTimeout, Type: TypeWait,
-		Text: "The gateway has no connection to the XMPP server at the moment."}
+		Text:   "The gateway has no connection to the XMPP server at the moment.",
+		Remedy: "the log says why there is no link (xmpp.server)"}
 }
 
 // FailLinkLost means that the connection to the XMPP server broke after the message had
@@ -82,19 +86,22 @@ func FailShutdown() *Failure {
 // about whether an account exists (SEC-13).
 func FailForbidden() *Failure {
 	return &Failure{Status: 403, Condition: CondForbidden, Type: TypeAuth,
-		Text: "You may not use this gateway for this address."}
+		Text:   "You may not use this gateway for this address.",
+		Remedy: "access.allow lists the XMPP users who may use the gateway"}
 }
 
 // FailNotServed means that the address is in no domain that the gateway serves (SEC-27).
 func FailNotServed() *Failure {
 	return &Failure{Status: 404, Condition: CondItemNotFound, Type: TypeCancel,
-		Text: "The gateway does not serve this address."}
+		Text:   "The gateway does not serve this address.",
+		Remedy: "xmpp.user_domains lists the XMPP domains that are served"}
 }
 
 // FailLoop means that the message has been here before, or would come back.
 func FailLoop() *Failure {
 	return &Failure{Status: 482, Condition: CondPolicyViolation, Type: TypeCancel,
-		Text: "The message would come back to the gateway."}
+		Text:   "The message would come back to the gateway.",
+		Remedy: "sip.route.via, or DNS, leads back to this gateway"}
 }
 
 // FailTooManyHops means that Max-Forwards is used up.
@@ -138,7 +145,9 @@ func FailBadText() *Failure {
 // FailUnsupportedType is for a media type or charset that is not understood (CT-01).
 // The answer needs Accept.
 func FailUnsupportedType() *Failure {
-	return localSIP(415, "Messages of this kind cannot be passed on.")
+	f := localSIP(415, "Messages of this kind cannot be passed on.")
+	f.Remedy = "have the phone or PBX send text/plain in UTF-8"
+	return f
 }
 
 // FailUnsupportedEncoding is for a Content-Encoding that is not understood (CT-13).

@@ -12,10 +12,9 @@ import (
 const separators = "-.()" // RFC 3966 §3 visual-separator
 
 var (
-	phoneDigits      = newCharset(digits + separators)
-	phoneDigitsHex   = newCharset(digits + "abcdefABCDEF*#" + separators)
-	phoneParamNames  = newCharset(alphanum + "-")
-	phoneParamValues = newCharset(alphanum + marks + "[]/:&+$") // RFC 3966 §3 paramchar, decoded
+	phoneDigits     = newCharset(digits + separators)
+	phoneDigitsHex  = newCharset(digits + "abcdefABCDEF*#" + separators)
+	phoneParamNames = newCharset(alphanum + "-")
 )
 
 // subscriber is the canonical form of the telephone-subscriber s: no visual
@@ -95,7 +94,7 @@ func subscriberParams(s string, has bool) (list []string, context, ok bool) {
 	for p := range strings.SplitSeq(lower(s), ";") {
 		name, value, hasValue := strings.Cut(p, "=")
 		if len(names) == maxPhoneParams || name == "" || !phoneParamNames.all(name) || slices.Contains(names, name) ||
-			hasValue && value == "" || !phoneParamValues.all(value) {
+			hasValue && value == "" || !paramRaw.all(value) {
 			return nil, false, false
 		}
 		switch name {

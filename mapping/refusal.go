@@ -61,7 +61,7 @@ var answerTo = map[Reason]struct {
 // name an address that the peer should use, never a password or a header.
 func addressFailure(reason Reason, text string) *Failure {
 	a := answerTo[reason]
-	f := &Failure{Status: a.status, Condition: a.condition, Type: a.typ, Text: text, Err: reason}
+	f := &Failure{Status: a.status, Condition: a.condition, Type: a.typ, Text: text, Err: reason, Remedy: "stox map explains every address"}
 	if reason == ReasonSIPS {
 		// RFC 5630 §5.1.2, RFC 7247 §8. The agent is a pseudonym (RFC 3261 §20.43):
 		// an address value does not know by which name the peer knows us.

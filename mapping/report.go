@@ -64,7 +64,9 @@ func (o Outcome) Report() *Failure {
 	case o.Kind == Unknown, o.Kind == Uncertain:
 		// Whatever the cause says, the sender must learn that it may have arrived.
 		f := FailTimeout()
-		if o.Failure != nil {
+		if o.Failure != nil && o.Failure.Text == f.Text {
+			f.Err = o.Failure.Err // itself says nothing more
+		} else if o.Failure != nil {
 			f.Err = o.Failure
 		}
 		return f

@@ -186,7 +186,9 @@ func (u *URI) parseParams(s string) *Failure {
 			u.Phone = u.Scheme == "sip" && strings.EqualFold(value, "phone")
 		case strings.EqualFold(name, "transport"):
 			ok = once(2) && value != "" && tokenRaw.all(value)
-			if u.Scheme == "sip" {
+			// A token may have characters that no URI has (RFC 3986 §2); no transport is
+			// named so.
+			if u.Scheme == "sip" && !strings.ContainsAny(value, "`%") {
 				u.Transport = lower(value)
 			}
 		}

@@ -46,7 +46,7 @@ func (u *UA) check(r *request) (*mapping.SIPMessage, *reply) {
 	}
 	// 2. The source (SEC-29).
 	if r.peer = u.peers.find(r.source.Addr()); r.peer == nil {
-		return refuse(mapping.FailForbidden())
+		return refuse(failStranger())
 	}
 	// 3. Max-Forwards (SEC-11); an OPTIONS that ends here may be answered.
 	if r.f.maxForwards != "" {
@@ -59,7 +59,10 @@ func (u *UA) check(r *request) (*mapping.SIPMessage, *reply) {
 		}
 	}
 	// 4. Loops: a Via that we wrote (SEC-12).
-	if u.ownVia(r.f.vias) {
+	switch own, ok := u.ownVia(r.f.vias); {
+	case !ok:
+		return nil, &reply{status: 513} // SIP-29
+	case own:
 		return refuse(mapping.FailLoop())
 	}
 	// 6. The method (SIP-21).
@@ -106,7 +109,12 @@ func (u *UA) checkMessage(r *request, target mapping.URI) (*mapping.SIPMessage, 
 		return refuse(mapping.FailBadRequest("From"))
 	}
 	if !u.peers.maySpeak(r.peer, r.source.Addr(), from) { // SEC-28, SEC-29
-		return refuse(mapping.FailForbidden())
+		f := mapping.FailForbidden()
+		f.Remedy = "peer " + r.peer.name + " may not speak for " + from.Host + ": sip.peer.domains lists for whom it may"
+		if u.peers.served[from.Host] {
+			f.Remedy = "nobody in SIP may speak for " + from.Host + ", which is in xmpp.user_domains: have the sender use its SIP domain"
+		}
+		return refuse(f)
 	}
 	to, err := mapping.ParseURI(r.to.uri)
 	if err != nil {
@@ -114,9 +122,9 @@ func (u *UA) checkMessage(r *request, target mapping.URI) (*mapping.SIPMessage, 
 	}
 	// 10. Content (SIP-29, CT-01).
 	m := &mapping.SIPMessage{
-		RequestURI: target, From: from, To: to, Name: oneLine(r.from.name),
+		RequestURI: target, From: from, To: to, Name: mapping.HeaderText(r.from.name),
 		CallID: r.f.callID, FromTag: r.from.tag, CSeq: r.cseq,
-		Subject: oneLine(r.f.subject), Body: r.body, ContentType: "text/plain",
+		Subject: mapping.HeaderText(r.f.subject), Body: r.body, ContentType: "text/plain",
 	}
 	if len(r.body) > r.max {
 		return refuse(mapping.FailTooLarge(0))
@@ -140,8 +148,15 @@ func (u *UA) checkMessage(r *request, target mapping.URI) (*mapping.SIPMessage, 
 			return refuse(mapping.FailUnsupportedEncoding(), encodingLine)
 		}
 	}
-	m.Lang, _ = cutList(oneLine(r.f.language))
+	m.Lang, _ = cutList(mapping.HeaderText(r.f.language))
 	return m, nil
+}
+
+// failStranger is for a source that is no peer.
+func failStranger() *mapping.Failure {
+	f := mapping.FailForbidden()
+	f.Remedy = "if this is a peer, list its address in sip.peer.addresses"
+	return f
 }
 
 func refuse(f *mapping.Failure, extra ...string) (*mapping.SIPMessage, *reply) {
@@ -169,7 +184,7 @@ func (r *request) syntax() string {
 	case f.from == "" || f.to == "" || f.callID == "" || f.cseq == "":
 		return "a header is missing"
 	}
-	if r.from, ok = parseNameAddr(f.from); !ok || r.from.tag == "" {
+	if r.from, ok = parseNameAddr(f.from); !ok || !isToken(r.from.tag) {
 		return "From"
 	}
 	if r.to, ok = parseNameAddr(f.to); !ok {

@@ -16,6 +16,10 @@ func TestChecks(t *testing.T) {
 	cfg.Advertise = "gw.example.com:5070"
 	b := newBridge(processed)
 	u := start(t, cfg, b)
+	vias := func(n int) string {
+		_, first, _ := strings.Cut(lines("udp", fresh())[1], ": ")
+		return first + strings.Repeat(", SIP/2.0/UDP x.example;branch=z9hG4bKx", n-1)
+	}
 	own := "Via: SIP/2.0/UDP gw.example.com:5070;rport;branch=" + u.client.branch(7)
 
 	tests := []struct {
@@ -41,6 +45,7 @@ func TestChecks(t *testing.T) {
 		{name: "odd display name", edits: []string{`From: "A \"B\" <c>, d" <sip:romeo@example.net>;tag=x`}},
 
 		{name: "SIP-01 no From tag", edits: []string{"From: <sip:romeo@example.net>"}, want: 400},
+		{name: "SIP-01 From tag is no token", edits: []string{"From: <sip:romeo@example.net>;tag=1, <sip:nurse@example.net>"}, want: 400},
 		{name: "SIP-01 no To", edits: []string{"-To"}, want: 400},
 		{name: "SIP-01 no From", edits: []string{"-From"}, want: 400},
 		{name: "SIP-01 no Call-ID", edits: []string{"-Call-ID"}, want: 400},
@@ -69,6 +74,8 @@ func TestChecks(t *testing.T) {
 		{name: "SIP-21 known", edits: []string{"REFER sip:juliet@example.com SIP/2.0", "CSeq: 1 REFER"}, want: 405, has: []string{"Allow: OPTIONS, MESSAGE"}},
 		{name: "SIP-21 INVITE", edits: []string{"INVITE sip:juliet@example.com SIP/2.0", "CSeq: 1 INVITE"}, want: 405, has: []string{"Allow: OPTIONS, MESSAGE"}},
 		{name: "SIP-21 unknown", edits: []string{"FROBNICATE sip:juliet@example.com SIP/2.0", "CSeq: 1 FROBNICATE"}, want: 501},
+		{name: "SIP-21 method names have case", edits: []string{"message sip:juliet@example.com SIP/2.0", "CSeq: 1 message"}, want: 501},
+		{name: "SIP-21 and so has CSeq", edits: []string{"message sip:juliet@example.com SIP/2.0"}, want: 400},
 		{name: "SIP-28", edits: []string{"MESSAGE http://example.com/ SIP/2.0"}, want: 416},
 		{name: "SEC-02", edits: []string{"MESSAGE sips:juliet@example.com SIP/2.0"}, want: 480, has: []string{"Warning: *"}},
 		{name: "SEC-02 To", edits: []string{"To: <SIPS:juliet@example.com>"}, want: 480, has: []string{"Warning: *"}},
@@ -86,6 +93,9 @@ func TestChecks(t *testing.T) {
 		{name: "SIP-20", edits: []string{"OPTIONS sip:gw.example.com SIP/2.0", "CSeq: 1 OPTIONS", "Max-Forwards: 0"}, want: 200,
 			has: []string{"Allow: OPTIONS, MESSAGE", "Accept: text/plain", "Accept-Encoding: identity", "Accept-Language: *", "Supported: "}},
 		{name: "SIP-20 in a dialog", edits: []string{"OPTIONS sip:gw.example.com SIP/2.0", "CSeq: 1 OPTIONS", "To: <sip:gw.example.com>;tag=x"}, want: 481},
+		{name: "SIP-29 70 Vias", edits: []string{"Via: " + vias(70)}, udp: true},
+		{name: "SIP-29 71 Vias", edits: []string{"Via: " + vias(71)}, want: 513, udp: true},
+		{name: "SIP-29 15000 Vias", edits: []string{"Via: " + vias(70) + strings.Repeat(",", 12000)}, want: 513, udp: true},
 		{name: "SIP-29 rows", edits: []string{strings.Repeat("X: y\r\n", 101) + "X: y"}, want: 513, udp: true},
 		{name: "SIP-29 header bytes", edits: []string{"X: " + strings.Repeat("y", 17<<10)}, want: 513, udp: true},
 		{name: "SIP-03 longer than the datagram", edits: []string{"Content-Length: 3"}, want: 400, udp: true},
@@ -152,7 +162,7 @@ func TestValues(t *testing.T) {
 	if b.count() != 1 {
 		t.Fatalf("%d messages", b.count())
 	}
-	got := b.requests[0]
+	got := b.first()
 	want := mapping.SIPMessage{
 		RequestURI: mapping.MustParseURI("sip:juliet@example.com;gr=balcony"), To: mapping.MustParseURI("sip:juliet@example.com"),
 		From: mapping.MustParseURI("sip:romeo@example.net;gr=x"), Name: `Romeo "M"`, FromTag: "vwxyz",
@@ -161,6 +171,17 @@ func TestValues(t *testing.T) {
 	}
 	if fmt.Sprintf("%+v", *got) != fmt.Sprintf("%+v", want) {
 		t.Errorf("got  %+v\nwant %+v", *got, want)
+	}
+}
+
+// TestBadBytes: what is not UTF-8 or not one line is marked, not lost (CT-10).
+func TestBadBytes(t *testing.T) {
+	b := newBridge(processed)
+	u := start(t, testConfig(), b)
+	p := siptest.Listen(t, "udp")
+	p.Request(addr(u, "udp"), message("udp", "Subject: caf\xe9\tau  lait", "From: \"Rom\xe9o\" <sip:romeo@example.net>;tag=x"))
+	if m := b.first(); m.Subject != "caf\ufffd au  lait" || m.Name != "Rom\ufffdo" {
+		t.Errorf("subject %q, name %q", m.Subject, m.Name)
 	}
 }
 
@@ -184,7 +205,7 @@ func TestOutcomes(t *testing.T) {
 		{mapping.Outcome{Kind: mapping.Refused, Failure: over}, "SIP/2.0 503 Service Unavailable", "Retry-After: 3"},
 		{mapping.Outcome{Kind: mapping.Refused, Failure: notOver}, "SIP/2.0 403 Forbidden", "-Retry-After"},
 		{mapping.Outcome{Kind: mapping.Bounced, Failure: moved}, "SIP/2.0 302 Moved Temporarily", "Contact: <sip:romeo@verona.example>"},
-		{mapping.Outcome{Kind: mapping.Bounced, Failure: evil}, "SIP/2.0 302 Moved  X: y", "-Evil"},
+		{mapping.Outcome{Kind: mapping.Bounced, Failure: evil}, "SIP/2.0 302 Moved X: y", "-Evil"},
 	}
 	for _, network := range []string{"udp", "tcp"} {
 		next := make(chan mapping.Outcome, 1)
@@ -212,7 +233,8 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// TestCancel: a CANCEL for a pending MESSAGE is accepted and changes nothing (SIP-19).
+// TestCancel: a CANCEL for a MESSAGE, pending or answered, is accepted and changes
+// nothing (SIP-19).
 func TestCancel(t *testing.T) {
 	b := newBridge(nil)
 	u := start(t, testConfig(), b)
@@ -227,5 +249,17 @@ func TestCancel(t *testing.T) {
 	u.Answer([]mapping.Result{{Ref: b.refs[0], Outcome: mapping.Outcome{Kind: mapping.Refused, Failure: mapping.FailNotServed()}}})
 	if res := p.Finals(branch, 2)[1]; res.Status() != 404 || res.Method() != "MESSAGE" {
 		t.Errorf("MESSAGE: %s", res.First)
+	}
+}
+
+func TestCancelTooLate(t *testing.T) {
+	b := newBridge(processed)
+	u := start(t, testConfig(), b)
+	p := siptest.Listen(t, "udp")
+	branch := fresh()
+	p.Request(addr(u, "udp"), siptest.Text("hi", lines("udp", branch)...))
+	p.Send(addr(u, "udp"), siptest.Text("", lines("udp", branch, "CANCEL sip:juliet@example.com SIP/2.0", "CSeq: 1 CANCEL")...))
+	if res := p.Finals(branch, 2)[1]; res.Status() != 200 || res.Method() != "CANCEL" {
+		t.Errorf("CANCEL: %s", res.First)
 	}
 }

@@ -235,6 +235,9 @@ func (c *client) unsent(tx *clientTx, err error) {
 // lost ends what is open on a connection that is gone. Of its bytes all before
 // taken may have left; what begins after them has not.
 func (c *client) lost(s *stream, taken uint64, err error) {
+	if !s.dialed.IsValid() {
+		return // no request of ours goes out on it
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, tx := range c.open {
@@ -269,7 +272,10 @@ func (c *client) response(rd *reader, res *sip.Response) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	tx := c.open[id]
-	if tx == nil || !tx.sent || tx.stream != rd.stream || tx.stream == nil && tx.dest != rd.source {
+	// Over UDP the source is not looked at (RFC 3261 §17.1.3): a server with several
+	// addresses may answer from another one, and who knows the branch has seen the
+	// request.
+	if tx == nil || !tx.sent || tx.stream != rd.stream {
 		c.u.stats.Unmatched.Add(1)
 		return
 	}
@@ -308,7 +314,7 @@ func finalOutcome(res *sip.Response, first string, f *fields) mapping.Outcome {
 	if n, err := strconv.ParseUint(digits, 10, 32); err == nil {
 		after = time.Duration(min(n, 24*3600)) * time.Second
 	}
-	o.Failure = mapping.FailureFromStatus(res.StatusCode, oneLine(reason), after, contacts)
+	o.Failure = mapping.FailureFromStatus(res.StatusCode, reason, after, contacts)
 	return o
 }
 

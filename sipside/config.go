@@ -31,6 +31,9 @@ type Config struct {
 	// SIPDomain is the default SIP domain; every peer without Domains may speak
 	// for it.
 	SIPDomain string
+	// PhoneDomain is the domain that telephone numbers belong to (tel: in From);
+	// "" is SIPDomain.
+	PhoneDomain string
 	// XMPPDomains are the domains that are served by XMPP: nobody may send as one
 	// of them from the SIP side (SEC-28).
 	XMPPDomains []string
@@ -60,8 +63,8 @@ type Peer struct {
 
 // Route is the next hop for a domain.
 type Route struct {
-	Domain string // "*" for all
-	Via    mapping.URI
+	Domain string      // "*" for all
+	Via    mapping.URI // zero: the host of the Request-URI, as without a route
 	// Loose says that Via had the lr parameter: requests then carry it in a Route
 	// header (RFC 3261 §8.1.2). Without it they are just sent there.
 	Loose bool
@@ -86,6 +89,9 @@ func (c *Config) setDefaults() {
 		if *d.v == 0 {
 			*d.v = d.def
 		}
+	}
+	if c.PhoneDomain == "" {
+		c.PhoneDomain = c.SIPDomain
 	}
 	if c.DrainTimeout == 0 {
 		c.DrainTimeout = 5 * time.Second
@@ -131,6 +137,7 @@ func (c *Config) check() ([]listenAddr, error) {
 		switch {
 		case r.Domain == "":
 			fault("sip.route[%d].domain: is empty", i)
+		case r.Via.IsZero():
 		case r.Via.Host == "":
 			fault("sip.route[%d].via: has no host", i)
 		case r.Via.Scheme != "sip":

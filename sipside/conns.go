@@ -161,40 +161,47 @@ func (c *conns) dial(ctx context.Context) {
 	}
 }
 
+// connect makes the connection to dest for those who wait for it. If it breaks
+// before they have written they are told so, and nothing is dialled again: a peer
+// that accepts and hangs up would be dialled for ever.
 func (c *conns) connect(ctx context.Context, dest netip.AddrPort) {
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	conn, err := c.u.dial(ctx, "tcp", dest.String())
-	var sc *sipgoConn
-	if err == nil {
-		if sc = c.add(conn, dest); sc == nil {
-			err = net.ErrClosed
-		} else if !c.made.give(sc) {
-			sc.Close()
-			err = net.ErrClosed
-		}
-	}
+	s, err := c.open(ctx, dest)
 	c.mu.Lock()
-	t := c.targets[dest]
-	var waiting []*clientTx
-	if t != nil {
-		waiting, t.waiting = t.waiting, nil
-		if err == nil {
-			t.stream = sc.s
-		} else {
-			delete(c.targets, dest)
-		}
+	t := c.targets[dest] // has no stream yet, so it is nobody's but ours
+	waiting := t.waiting
+	t.waiting = nil
+	if s != nil && c.streams[s.id] == s {
+		t.stream = s
+	} else {
+		delete(c.targets, dest)
 	}
 	c.mu.Unlock()
 	for _, tx := range waiting {
-		if err != nil {
+		if s == nil || !c.u.client.sendTCP(tx, s) {
 			f := mapping.FailUnreachable()
 			f.Err = err
 			c.u.client.fail(tx, notWritten(f))
-			continue
 		}
-		c.send(tx, dest)
 	}
+}
+
+// open dials dest and starts the connection.
+func (c *conns) open(ctx context.Context, dest netip.AddrPort) (*stream, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	conn, err := c.u.dial(ctx, "tcp", dest.String())
+	if err != nil {
+		return nil, err
+	}
+	sc := c.add(conn, dest)
+	if sc == nil {
+		return nil, net.ErrClosed
+	}
+	if !c.made.give(sc) {
+		sc.Close()
+		return nil, net.ErrClosed
+	}
+	return sc.s, nil
 }
 
 // close closes all connections, each when what was put is written, but within a
@@ -299,11 +306,11 @@ func (l *madeListener) Addr() net.Addr { return oneSource }
 
 // bindError says in one line what is wrong with an entry of sip.listen.
 func bindError(a listenAddr, err error) error {
-	what := "cannot be listened on"
+	what, remedy := "cannot be listened on", "see sip.listen"
 	for _, c := range bindCauses {
 		if errors.Is(err, c.err) {
-			what = c.text
+			what, remedy = c.text, c.remedy
 		}
 	}
-	return fmt.Errorf("%s %s %s: %w, see sip.listen", a.network, a.addr, what, err)
+	return fmt.Errorf("%s %s %s: %w; %s", a.network, a.addr, what, err, remedy)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stoxgw/stox/internal/siptest"
@@ -234,6 +235,33 @@ func TestNextHop(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestRouteByDNS: a route without a next hop ends the search: its domain is looked
+// up, and has the limit of what has no route.
+func TestRouteByDNS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig()
+		cfg.Resolver = &fakeDNS{hosts: map[string]string{"dns.example": "198.51.100.7"}}
+		cfg.Routes = []Route{{Domain: "dns.example"}, {Domain: "*", Via: mapping.URI{Scheme: "sip", Host: "198.51.100.8"}}}
+		b := newBridge(nil)
+		u, m := memUA(t, cfg, b)
+		v := toMem(1)
+		v.RequestURI.Host = "dns.example"
+		u.Deliver(parcel("x", v))
+		synctest.Wait()
+		if sent := m.all(); len(sent) != 1 || sent[0].to.String() != "198.51.100.7:5060" {
+			t.Errorf("%+v", sent)
+		}
+		v = toMem(2)
+		v.RequestURI.Host = "dns.example"
+		v.Body = []byte(strings.Repeat("x", 1300))
+		u.Deliver(parcel("big", v))
+		synctest.Wait()
+		if o := b.outcomes["big"]; o.Kind != mapping.NotWritten || o.Failure.Condition != mapping.CondPolicyViolation {
+			t.Errorf("%+v", o)
+		}
+	})
 }
 
 // TestBigGoesToTCP: a request of more than 1300 bytes to a UDP route is sent over

@@ -48,12 +48,17 @@ func (rd *reader) settle() {
 
 // refuseFrame answers a message that is not even given to the parser.
 func (rd *reader) refuseFrame(raw []byte, f frame, source netip.AddrPort) {
-	rd.u.stats.Malformed.Add(1)
-	rd.u.log.Debug("malformed SIP message", "from", source, "reason", f.why)
 	rd.raw, rd.source, rd.handled, rd.first = raw, source, true, f.first
 	r := reply{status: f.status}
-	if f.status == 400 {
+	switch f.status {
+	case 400:
 		r = refusal(mapping.FailBadRequest(f.why))
+	case 403:
+		r = refusal(failStranger())
+	}
+	if f.status != 403 {
+		rd.u.stats.Malformed.Add(1)
+		rd.u.log.Debug("malformed SIP message", "from", source, "reason", f.why)
 	}
 	rd.guard(func() { rd.refuseRaw(raw, r) })
 }
@@ -104,15 +109,17 @@ func guard(u *UA, f func()) (ok bool) {
 
 // request handles one request. refused is the answer if it is already known.
 func (rd *reader) request(req *sip.Request, refused *reply) {
-	if req.Method == sip.ACK {
+	// As it came: sipgo turns it into upper case, but "message" is no MESSAGE
+	// (RFC 3261 §7.1).
+	method, rest, _ := strings.Cut(rd.first, " ")
+	if method == "ACK" {
 		return // never answered; those to our 405 end here too
 	}
-	r := request{method: string(req.Method), f: readFields(req.Headers()), source: rd.source,
+	r := request{method: method, f: readFields(req.Headers()), source: rd.source,
 		body: req.Body(), max: rd.u.cfg.MaxBodyBytes, version: req.SipVersion}
 	if len(r.f.vias) == 0 {
 		return // nowhere to answer to
 	}
-	_, rest, _ := strings.Cut(rd.first, " ")
 	r.target, _, _ = strings.Cut(rest, " ")
 	r.via, r.hasVia = parseVia(r.f.vias[0])
 	key, tag := rd.u.server.key(&r)
@@ -138,13 +145,13 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 	switch {
 	case refused != nil:
 		rd.u.stats.Refused.Add(1)
-		rd.u.log.Debug("SIP request refused", "dir", "sip-xmpp", "from", rd.source, "call_id", oneLine(r.f.callID),
-			"reason", refused.status)
+		rd.u.log.Debug("SIP request refused", "dir", "sip-xmpp", "from", rd.source, "call_id", mapping.HeaderText(r.f.callID),
+			"reason", refused.status, "remedy", refused.remedy)
 		e.answer(*refused)
 	case r.method == "CANCEL":
 		r.method = "MESSAGE"
 		key, _ = rd.u.server.key(&r)
-		if rd.u.server.isPending(key) { // no effect on it (RFC 3261 §9.2)
+		if rd.u.server.knows(key) { // no effect on it (RFC 3261 §9.2)
 			e.answer(reply{status: 200})
 		} else {
 			e.answer(reply{status: 481})
@@ -186,8 +193,10 @@ type txKey [16]byte
 
 // key matches requests with their transaction (RFC 3261 §17.2.3): by branch,
 // sent-by and method, or for clients of RFC 2543 by all that makes the request.
-// tag goes into To of the responses. Both are keyed hashes: nobody can make two
-// requests collide, or guess the tag.
+// Call-ID and the number of CSeq count as well: a retransmission has the same,
+// and a client that uses a branch twice would be told that its second message
+// arrived. tag goes into To of the responses. Both are keyed hashes: nobody can
+// make two requests collide, or guess the tag.
 func (s *server) key(r *request) (k txKey, tag string) {
 	buf := make([]byte, 0, 512)
 	buf = append(buf, s.secret[:]...)
@@ -197,6 +206,9 @@ func (s *server) key(r *request) (k txKey, tag string) {
 		add(r.via.branch)
 		add(r.via.host)
 		buf = append(buf, byte(r.via.port>>8), byte(r.via.port))
+		add(r.f.callID)
+		number, _, _ := strings.Cut(r.f.cseq, " ") // without the method, which a CANCEL has its own of
+		add(number)
 	} else {
 		for _, v := range [...]string{r.target, r.f.from, r.f.to, r.f.callID, r.f.cseq} {
 			add(v)

@@ -58,9 +58,10 @@
 //
 // All goroutines belong to Run, which waits for them: per UDP socket a reader and
 // a writer, per TCP connection a reader (sipgo's) and a writer, per listener one
-// that accepts, and a fixed handful for dialling, names, timers and outcomes. None
+// that accepts, and a fixed number for dialling, names, timers and outcomes. None
 // is started per message. A slow TCP peer fills the bounded buffer of its own
-// connection, which is then closed; nobody else waits for it.
+// connection, which is then closed; nobody else waits for it. A connection from a
+// host that is no peer gets one answer, after its header section, and is closed.
 //
 // Handler methods are called without a lock held. FromSIP runs on the read loops:
 // one call at a time per socket or connection, but several sockets call at once.
@@ -71,6 +72,6 @@
 //     the source address. A response for a TCP connection that is gone is dropped.
 //   - The Request-URI of a request that is sent to a route stays as it is. A Route
 //     header is added only for a route marked loose (";lr").
-//   - Method names in lower case are taken for their upper case form (sipgo).
+//   - A request has at most 70 Via values.
 //   - DNS: A and AAAA only; no NAPTR, no SRV.
 package sipside

@@ -60,6 +60,13 @@ func (b *bridge) FromSIP(batch []mapping.Parcel[mapping.SIP]) {
 	b.ua.Answer(results)
 }
 
+// first is the first request that came.
+func (b *bridge) first() *mapping.SIPMessage {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.requests[0]
+}
+
 func (b *bridge) SIPOutcomes(batch []mapping.Result) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -31,8 +31,9 @@ func (u *UA) nextHop(m *mapping.SIPMessage) (hop, *mapping.Failure) {
 	var h hop
 	for i := range u.cfg.Routes {
 		if d := u.cfg.Routes[i].Domain; d == "*" || u.routeDomains[i] == target.Host {
-			h.route = &u.cfg.Routes[i]
-			target = h.route.Via
+			if r := &u.cfg.Routes[i]; !r.Via.IsZero() {
+				h.route, target = r, r.Via
+			}
 			break
 		}
 	}
@@ -61,7 +62,9 @@ func (u *UA) nextHop(m *mapping.SIPMessage) (hop, *mapping.Failure) {
 func (h hop) fit(n int) (tcp bool, f *mapping.Failure) {
 	switch {
 	case h.route == nil && n > maxUnrouted:
-		return false, mapping.FailTooLarge(maxUnrouted)
+		f := mapping.FailTooLarge(maxUnrouted)
+		f.Remedy = fmt.Sprintf("a sip.route for the domain lifts the limit to %d bytes, over TCP", maxRouted)
+		return false, f
 	case n > maxRouted:
 		return false, mapping.FailTooLarge(maxRouted)
 	}
@@ -157,20 +160,28 @@ func (u *UA) isOurs(v via) bool {
 	return false
 }
 
+// maxVias is the number of Via values a request may have: as many as hops are
+// counted down from (Max-Forwards 70).
+const maxVias = 70
+
 // ownVia reports whether one of the Via values is ours: our name, and a branch
 // that we made. The name alone would not do, since another user agent may share
-// an address with us.
-func (u *UA) ownVia(rows []string) bool {
+// an address with us. ok is false if there are too many to look at.
+func (u *UA) ownVia(rows []string) (own, ok bool) {
+	n := 0
 	for _, row := range rows {
 		for row != "" {
+			if n++; n > maxVias {
+				return false, false
+			}
 			v, ok := parseVia(row)
 			if ok && u.isOurs(v) {
 				if _, made := u.client.parseBranch(v.branch); made {
-					return true
+					return true, true
 				}
 			}
 			row = v.rest
 		}
 	}
-	return false
+	return false, true
 }

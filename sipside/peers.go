@@ -12,6 +12,7 @@ import (
 type peers struct {
 	served     map[string]bool // XMPP domains: no SIP sender is in one (SEC-28)
 	sipDomain  string
+	phone      string // the domain that tel: numbers belong to
 	configured []*peer
 	loopback   *peer
 	routes     []routePeer
@@ -41,6 +42,7 @@ func newPeers(cfg *Config) *peers {
 	p := &peers{
 		served:    make(map[string]bool),
 		sipDomain: canonicalHost(cfg.SIPDomain),
+		phone:     canonicalHost(cfg.PhoneDomain),
 		loopback:  &peer{name: "loopback"},
 	}
 	for _, d := range cfg.XMPPDomains {
@@ -62,7 +64,7 @@ func newPeers(cfg *Config) *peers {
 	}
 	hosts := make(map[string]*peer)
 	for _, r := range cfg.Routes {
-		host := r.Via.Host
+		host := r.Via.Host // "" names nobody as a peer
 		if hosts[host] == nil {
 			hosts[host] = &peer{name: "route " + host}
 		}
@@ -72,7 +74,7 @@ func newPeers(cfg *Config) *peers {
 		}
 		if a, err := netip.ParseAddr(host); err == nil {
 			rp.addr = a.Unmap()
-		} else {
+		} else if host != "" {
 			p.names = append(p.names, host)
 		}
 		p.routes = append(p.routes, rp)
@@ -83,6 +85,7 @@ func newPeers(cfg *Config) *peers {
 
 // find gives the peer at addr, nil if nobody is known there.
 func (p *peers) find(addr netip.Addr) *peer {
+	addr = addr.WithZone("") // no prefix has one
 	for _, q := range p.configured {
 		for _, pre := range q.prefixes {
 			if pre.Contains(addr) {
@@ -117,8 +120,8 @@ func (p *peers) at(r *routePeer, addr netip.Addr) bool {
 // maySpeak decides about the From of a request that came from q at addr.
 func (p *peers) maySpeak(q *peer, addr netip.Addr, from mapping.URI) bool {
 	host := from.Host
-	if from.Scheme == "tel" { // has no domain: a number of the default domain's
-		host = p.sipDomain
+	if from.Scheme == "tel" { // has no domain: XMPP will see it as a number of the phone domain
+		host = p.phone
 	}
 	switch {
 	case host == "" || p.served[host]:

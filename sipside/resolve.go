@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	resolvers      = 4 // lookups at once
+	resolvers      = 32   // lookups at once; each may take lookupTimeout
+	maxLookups     = 1024 // that wait for one of them
 	lookupTimeout  = 5 * time.Second
 	foundFor       = 30 * time.Second
 	notFoundFor    = 5 * time.Second
@@ -27,8 +28,9 @@ type names struct {
 	resolver Resolver
 	jobs     chan string
 
-	mu    sync.Mutex // guards known
-	known map[string]*name
+	mu     sync.Mutex // guards the following
+	known  map[string]*name
+	routes map[string]*name // hosts of routes, by watchRoutes
 }
 
 type name struct {
@@ -39,14 +41,18 @@ type name struct {
 }
 
 func newNames(cfg *Config) *names {
-	return &names{resolver: cfg.Resolver, jobs: make(chan string, cfg.MaxPending), known: make(map[string]*name)}
+	return &names{resolver: cfg.Resolver, jobs: make(chan string, maxLookups), known: make(map[string]*name),
+		routes: make(map[string]*name)}
 }
 
 // lookup calls f once with the answer for host. f must not block.
 func (n *names) lookup(host string, f func(*name)) {
 	now := time.Now()
 	n.mu.Lock()
-	e := n.known[host]
+	e := n.routes[host]
+	if e == nil || !now.Before(e.until) {
+		e = n.known[host]
+	}
 	if e != nil && !e.until.IsZero() && now.Before(e.until) {
 		n.mu.Unlock()
 		f(e)
@@ -81,19 +87,23 @@ func (n *names) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case host := <-n.jobs:
-			e := n.resolve(ctx, host)
-			n.mu.Lock()
-			waiting := n.known[host].waiting
-			if len(n.known) > maxNames {
-				delete(n.known, host)
-			} else {
-				n.known[host] = e
-			}
-			n.mu.Unlock()
-			for _, f := range waiting {
-				f(e)
-			}
+			n.settle(host, n.resolve(ctx, host))
 		}
+	}
+}
+
+// settle enters an answer and tells it to those who wait.
+func (n *names) settle(host string, e *name) {
+	n.mu.Lock()
+	waiting := n.known[host].waiting
+	if len(n.known) > maxNames {
+		delete(n.known, host)
+	} else {
+		n.known[host] = e
+	}
+	n.mu.Unlock()
+	for _, f := range waiting {
+		f(e)
 	}
 }
 
@@ -110,7 +120,8 @@ func (n *names) resolve(ctx context.Context, host string) *name {
 	}
 	e.until = time.Now().Add(notFoundFor)
 	var dns *net.DNSError
-	if err == nil || errors.As(err, &dns) && dns.IsNotFound {
+	var none *net.AddrError // a name without an address
+	if err == nil || errors.As(err, &dns) && dns.IsNotFound || errors.As(err, &none) {
 		e.failure = mapping.FailDNS() // EL-003
 	} else {
 		e.failure = mapping.FailUnreachable() // EL-002
@@ -119,8 +130,9 @@ func (n *names) resolve(ctx context.Context, host string) *name {
 	return e
 }
 
-// watchRoutes keeps the addresses of route hosts that are names: requests may
-// come from there (design: route hosts are peers).
+// watchRoutes keeps the addresses of route hosts that are names: a route's host is
+// a peer, and requests to it do not queue behind lookups of whatever names users
+// write to.
 func (n *names) watchRoutes(ctx context.Context, p *peers) {
 	if len(p.names) == 0 {
 		return
@@ -129,11 +141,16 @@ func (n *names) watchRoutes(ctx context.Context, p *peers) {
 	for {
 		pause := refreshRoutes
 		for _, host := range p.names {
-			if e := n.resolve(ctx, host); e.failure == nil {
-				found[host] = e.addrs
-			} else {
-				pause = retryRouteName // the last good answer stays
+			e := n.resolve(ctx, host)
+			if e.failure != nil {
+				pause = retryRouteName // the last good answer stays: for sending until it expires
+				continue
 			}
+			found[host] = e.addrs
+			e.until = time.Now().Add(2 * refreshRoutes)
+			n.mu.Lock()
+			n.routes[host] = e
+			n.mu.Unlock()
 		}
 		byAddr := make(map[netip.Addr][]string)
 		for host, addrs := range found {

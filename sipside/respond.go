@@ -47,6 +47,7 @@ type reply struct {
 	status int
 	reason string // "" is the standard phrase
 	extra  string // complete header lines
+	remedy string // for our log
 }
 
 // plain reports whether the status alone says it all.
@@ -58,7 +59,7 @@ func replyTo(status int, f *mapping.Failure) reply {
 	if f == nil {
 		return r
 	}
-	r.reason = oneLine(f.Reason)
+	r.reason, r.remedy = mapping.ReasonText(f.Reason), f.Remedy
 	var b strings.Builder
 	switch status {
 	case 301, 302:
@@ -143,17 +144,4 @@ func appendHeader(b []byte, name, value string) []byte {
 // it (SEC-21). mapping cleans what it makes; this is the last line of defence.
 func headerSafe(s string) bool {
 	return utf8.ValidString(s) && !hasControl(s) && strings.IndexByte(s, '\t') < 0
-}
-
-// oneLine makes a reason fit for the status line.
-func oneLine(s string) string {
-	if headerSafe(s) {
-		return s
-	}
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f || r == utf8.RuneError {
-			return ' '
-		}
-		return r
-	}, s)
 }

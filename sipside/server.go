@@ -133,10 +133,15 @@ func (s *server) answer(batch []mapping.Result) {
 	}
 }
 
-func (s *server) isPending(k txKey) bool {
+// knows reports whether there is a transaction k, pending or answered.
+func (s *server) knows(k txKey) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.pending[k] != nil
+	if s.pending[k] != nil {
+		return true
+	}
+	_, ok := s.answered.find(k, time.Now())
+	return ok
 }
 
 func (s *server) isDraining() bool {

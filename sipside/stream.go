@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	idleTimeout  = 5 * time.Minute  // without a byte from the peer
+	idleTimeout  = 5 * time.Minute  // without a byte from the peer; frameTimeout if it is none
 	frameTimeout = 30 * time.Second // for the rest of a message that has begun
 	writeTimeout = 10 * time.Second
 	maxUnwritten = 1 << 20 // bytes that a slow peer may let pile up
@@ -27,7 +27,7 @@ type stream struct {
 	conn   net.Conn
 	id     string // what sipgo takes for its remote address
 	remote netip.AddrPort
-	peered bool           // accepted from a known peer, or dialled
+	peered bool           // was from a known peer when it was accepted, or is dialled
 	dialed netip.AddrPort // zero if accepted
 
 	// Of the read loop only.
@@ -103,8 +103,11 @@ func (s *stream) discard() {
 func (s *stream) next() (ready bool, err error) {
 	for {
 		if !s.known {
-			if ready, ok := s.blank(); !ok || ready {
-				return ready, nil
+			if ping, ok := s.blank(); !ok || ping {
+				if ping && s.stranger() {
+					return false, errors.New("ping from no peer")
+				}
+				return ping, nil
 			}
 			if len(s.buf) == 0 {
 				return false, nil
@@ -121,6 +124,11 @@ func (s *stream) next() (ready bool, err error) {
 				end = len(s.buf)
 			}
 			s.f, s.known = scanFrame(s.buf[:end], true, s.u.limits), true
+			if s.stranger() {
+				// One answer, and before its body is even read: else a few hundred
+				// connections that never read what they asked for fill the memory.
+				s.f.fault(403, "not from a peer", true)
+			}
 		}
 		if f := s.f; f.status != 0 && f.fatal {
 			s.rd.flush() // what came before gets its answer
@@ -159,6 +167,13 @@ func (s *stream) next() (ready bool, err error) {
 	}
 }
 
+// stranger reports whether the connection is from a host that is no peer. Being
+// one when it was accepted is not the last word: the name of a route's host may
+// have been looked up meanwhile.
+func (s *stream) stranger() bool {
+	return !s.peered && s.u.peers.find(s.remote.Addr()) == nil
+}
+
 // blank deals with line ends between messages. CRLFCRLF is a ping, which sipgo
 // answers when it is given just that (SIP-26); a single one is a pong, or stray.
 // ok is false if more has to come before that can be told.
@@ -193,6 +208,9 @@ func (s *stream) more() error {
 	}
 	now := time.Now()
 	deadline := now.Add(idleTimeout)
+	if !s.peered {
+		deadline = now.Add(frameTimeout)
+	}
 	if len(s.buf) > 2 { // a message has begun
 		if s.begun.IsZero() {
 			s.begun = now

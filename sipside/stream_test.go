@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -281,6 +283,49 @@ func TestStreamTimers(t *testing.T) {
 	})
 }
 
+// TestStrangerStream: a host that is no peer gets one answer, before its body is
+// read, and no more: what it asks for and never reads must not pile up (SEC-24,
+// SEC-29).
+func TestStrangerStream(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(processed)
+		_, l, _ := memTCP(t, testConfig(), b)
+		whole := message("tcp")
+		for _, tt := range []struct {
+			name, raw string
+			wait      time.Duration
+			want      string // what comes first
+			n         int    // responses
+		}{
+			{"two", whole + message("tcp"), 0, "SIP/2.0 403 Forbidden\r\n", 1},
+			{"headers only", strings.TrimSuffix(whole, "hi"), 0, "SIP/2.0 403 Forbidden\r\n", 1},
+			{"malformed", message("tcp", "Nonsense") + whole, 0, "SIP/2.0 400 Bad Request", 1},
+			{"ACK", message("tcp", "ACK sip:juliet@example.com SIP/2.0", "CSeq: 1 ACK") + whole, 0, "<end>", 0},
+			{"response", strings.Replace(whole, "MESSAGE sip:juliet@example.com SIP/2.0", "SIP/2.0 200 OK", 1) + whole, 0, "<end>", 0},
+			{"ping", "\r\n\r\n", 0, "<end>", 0},
+			{"silence", "", frameTimeout, "<end>", 0},
+		} {
+			c := l.dial(netip.MustParseAddrPort("198.51.100.1:9"))
+			got := readAll(c)
+			go io.WriteString(c, tt.raw)
+			synctest.Wait()
+			if tt.wait > 0 && got() != "" {
+				t.Errorf("%s: at once %q", tt.name, got())
+			}
+			time.Sleep(tt.wait)
+			synctest.Wait()
+			s := got()
+			if !strings.HasPrefix(s, tt.want) || !strings.HasSuffix(s, "<end>") || strings.Count(s, "SIP/2.0 4") != tt.n {
+				t.Errorf("%s: %q", tt.name, s)
+			}
+			c.Close()
+		}
+		if b.count() != 0 {
+			t.Error("a stranger's message was handed over")
+		}
+	})
+}
+
 // TestAcceptSurvives: an accept error such as EMFILE does not end the listener.
 func TestAcceptSurvives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -377,6 +422,47 @@ func TestConnectionLost(t *testing.T) {
 			t.Errorf("%q", got())
 		}
 		c.Close()
+	})
+}
+
+// TestConnectionStillborn: one that breaks before anything was written on it. Who
+// waited for it is told, once, and nobody keeps dialling.
+func TestConnectionStillborn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(nil)
+		cfg := testConfig()
+		cfg.Routes = []Route{{Domain: "*", Via: mapping.URI{Scheme: "sip", Host: "192.0.2.9", Transport: "tcp"}}}
+		u, err := New(cfg, testLog(t, nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		dials := 0
+		u.dial = func(_ context.Context, _, addr string) (net.Conn, error) {
+			dials++
+			here, there := net.Pipe()
+			t.Cleanup(func() { here.Close() })
+			return pipeConn{there, memSelf, netip.MustParseAddrPort(addr)}, nil
+		}
+		b.ua = u
+		u.Deliver(parcel("x", toMem(1)))
+		go u.conns.connect(context.Background(), <-u.conns.jobs)
+		synctest.Wait() // it is made, and nobody reads from it yet
+		u.conns.mu.Lock()
+		open := slices.Collect(maps.Values(u.conns.streams))
+		u.conns.mu.Unlock()
+		for _, s := range open {
+			s.close(errors.New("reset"))
+		}
+		synctest.Wait() // it is gone again
+		sc := <-u.conns.made.conns
+		synctest.Wait()
+		if len(u.outbox.list) != 1 || u.outbox.list[0].Outcome.Kind != mapping.NotWritten {
+			t.Errorf("outcomes %+v", u.outbox.list)
+		}
+		if dials != 1 || len(u.conns.jobs) != 0 || len(u.conns.targets) != 0 {
+			t.Errorf("dialled %d times, %d to come, %d targets", dials, len(u.conns.jobs), len(u.conns.targets))
+		}
+		sc.Close()
 	})
 }
 

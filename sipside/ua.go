@@ -97,13 +97,23 @@ func New(cfg Config, log *slog.Logger) (*UA, error) {
 	u.conns = newConns(u)
 	u.names = newNames(&cfg)
 	u.listenUDP = bindUDP
-	u.listenTCP = func(addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
+	u.listenTCP = func(addr string) (net.Listener, error) { return net.Listen("tcp"+family(addr), addr) }
 	u.dial = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 4}}).DialContext
 	return u, nil
 }
 
+// family is what to add to a network's name so that 0.0.0.0 means IPv4 only, as
+// it does everywhere else: Go takes it for [::], which is both.
+func family(addr string) string {
+	host, _, _ := net.SplitHostPort(addr)
+	if a, err := netip.ParseAddr(host); err == nil && a.Is4() {
+		return "4"
+	}
+	return ""
+}
+
 func bindUDP(addr string) (datagrams, netip.AddrPort, error) {
-	conn, err := net.ListenPacket("udp", addr)
+	conn, err := net.ListenPacket("udp"+family(addr), addr)
 	if err != nil {
 		return nil, netip.AddrPort{}, err
 	}
@@ -115,12 +125,12 @@ func bindUDP(addr string) (datagrams, netip.AddrPort, error) {
 }
 
 var bindCauses = []struct {
-	err  error
-	text string
+	err          error
+	text, remedy string
 }{
-	{syscall.EADDRINUSE, "is taken by another program"},
-	{syscall.EACCES, "is not allowed for this user"},
-	{syscall.EADDRNOTAVAIL, "is no address of this machine"},
+	{syscall.EADDRINUSE, "is taken by another program", "ss -lnptu shows which: stop it, or change sip.listen"},
+	{syscall.EACCES, "is not allowed for this user", "give stox the capability CAP_NET_BIND_SERVICE, or take a port above 1023 in sip.listen"},
+	{syscall.EADDRNOTAVAIL, "is no address of this machine", "ip address shows those it has: correct sip.listen"},
 }
 
 // Listen binds the sockets. If one cannot be bound none is, and the error says
@@ -189,35 +199,31 @@ func (u *UA) Run(ctx context.Context, h Handler) error {
 	// Not derived from ctx: all this goes on while pending requests are drained.
 	inner, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
-	spawn := func(wg *sync.WaitGroup, f func()) {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			f()
-		}()
-	}
 	var workers, writers, outcomes sync.WaitGroup
-	spawn(&outcomes, func() { u.outbox.run(u) })
-	for _, s := range u.udp {
-		spawn(&writers, s.write)
-		spawn(&u.wg, s.serve)
-	}
-	for _, s := range u.tcp {
-		spawn(&u.wg, s.serve)
-	}
-	spawn(&u.wg, func() { u.conns.layer.ServeTCP(u.conns.made) })
-	spawn(&workers, func() {
+	outcomes.Go(func() { u.outbox.run(u) })
+	workers.Go(func() {
 		u.alarm.run(inner, func(now time.Time) time.Time {
 			return earliest(u.server.tick(now), u.client.tick(now))
 		})
 	})
 	for range dialers {
-		spawn(&workers, func() { u.conns.dial(inner) })
+		workers.Go(func() { u.conns.dial(inner) })
 	}
 	for range resolvers {
-		spawn(&workers, func() { u.names.run(inner) })
+		workers.Go(func() { u.names.run(inner) })
 	}
-	spawn(&workers, func() { u.names.watchRoutes(inner, u.peers) })
+	workers.Go(func() { u.names.watchRoutes(inner, u.peers) })
+	for _, s := range u.udp {
+		writers.Go(s.write)
+	}
+	// Readers last: once a message has come in, everything is there.
+	u.wg.Go(func() { u.conns.layer.ServeTCP(u.conns.made) })
+	for _, s := range u.tcp {
+		u.wg.Go(s.serve)
+	}
+	for _, s := range u.udp {
+		u.wg.Go(s.serve)
+	}
 
 	<-ctx.Done()
 	select {
@@ -232,7 +238,8 @@ func (u *UA) Run(ctx context.Context, h Handler) error {
 		s.closeWriter()
 	}
 	writers.Wait()
-	defer u.conns.close()()
+	stopWaiting := u.conns.close()
+	defer stopWaiting()
 	close(u.stop)
 	u.closeSockets()
 	u.wg.Wait()
@@ -261,9 +268,8 @@ func (u *UA) pause(d time.Duration) bool {
 }
 
 // Deliver takes requests to be sent and returns at once; Listen must have been
-// called. Each gets exactly one
-// Result through Handler.SIPOutcomes, as long as Run has not returned. The values
-// may not be changed afterwards.
+// called. Each gets exactly one Result through Handler.SIPOutcomes, as long as Run
+// has not returned. The values may not be changed afterwards.
 func (u *UA) Deliver(batch []mapping.Parcel[mapping.SIP]) { u.client.deliver(batch) }
 
 // Answer ends requests that came through FromSIP. What was answered before, or

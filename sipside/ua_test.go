@@ -47,7 +47,7 @@ func (l *lockedBuffer) String() string {
 func TestConfigFaults(t *testing.T) {
 	_, err := New(Config{
 		Listen: []string{"udp://127.0.0.1", "ws://127.0.0.1:80", "5060"}, Advertise: "a b", Accept: 204,
-		Routes:     []Route{{Via: mapping.URI{Scheme: "sip", Host: "x"}}, {Domain: "*"}, {Domain: "*", Via: mapping.URI{Scheme: "sip", Host: "x", Transport: "tls"}}},
+		Routes:     []Route{{Via: mapping.URI{Scheme: "sip", Host: "x"}}, {Domain: "*", Via: mapping.URI{Scheme: "tel", User: "+1"}}, {Domain: "*", Via: mapping.URI{Scheme: "sip", Host: "x", Transport: "tls"}}},
 		Peers:      []Peer{{Name: "p"}},
 		MaxPending: -1, MaxHeaderBytes: 1 << 20, UserAgent: "a\r\nb",
 	}, testLog(t, nil))
@@ -77,7 +77,7 @@ func TestPortTaken(t *testing.T) {
 	}
 	err = u.Listen()
 	want := "tcp " + other.Addr().String() + " is taken by another program: "
-	if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), ", see sip.listen") {
+	if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.HasSuffix(err.Error(), "; ss -lnptu shows which: stop it, or change sip.listen") {
 		t.Fatalf("%v, want %s...", err, want)
 	}
 	other.Close()
@@ -99,17 +99,19 @@ func TestPeers(t *testing.T) {
 	via := func(host string) mapping.URI { return mapping.URI{Scheme: "sip", Host: host} }
 	prefix := netip.MustParsePrefix
 	p := newPeers(&Config{
-		SIPDomain: "Sip.Example", XMPPDomains: []string{"xmpp.example"},
+		SIPDomain: "Sip.Example", PhoneDomain: "Phone.example", XMPPDomains: []string{"xmpp.example"},
 		Peers: []Peer{
 			{Name: "trunk", Addresses: []netip.Prefix{prefix("10.0.0.0/24")}, Domains: []string{"trunk.example", "Bücher.example"}},
 			{Name: "pbx", Addresses: []netip.Prefix{prefix("10.0.1.1/32"), prefix("2001:db8::/64")}},
 			{Name: "any", Addresses: []netip.Prefix{prefix("10.0.2.1/32")}, Domains: []string{"*"}},
 			{Name: "proxy", Addresses: []netip.Prefix{prefix("10.0.3.0/24")}},
+			{Name: "near", Addresses: []netip.Prefix{prefix("fe80::/64")}, Domains: []string{"Phone.Example"}},
 		},
 		Routes: []Route{
 			{Domain: "a.example", Via: via("10.0.1.1")},
 			{Domain: "b.example", Via: via("10.0.9.9")},
 			{Domain: "c.example", Via: via("named.example")},
+			{Domain: "d.example"}, // by DNS: names nobody as a peer
 			{Domain: "*", Via: via("10.0.3.7")},
 		},
 	})
@@ -125,10 +127,11 @@ func TestPeers(t *testing.T) {
 		{"2001:db8::5", "pbx", "sip.example a.example", "b.example"},
 		{"10.0.2.1", "any", "sip.example whatever.example", "xmpp.example"},
 		{"10.0.3.1", "proxy", "sip.example whatever.example", "xmpp.example"}, // a route for all leads into its prefix
-		{"127.0.0.1", "loopback", "sip.example a.example b.example whatever.example", "xmpp.example"},
+		{"127.0.0.1", "loopback", "sip.example a.example b.example d.example whatever.example", "xmpp.example"},
 		{"::1", "loopback", "b.example", "xmpp.example"},
 		{"10.0.9.9", "route 10.0.9.9", "sip.example b.example", "a.example c.example"},
 		{"10.0.8.8", "route named.example", "sip.example c.example", "a.example b.example"},
+		{"fe80::1%eth0", "near", "phone.example", "sip.example"},
 		{"10.0.9.10", "", "", ""},
 		{"192.0.2.1", "", "", ""},
 	} {
@@ -154,8 +157,24 @@ func TestPeers(t *testing.T) {
 			}
 		}
 	}
-	if !p.maySpeak(p.loopback, netip.MustParseAddr("::1"), mapping.MustParseURI("tel:+1234567")) {
-		t.Error("loopback may not speak for a number")
+	// A number without a domain will be one of the phone domain's.
+	for a, want := range map[string]bool{"::1": true, "10.0.2.1": true, "fe80::1": true, "10.0.1.1": false, "10.0.0.77": false} {
+		from := netip.MustParseAddr(a)
+		if got := p.maySpeak(p.find(from), from, mapping.MustParseURI("tel:+1234567")); got != want {
+			t.Errorf("%s may speak for a number: %v", a, got)
+		}
+	}
+}
+
+// TestIPv4Only: 0.0.0.0 is every IPv4 address and no other.
+func TestIPv4Only(t *testing.T) {
+	cfg := testConfig()
+	cfg.Listen = []string{"udp://0.0.0.0:0", "tcp://0.0.0.0:0"}
+	u := start(t, cfg, newBridge(nil))
+	for _, a := range u.Addrs() {
+		if addrPortOf(a).Addr() != netip.IPv4Unspecified() {
+			t.Errorf("%s %s", a.Network(), a)
+		}
 	}
 }
 
@@ -213,8 +232,40 @@ func TestRouteHostIsPeer(t *testing.T) {
 		if got := m.all()[seen:]; len(got) < 5 || got[0].to.String() != "198.51.100.7:5060" {
 			t.Errorf("%d packets", len(got))
 		}
-		if n := dns.lookups.Load(); n != 2 {
-			t.Errorf("%d lookups, want one for the peer and one for 5 requests", n)
+		if n := dns.lookups.Load(); n != 1 {
+			t.Errorf("%d lookups, want one for the peer and 5 requests", n)
+		}
+	})
+}
+
+// TestSlowNames: names that DNS is slow with, whatever their number, hold up neither
+// requests to the host of a route nor each other for long.
+func TestSlowNames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dns := &fakeDNS{hosts: map[string]string{"pbx.example": "198.51.100.7"}, takes: lookupTimeout}
+		cfg := testConfig()
+		cfg.Resolver = dns
+		cfg.Routes = []Route{{Domain: "example.org", Via: mapping.URI{Scheme: "sip", Host: "pbx.example"}}}
+		b := newBridge(nil)
+		u, m := memUA(t, cfg, b)
+		time.Sleep(lookupTimeout + time.Second)
+		const slow = 2000
+		for i := range slow {
+			v := toMem(i + 1)
+			v.RequestURI.Host = fmt.Sprintf("slow%d.example", i)
+			u.Deliver(parcel(i, v))
+		}
+		v := toMem(1)
+		v.RequestURI.Host = "example.org"
+		u.Deliver(parcel("route", v))
+		synctest.Wait()
+		if sent := m.all(); len(sent) != 1 || sent[0].to.String() != "198.51.100.7:5060" {
+			t.Errorf("%d packets: the request to the route waits for names", len(sent))
+		}
+		time.Sleep(3 * time.Minute)
+		synctest.Wait()
+		if n := len(b.outcomes); n != slow+1 {
+			t.Errorf("%d of %d have an outcome", n, slow+1)
 		}
 	})
 }

@@ -108,7 +108,7 @@ func (a *App) drain() {
 
 // stopGrace bounds each step of the stop after the drain; it is longer than the
 // sides' own bounds and only catches a side that hangs.
-const stopGrace = 15 * time.Second
+const stopGrace = 20 * time.Second
 
 func (a *App) stop(name string, s *service) error {
 	s.cancel()

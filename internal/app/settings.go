@@ -76,6 +76,8 @@ func componentConfig(cfg *config.Config, access mapping.Access) component.Config
 		Version:        version.String(),
 		Allow:          access.Allows,
 		MaxStanzaBytes: cfg.Limits.MaxStanzaBytes,
+		Barrier:        component.BarrierMode(cfg.XMPP.Barrier),
+		BarrierTimeout: cfg.XMPP.BarrierTimeout,
 	}
 }
 
@@ -84,15 +86,18 @@ func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
 		Listen:         cfg.SIP.Listen,
 		Advertise:      cfg.SIP.Advertise,
 		SIPDomain:      cfg.SIP.Domain,
+		PhoneDomain:    cfg.SIP.PhoneDomain,
 		XMPPDomains:    cfg.XMPP.UserDomains,
 		UserAgent:      "stox",
+		Accept:         cfg.SIP.AcceptStatus,
 		MaxConnections: cfg.Limits.MaxConnections,
 		MaxHeaderBytes: cfg.Limits.MaxHeaderBytes,
 	}
 	var errs []error
 	for i, r := range cfg.SIP.Routes {
-		if r.Via == "" {
-			continue // only says how addresses of the domain look; DNS says where they are
+		if r.Via == "" { // DNS says where the domain is
+			c.Routes = append(c.Routes, sipside.Route{Domain: r.Domain})
+			continue
 		}
 		via, err := mapping.ParseURI(r.Via)
 		if err != nil {

@@ -277,6 +277,33 @@ func TestDrain(t *testing.T) {
 			}
 		})
 	})
+	t.Run("is not held up by what it refuses", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b, s := newBridge(t)
+			b.FromXMPP([]mapping.XMPP{fromXMPP("a", "juliet@example.com/x", "romeo@sip.example.com", "one")})
+			done := make(chan error, 1)
+			go func() { done <- b.Drain(context.Background()) }()
+			synctest.Wait()
+			b.FromXMPP([]mapping.XMPP{fromXMPP("b", "juliet@example.com/x", "romeo@sip.example.com", "two")})
+			b.SIPOutcomes([]mapping.Result{{Ref: s.requests[0].Ref, Outcome: answered(200)}})
+			synctest.Wait()
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Errorf("Drain: %v", err)
+				}
+			default:
+				t.Fatal("Drain waits for the refusal of a message that came after it began")
+			}
+			if len(s.stanzas) != 1 {
+				t.Fatalf("%d errors, want 1", len(s.stanzas))
+			}
+			b.XMPPOutcomes([]mapping.Result{{Ref: s.stanzas[0].Ref, Outcome: mapping.Outcome{Kind: mapping.Unknown}}})
+			if b.reports != 0 {
+				t.Errorf("%d reports are open", b.reports)
+			}
+		})
+	})
 	t.Run("refuses what is new and reports what never left", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b, s := newBridge(t)

@@ -1,6 +1,10 @@
 package bridge
 
-import "github.com/stoxgw/stox/mapping"
+import (
+	"fmt"
+
+	"github.com/stoxgw/stox/mapping"
+)
 
 // incoming is a request from SIP whose stanzas are on their way.
 type incoming struct {
@@ -9,6 +13,9 @@ type incoming struct {
 	outcome mapping.Outcome
 	id      string
 	host    string // of From: whom a new address is for
+
+	from, to mapping.JID // for the log, as is callID
+	callID   string
 }
 
 // FromSIP takes requests that the SIP side has read in one go. Each gets exactly
@@ -19,16 +26,18 @@ func (b *Bridge) FromSIP(batch []mapping.Parcel[mapping.SIP]) {
 	for _, parcel := range batch {
 		if m, ok := parcel.Value.(*mapping.SIPMessage); ok {
 			b.takeSIP(&out, p, parcel.Ref, m)
+		} else {
+			out.answers = append(out.answers, refused(parcel.Ref, mapping.FailInternal(fmt.Errorf("bridge: no way for a %T", parcel.Value))))
 		}
 	}
 	b.do(out)
 }
 
 func (b *Bridge) takeSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) {
-	stanzas, err := p.Rules.ToXMPP(m)
+	stanzas, err := translate(b.log, p.Rules.ToXMPP, mapping.SIP(m))
 	if err != nil {
 		f := asFailure(err)
-		b.log.Debug("not delivered", "dir", "sip-xmpp", "from", m.From, "to", m.RequestURI, "call_id", m.CallID, "reason", f.Condition, "err", f)
+		b.log.Debug("not delivered", "dir", "sip-xmpp", "from", m.From, "to", m.RequestURI, "call_id", m.CallID, "reason", f.Condition, "err", f, "remedy", f.Remedy)
 		out.answers = append(out.answers, refused(ref, f))
 		return
 	}
@@ -37,19 +46,20 @@ func (b *Bridge) takeSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) {
 		out.answers = append(out.answers, mapping.Result{Ref: ref, Outcome: mapping.Outcome{Kind: mapping.Processed}})
 		return
 	}
-	in := &incoming{ref: ref, left: len(stanzas), host: m.From.Host}
+	in := &incoming{ref: ref, left: len(stanzas), host: m.From.Host, callID: m.CallID}
 	for _, v := range stanzas {
 		x, ok := v.(*mapping.XMPPMessage)
 		if !ok {
 			continue
 		}
 		if !p.Access.Allows(x.To) {
-			b.log.Debug("not delivered", "dir", "sip-xmpp", "from", m.From, "to", m.RequestURI, "call_id", m.CallID, "reason", "access")
-			out.answers = append(out.answers, refused(ref, mapping.FailForbidden()))
+			f := mapping.FailForbidden()
+			b.log.Debug("not delivered", "dir", "sip-xmpp", "from", m.From, "to", m.RequestURI, "call_id", m.CallID, "reason", "access", "remedy", f.Remedy)
+			out.answers = append(out.answers, refused(ref, f))
 			return
 		}
 		x.ID = b.ids.stanzaID(m, x.To)
-		in.id = x.ID
+		in.id, in.from, in.to = x.ID, x.From, x.To
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -66,17 +76,19 @@ func (b *Bridge) takeSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) {
 // XMPPOutcomes takes what became of stanzas: it answers the SIP transactions
 // they came from.
 func (b *Bridge) XMPPOutcomes(batch []mapping.Result) {
-	p := b.policy.Load()
 	var out work
+	b.settleXMPP(&out, batch)
+	b.do(out)
+}
+
+func (b *Bridge) settleXMPP(out *work, batch []mapping.Result) {
+	p := b.policy.Load()
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	for _, r := range batch {
 		switch ref := r.Ref.(type) {
 		case *incoming:
-			// Several stanzas of one request: the first that was not processed
-			// decides, since only then is the request not delivered as a whole.
-			if ref.outcome.Kind == 0 || ref.outcome.Kind == mapping.Processed {
-				ref.outcome = r.Outcome
-			}
+			ref.outcome = worse(ref.outcome, r.Outcome)
 			if ref.left--; ref.left > 0 {
 				continue
 			}
@@ -84,18 +96,48 @@ func (b *Bridge) XMPPOutcomes(batch []mapping.Result) {
 			if ref.outcome.Kind == mapping.Bounced && ref.outcome.Failure != nil {
 				ref.outcome.Failure = p.Rules.FailureToSIP(ref.outcome.Failure, ref.host)
 			}
-			b.log.Debug("outcome", "dir", "sip-xmpp", "id", ref.id, "outcome", ref.outcome.Kind)
+			if _, f := ref.outcome.Final(200); f != nil {
+				b.log.Debug("not delivered", "dir", "sip-xmpp", "from", ref.from, "to", ref.to, "id", ref.id, "call_id", ref.callID,
+					"reason", f.Condition, "err", f, "remedy", f.Remedy)
+			} else {
+				b.log.Debug("delivered", "dir", "sip-xmpp", "from", ref.from, "to", ref.to, "id", ref.id, "call_id", ref.callID)
+			}
 			out.answers = append(out.answers, mapping.Result{Ref: ref.ref, Outcome: ref.outcome})
 		case *report:
-			b.reports--
-			if k := r.Outcome.Kind; k == mapping.NotWritten || k == mapping.Uncertain {
-				b.log.Warn("an error could not be brought to its sender: the link to the XMPP server was lost", "dir", "sip-xmpp", "id", ref.id)
+			if ref.taken {
+				b.reports--
+			}
+			// Not a warning each: that the link is down, or was lost with stanzas in it,
+			// the XMPP side says once.
+			switch r.Outcome.Kind {
+			case mapping.NotWritten, mapping.Uncertain, mapping.Refused:
+				b.log.Debug("the error did not reach its sender", "dir", "xmpp-sip", "id", ref.id, "outcome", r.Outcome.Kind, "err", r.Outcome.Failure)
 			}
 		}
 	}
 	b.wakeDrain()
-	b.mu.Unlock()
-	b.do(out)
+}
+
+// worse is the outcome of two stanzas of one request: what failed for certain
+// outranks what may have failed, and that what did not.
+func worse(a, b mapping.Outcome) mapping.Outcome {
+	rank := func(o mapping.Outcome) int {
+		switch o.Kind {
+		case 0: // none yet
+			return 0
+		case mapping.Processed:
+			return 1
+		case mapping.Unknown:
+			return 2
+		case mapping.Uncertain:
+			return 3
+		}
+		return 4
+	}
+	if rank(b) > rank(a) {
+		return b
+	}
+	return a
 }
 
 func refused(ref any, f *mapping.Failure) mapping.Result {

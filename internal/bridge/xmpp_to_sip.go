@@ -13,6 +13,7 @@ type outbound struct {
 	sender   mapping.JID // bare: whose FIFO
 	lane     string      // canonical address of record of the Request-URI
 	parts    []mapping.SIP
+	size     int // octets in memory, about
 }
 
 // busySeconds is what a sender is told to wait when a queue is full: the longest
@@ -20,7 +21,10 @@ type outbound struct {
 const busySeconds = 32
 
 // report is an error stanza on its way to the sender of an outbound message.
-type report struct{ id string }
+type report struct {
+	id    string
+	taken bool // of a message that had been taken: Drain waits for it
+}
 
 // FromXMPP takes what the XMPP side has read in one go. Every message ends
 // either with a 2xx from SIP or with one error stanza.
@@ -43,7 +47,7 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) {
 		b.refuse(out, o, mapping.FailForbidden())
 		return
 	}
-	parts, err := p.Rules.ToSIP(m)
+	parts, err := translate(b.log, p.Rules.ToSIP, mapping.XMPP(m))
 	if err != nil {
 		b.refuse(out, o, asFailure(err))
 		return
@@ -51,23 +55,29 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) {
 	if len(parts) == 0 {
 		return
 	}
-	for _, part := range parts {
+	o.parts = parts
+	b.enqueue(out, o)
+}
+
+// enqueue puts o into the lane of its destination. All its parts go to one.
+func (b *Bridge) enqueue(out *work, o *outbound) {
+	o.size = 512 + len(o.id)
+	for _, part := range o.parts {
 		if s, ok := part.(*mapping.SIPMessage); ok {
 			b.ids.fill(s)
 			o.lane = s.RequestURI.AOR()
+			o.size += len(s.Body) + len(s.Subject) + len(s.CallID)
 		}
 	}
-	o.parts = parts
-
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.closing {
-		b.report(out, o, mapping.FailShutdown())
+		b.refuse(out, o, mapping.FailShutdown())
 		return
 	}
 	switch send, ok := b.lanes.add(o); {
 	case !ok:
-		b.report(out, o, mapping.FailBusy(busySeconds))
+		b.refuse(out, o, mapping.FailBusy(busySeconds))
 	case send:
 		b.send(out, o)
 	}
@@ -81,45 +91,50 @@ func (b *Bridge) send(out *work, o *outbound) {
 // SIPOutcomes takes what became of requests.
 func (b *Bridge) SIPOutcomes(batch []mapping.Result) {
 	var out work
+	b.settleSIP(&out, batch)
+	b.do(out)
+}
+
+func (b *Bridge) settleSIP(out *work, batch []mapping.Result) {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	for _, r := range batch {
 		o := r.Ref.(*outbound)
 		f := r.Outcome.Report()
 		if f == nil && len(o.parts) > 1 {
 			o.parts = o.parts[1:]
-			b.send(&out, o) // the lane's slot stays with the message until its last part
+			b.send(out, o) // the lane's slot stays with the message until its last part
 			continue
 		}
-		if next := b.lanes.done(o.lane); next != nil {
-			b.send(&out, next)
+		if next := b.lanes.done(o); next != nil {
+			b.send(out, next)
 		}
 		if f != nil {
-			b.report(&out, o, f)
+			b.report(out, o, f)
 		} else {
 			b.log.Debug("delivered", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id)
 		}
 	}
 	b.wakeDrain()
-	b.mu.Unlock()
-	b.do(out)
 }
 
-// refuse is report for a message that was never taken.
-func (b *Bridge) refuse(out *work, o *outbound, f *mapping.Failure) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.report(out, o, f)
-}
-
-// report tells the sender of o why it did not arrive: one error stanza from the
-// address that had been written to, with the id of the message (ERR-11, IM-60).
-// b.mu is held.
+// report tells the sender of a message that had been taken why it did not
+// arrive. b.mu is held.
 func (b *Bridge) report(out *work, o *outbound, f *mapping.Failure) {
-	b.log.Debug("not delivered", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "reason", f.Condition, "err", f)
-	f = b.policy.Load().Rules.FailureToXMPP(f)
 	b.reports++
+	b.tell(out, o, f, true)
+}
+
+// refuse does the same for a message that was not taken.
+func (b *Bridge) refuse(out *work, o *outbound, f *mapping.Failure) { b.tell(out, o, f, false) }
+
+// tell makes the one error stanza of a message: from the address that had been
+// written to, with the id of the message (ERR-11, IM-60).
+func (b *Bridge) tell(out *work, o *outbound, f *mapping.Failure, taken bool) {
+	b.log.Debug("not delivered", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "reason", f.Condition, "err", f, "remedy", f.Remedy)
+	f = b.policy.Load().Rules.FailureToXMPP(f)
 	out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{
-		Ref:   &report{id: o.id},
+		Ref:   &report{id: o.id, taken: taken},
 		Value: &mapping.XMPPError{From: o.to, To: o.from, ID: o.id, Failure: f},
 	})
 }

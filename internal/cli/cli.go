@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strings"
 
@@ -34,11 +35,14 @@ type IO struct {
 	Terminal bool             // In is a terminal, so a person can be asked
 	Exit     func(code int)   // ends the process at once
 	Signals  <-chan os.Signal // nil = those of the process
+
+	// Outward is the address that this machine sends from; nil = it is not told.
+	Outward func() (netip.Addr, bool)
 }
 
 // System is the IO of this process.
 func System() IO {
-	return IO{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Environ: os.Environ(), Terminal: isTerminal(os.Stdin), Exit: os.Exit}
+	return IO{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Environ: os.Environ(), Terminal: isTerminal(os.Stdin), Exit: os.Exit, Outward: outward}
 }
 
 // isTerminal reports whether f is a character device other than /dev/null, which

@@ -87,7 +87,7 @@ func TestInitAsks(t *testing.T) {
 	dir := t.TempDir()
 	s, out, errOut := std("\n sip.example.com \n")
 	s.Terminal = true
-	if code := Main([]string{"init", "prosody", "--sip-domain", "example.net", "-o", dir}, s); code != 0 {
+	if code := Main([]string{"init", "prosody", "--root", dir, "--sip-domain", "example.net", "-o", dir}, s); code != 0 {
 		t.Fatalf("status %d: %s", code, errOut)
 	}
 	const question = "Name of the gateway, below your XMPP domain (for example sip.example.com): "
@@ -114,8 +114,66 @@ func TestInitAsks(t *testing.T) {
 
 	s, _, errOut = std("")
 	s.Terminal = true
-	if code := Main([]string{"init", "prosody", "-o", t.TempDir()}, s); code != exitFailure || !strings.HasSuffix(errOut.String(), "stox: no answer for --xmpp-domain; see stox init --help\n") {
+	if code := Main([]string{"init", "prosody", "--root", dir, "-o", t.TempDir()}, s); code != exitFailure || !strings.HasSuffix(errOut.String(), "stox: no answer for --xmpp-domain; see stox init --help\n") {
 		t.Errorf("without an answer: status %d, %s", code, errOut)
+	}
+}
+
+// TestInitSuggests: a name that fits the server on this machine; Enter takes it.
+func TestInitSuggests(t *testing.T) {
+	dir := t.TempDir()
+	s, out, errOut := std("\nexample.net\n")
+	s.Terminal = true
+	if code := Main([]string{"init", "ejabberd", "--root", tree(t, serviceThere), "-o", dir}, s); code != 0 {
+		t.Fatalf("status %d: %s", code, errOut)
+	}
+	if !strings.HasPrefix(errOut.String(), "Name of the gateway, below your XMPP domain [sip.example.com]: SIP domain of your phones or provider (for example example.net): \nWrote ") {
+		t.Errorf("asked\n%s", errOut)
+	}
+	cfg, err := config.Load(filepath.Join(dir, "stox.toml"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.XMPP.Domain != "sip.example.com" || cfg.XMPP.Server != "127.0.0.1:5349" {
+		t.Errorf("%+v", cfg.XMPP)
+	}
+	// The snippet fits the list that it goes into.
+	item := out.String()[strings.Index(out.String(), "\nlisten:\n")+1:]
+	item = strings.Replace(item, cfg.XMPP.Secret.Reveal(), "SECRET", 1)
+	want := `listen:
+-
+  port: 5349
+  ip: "127.0.0.1"
+  module: ejabberd_service
+  global_routes: false
+  hosts:
+    "sip.example.com":
+      password: "SECRET"
+`
+	if item != want {
+		t.Errorf("printed\n%s\nwant\n%s", item, want)
+	}
+
+	// Nobody to ask: it is said.
+	s, _, errOut = std("")
+	if code := Main([]string{"init", "ejabberd", "--root", tree(t, serviceThere), "-o", dir}, s); code != exitFailure ||
+		errOut.String() != "stox: missing --xmpp-domain and --sip-domain (ejabberd here has users at example.com, example.org: sip.example.com would do); see stox init --help\n" {
+		t.Errorf("status %d, %s", code, errOut)
+	}
+}
+
+// TestInitNames: the component's name is seen beside the domains that are there.
+func TestInitNames(t *testing.T) {
+	root := tree(t, serviceThere)
+	s, out, errOut := std("")
+	if code := Main([]string{"init", "ejabberd", "--root", root, "--xmpp-domain", "Example.org", "--sip-domain", "example.net", "-o", t.TempDir()}, s); code != exitFailure || out.Len() > 0 ||
+		errOut.String() != "stox: --xmpp-domain: example.org has users of its own on this ejabberd (/etc/ejabberd/ejabberd.yml:1); the gateway needs a name that is free, such as sip.example.org\n" {
+		t.Errorf("status %d, %s", code, errOut)
+	}
+	s, _, errOut = std("")
+	if code := Main([]string{"init", "ejabberd", "--root", root, "--xmpp-domain", "sip.example.net", "--sip-domain", "pbx.example.net", "-o", t.TempDir()}, s); code != exitOK ||
+		!strings.Contains(errOut.String(), "Note: ejabberd here has users at example.com, example.org, and not at example.net, whose users stox serves unless xmpp.user_domains says otherwise.\n") {
+		t.Errorf("status %d, %s", code, errOut)
 	}
 }
 
@@ -124,7 +182,7 @@ func TestInitSecretsDiffer(t *testing.T) {
 	seen := map[string]bool{}
 	for range 20 {
 		s, out, errOut := std("")
-		if code := Main([]string{"init", "ejabberd", "--xmpp-domain", "sip.example.com", "--sip-domain", "example.net", "-o", t.TempDir()}, s); code != 0 {
+		if code := Main([]string{"init", "ejabberd", "--root", t.TempDir(), "--xmpp-domain", "sip.example.com", "--sip-domain", "example.net", "-o", t.TempDir()}, s); code != 0 {
 			t.Fatal(errOut)
 		}
 		if seen[out.String()] {
@@ -137,7 +195,7 @@ func TestInitSecretsDiffer(t *testing.T) {
 // TestInitEjabberd: what init prints is the file in contrib with other values.
 func TestInitEjabberd(t *testing.T) {
 	s, out, _ := std("")
-	Main([]string{"init", "ejabberd", "--xmpp-domain", "gw.example.org", "--sip-domain", "example.net", "-o", t.TempDir()}, s)
+	Main([]string{"init", "ejabberd", "--root", t.TempDir(), "--xmpp-domain", "gw.example.org", "--sip-domain", "example.net", "-o", t.TempDir()}, s)
 	got := regexp.MustCompile(`password: "[A-Z2-7]+"`).ReplaceAllString(out.String(), `password: "change-me"`)
 	if want := strings.Replace(contrib.Ejabberd, "sip.example.com", "gw.example.org", 1); got != want {
 		t.Errorf("printed\n%s\nwant\n%s", got, want)
@@ -189,6 +247,30 @@ func TestSignals(t *testing.T) {
 	stop()
 	if ctx.Err() == nil {
 		t.Error("stop does not cancel")
+	}
+}
+
+// TestHangup: SIGHUP, as for a reload, is answered in the log and stops nothing.
+func TestHangup(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	ch := make(chan os.Signal)
+	exited := make(chan int, 1)
+	var b bytes.Buffer
+	ctx, stop := stopOnSignal(context.Background(), IO{Signals: ch, Exit: func(code int) { exited <- code }}, slog.New(slog.NewTextHandler(&b, nil)))
+	ch <- syscall.SIGHUP
+	ch <- syscall.SIGHUP // taken only when the first is done with
+	if ctx.Err() != nil {
+		t.Error("SIGHUP stops the daemon")
+	}
+	ch <- syscall.SIGTERM // the first one that stops
+	<-ctx.Done()
+	stop()
+	if len(exited) > 0 {
+		t.Errorf("ended with %d", <-exited)
+	}
+	const line = `level=WARN msg="SIGHUP: the configuration is not read again, reload is not in this version" remedy="restart stox"`
+	if n := strings.Count(b.String(), line); n != 2 || strings.Count(b.String(), "\n") != 3 {
+		t.Errorf("log\n%s", b.String())
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,17 +23,21 @@ type server struct {
 	name    string
 	title   string
 	snippet string
-	next    string // where the snippet goes and how it takes effect
+	next    string // where the snippet goes and how it takes effect, if the server is elsewhere
+	find    func(machine) found
 }
 
 var servers = []server{
-	{"prosody", "Prosody", contrib.Prosody, "Put the text above into /etc/prosody/conf.d/stox.cfg.lua and restart Prosody."},
-	{"ejabberd", "ejabberd", contrib.Ejabberd, "Put the text above below \"listen:\" in /etc/ejabberd/ejabberd.yml, then: ejabberdctl reload_config"},
+	{"prosody", "Prosody", contrib.Prosody, "Put the text above into /etc/prosody/conf.d/stox.cfg.lua and restart Prosody.", findProsody},
+	{"ejabberd", "ejabberd", contrib.Ejabberd, "Put the text above below \"listen:\" in /etc/ejabberd/ejabberd.yml, then: ejabberdctl reload_config", findEjabberd},
 }
 
+// defaultServer is the default of xmpp.server, and what the snippets say.
+const defaultServer = "127.0.0.1:5347"
+
 type initOptions struct {
-	xmppDomain, sipDomain, dir string
-	force                      bool
+	xmppDomain, sipDomain, dir, root string
+	force                            bool
 }
 
 func initCommand(std IO) *cobra.Command {
@@ -42,7 +47,13 @@ func initCommand(std IO) *cobra.Command {
 		Short: "Make a first configuration and the XMPP server's part of it",
 		Long: `Makes a fresh secret, writes stox.toml with it, and prints to standard output
 what the XMPP server needs in its own configuration. Asks for what the flags do
-not say, if there is somebody to ask.`,
+not say, if there is somebody to ask.
+
+If the server's configuration is on this machine (/etc/prosody/prosody.cfg.lua
+or /etc/ejabberd/ejabberd.yml, unless PROSODY_CONFIG or EJABBERD_CONFIG_PATH
+names another), it is read, and nothing in it is changed: for the names of the
+domains that have users, for the port on which the server waits for components,
+and to say to which place the text on standard output belongs.`,
 		Example: `  stox init prosody --xmpp-domain sip.example.com --sip-domain example.net`,
 		Args:    oneArg("the name of the XMPP server, prosody or ejabberd"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -57,58 +68,130 @@ not say, if there is somebody to ask.`,
 	cmd.Flags().StringVar(&o.sipDomain, "sip-domain", "", "the SIP `domain` of your phones or provider, for example example.net")
 	cmd.Flags().StringVarP(&o.dir, "dir", "o", ".", "the `directory` for stox.toml; made if it does not exist")
 	cmd.Flags().BoolVar(&o.force, "force", false, "replace a stox.toml that is there")
+	cmd.Flags().StringVar(&o.root, "root", "", "look for the server's configuration below this `directory`")
+	_ = cmd.Flags().MarkHidden("root")
 	return cmd
 }
 
 // initialise writes stox.toml and prints the server's part. Whatever can go
 // wrong is found before something is written.
 func initialise(s server, o initOptions, std IO) error {
-	if err := askMissing(&o, std); err != nil {
+	f := s.find(machine{o.root, std.Environ})
+	if err := askMissing(&o, s, f, std); err != nil {
+		return err
+	}
+	a, err := advise(s, f, o)
+	if err != nil {
 		return err
 	}
 	path := filepath.Join(o.dir, "stox.toml")
 	secret := rand.Text() // at least 128 bits, letters and digits only
-	text := firstConfig(o, secret)
+	text := firstConfig(o, secret, a.server)
 	// Without the environment: the file must be good by itself.
-	cfg, err := config.Parse(path, []byte(text), nil)
+	cfg, err := config.Parse(path, []byte(text), nil, judge)
 	if err != nil {
-		return err
+		return inFlags(err)
 	}
 	snippet, err := contrib.Snippet(s.snippet, cfg.XMPP.Domain, secret)
 	if err != nil {
 		return err
 	}
 	if err := os.MkdirAll(o.dir, 0o750); err != nil {
-		return err
+		return fmt.Errorf("%s cannot be made: %s; --dir names another directory", o.dir, reason(err))
 	}
 	if err := writePrivate(path, text, o.force); err != nil {
 		if errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("%s is there already; --force replaces it, and its secret", path)
 		}
+		return fmt.Errorf("%s cannot be written: %s; --dir names another directory", path, reason(err))
+	}
+	if _, err := fmt.Fprint(std.Out, fit(snippet, a)); err != nil {
 		return err
 	}
-	if _, err := fmt.Fprint(std.Out, snippet); err != nil {
-		return err
+	for _, w := range cfg.Warnings {
+		a.notes = append(a.notes, w.Text+"; "+w.Hint+".")
 	}
-	_, err = fmt.Fprintf(std.Err, `
-Wrote %s (mode 0600; the user that stox runs as must be able to read it).
-
-Next:
+	_, err = fmt.Fprintf(std.Err, "\nWrote %s (mode 0600; the user that stox runs as must be able to read it).\n\n", path)
+	for _, note := range a.notes {
+		fmt.Fprintf(std.Err, "Note: %s\n", note)
+	}
+	if len(a.notes) > 0 {
+		fmt.Fprintln(std.Err)
+	}
+	fmt.Fprintf(std.Err, `Next:
   1. %s
   2. stox check -c %s
   3. stox run -c %s
-`, path, s.next, path, path)
+`, a.where, path, path)
 	return err
 }
 
+// advise says what becomes of the component with the server on this machine, or
+// with one elsewhere, of which nothing is known.
+func advise(s server, f found, o initOptions) (advice, error) {
+	elsewhere := advice{server: defaultServer, where: s.next, indent: -1}
+	switch {
+	case f.path == "":
+		return elsewhere, nil
+	case f.err != nil:
+		elsewhere.notes = []string{fmt.Sprintf("%s cannot be read (%s), so nothing of it is known here; root can.", f.path, reason(f.err))}
+		return elsewhere, nil
+	}
+	component := strings.ToLower(strings.TrimSuffix(o.xmppDomain, "."))
+	notes, err := f.checkNames(s.title, component)
+	if err != nil {
+		return elsewhere, err
+	}
+	a := f.place(component)
+	a.notes = slices.Concat(notes, a.notes)
+	return a, nil
+}
+
+// fit brings the snippet to the port, and to the indentation of the list that it
+// goes into.
+func fit(snippet string, a advice) string {
+	if a.indent < 0 { // Prosody's, which has no port in it
+		return snippet
+	}
+	host, port, _ := net.SplitHostPort(a.server)
+	snippet = strings.NewReplacer("port: 5347", "port: "+port, `ip: "127.0.0.1"`, fmt.Sprintf("ip: %q", host)).Replace(snippet)
+	var b strings.Builder
+	for line := range strings.Lines(snippet) {
+		if below, ok := strings.CutPrefix(line, "  "); ok {
+			line = strings.Repeat(" ", a.indent) + below
+		}
+		b.WriteString(line)
+	}
+	return b.String()
+}
+
+// inFlags says which flag to mend: the file that the faults are in does not exist.
+func inFlags(err error) error {
+	var e *config.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	var lines []string
+	for _, f := range e.Faults {
+		flag := "--xmpp-domain"
+		if strings.HasPrefix(f.Path, "sip.") {
+			flag = "--sip-domain"
+		}
+		f.Path = flag
+		lines = append(lines, f.String())
+	}
+	return errors.New(strings.Join(lines, "\n"))
+}
+
 // askMissing asks for what the flags left out, or says which flags to give.
-func askMissing(o *initOptions, std IO) error {
+func askMissing(o *initOptions, s server, f found, std IO) error {
+	suggestion := f.suggestion()
 	questions := []struct {
-		value          *string
-		flag, question string
+		value                      *string
+		flag, question, suggestion string
 	}{
-		{&o.xmppDomain, "--xmpp-domain", "Name of the gateway, below your XMPP domain (for example sip.example.com): "},
-		{&o.sipDomain, "--sip-domain", "SIP domain of your phones or provider (for example example.net): "},
+		{&o.xmppDomain, "--xmpp-domain", "Name of the gateway, below your XMPP domain", suggestion},
+		{&o.sipDomain, "--sip-domain", "SIP domain of your phones or provider", ""},
 	}
 	var missing []string
 	for _, q := range questions {
@@ -120,14 +203,25 @@ func askMissing(o *initOptions, std IO) error {
 		return nil
 	}
 	if !std.Terminal {
-		return &usageError{"missing " + strings.Join(missing, " and "), "stox init"}
+		text := "missing " + strings.Join(missing, " and ")
+		if o.xmppDomain == "" && suggestion != "" {
+			text += fmt.Sprintf(" (%s here has users at %s: %s would do)", s.title, strings.Join(f.users(), ", "), suggestion)
+		}
+		return &usageError{text, "stox init"}
 	}
 	in := bufio.NewReader(std.In)
 	for _, q := range questions {
 		for *q.value == "" {
-			fmt.Fprint(std.Err, q.question)
+			hint := map[string]string{"--xmpp-domain": " (for example sip.example.com): ", "--sip-domain": " (for example example.net): "}[q.flag]
+			if q.suggestion != "" {
+				hint = " [" + q.suggestion + "]: "
+			}
+			fmt.Fprint(std.Err, q.question+hint)
 			line, err := in.ReadString('\n')
 			*q.value = strings.TrimSpace(line)
+			if err == nil && *q.value == "" {
+				*q.value = q.suggestion // Enter takes it
+			}
 			if err != nil && *q.value == "" {
 				return &usageError{"no answer for " + q.flag, "stox init"}
 			}
@@ -138,14 +232,18 @@ func askMissing(o *initOptions, std IO) error {
 
 // firstConfig is a configuration of the three keys that are enough, and a few
 // more to uncomment.
-func firstConfig(o initOptions, secret string) string {
+func firstConfig(o initOptions, secret, server string) string {
+	serverLine := "#server = " + config.Quote(defaultServer)
+	if server != defaultServer {
+		serverLine = "server = " + config.Quote(server)
+	}
 	return fmt.Sprintf(`# Made by stox init. All keys are described in docs/config.md; stox check says
 # which values are in effect.
 
 [xmpp]
 domain = %s
 secret = %s
-#server = "127.0.0.1:5347"
+%s
 
 [sip]
 domain = %s
@@ -161,7 +259,7 @@ domain = %s
 #[[sip.peer]]
 #name = "pbx"
 #addresses = ["192.0.2.10"]
-`, config.Quote(o.xmppDomain), config.Quote(secret), config.Quote(o.sipDomain))
+`, config.Quote(o.xmppDomain), config.Quote(secret), serverLine, config.Quote(o.sipDomain))
 }
 
 // writePrivate writes a file that only its owner can read, and replaces another

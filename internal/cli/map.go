@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stoxgw/stox/internal/app"
-	"github.com/stoxgw/stox/internal/config"
 )
 
 func mapCommand(std IO) *cobra.Command {
@@ -22,13 +21,13 @@ line, then how it came about. Status 1 if there is none.`,
 	}
 	file := configFlag(cmd)
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
-		cfg, err := config.Load(*file, std.Environ)
+		cfg, err := load(*file, std)
 		if err != nil {
 			return err
 		}
 		rules, err := app.BuildRules(cfg)
 		if err != nil {
-			return inFile(*file, err)
+			return err
 		}
 		e := rules.Explain(args[0])
 		if e.Err != nil {

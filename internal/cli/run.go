@@ -2,8 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -23,12 +21,13 @@ func runCommand(std IO) *cobra.Command {
 		Long: `Runs the daemon in the foreground. It logs to standard error.
 
 SIGTERM or SIGINT stops it: what is in flight is finished within
-shutdown_timeout. A second signal ends it at once.`,
+shutdown_timeout. A second signal ends it at once. SIGHUP is noted in the log
+and changes nothing: this version reads its configuration once.`,
 		Args: noArgs,
 	}
 	file := configFlag(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
-		cfg, err := config.Load(*file, std.Environ)
+		cfg, err := load(*file, std)
 		if err != nil {
 			return err
 		}
@@ -38,7 +37,7 @@ shutdown_timeout. A second signal ends it at once.`,
 		}
 		a, err := app.New(cfg, log)
 		if err != nil {
-			return inFile(*file, err)
+			return err
 		}
 		ctx, stop := stopOnSignal(context.Background(), std, log)
 		defer stop()
@@ -51,12 +50,16 @@ shutdown_timeout. A second signal ends it at once.`,
 	return cmd
 }
 
-// inFile puts the file's name to faults that were found after Load.
-func inFile(file string, err error) error {
-	var e *config.Error
-	if errors.As(err, &e) && e.File == "" {
-		return &config.Error{File: file, Faults: e.Faults}
-	}
+// load reads the configuration as every command does: faults that only the sides
+// can see are reported together with the others.
+func load(file string, std IO) (*config.Config, error) {
+	return config.Load(file, std.Environ, judge)
+}
+
+// judge asks the sides what they think of a configuration, which they say when
+// they are put together; that opens nothing.
+func judge(cfg *config.Config) error {
+	_, err := app.New(cfg, slog.New(slog.DiscardHandler))
 	return err
 }
 
@@ -72,25 +75,30 @@ func newLogger(c config.Log, w io.Writer) *slog.Logger {
 }
 
 // stopOnSignal is a context that the first SIGTERM or SIGINT cancels; the second
-// ends the process.
+// ends the process. SIGHUP, which would end it without a word, does not.
 func stopOnSignal(parent context.Context, std IO, log *slog.Logger) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := std.Signals
 	if signals == nil {
-		ch := make(chan os.Signal, 2)
-		signal.Notify(ch, syscall.SIGTERM, syscall.SIGINT)
+		ch := make(chan os.Signal, 8)
+		signal.Notify(ch, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 		signals = ch
 	}
 	done := make(chan struct{})
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		for n := 1; ; n++ {
+		n := 0 // of those that stop
+		for {
 			select {
 			case <-done:
 				return
 			case s := <-signals:
-				if n > 1 {
+				if s == syscall.SIGHUP {
+					log.Warn("SIGHUP: the configuration is not read again, reload is not in this version", "remedy", "restart stox")
+					continue
+				}
+				if n++; n > 1 {
 					log.Warn("stopping at once", "reason", "second signal: "+s.String())
 					std.Exit(exitFailure)
 					return
@@ -105,34 +113,4 @@ func stopOnSignal(parent context.Context, std IO, log *slog.Logger) (context.Con
 		close(done)
 		<-ended
 	}
-}
-
-func checkCommand(std IO) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "check",
-		Short: "Test the configuration without using the network",
-		Long: `Reads the configuration and the STOX_ environment as the daemon would, and
-prints the values in effect with where each came from. Secrets are masked.
-
-Status 2 and one line for each fault if there are any.`,
-		Args: noArgs,
-	}
-	file := configFlag(cmd)
-	cmd.RunE = func(*cobra.Command, []string) error {
-		cfg, err := config.Load(*file, std.Environ)
-		if err != nil {
-			return err
-		}
-		// What only the sides can judge, they judge when they are put together; that
-		// opens nothing.
-		if _, err := app.New(cfg, slog.New(slog.DiscardHandler)); err != nil {
-			return inFile(*file, err)
-		}
-		for _, w := range cfg.Warnings {
-			fmt.Fprintln(std.Err, "stox: warning: "+w.String())
-		}
-		fmt.Fprintf(std.Out, "# %s has no faults. The values in effect:\n\n%s", *file, cfg.Effective())
-		return nil
-	}
-	return cmd
 }

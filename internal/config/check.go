@@ -1,23 +1,37 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"net/netip"
+	"reflect"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
 )
 
 // check judges what the values mean and fills in what is derived from others. A
-// value whose type was wrong is not judged again.
+// value whose type was wrong is not judged again. What belongs to keys that are
+// not built is zero, and zero is never at fault.
 func (p *parser) check() {
+	p.tableDefaults()
+	p.paths()
 	p.checkXMPP()
 	p.checkSIPNames()
 	p.checkListen()
+	p.checkTLS()
 	p.checkRoutes()
+	p.checkDialPlans()
 	p.checkPeers()
+	p.checkDomains()
 	p.checkAliases()
 	p.checkAccess()
+	p.checkAccounts()
+	p.checkLimits()
+	p.checkStore()
+	p.checkAdmin()
+	p.checkLog()
+	p.checkSockets()
+	p.checkDestinations()
 }
 
 // required notes a key that is not set. It is false when there is nothing to go
@@ -33,46 +47,128 @@ func (p *parser) required(path, value, hint string) bool {
 	return true
 }
 
+// given reports whether a key is set and its value may be judged. An empty
+// string is no value, and a fault.
+func (p *parser) given(path, value string) bool {
+	if p.bad[path] || p.origin[path] == "" {
+		return false
+	}
+	if value == "" {
+		p.fault(path, "is empty", "leave it out for the default")
+		return false
+	}
+	return true
+}
+
 // derive notes that the value of path was made from something else.
 func (p *parser) derive(path, from string) { p.origin[path] = derived + from }
 
+// tableDefaults gives the fields of tables their defaults; viper does so for the
+// other keys.
+func (p *parser) tableDefaults() {
+	for i := range schema {
+		k := &schema[i]
+		table := tableOf(k.path)
+		if table == nil || k.def == nil || !p.built(k) {
+			continue
+		}
+		list := p.c.at(table.path)
+		for j := range list.Len() {
+			at := fmt.Sprintf("%s[%d].%s", table.path, j, k.name())
+			if p.origin[at] == "" && !p.bad[at] {
+				fieldByKey(list.Index(j), k.name()).Set(reflect.ValueOf(k.def))
+				p.origin[at] = fromDefault
+			}
+		}
+	}
+}
+
+// paths makes relative paths start at the directory of the file. One from the
+// environment stays: it starts at the working directory.
+func (p *parser) paths() {
+	for i := range schema {
+		k := &schema[i]
+		if !k.file || p.envOf[k.path] != "" {
+			continue
+		}
+		if table := tableOf(k.path); table != nil {
+			list := p.c.at(table.path)
+			for j := range list.Len() {
+				field := fieldByKey(list.Index(j), k.name())
+				field.SetString(relativeTo(p.file, field.String()))
+			}
+			continue
+		}
+		field := p.c.at(k.path)
+		field.SetString(relativeTo(p.file, field.String()))
+	}
+}
+
+// readable notes a file that is named and cannot be read.
+func (p *parser) readable(path, file string) {
+	if !p.given(path, file) {
+		return
+	}
+	if _, _, err := p.readFile(file); err != nil {
+		p.fault(path, Quote(file)+" "+cannotRead(err), "it must exist and be readable by the user that stox runs as")
+	}
+}
+
+// hostPort checks host:port where both have to be said.
+func (p *parser) hostPort(path, value string, defaultPort int) bool {
+	host, port, err := splitHostPort(value, defaultPort)
+	if err == nil {
+		err = hostShape(host)
+	}
+	if err == nil && port == 0 {
+		err = shapef("", "has port 0")
+	}
+	return p.checkShape(path, err)
+}
+
 func (p *parser) checkXMPP() {
 	x := &p.c.XMPP
-	if !p.bad["xmpp.server"] {
-		host, port, err := splitHostPort(x.Server, 5347)
-		if err == nil {
-			err = hostShape(host)
+	if !p.bad["xmpp.server"] && p.hostPort("xmpp.server", x.Server, 5347) {
+		if _, port, _ := splitHostPort(x.Server, 0); port == 5222 || port == 5223 || port == 5269 {
+			p.warn("xmpp.server", fmt.Sprintf("%d is the port for clients or other servers", port), "components have one of their own, mostly 5347")
 		}
-		if err == nil && port == 0 {
-			err = shapef("", "has port 0")
-		}
-		p.checkShape("xmpp.server", err)
 	}
-	p.checkSecret()
+	p.secret("xmpp.secret", "xmpp.secret_file", &x.Secret, x.SecretFile, "the secret that the XMPP server has for this component; or set xmpp.secret_file")
 	domainOK := p.required("xmpp.domain", x.Domain, "the component's own name, for example \"sip.example.com\"") &&
 		p.checkShape("xmpp.domain", domainShape(x.Domain))
 	if domainOK {
 		x.Domain = normalDomain(x.Domain)
 	}
-	if p.bad["xmpp.user_domains"] {
-		return
+	p.checkUserDomains(domainOK)
+	if p.origin["xmpp.admins"] != "" && !p.bad["xmpp.admins"] {
+		p.each("xmpp.admins", x.Admins, bareJIDShape)
 	}
-	if p.origin["xmpp.user_domains"] == "" {
+}
+
+func (p *parser) checkUserDomains(domainOK bool) {
+	x := &p.c.XMPP
+	const path = "xmpp.user_domains"
+	switch {
+	case p.bad[path]:
+	case p.origin[path] == "":
 		if !domainOK {
 			return
 		}
 		_, parent, ok := strings.Cut(x.Domain, ".")
 		if !ok {
-			p.fault("xmpp.user_domains", "is missing, and "+Quote(x.Domain)+" has no parent to take instead", "list the XMPP domains whose users are served")
+			p.fault(path, "is missing, and "+Quote(x.Domain)+" has no parent to take instead", "list the XMPP domains whose users are served")
 			return
 		}
 		x.UserDomains = []string{parent}
-		p.derive("xmpp.user_domains", "the parent of xmpp.domain")
-		return
-	}
-	x.UserDomains = p.domains("xmpp.user_domains", x.UserDomains, false)
-	if i := slices.Index(x.UserDomains, x.Domain); i >= 0 && domainOK {
-		p.fault(fmt.Sprintf("xmpp.user_domains[%d]", i), Quote(x.Domain)+" is the component itself (xmpp.domain)", "list the domains of the users")
+		p.derive(path, "the parent of xmpp.domain")
+		if !strings.Contains(parent, ".") && parent != "localhost" {
+			p.warn("xmpp.domain", fmt.Sprintf("the users served are those of %s, its parent", Quote(parent)), "if "+Quote(x.Domain)+" is the domain of your users, the component needs a name of its own, such as "+Quote("sip."+x.Domain))
+		}
+	default:
+		x.UserDomains = p.domains(path, x.UserDomains, false)
+		if i := slices.Index(x.UserDomains, x.Domain); i >= 0 && domainOK {
+			p.fault(fmt.Sprintf("%s[%d]", path, i), Quote(x.Domain)+" is the component itself (xmpp.domain)", "list the domains of the users")
+		}
 	}
 }
 
@@ -95,54 +191,26 @@ func (p *parser) domains(path string, list []string, star bool) []string {
 	return out
 }
 
-func (p *parser) checkSecret() {
-	x := &p.c.XMPP
-	if p.bad["xmpp.secret"] || p.bad["xmpp.secret_file"] {
-		return
+// each checks the values of a list: none is there twice, each has the shape.
+func (p *parser) each(path string, list []string, shape func(string) error) {
+	if len(list) == 0 {
+		p.fault(path, "is empty", "leave it out for the default")
 	}
-	hasSecret, hasFile := p.origin["xmpp.secret"] != "", p.origin["xmpp.secret_file"] != ""
-	switch {
-	case hasSecret && hasFile:
-		p.fault("xmpp.secret_file", "contradicts xmpp.secret", "keep one of the two")
-		return
-	case hasFile:
-		path := x.SecretFile
-		if p.envOf["xmpp.secret_file"] == "" {
-			path = relativeTo(p.file, path)
+	for i, s := range list {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if p.checkShape(at, shape(s)) && slices.Contains(list[:i], s) {
+			p.fault(at, Quote(s)+" is there twice", "")
 		}
-		if path == "" {
-			p.fault("xmpp.secret_file", "is empty", "")
-			return
-		}
-		b, mode, err := p.readFile(path)
-		if err != nil {
-			p.fault("xmpp.secret_file", Quote(path)+" "+cannotRead(err), "it must exist and be readable by the user that stox runs as")
-			return
-		}
-		if mode.Perm()&0o027 != 0 {
-			p.warn("xmpp.secret_file", fmt.Sprintf("%s can be read by other users (mode %04o)", Quote(path), mode.Perm()), "chmod 600 "+path)
-		}
-		x.Secret = Secret(strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r"))
-		p.secret("xmpp.secret_file", x.Secret)
-	case hasSecret:
-		p.secret("xmpp.secret", x.Secret)
-	default:
-		p.fault("xmpp.secret", "is missing", "the secret that the XMPP server has for this component; or set xmpp.secret_file")
 	}
 }
 
-// secret judges a secret without ever quoting it.
-func (p *parser) secret(path string, s Secret) {
-	switch {
-	case s == "":
-		p.fault(path, "the secret is empty", "")
-	case s == exampleSecret:
-		p.fault(path, "the secret is the one of the example", "stox init makes a good one")
-	case strings.ContainsFunc(string(s), unicode.IsControl):
-		p.fault(path, "the secret has more than one line, or control characters", "")
-	case strings.TrimSpace(string(s)) != string(s):
-		p.warn(path, "the secret begins or ends with a space", "the server must have it so, too")
+// once notes a value that an earlier table of the same name has already.
+func (p *parser) once(path, value, key string, i int, seen map[string]int, table string) {
+	if first, ok := seen[key]; ok {
+		p.fault(path, fmt.Sprintf("%s is in %s[%d] already", Quote(value), table, first), "")
+		return
 	}
+	seen[key] = i
 }
 
 func (p *parser) checkSIPNames() {
@@ -161,6 +229,9 @@ func (p *parser) checkSIPNames() {
 		s.PhoneDomain = normalDomain(s.PhoneDomain)
 		p.notServed("sip.phone_domain", s.PhoneDomain)
 	}
+	if p.given("sip.resolver", s.Resolver) {
+		p.hostPort("sip.resolver", s.Resolver, 53)
+	}
 }
 
 // notServed notes a SIP domain that is an XMPP domain: an address in it could
@@ -173,48 +244,51 @@ func (p *parser) notServed(path, domain string) bool {
 	return false
 }
 
-func (p *parser) checkAliases() {
-	seenSIP, seenXMPP := map[string]int{}, map[string]int{}
-	for i := range p.c.Aliases {
-		a := &p.c.Aliases[i]
-		at := fmt.Sprintf("alias[%d]", i)
+// checkDomains looks for component names and SIP domains that are there twice:
+// each has exactly one counterpart.
+func (p *parser) checkDomains() {
+	built := p.built(keyAt("domain"))
+	xmpp, sip := map[string]int{}, map[string]int{}
+	for i := range p.c.Domains {
+		d := &p.c.Domains[i]
+		at := fmt.Sprintf("domain[%d]", i)
 		if p.bad[at] {
 			continue
 		}
-		var u sipURI
-		var err error
-		sipOK := p.required(at+".sip", a.SIP, "for example \"sip:+15551234567@example.net\"")
-		if sipOK {
-			u, err = parseSIPURI(a.SIP)
-			if err == nil && u.user == "" {
-				err = shapef("", "%s has no user", Quote(a.SIP))
+		if built {
+			p.secret(at+".secret", at+".secret_file", &d.Secret, d.SecretFile, "the secret that the XMPP server has for this component; or set "+at+".secret_file")
+			p.required(at+".xmpp", d.XMPP, "the component's name, for example \"pbx.example.com\"")
+			p.required(at+".sip", d.SIP, "the SIP domain, for example \"pbx.example.org\"")
+		}
+		if !p.bad[at+".xmpp"] && d.XMPP != "" && p.checkShape(at+".xmpp", domainShape(d.XMPP)) {
+			text := d.XMPP
+			d.XMPP = normalDomain(text)
+			switch {
+			case d.XMPP == p.c.XMPP.Domain:
+				p.fault(at+".xmpp", Quote(text)+" is the component itself (xmpp.domain)", "its SIP domain is sip.domain")
+			case slices.Contains(p.c.XMPP.UserDomains, d.XMPP):
+				p.fault(at+".xmpp", Quote(text)+" is a domain of users (xmpp.user_domains)", "the component needs a name of its own")
+			default:
+				p.once(at+".xmpp", text, d.XMPP, i, xmpp, "domain")
 			}
-			sipOK = p.checkShape(at+".sip", err)
 		}
-		if sipOK {
-			p.once(at+".sip", a.SIP, u.user+"@"+normalDomain(u.host)+":"+strconv.Itoa(u.port), i, seenSIP, "alias")
+		if !p.bad[at+".sip"] && d.SIP != "" && p.checkShape(at+".sip", domainShape(d.SIP)) && p.notServed(at+".sip", d.SIP) {
+			text := d.SIP
+			d.SIP = normalDomain(text)
+			if d.SIP == p.c.SIP.Domain {
+				p.fault(at+".sip", Quote(text)+" is mapped to "+cmp.Or(p.c.XMPP.Domain, "xmpp.domain")+" already: it is sip.domain", "a SIP domain has one name in XMPP")
+			} else {
+				p.once(at+".sip", text, d.SIP, i, sip, "domain")
+			}
 		}
-		xmppOK := p.required(at+".xmpp", a.XMPP, "for example \"juliet@example.com\"") && p.checkShape(at+".xmpp", bareJIDShape(a.XMPP))
-		if !xmppOK {
-			continue
-		}
-		local, domain, _ := strings.Cut(a.XMPP, "@")
-		if !p.bad["xmpp.user_domains"] && len(p.c.XMPP.UserDomains) > 0 && !slices.Contains(p.c.XMPP.UserDomains, normalDomain(domain)) {
-			p.fault(at+".xmpp", Quote(domain)+" is no XMPP domain that we serve", "add it to xmpp.user_domains")
-		}
-		if sipOK { // one user may have an alias in each SIP domain
-			p.once(at+".xmpp", a.XMPP, strings.ToLower(local)+"@"+normalDomain(domain)+" "+normalDomain(u.host), i, seenXMPP, "alias")
+		switch server := at + ".server"; {
+		case p.origin[server] == "" && !p.bad[server]:
+			d.Server = p.c.XMPP.Server
+			p.derive(server, "xmpp.server")
+		case p.given(server, d.Server):
+			p.hostPort(server, d.Server, 5347)
 		}
 	}
-}
-
-// once notes a value that an earlier table of the same name has already.
-func (p *parser) once(path, value, key string, i int, seen map[string]int, table string) {
-	if first, ok := seen[key]; ok {
-		p.fault(path, fmt.Sprintf("%s is in %s[%d] already", Quote(value), table, first), "")
-		return
-	}
-	seen[key] = i
 }
 
 func (p *parser) checkAccess() {
@@ -229,18 +303,81 @@ func (p *parser) checkAccess() {
 	}
 	if len(a.Allow) == 0 {
 		p.fault("access.allow", "is empty: nobody could use the gateway", "leave it out to allow all of xmpp.user_domains")
+		return
 	}
-	for i, s := range a.Allow {
-		at := fmt.Sprintf("access.allow[%d]", i)
+	p.each("access.allow", a.Allow, func(s string) error {
 		switch {
 		case s == "*":
+			return nil
 		case strings.Contains(s, "@"):
-			p.checkShape(at, bareJIDShape(s))
-		default:
-			p.checkShape(at, domainShape(s))
+			return bareJIDShape(s)
 		}
-		if slices.Contains(a.Allow[:i], s) {
-			p.fault(at, Quote(s)+" is there twice", "")
+		return domainShape(s)
+	})
+	for i, s := range a.Allow {
+		_, domain, ok := strings.Cut(s, "@")
+		if !ok {
+			domain = s
+		}
+		if normalDomain(domain) == p.c.XMPP.Domain && p.c.XMPP.Domain != "" {
+			p.fault(fmt.Sprintf("access.allow[%d]", i), Quote(s)+" is of the component itself (xmpp.domain)", "list XMPP users and their domains")
+		}
+	}
+}
+
+func (p *parser) checkAccounts() {
+	a := &p.c.Accounts
+	p.readable("accounts.key_file", a.KeyFile)
+	if a.Mode != "" && a.Mode != "none" && p.origin["accounts.key_file"] == "" {
+		p.fault("accounts.key_file", "is missing", "accounts.mode "+Quote(a.Mode)+" stores passwords, which must be encrypted")
+	}
+}
+
+func (p *parser) checkLimits() {
+	if p.origin["limits.prefixes"] == "" || p.bad["limits.prefixes"] {
+		return
+	}
+	p.each("limits.prefixes", p.c.Limits.Prefixes, func(s string) error {
+		if digits, ok := strings.CutPrefix(s, "+"); !ok || digits == "" || len(digits) > 15 || strings.Trim(digits, "0123456789") != "" {
+			return shapef("write for example \"+49\"", "%s is no prefix of an international number", Quote(s))
+		}
+		return nil
+	})
+}
+
+// socket is something that we listen on.
+type socket struct {
+	path string // of the key
+	text string // as it is written
+	tcp  bool
+	addr netip.AddrPort
+}
+
+// overlaps reports whether two sockets cannot both be opened. A wildcard of
+// either family takes all addresses of both.
+func (s socket) overlaps(o socket) bool {
+	a, b := s.addr, o.addr
+	return s.tcp == o.tcp && a.Port() == b.Port() && a.Port() != 0 &&
+		(a.Addr() == b.Addr() || a.Addr().IsUnspecified() || b.Addr().IsUnspecified())
+}
+
+// checkSockets looks for two that take the same port.
+func (p *parser) checkSockets() {
+	for i, s := range p.socket {
+		for _, o := range p.socket[:i] {
+			if !s.overlaps(o) {
+				continue
+			}
+			if s.addr == o.addr && strings.HasPrefix(s.path, "sip.listen") && s.text[:3] == o.text[:3] {
+				p.fault(s.path, Quote(s.text)+" is there twice", "")
+				break
+			}
+			hint := "each needs a port of its own"
+			if s.addr.Addr() != o.addr.Addr() && (s.addr.Addr().IsUnspecified() || o.addr.Addr().IsUnspecified()) {
+				hint = "0.0.0.0 and [::] are both every address of the machine, IPv4 and IPv6: keep one of the two"
+			}
+			p.fault(s.path, Quote(s.text)+" takes the same port as "+Quote(o.text)+" ("+o.path+")", hint)
+			break
 		}
 	}
 }

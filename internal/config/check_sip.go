@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -22,20 +23,16 @@ func (p *parser) checkListen() {
 		p.fault("sip.listen", "is empty: no SIP could come in", "leave it out for udp and tcp on port 5060")
 	}
 	var hosts []netip.Addr
-	var seen []listenURL
 	for i, text := range s.Listen {
 		at := fmt.Sprintf("sip.listen[%d]", i)
-		l, err := parseListen(text)
+		t, addr, err := p.parseListen(text)
 		if !p.checkShape(at, err) {
 			continue
 		}
-		s.Listen[i] = l.transport + "://" + l.addr.String()
-		if slices.Contains(seen, l) && l.addr.Port() != 0 {
-			p.fault(at, Quote(text)+" is there twice", "")
-		}
-		seen = append(seen, l)
-		if !slices.Contains(hosts, l.addr.Addr()) {
-			hosts = append(hosts, l.addr.Addr())
+		s.Listen[i] = t.name + "://" + addr.String()
+		p.socket = append(p.socket, socket{at, text, t.tcp, addr})
+		if !slices.Contains(hosts, addr.Addr()) {
+			hosts = append(hosts, addr.Addr())
 		}
 	}
 	switch {
@@ -52,6 +49,29 @@ func (p *parser) checkListen() {
 	default:
 		p.derive("sip.advertise", "in Via the address that this machine sends from, in SIP addresses xmpp.domain")
 	}
+}
+
+// checkTLS looks for halves: a certificate without its key, a transport that
+// needs one and has none.
+func (p *parser) checkTLS() {
+	s := &p.c.SIP
+	cert, key := p.origin["sip.tls_cert"] != "", p.origin["sip.tls_key"] != ""
+	switch {
+	case cert && !key && !p.bad["sip.tls_key"]:
+		p.fault("sip.tls_key", "is missing", "the key of the certificate in sip.tls_cert")
+	case key && !cert && !p.bad["sip.tls_cert"]:
+		p.fault("sip.tls_cert", "is missing", "the certificate for the key in sip.tls_key")
+	case !cert && !key && !p.bad["sip.tls_cert"] && !p.bad["sip.tls_key"]:
+		for i, text := range s.Listen {
+			if t, _, err := p.parseListen(text); err == nil && (t.name == "tls" || t.name == "wss") {
+				p.fault("sip.tls_cert", "is missing", fmt.Sprintf("sip.listen[%d] (%s) needs a certificate", i, text))
+				break
+			}
+		}
+	}
+	p.readable("sip.tls_cert", s.TLSCert)
+	p.readable("sip.tls_key", s.TLSKey)
+	p.readable("sip.tls_ca", s.TLSCA)
 }
 
 func advertiseShape(s string) error {
@@ -104,19 +124,48 @@ func (p *parser) checkRoutes() {
 		} else if p.origin[at+".via"] != "" && r.Via == "" {
 			p.fault(at+".via", "is empty", "leave it out to look the domain up in DNS")
 		}
-		if r.From == "" {
-			r.From = keyAt("sip.route.from").def.(string)
-			p.origin[at+".from"] = fromDefault
+		p.checkLogin(at, r.Username, &r.Password, r.PasswordFile)
+		if r.Register && r.Username == "" && !p.bad[at+".username"] {
+			p.fault(at+".username", "is missing", at+".register needs to say who registers")
 		}
-		if r.Numbers == "" {
-			r.Numbers = keyAt("sip.route.numbers").def.(string)
-			p.origin[at+".numbers"] = fromDefault
+		if r.Register && r.Via == "" && !p.bad[at+".via"] {
+			p.fault(at+".via", "is missing", at+".register needs to say where")
 		}
 		p.checkCountry(at, r)
 		if r.From == "alias" && len(p.c.Aliases) == 0 && !p.bad["alias"] {
 			p.fault(at+".from", `"alias" needs an [[alias]], and there is none`, "")
 		}
+		if r.From == "account" && (p.c.Accounts.Mode == "" || p.c.Accounts.Mode == "none") && !p.bad["accounts.mode"] {
+			p.fault(at+".from", `"account" needs accounts, and accounts.mode is "none"`, `set accounts.mode = "optional" or "required"`)
+		}
 	}
+}
+
+// checkDialPlans warns of a dial plan that nobody asks: numbers are those of the
+// phone domain, and its plan is that of its route.
+func (p *parser) checkDialPlans() {
+	s := &p.c.SIP
+	used := slices.IndexFunc(s.Routes, func(r Route) bool { return r.Domain == "*" || r.Domain == s.PhoneDomain })
+	for i, r := range s.Routes {
+		for _, name := range []string{"country", "numbers"} {
+			at := fmt.Sprintf("sip.route[%d].%s", i, name)
+			if i != used && p.origin[at] == fromFile && !p.bad[at] && (name == "country" || r.Numbers != "e164") {
+				p.warn(at, "has no effect: numbers belong to sip.phone_domain ("+s.PhoneDomain+"), and this is not its route", "")
+			}
+		}
+	}
+}
+
+// checkLogin checks a user name and its password, of which there are both or none.
+func (p *parser) checkLogin(at, username string, password *Secret, file string) {
+	has := p.origin[at+".password"] != "" || p.origin[at+".password_file"] != ""
+	missing := ""
+	if p.given(at+".username", username) {
+		missing = "the password for " + at + ".username; or set " + at + ".password_file"
+	} else if has && p.origin[at+".username"] == "" && !p.bad[at+".username"] && !p.bad[at+".password"] {
+		p.fault(at+".username", "is missing", "whose password it is")
+	}
+	p.secret(at+".password", at+".password_file", password, file, missing)
 }
 
 // checkCountry checks the code and that the form of the numbers has one.
@@ -140,93 +189,174 @@ func (p *parser) checkCountry(at string, r *Route) {
 // checkVia checks a next hop, and that it is not ourselves: what we send there
 // would come back for ever.
 func (p *parser) checkVia(path, via string) {
-	u, err := parseSIPURI(via)
+	u, err := p.parseSIPURI(via)
 	if err == nil && u.user != "" {
 		err = shapef("leave out everything up to the @", "%s is a user, not a next hop", Quote(via))
 	}
-	if err == nil && u.transport != "" && u.transport != "udp" && u.transport != "tcp" {
-		err = shapef("use udp or tcp", "transport %s is %s", Quote(u.transport), notBuilt)
+	if err == nil && u.transport != "" {
+		err = p.checkTransport(u.transport, "transport "+Quote(u.transport))
+	}
+	if err == nil && u.secure && u.transport == "udp" {
+		err = shapef("leave out transport=udp", "%s cannot be: there is no sips: over UDP", Quote(via))
 	}
 	if !p.checkShape(path, err) {
 		return
 	}
-	port := u.port
-	if port == 0 {
-		port = 5060
-	}
-	ip, ipErr := netip.ParseAddr(u.host)
-	if ipErr == nil {
-		ip = ip.Unmap()
-	}
-	if ipErr == nil && ip.IsUnspecified() {
+	if ip, err := netip.ParseAddr(u.host); err == nil && ip.Unmap().IsUnspecified() {
 		p.fault(path, Quote(via)+" is every address, none to send to", "")
 		return
 	}
-	local := ipErr == nil && (ip.IsLoopback() || slices.Contains(p.ownAddrs(), ip)) ||
-		ipErr != nil && (normalDomain(u.host) == "localhost" || normalDomain(u.host) == normalDomain(advertisedHost(p.c.SIP.Advertise)))
-	for _, text := range p.c.SIP.Listen {
-		l, err := parseListen(text)
-		if err != nil || int(l.addr.Port()) != port || u.transport != "" && u.transport != l.transport {
+	if own := p.ownAddress(u); own != "" {
+		p.fault(path, Quote(via)+" is our own address ("+own+")", "a route leads to another machine or port")
+	}
+}
+
+// ownAddress says by which key a SIP URI leads to ourselves, "" if it does not
+// as far as can be known without asking DNS.
+func (p *parser) ownAddress(u sipURI) string {
+	port := u.port
+	if port == 0 {
+		port = 5060
+		if t := transportNamed(u.transport); t != nil {
+			port = t.port
+		}
+		if u.secure {
+			port = 5061
+		}
+	}
+	for i, text := range p.c.SIP.Listen {
+		t, addr, err := p.parseListen(text)
+		if err != nil || int(addr.Port()) != port || u.transport != "" && u.transport != t.name {
 			continue
 		}
-		wildcard := l.addr.Addr().IsUnspecified()
-		if ipErr == nil && l.addr.Addr() == ip || wildcard && local || ipErr != nil && local && l.addr.Addr().IsLoopback() {
-			p.fault(path, Quote(via)+" is our own address (sip.listen "+text+")", "a route leads to another machine or port")
+		if p.reaches(u.host, addr.Addr()) {
+			return fmt.Sprintf("sip.listen[%d], %s", i, text)
+		}
+	}
+	// What is advertised leads here, whatever it is and wherever NAT turns it.
+	s := &p.c.SIP
+	host, advertised := advertisedHost(s.Advertise)
+	if s.Advertise == "" || p.bad["sip.advertise"] || strings.HasPrefix(p.origin["sip.advertise"], derived) || !sameHost(host, u.host) {
+		return ""
+	}
+	if advertised == port || advertised == 0 && slices.ContainsFunc(s.Listen, func(text string) bool {
+		t, addr, err := p.parseListen(text)
+		return err == nil && int(addr.Port()) == port && (u.transport == "" || u.transport == t.name)
+	}) {
+		return "sip.advertise"
+	}
+	return ""
+}
+
+// reaches reports whether a host is this machine, at the address that a socket
+// listens on.
+func (p *parser) reaches(host string, listen netip.Addr) bool {
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return normalDomain(host) == "localhost" && (listen.IsLoopback() || listen.IsUnspecified())
+	}
+	ip = ip.Unmap()
+	return ip == listen || listen.IsUnspecified() && (ip.IsLoopback() || slices.Contains(p.ownAddrs(), ip))
+}
+
+// advertisedHost takes sip.advertise apart; port 0 is none.
+func advertisedHost(s string) (host string, port int) {
+	if host, port, err := splitHostPort(s, 0); err == nil {
+		return host, port
+	}
+	return strings.Trim(s, "[]"), 0
+}
+
+// sameHost compares hosts, IPv6 without brackets.
+func sameHost(a, b string) bool {
+	ipA, errA := netip.ParseAddr(a)
+	ipB, errB := netip.ParseAddr(b)
+	if errA == nil && errB == nil {
+		return ipA.Unmap() == ipB.Unmap()
+	}
+	return normalDomain(a) == normalDomain(b)
+}
+
+// checkDestinations looks for domains whose requests would come back to us, and
+// for a server that is ourselves.
+func (p *parser) checkDestinations() {
+	s := &p.c.SIP
+	for _, d := range []struct{ path, domain string }{{"sip.domain", s.Domain}, {"sip.phone_domain", s.PhoneDomain}} {
+		if d.domain == "" || p.bad[d.path] || strings.HasPrefix(p.origin[d.path], derived) || p.badRoutes() {
+			continue
+		}
+		i := slices.IndexFunc(s.Routes, func(r Route) bool { return r.Domain == "*" || r.Domain == d.domain })
+		if i >= 0 && s.Routes[i].Via != "" {
+			continue
+		}
+		if own := p.ownAddress(sipURI{host: d.domain}); own != "" {
+			p.fault(d.path, Quote(d.domain)+" is our own address ("+own+"), and no route leads away from here", "add a [[sip.route]] with a via, or write the domain of the phones")
+		}
+	}
+	if p.bad["xmpp.server"] {
+		return
+	}
+	host, port, err := splitHostPort(p.c.XMPP.Server, 0)
+	if err != nil {
+		return
+	}
+	for _, o := range p.socket {
+		if o.tcp && int(o.addr.Port()) == port && p.reaches(host, o.addr.Addr()) {
+			p.fault("xmpp.server", Quote(p.c.XMPP.Server)+" is our own address ("+o.path+", "+o.text+")", "write the component port of the XMPP server, mostly 5347")
 			return
 		}
 	}
 }
 
-// advertisedHost is the host of sip.advertise.
-func advertisedHost(s string) string {
-	if host, _, err := splitHostPort(s, 0); err == nil {
-		return host
+// badRoutes reports whether a route has a fault, so that it is unknown where it
+// leads.
+func (p *parser) badRoutes() bool {
+	for path := range p.bad {
+		if strings.HasPrefix(path, "sip.route") {
+			return true
+		}
 	}
-	return strings.Trim(s, "[]")
+	return false
 }
 
-func (p *parser) checkPeers() {
-	names, addresses := map[string]int{}, map[string]int{}
-	for i := range p.c.SIP.Peers {
-		peer := &p.c.SIP.Peers[i]
-		at := fmt.Sprintf("sip.peer[%d]", i)
+func (p *parser) checkAliases() {
+	seenSIP, seenXMPP := map[string]int{}, map[string]int{}
+	for i := range p.c.Aliases {
+		a := &p.c.Aliases[i]
+		at := fmt.Sprintf("alias[%d]", i)
 		if p.bad[at] {
 			continue
 		}
-		if p.required(at+".name", peer.Name, "a name for the log") {
-			p.once(at+".name", peer.Name, peer.Name, i, names, "sip.peer")
-		}
-		if !p.bad[at+".addresses"] && len(peer.Addresses) == 0 {
-			p.fault(at+".addresses", "is missing", "the IP addresses and networks from which this peer sends")
-		}
-		for j, text := range peer.Addresses {
-			path := fmt.Sprintf("%s.addresses[%d]", at, j)
-			prefix, err := parsePrefix(text)
-			if p.checkShape(path, err) {
-				p.once(path, text, prefix.String(), i, addresses, "sip.peer")
+		var u sipURI
+		var err error
+		sipOK := p.required(at+".sip", a.SIP, "for example \"sip:+15551234567@example.net\"")
+		if sipOK {
+			u, err = p.parseSIPURI(a.SIP)
+			if err == nil && u.user == "" {
+				err = shapef("", "%s has no user", Quote(a.SIP))
 			}
+			if err == nil && u.secure {
+				err = shapef("use sip:", "%s: an identity is written with sip:", Quote(a.SIP))
+			}
+			sipOK = p.checkShape(at+".sip", err)
 		}
-		if p.origin[at+".domains"] == "" || p.bad[at+".domains"] {
+		if sipOK {
+			p.once(at+".sip", a.SIP, strings.ToLower(u.user)+"@"+normalDomain(u.host)+":"+strconv.Itoa(u.port), i, seenSIP, "alias")
+		}
+		xmppOK := p.required(at+".xmpp", a.XMPP, "for example \"juliet@example.com\"") && p.checkShape(at+".xmpp", bareJIDShape(a.XMPP))
+		if !xmppOK {
 			continue
 		}
-		peer.Domains = p.domains(at+".domains", peer.Domains, true)
-		for j, d := range peer.Domains {
-			p.notServed(fmt.Sprintf("%s.domains[%d]", at, j), d)
+		local, domain, _ := strings.Cut(a.XMPP, "@")
+		if !p.bad["xmpp.user_domains"] && len(p.c.XMPP.UserDomains) > 0 && !slices.Contains(p.c.XMPP.UserDomains, normalDomain(domain)) {
+			hint := "add it to xmpp.user_domains"
+			if normalDomain(domain) == p.c.XMPP.Domain {
+				hint = "that is a SIP user; write the XMPP user's own address"
+			}
+			p.fault(at+".xmpp", Quote(domain)+" is no XMPP domain that we serve", hint)
+		}
+		if sipOK { // one user may have an alias in each SIP domain
+			p.once(at+".xmpp", a.XMPP, strings.ToLower(local)+"@"+normalDomain(domain)+" "+normalDomain(u.host), i, seenXMPP, "alias")
 		}
 	}
-}
-
-// parsePrefix reads an address or a network.
-func parsePrefix(s string) (netip.Prefix, error) {
-	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
-		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
-	}
-	n, err := netip.ParsePrefix(s)
-	if err != nil {
-		return n, shapef("names are not looked up here; write for example \"192.0.2.10\" or \"198.51.100.0/24\"", "%s is no IP address and no network", Quote(s))
-	}
-	if n != n.Masked() {
-		return n, shapef("did you mean "+Quote(n.Masked().String())+" or "+Quote(n.Addr().String())+"?", "%s is an address with the length of a network", Quote(s))
-	}
-	return n, nil
 }

@@ -7,12 +7,14 @@
 // their path, keys that differ in case, names in the environment that no key
 // answers to, contradictions - is found here. Load reports every fault at once.
 //
-// The table in schema.go is the one source of truth. The defaults, the names in
-// the environment, the effective configuration, docs/config.md and
-// contrib/stox.toml are all made from it.
+// The table in keys.go is the one source of truth: every key there is or is going
+// to be. The defaults, the names in the environment, the effective configuration,
+// docs/config.md, docs/man/stox.toml.5 and contrib/stox.toml are all made from it.
+// What a later version builds is checked and tested already; it takes part when
+// its key says built.
 //
 // The package knows none of the others: it judges the shape of addresses, not
-// their meaning. internal/app does the rest and reports with the same paths.
+// their meaning. Whoever knows more is handed over as a Judge.
 package config
 
-//go:generate go test . -run TestGenerated -update
+//go:generate go test . -run TestGenerated|TestEffective -update

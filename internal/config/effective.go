@@ -15,7 +15,7 @@ func (c *Config) Effective() string {
 	section := ""
 	for i := range schema {
 		k := &schema[i]
-		if !k.built || tableOf(k.path) != nil {
+		if !c.built(k) || tableOf(k.path) != nil {
 			continue
 		}
 		if s := k.section(); s != section && k.kind != kindTables {
@@ -25,10 +25,10 @@ func (c *Config) Effective() string {
 		switch {
 		case k.kind == kindTables:
 			c.effectiveTables(&b, k)
-		case k.path == "xmpp.secret_file":
-			// Said behind xmpp.secret; both together would contradict each other.
+		case k.fileOf() != nil:
+			// Said behind the secret; both together would contradict each other.
 		default:
-			writeEffective(&b, k.name(), c.at(k.path), c.originOf(k))
+			writeEffective(&b, k, c.at(k.path), c.originOf(k))
 		}
 	}
 	return strings.TrimPrefix(b.String(), "\n")
@@ -40,23 +40,31 @@ func (c *Config) effectiveTables(b *strings.Builder, table *key) {
 		fmt.Fprintf(b, "\n[[%s]]\n", table.path)
 		for j := range schema {
 			k := &schema[j]
-			if tableOf(k.path) != table || !k.built {
+			if tableOf(k.path) != table || !c.built(k) || k.fileOf() != nil {
 				continue
 			}
 			v := fieldByKey(list.Index(i), k.name())
 			if v.IsZero() {
 				continue
 			}
-			writeEffective(b, k.name(), v, c.origin[fmt.Sprintf("%s[%d].%s", table.path, i, k.name())])
+			at := fmt.Sprintf("%s[%d].%s", table.path, i, k.name())
+			origin := c.origin[at]
+			if file := c.origin[at+"_file"]; k.secret && file != "" {
+				origin = "from the file " + Quote(fieldByKey(list.Index(i), k.name()+"_file").String()) + " (" + at + "_file, " + file + ")"
+			}
+			writeEffective(b, k, v, origin)
 		}
 	}
 }
 
-func writeEffective(b *strings.Builder, name string, v reflect.Value, origin string) {
-	line := name + " = " + formatTOML(v)
-	if v.Kind() == reflect.String && v.Len() == 0 {
-		line = "# " + name + " is not set" // an empty string would be refused
-		origin = strings.TrimPrefix(origin, derived)
+func writeEffective(b *strings.Builder, k *key, v reflect.Value, origin string) {
+	line := k.name() + " = " + formatTOML(v)
+	if v.Kind() == reflect.String && v.Len() == 0 && k.empty == "" || v.Kind() == reflect.Slice && v.Len() == 0 {
+		line = "# " + k.name() + " is not set" // what is empty would be refused
+		origin = strings.TrimPrefix(strings.TrimPrefix(origin, fromDefault), derived)
+	}
+	if s, ok := v.Interface().(Secret); ok && s != "" && k.path == "store.url" {
+		line = k.name() + " = " + Quote(maskURL(s)) // the rest of it is worth seeing
 	}
 	if origin != "" {
 		line += "  # " + origin
@@ -70,8 +78,8 @@ func (c *Config) originOf(k *key) string {
 	switch {
 	case c.origin == nil:
 		return "" // not from Load
-	case k.path == "xmpp.secret" && c.XMPP.SecretFile != "":
-		return "from the file " + Quote(c.XMPP.SecretFile) + " (xmpp.secret_file, " + c.origin["xmpp.secret_file"] + ")"
+	case k.secret && c.origin[k.path+"_file"] != "":
+		return "from the file " + Quote(c.at(k.path+"_file").String()) + " (" + k.path + "_file, " + c.origin[k.path+"_file"] + ")"
 	case origin == "":
 		return fromDefault
 	}
@@ -105,7 +113,7 @@ func formatTOML(v reflect.Value) string {
 	case Secret:
 		return Quote(value.String())
 	case time.Duration:
-		return Quote(value.String())
+		return Quote(shortDuration(value))
 	case []string:
 		quoted := make([]string, len(value))
 		for i, s := range value {

@@ -39,23 +39,47 @@ func golden(t *testing.T, file, got string) {
 func TestEffective(t *testing.T) {
 	golden(t, filepath.Join("testdata", "three.effective.toml"), mustParse(t, three).Effective())
 	golden(t, filepath.Join("testdata", "everything.effective.toml"), mustParse(t, everything, "STOX_LOG_LEVEL=warn").Effective())
+	golden(t, filepath.Join("testdata", "whole.effective.toml"), allParse(t, whole, "STOX_LIMITS_PREFIXES=+1,+49").Effective())
 }
 
 // TestEffectiveReadsBack: what check prints is the configuration it stands for,
 // but for the secret.
 func TestEffectiveReadsBack(t *testing.T) {
-	for _, text := range []string{three, everything} {
-		want := mustParse(t, text)
-		got := mustParse(t, want.Effective())
+	for _, text := range []string{three, everything, whole, wholeOther} {
+		load := mustParse
+		if text == whole || text == wholeOther {
+			load = allParse
+		}
+		want := load(t, text)
+		effective := want.Effective()
+		got := load(t, effective)
 		if s := got.XMPP.Secret.Reveal(); s != masked {
 			t.Errorf("the secret of the effective configuration is %q", s)
 		}
-		got.XMPP.Secret, got.XMPP.SecretFile = want.XMPP.Secret, want.XMPP.SecretFile
-		got.origin, got.Warnings = want.origin, want.Warnings
+		if strings.Contains(effective, "hunter2") {
+			t.Errorf("a secret is in\n%s", effective)
+		}
+		withoutSecrets(got)
+		withoutSecrets(want)
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("got  %+v\nwant %+v", got, want)
 		}
 	}
+}
+
+// withoutSecrets removes what the effective form does not have, or says otherwise.
+func withoutSecrets(c *Config) {
+	c.XMPP.Secret, c.XMPP.SecretFile, c.Admin.Token, c.Admin.TokenFile, c.Store.URL = "", "", "", "", ""
+	for i := range c.SIP.Routes {
+		c.SIP.Routes[i].Password, c.SIP.Routes[i].PasswordFile = "", ""
+	}
+	for i := range c.SIP.Peers {
+		c.SIP.Peers[i].Password, c.SIP.Peers[i].PasswordFile = "", ""
+	}
+	for i := range c.Domains {
+		c.Domains[i].Secret, c.Domains[i].SecretFile = "", ""
+	}
+	c.origin, c.Warnings = nil, nil
 }
 
 func TestEffectiveWithoutLoad(t *testing.T) {

@@ -31,7 +31,7 @@ func (p *parser) readEnviron(v *viper.Viper, environ []string) {
 		}
 		delete(vars, name)
 		p.envOf[k.path] = name
-		if !k.built {
+		if !p.built(k) {
 			p.fault(k.path, notBuilt, "remove it from the environment")
 			continue
 		}
@@ -46,8 +46,13 @@ func (p *parser) readEnviron(v *viper.Viper, environ []string) {
 		p.origin[k.path] = "environment " + name
 		v.Set(strings.ReplaceAll(k.path, ".", delimiter), value)
 	}
-	// One of a pair in the environment puts the whole pair of the file aside.
-	for _, pair := range [][2]string{{"xmpp.secret", "xmpp.secret_file"}} {
+	// A secret or its file in the environment puts both of the file aside.
+	for i := range schema {
+		k := &schema[i]
+		if k.fileOf() == nil || tableOf(k.path) != nil {
+			continue
+		}
+		pair := [2]string{k.fileOf().path, k.path}
 		for i := range pair {
 			if p.envOf[pair[i]] != "" && p.envOf[pair[1-i]] == "" {
 				v.Set(strings.ReplaceAll(pair[1-i], ".", delimiter), "")
@@ -86,7 +91,7 @@ func envValue(k *key, text string) any {
 func (p *parser) unknownVariables(vars map[string]string) {
 	var names []string
 	for i := range schema {
-		if k := &schema[i]; k.built && k.env() != "" {
+		if k := &schema[i]; p.built(k) && k.env() != "" {
 			names = append(names, k.env())
 		}
 	}

@@ -52,6 +52,14 @@ func (e *Error) ExitCode() int { return 2 }
 // didYouMean is a hint for a name that is not in names, or "" if none is near.
 // Near is: the same but for case and separators, or a few letters away.
 func didYouMean(name string, names []string) string {
+	if best := nearest(name, names); best != "" {
+		return "did you mean " + best + "?"
+	}
+	return ""
+}
+
+// nearest is the one of names that is near, "" if none is.
+func nearest(name string, names []string) string {
 	best, bestDistance := "", 1+min(3, len(name)/3)
 	folded := foldName(name)
 	for _, n := range names {
@@ -60,10 +68,7 @@ func didYouMean(name string, names []string) string {
 			best, bestDistance = n, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return "did you mean " + best + "?"
+	return best
 }
 
 // foldName removes what people get wrong without thinking: case, and how the

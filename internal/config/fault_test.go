@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -38,7 +39,9 @@ func TestFaults(t *testing.T) {
 	}{
 		// Syntax.
 		{"no TOML", "xmpp\n", nil, `/etc/stox/stox.toml:1:5: not valid TOML: expected character =; text values stand in double quotes: key = "value"`},
-		{"no quotes", "[xmpp]\ndomain = sip.example.com\n", nil, `/etc/stox/stox.toml:2:10: not valid TOML: incomplete number; text values stand in double quotes: key = "value"`},
+		{"no quotes", "[xmpp]\ndomain = sip.example.com\n", nil, `/etc/stox/stox.toml:2:10: not valid TOML: there is no value that could be read; text values stand in double quotes: key = "value"`},
+		{"words of all sorts", "[xmpp]\ndomain = nosuch.example\n", nil, `/etc/stox/stox.toml:2:10: not valid TOML: there is no value that could be read; text values stand in double quotes: key = "value"`},
+		{"UTF-16", "\xff\xfe[\x00x\x00", []string{"STOX_FOO=1"}, `/etc/stox/stox.toml: is no text in UTF-8; is it the right file? An editor can save it as UTF-8`},
 		{"a section twice", "[xmpp]\n[sip]\n[xmpp]\n", nil, `/etc/stox/stox.toml: not valid TOML: table xmpp already exists; write each key and each [section] once`},
 		{"syntax does not hide the environment", "=", []string{"STOX_FOO=1"}, "/etc/stox/stox.toml:1:1: not valid TOML: invalid character at start of key: =; text values stand in double quotes: key = \"value\"\nSTOX_FOO: no such key"},
 
@@ -50,19 +53,13 @@ sip.domain: is missing; the SIP domain of your phones or provider, for example "
 sip.domain: is missing; the SIP domain of your phones or provider, for example "example.net"`},
 		{"capitals", set("xmpp", `Server = "127.0.0.1:5347"`), nil, `xmpp.Server: unknown key; did you mean xmpp.server?`},
 		{"hyphen", set("xmpp", `user-domains = ["example.com"]`), nil, `xmpp.user-domains: unknown key; did you mean xmpp.user_domains?`},
-		{"wrong section", set("xmpp", `listen = ["udp://0.0.0.0:5060"]`), nil, `xmpp.listen: unknown key; did you mean sip.listen?`},
+		{"wrong section", set("xmpp", `advertise = "192.0.2.1"`), nil, `xmpp.advertise: unknown key; did you mean sip.advertise?`},
 		{"nothing near", set("xmpp", "zzz = 1"), nil, `xmpp.zzz: unknown key`},
 		{"section", "[xmmp]\nserver='x'\n" + three, nil, `xmmp: unknown section; did you mean [xmpp]?`},
 		{"tables", three + "[[sip.routes]]\ndomain='*'\n", nil, `sip.routes: unknown section; did you mean [[sip.route]]?`},
 		{"delimiter", "\"xmpp::server\" = \"x:1\"\n\"xmpp.server\" = \"x:1\"\n" + three, nil, "\"xmpp.server\": unknown key; did you mean xmpp.server?\n\"xmpp::server\": unknown key; did you mean xmpp.server?"},
 		{"control characters in a name", "\"a\\nb\\u001b\" = 1\n" + three, nil, `"a\nb\u001B": unknown key`},
 		{"field of a table", three + "[[sip.route]]\ndomain = '*'\nvai = 'sip:192.0.2.10'\n", nil, `sip.route[0].vai: unknown key; did you mean sip.route.via?`},
-		{"not built", set("xmpp", `barrier = "auto"`) + "[store]\npath = ''\n[queue]\nexpire='5m'\n[[domain]]\nxmpp='a'\nsip='b'\n", nil, `xmpp.barrier: not in this version of stox; remove it
-domain: not in this version of stox; remove it
-queue.expire: not in this version of stox; remove it
-store.path: not in this version of stox; remove it`},
-		{"not built in a table", three + "[[sip.route]]\ndomain = '*'\npassword = 'hunter2'\nregister = true\n", nil, `sip.route[0].password: not in this version of stox; remove it
-sip.route[0].register: not in this version of stox; remove it`},
 
 		// Types.
 		{"string", with("domain = \"sip", "domain = 5"), nil, `xmpp.domain: must be a string, not a number; write "5"`},
@@ -72,7 +69,7 @@ sip.route[0].register: not in this version of stox; remove it`},
 		{"list of numbers", set("sip", `listen = ["udp://0.0.0.0:5060", 5060]`), nil, `sip.listen[1]: must be a string, not a number; write "5060"`},
 		{"number", three + "[limits]\nmax_connections = \"10\"\n", nil, `limits.max_connections: must be a whole number, not a string; without quotes`},
 		{"number with a point", three + "[limits]\nmax_connections = 10.0\n", nil, `limits.max_connections: must be a whole number, not a number with a point; without quotes`},
-		{"number too small", three + "[limits]\nmax_stanza_bytes = 9999\n", nil, `limits.max_stanza_bytes: is 9999; must be at least 10000 and at most 2147483647`},
+		{"number too small", three + "[limits]\nmax_stanza_bytes = 9999\n", nil, `limits.max_stanza_bytes: is 9999; must be at least 10000 and at most 67108864`},
 		{"duration as a number", "shutdown_timeout = 5\n" + three, nil, `shutdown_timeout: must be a duration in quotes, not a number; did you mean "5s"?`},
 		{"duration without a unit", "shutdown_timeout = \"5\"\n" + three, nil, `shutdown_timeout: "5" is no duration with a unit; did you mean "5s"?`},
 		{"duration with a strange unit", "shutdown_timeout = \"5 seconds\"\n" + three, nil, `shutdown_timeout: "5 seconds" is no duration with a unit; write for example "15s", "500ms", "2m" or "1h30m"`},
@@ -107,27 +104,23 @@ xmpp.user_domains[3]: "sip.example.com" is the component itself (xmpp.domain); l
 
 		// The SIP side.
 		{"sip domain served", with("domain = \"example.net\"", `domain = "Example.com"`), nil, `sip.domain: "Example.com" is an XMPP domain that we serve (xmpp.user_domains); an address in it could mean two users; SIP users need a domain of their own`},
-		{"listen", set("sip", `listen = ["tls://0.0.0.0:5061", "wss://0.0.0.0:443", "0.0.0.0:5060", "udp://:5060", "udp://0.0.0.0", "udp://localhost:5060", "sctp://0.0.0.0:5060", "tcp://[::]:5060", "tcp://[::]:5060"]`), nil,
-			`sip.listen[0]: tls:// is not in this version of stox; use udp:// or tcp://
-sip.listen[1]: wss:// is not in this version of stox; use udp:// or tcp://
-sip.listen[2]: "0.0.0.0:5060" is not a URL; write for example "udp://0.0.0.0:5060"
-sip.listen[3]: "udp://:5060" has no host; for every address write "udp://0.0.0.0:5060"
-sip.listen[4]: "udp://0.0.0.0" is not host:port; did you mean "udp://0.0.0.0:5060"?
-sip.listen[5]: "udp://localhost:5060" must have an IP address for its host; names can change, addresses to listen on cannot
-sip.listen[6]: "sctp://0.0.0.0:5060" has no transport that stox knows; use udp:// or tcp://
-sip.listen[8]: "tcp://[::]:5060" is there twice`},
+		{"listen", set("sip", `listen = ["0.0.0.0:5060", "udp://:5060", "udp://0.0.0.0", "udp://localhost:5060", "tcp://[::]:5060", "tcp://[::]:5060"]`), nil,
+			`sip.listen[0]: "0.0.0.0:5060" is not a URL; write for example "udp://0.0.0.0:5060"
+sip.listen[1]: "udp://:5060" has no host; for every address write "udp://0.0.0.0:5060"
+sip.listen[2]: "udp://0.0.0.0" is not host:port; did you mean "udp://0.0.0.0:5060"?
+sip.listen[3]: "udp://localhost:5060" must have an IP address for its host; names can change, addresses to listen on cannot
+sip.listen[5]: "tcp://[::]:5060" is there twice`},
 		{"listen nowhere", set("sip", `listen = []`), nil, `sip.listen: is empty: no SIP could come in; leave it out for udp and tcp on port 5060`},
 		{"advertise everything", set("sip", `advertise = "0.0.0.0"`), nil, `sip.advertise: "0.0.0.0" is every address, none to answer to; write the address or name by which peers reach this machine`},
 		{"advertise a URL", set("sip", `advertise = "udp://192.0.2.1"`), nil, `sip.advertise: "udp://192.0.2.1" is a URL, not a domain; leave out the "udp://"`},
 		{"advertise without brackets", set("sip", `advertise = "2001:db8::1"`), nil, `sip.advertise: "2001:db8::1" needs brackets; did you mean "[2001:db8::1]"?`},
 		{"route", three + `
 [[sip.route]]
-via = "sips:192.0.2.10"
 country = "Germany"
 [[sip.route]]
 domain = "pbx.example"
 via = "192.0.2.10"
-from = "account"
+from = "accounts"
 numbers = "national"
 [[sip.route]]
 domain = "PBX.example"
@@ -135,22 +128,19 @@ via = "sip:user@192.0.2.10"
 from = "alias"
 [[sip.route]]
 domain = "*"
-via = "sip:192.0.2.10;transport=tls"
 [[sip.route]]
 domain = "other.example"
 via = ""
 [[sip.route]]
 domain = "example.com"
 `, nil, `sip.route[0].domain: is missing; a SIP domain, or "*" for all of them
-sip.route[0].via: sips: is not in this version of stox; use sip:
 sip.route[0].country: "Germany" is no ISO 3166 code; two letters, for example "DE"
 sip.route[1].via: "192.0.2.10" is not a SIP URI; write for example "sip:192.0.2.10:5060"
-sip.route[1].from: "account" is not in this version of stox; use user or alias
+sip.route[1].from: "accounts" is none of user, alias
 sip.route[1].numbers: "national" needs a country; set sip.route[1].country
 sip.route[2].domain: "PBX.example" is in sip.route[1] already
 sip.route[2].via: "sip:user@192.0.2.10" is a user, not a next hop; leave out everything up to the @
 sip.route[2].from: "alias" needs an [[alias]], and there is none
-sip.route[3].via: transport "tls" is not in this version of stox; use udp or tcp
 sip.route[4].domain: is never reached: sip.route[3] takes every domain; put the route for "*" last
 sip.route[4].via: is empty; leave it out to look the domain up in DNS
 sip.route[5].domain: "example.com" is an XMPP domain that we serve (xmpp.user_domains); an address in it could mean two users; SIP users need a domain of their own`},
@@ -170,7 +160,7 @@ sip.peer[0].addresses[1]: "192.0.2.10/24" is an address with the length of a net
 sip.peer[1].addresses[0]: "192.0.2.10" is in sip.peer[0] already
 sip.peer[1].domains[0]: "example.com" is an XMPP domain that we serve (xmpp.user_domains); an address in it could mean two users; SIP users need a domain of their own
 sip.peer[2].name: "b" is in sip.peer[1] already
-sip.peer[2].addresses: is missing; the IP addresses and networks from which this peer sends`},
+sip.peer[2].addresses: is missing; ` + new(loader).peerHint()},
 		{"alias", three + `
 [[alias]]
 sip = "sip:100@example.net"
@@ -205,11 +195,10 @@ access.allow[3]: "example.com" is there twice`},
 		{"unknown name", three, []string{"STOX_XMPP_SECERT=hunter2", "STOX_SERVICE_HOST=10.0.0.1"}, `STOX_SERVICE_HOST: no such key; Kubernetes makes such names for a service called stox: set enableServiceLinks: false
 STOX_XMPP_SECERT: no such key; did you mean STOX_XMPP_SECRET?`},
 		{"tables", three, []string{"STOX_SIP_ROUTE_0_VIA=sip:192.0.2.10"}, `STOX_SIP_ROUTE_0_VIA: cannot be set in the environment; write [[sip.route]] in the file`},
-		{"not built", three, []string{"STOX_ADMIN_TOKEN_FILE=/x"}, `STOX_ADMIN_TOKEN_FILE: not in this version of stox; remove it from the environment`},
 		{"type", three, []string{"STOX_LIMITS_MAX_CONNECTIONS=many", "STOX_SHUTDOWN_TIMEOUT=5"}, `STOX_SHUTDOWN_TIMEOUT: "5" is no duration with a unit; did you mean "5s"?
 STOX_LIMITS_MAX_CONNECTIONS: must be a whole number, not a string; without quotes`},
-		{"meaning", three, []string{"STOX_XMPP_SERVER=localhost", "STOX_SIP_LISTEN=tls://0.0.0.0:5061"}, `STOX_XMPP_SERVER: "localhost" is not host:port; did you mean "localhost:5347"?
-STOX_SIP_LISTEN: tls:// is not in this version of stox; use udp:// or tcp://`},
+		{"meaning", three, []string{"STOX_XMPP_SERVER=localhost", "STOX_SIP_LISTEN=udp://0.0.0.0"}, `STOX_XMPP_SERVER: "localhost" is not host:port; did you mean "localhost:5347"?
+STOX_SIP_LISTEN: "udp://0.0.0.0" is not host:port; did you mean "udp://0.0.0.0:5060"?`},
 		{"not UTF-8", three, []string{"STOX_XMPP_SECRET=\xff"}, `STOX_XMPP_SECRET: is not UTF-8`},
 		{"two secrets", three, []string{"STOX_XMPP_SECRET=a", "STOX_XMPP_SECRET_FILE=/etc/stox/secret"}, `STOX_XMPP_SECRET_FILE: contradicts xmpp.secret; keep one of the two`},
 		{"empty", three, []string{"STOX_XMPP_DOMAIN="}, `STOX_XMPP_DOMAIN: is missing; the component's own name, for example "sip.example.com"`},
@@ -227,35 +216,134 @@ STOX_SIP_LISTEN: tls:// is not in this version of stox; use udp:// or tcp://`},
 // TestOwnAddress: a route may not lead back to ourselves. The machine has the
 // address 192.0.2.1.
 func TestOwnAddress(t *testing.T) {
-	tests := []struct {
-		listen, via string
-		own         bool
-	}{
-		{"udp://0.0.0.0:5060", "sip:192.0.2.1", true},
-		{"udp://0.0.0.0:5060", "sip:192.0.2.1:5060;transport=udp", true},
-		{"udp://0.0.0.0:5060", "sip:127.0.0.1", true},
-		{"udp://0.0.0.0:5060", "sip:localhost", true},
-		{"udp://0.0.0.0:5060", "sip:gateway.example.com", true}, // sip.advertise
-		{"udp://[::]:5060", "sip:[::1]", true},
-		{"udp://192.0.2.1:5060", "sip:192.0.2.1", true},
-		{"udp://127.0.0.1:5060", "sip:localhost", true},
-		{"udp://0.0.0.0:5060", "sip:192.0.2.1:5061", false},
-		{"udp://0.0.0.0:5060", "sip:192.0.2.1;transport=tcp", false},
-		{"udp://0.0.0.0:5060", "sip:192.0.2.2", false},
-		{"udp://0.0.0.0:5060", "sip:proxy.example.net", false},
-		{"udp://192.0.2.1:5060", "sip:127.0.0.1", false}, // a proxy on the same machine
-		{"udp://192.0.2.1:5060", "sip:localhost", false},
+	const advertise = "sip.advertise"
+	tests := []struct{ listen, advertise, via, own string }{
+		{"udp://0.0.0.0:5060", "", "sip:192.0.2.1", "sip.listen[0], udp://0.0.0.0:5060"},
+		{"udp://0.0.0.0:5060", "", "sip:192.0.2.1:5060;transport=udp", "sip.listen[0], udp://0.0.0.0:5060"},
+		{"udp://0.0.0.0:5060", "", "sip:127.0.0.1", "sip.listen[0], udp://0.0.0.0:5060"},
+		{"udp://0.0.0.0:5060", "", "sip:localhost", "sip.listen[0], udp://0.0.0.0:5060"},
+		{"udp://0.0.0.0:5060", "", "sip:LOCALHOST.:5060", "sip.listen[0], udp://0.0.0.0:5060"},
+		{"udp://0.0.0.0:5060", "", "sip:[::ffff:192.0.2.1]", "sip.listen[0], udp://0.0.0.0:5060"},
+		{"udp://[::]:5060", "", "sip:[::1]", "sip.listen[0], udp://[::]:5060"},
+		{"udp://[::]:5060", "", "sip:192.0.2.1", "sip.listen[0], udp://[::]:5060"},
+		{"udp://192.0.2.1:5060", "", "sip:192.0.2.1", "sip.listen[0], udp://192.0.2.1:5060"},
+		{"udp://127.0.0.1:5060", "", "sip:localhost", "sip.listen[0], udp://127.0.0.1:5060"},
+		{"udp://0.0.0.0:5060", "", "sip:192.0.2.1:5061", ""},
+		{"udp://0.0.0.0:5060", "", "sip:192.0.2.1;transport=tcp", ""},
+		{"udp://0.0.0.0:5060", "", "sip:192.0.2.2", ""},
+		{"udp://0.0.0.0:5060", "", "sip:proxy.example.net", ""},
+		{"udp://192.0.2.1:5060", "", "sip:127.0.0.1", ""}, // a proxy on the same machine
+		{"udp://192.0.2.1:5060", "", "sip:localhost", ""},
+		// Behind NAT: the name, the address outside, a port that is mapped.
+		{"udp://0.0.0.0:5060", "gateway.example.com", "sip:Gateway.example.com", advertise},
+		{"udp://0.0.0.0:5060", "203.0.113.5", "sip:203.0.113.5:5060", advertise},
+		{"udp://0.0.0.0:5060", "[2001:db8::5]", "sip:[2001:db8:0::5]", advertise},
+		{"udp://0.0.0.0:5060", "203.0.113.5:5070", "sip:203.0.113.5:5070;transport=tcp", advertise},
+		{"udp://0.0.0.0:5060", "203.0.113.5:5070", "sip:203.0.113.5:5060", ""}, // another machine behind the same NAT
+		{"udp://0.0.0.0:5060", "203.0.113.5", "sip:203.0.113.5:5090", ""},
 	}
 	for _, tt := range tests {
-		text := set("sip", fmt.Sprintf("listen = [%q]\nadvertise = \"gateway.example.com\"", tt.listen)) +
+		lines := fmt.Sprintf("listen = [%q]", tt.listen)
+		if tt.advertise != "" {
+			lines += fmt.Sprintf("\nadvertise = %q", tt.advertise)
+		}
+		text := set("sip", lines) +
 			fmt.Sprintf("[[sip.route]]\ndomain = \"*\"\nvia = %q\n", tt.via)
 		_, err := parse(t, text)
 		want := ""
-		if tt.own {
-			want = fmt.Sprintf("sip.route[0].via: %q is our own address (sip.listen %s); a route leads to another machine or port", tt.via, tt.listen)
+		if tt.own != "" {
+			want = fmt.Sprintf("sip.route[0].via: %q is our own address (%s); a route leads to another machine or port", tt.via, tt.own)
 		}
 		if got := faultLines(err); got != want {
 			t.Errorf("listen %s, via %s: %q, want %q", tt.listen, tt.via, got, want)
+		}
+	}
+}
+
+// TestNotBuilt: each key that is not built is refused by name, in the file and in
+// the environment, and nothing else is said about it.
+func TestNotBuilt(t *testing.T) {
+	n := 0
+	for i := range schema {
+		k := &schema[i]
+		table := tableOf(k.path)
+		if k.built || k.kind == kindTables || table != nil && !table.built {
+			continue
+		}
+		n++
+		value := k.example
+		if k.def != nil {
+			value = formatTOML(reflect.ValueOf(k.def))
+		}
+		text, path := k.path+" = "+value+"\n"+strings.NewReplacer("[xmpp]\n", "xmpp.", "secret = ", "xmpp.secret = ", "[sip]\n", "sip.").Replace(three), k.path
+		if table != nil {
+			fields := map[string]string{"sip.route": "domain = '*'\nvia = 'sip:192.0.2.10'\n", "sip.peer": "name = 'a'\naddresses = ['192.0.2.10']\n"}[table.path]
+			text, path = three+"[["+table.path+"]]\n"+fields+k.name()+" = "+value+"\n", table.path+"[0]."+k.name()
+		}
+		_, err := parse(t, text)
+		if got, want := faultLines(err), path+": not in this version of stox; remove it"; got != want {
+			t.Errorf("%q\nwant %q", got, want)
+		}
+		if k.env() == "" {
+			continue
+		}
+		_, err = parse(t, three, k.env()+"=x")
+		if got, want := faultLines(err), k.env()+": not in this version of stox; remove it from the environment"; got != want {
+			t.Errorf("%q\nwant %q", got, want)
+		}
+	}
+	t.Logf("%d keys are not built", n)
+}
+
+// TestTransports: each is known by name, in both places that name one, and works
+// in both when it is built.
+func TestTransports(t *testing.T) {
+	var built []string
+	for _, tr := range transports {
+		if tr.built {
+			built = append(built, tr.name)
+		}
+	}
+	urls, names := "; use "+strings.Join(built, ":// or ")+"://", "; use "+strings.Join(built, " or ")
+	for _, tr := range append([]transport{{name: "sctp"}}, transports...) {
+		wantListen, wantVia := "", ""
+		switch {
+		case transportNamed(tr.name) == nil:
+			wantListen, wantVia = "sip.listen[0]: sctp:// is no transport that stox knows"+urls, `sip.route[0].via: transport "sctp" is no transport that stox knows`+names
+		case !tr.built:
+			wantListen = fmt.Sprintf("sip.listen[0]: %s:// is not in this version of stox%s", tr.name, urls)
+			wantVia = fmt.Sprintf("sip.route[0].via: transport %q is not in this version of stox%s", tr.name, names)
+		case tr.name == "tls" || tr.name == "wss":
+			wantListen = fmt.Sprintf("sip.tls_cert: is missing; sip.listen[0] (%s://0.0.0.0:5060) needs a certificate", tr.name)
+		}
+		_, err := parse(t, set("sip", fmt.Sprintf("listen = [\"%s://0.0.0.0:5060\"]", tr.name)))
+		if got := faultLines(err); got != wantListen {
+			t.Errorf("%q, want %q", got, wantListen)
+		}
+		_, err = parse(t, three+fmt.Sprintf("[[sip.route]]\ndomain='*'\nvia='sip:192.0.2.10;transport=%s'\n", tr.name))
+		if got := faultLines(err); got != wantVia {
+			t.Errorf("%q, want %q", got, wantVia)
+		}
+	}
+	_, err := parse(t, three+"[[sip.route]]\ndomain='*'\nvia='sips:192.0.2.10'\n")
+	want := "sip.route[0].via: sips: is not in this version of stox; use sip:"
+	if transportNamed("tls").built {
+		want = ""
+	}
+	if got := faultLines(err); got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestLaterValues: so are values that are not built.
+func TestLaterValues(t *testing.T) {
+	for i := range schema {
+		k := &schema[i]
+		for _, v := range k.later {
+			_, err := parse(t, three+"[["+tableOf(k.path).path+"]]\ndomain = '*'\n"+k.name()+" = '"+v+"'\n")
+			if want := fmt.Sprintf("%s[0].%s: %q is not in this version of stox; use %s", tableOf(k.path).path, k.name(), v, strings.Join(k.values, " or ")); faultLines(err) != want {
+				t.Errorf("%q, want %q", faultLines(err), want)
+			}
 		}
 	}
 }

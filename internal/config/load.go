@@ -10,11 +10,13 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/viper"
@@ -27,49 +29,77 @@ const delimiter = "::"
 // maxFileBytes bounds the configuration file and the files it names.
 const maxFileBytes = 1 << 20
 
+// A Judge knows more about values than this package: what addresses mean. It
+// returns nil or an *Error. It is also asked about configurations that have
+// faults already, so that all of them are reported at once; what it says about a
+// value that has one is dropped.
+type Judge func(*Config) error
+
 // Load reads the TOML file at path and the STOX_ variables of environ (as of
 // os.Environ), which win over the file. The error is an *Error with every fault
 // found; the Config is nil then.
-func Load(path string, environ []string) (*Config, error) {
-	return newLoader().load(path, environ)
+func Load(path string, environ []string, judges ...Judge) (*Config, error) {
+	return newLoader(judges).load(path, environ)
 }
 
 // Parse is Load for a text that is not in a file yet; name is what faults call
 // it, and relative paths in it start at the directory of name.
-func Parse(name string, text []byte, environ []string) (*Config, error) {
-	return newLoader().parse(name, text, 0, environ)
+func Parse(name string, text []byte, environ []string, judges ...Judge) (*Config, error) {
+	return newLoader(judges).parse(name, text, 0, environ)
 }
 
 // loader is what Load needs of the machine.
 type loader struct {
 	readFile func(path string) ([]byte, fs.FileMode, error)
 	ownAddrs func() []netip.Addr // of the network interfaces
+	judges   []Judge
+	all      bool // every key counts as built, so that tests reach what is to come
 }
 
-func newLoader() *loader { return &loader{readFile: readFile, ownAddrs: ownAddrs} }
+func newLoader(judges []Judge) *loader {
+	return &loader{readFile: readFile, ownAddrs: ownAddrs, judges: judges}
+}
 
 func (l *loader) load(path string, environ []string) (*Config, error) {
 	text, mode, err := l.readFile(path)
 	if err != nil {
-		hint := "stox init writes a first one"
-		if errors.Is(err, fs.ErrPermission) {
-			hint = "it must be readable by the user that stox runs as"
-		}
-		return nil, &Error{File: path, Faults: []Fault{{Path: path, Text: cannotRead(err), Hint: hint}}}
+		return nil, &Error{File: path, Faults: []Fault{{Path: path, Text: cannotRead(err), Hint: readHint(path, err)}}}
 	}
 	return l.parse(path, text, mode, environ)
 }
 
+// readHint is what to do about a configuration file that cannot be read.
+func readHint(path string, err error) string {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return "it must be readable by the user that stox runs as"
+	case errors.Is(err, errDirectory):
+		return "name the file in it, such as " + filepath.Join(path, "stox.toml")
+	case errors.Is(err, fs.ErrNotExist):
+		return "stox init makes a first one, -c names another"
+	}
+	return ""
+}
+
+// built reports whether a key does something here.
+func (l *loader) built(k *key) bool { return l.all || k.built }
+
+// built is the same for a configuration that is there.
+func (c *Config) built(k *key) bool { return c.all || k.built }
+
 func (l *loader) parse(path string, text []byte, mode fs.FileMode, environ []string) (*Config, error) {
+	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
+		return nil, &Error{File: path, Faults: []Fault{{Path: path, Text: "is no text in UTF-8", Hint: "is it the right file? An editor can save it as UTF-8"}}}
+	}
 	p := &parser{loader: l, file: path, bad: map[string]bool{}, origin: map[string]string{}, envOf: map[string]string{}}
 	v := viper.NewWithOptions(viper.KeyDelimiter(delimiter), viper.WithDecoderRegistry(p))
 	v.SetConfigType("toml")
 	for i := range schema {
-		if k := &schema[i]; k.built && k.def != nil && tableOf(k.path) == nil {
+		if k := &schema[i]; p.built(k) && k.def != nil && tableOf(k.path) == nil {
 			v.SetDefault(strings.ReplaceAll(k.path, ".", delimiter), k.def)
 		}
 	}
-	parsed := v.ReadConfig(bytes.NewReader(text))
+	parsed := v.ReadConfig(bytes.NewReader(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")))) // a byte order mark, as Windows writes it
 	if parsed != nil {
 		p.faults = append(p.faults, syntaxFault(path, parsed))
 	}
@@ -78,7 +108,7 @@ func (l *loader) parse(path string, text []byte, mode fs.FileMode, environ []str
 		return nil, p.err() // what the file says is unknown, so is what it means
 	}
 
-	c := &Config{origin: p.origin}
+	c := &Config{origin: p.origin, all: l.all}
 	err := v.UnmarshalExact(c, viper.DecodeHook(strictDurations), func(d *mapstructure.DecoderConfig) { d.WeaklyTypedInput = false })
 	if err != nil && len(p.faults) == 0 {
 		// The parser lets nothing through that does not fit; this is the second lock.
@@ -86,6 +116,7 @@ func (l *loader) parse(path string, text []byte, mode fs.FileMode, environ []str
 	}
 	p.c = c
 	p.check()
+	p.judge()
 	if p.c.XMPP.Secret != "" && p.origin["xmpp.secret"] == fromFile && mode.Perm()&0o027 != 0 {
 		p.warn("xmpp.secret", fmt.Sprintf("%s can be read by other users (mode %04o)", path, mode.Perm()), "chmod 600 "+path)
 	}
@@ -104,6 +135,7 @@ type parser struct {
 	bad    map[string]bool   // paths that have a fault already
 	origin map[string]string // path -> where the value came from
 	envOf  map[string]string // path -> the variable that set it
+	socket []socket          // what we listen on
 }
 
 // Where a value came from.
@@ -128,6 +160,51 @@ func (p *parser) fault(path, text, hint string) {
 
 func (p *parser) warn(path, text, hint string) {
 	p.c.Warnings = append(p.c.Warnings, Fault{Path: path, Text: text, Hint: hint})
+}
+
+// judge asks those who know more. What they say about a value that is known to be
+// wrong is a consequence of that; so is what they say about one that nobody set,
+// if there is any fault.
+func (p *parser) judge() {
+	sound := len(p.faults) == 0
+	for _, judge := range p.judges {
+		var e *Error
+		if err := judge(p.c); err == nil {
+			continue
+		} else if !errors.As(err, &e) {
+			e = &Error{Faults: []Fault{{Text: err.Error()}}}
+		}
+		for _, f := range e.Faults {
+			f.Text, f.Hint = oneLine(f.Text), oneLine(f.Hint)
+			switch {
+			case keyAt(stripIndices(f.Path)) != nil:
+				if !p.badNear(f.Path) && (sound || p.isSet(f.Path)) {
+					p.fault(f.Path, f.Text, f.Hint)
+				}
+			case sound: // not about one key
+				p.faults = append(p.faults, Fault{Path: p.file, Text: strings.TrimPrefix(f.Path+": "+f.Text, ": "), Hint: f.Hint})
+			}
+		}
+	}
+}
+
+// isSet reports whether the value at path comes from the file or the environment.
+func (p *parser) isSet(path string) bool {
+	origin := p.origin[path]
+	if i := strings.LastIndexByte(path, '['); origin == "" && strings.HasSuffix(path, "]") {
+		origin = p.origin[path[:i]] // an element of a list
+	}
+	return origin != "" && origin != fromDefault && !strings.HasPrefix(origin, derived)
+}
+
+// badNear reports whether path, a part of it or what it is a part of has a fault.
+func (p *parser) badNear(path string) bool {
+	for bad := range p.bad {
+		if bad == path || strings.HasPrefix(bad, path+"[") || strings.HasPrefix(bad, path+".") || strings.HasPrefix(path, bad+"[") || strings.HasPrefix(path, bad+".") {
+			return true
+		}
+	}
+	return false
 }
 
 // err is the faults in the order of the schema, table by table; what no key
@@ -201,10 +278,14 @@ func syntaxFault(file string, err error) Fault {
 	}
 	text := strings.TrimPrefix(oneLine(err.Error()), "toml: ")
 	text, _, _ = strings.Cut(text, ": strconv.")
-	f.Text = "not valid TOML: " + text
-	if strings.Contains(text, "already") {
+	noValue := func(prefix string) bool { return strings.HasPrefix(text, prefix) }
+	switch {
+	case slices.ContainsFunc([]string{"expected '", "incomplete number", "unable to parse", "couldn't parse", "float can"}, noValue):
+		text = "there is no value that could be read" // the library took a word without quotes for a number, or for true
+	case strings.Contains(text, "already"):
 		f.Hint = "write each key and each [section] once"
 	}
+	f.Text = "not valid TOML: " + text
 	return f
 }
 
@@ -212,6 +293,8 @@ func syntaxFault(file string, err error) Fault {
 func oneLine(s string) string {
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }), " ")
 }
+
+var errDirectory = errors.New("is a directory")
 
 // readFile reads a small file and tells who may read it.
 func readFile(path string) ([]byte, fs.FileMode, error) {
@@ -225,7 +308,7 @@ func readFile(path string) ([]byte, fs.FileMode, error) {
 		return nil, 0, err
 	}
 	if info.IsDir() {
-		return nil, 0, errors.New("is a directory")
+		return nil, 0, errDirectory
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
 	if err != nil {

@@ -18,19 +18,19 @@ var (
 )
 
 func TestGenerated(t *testing.T) {
-	golden(t, referenceFile, reference())
-	golden(t, exampleFile, example())
+	golden(t, referenceFile, markdown(false))
+	golden(t, exampleFile, example(false))
 }
 
-// reference is docs/config.md.
-func reference() string {
+// markdown is docs/config.md.
+func markdown(all bool) string {
 	var b strings.Builder
 	b.WriteString(`# Configuration
 
-<!-- Made from internal/config/schema.go by go generate ./internal/config. Do not edit. -->
+<!-- Made from internal/config/keys.go by go generate ./internal/config. Do not edit. -->
 
 stox reads one TOML file, ` + "`/etc/stox/stox.toml` unless `-c` names another. `stox check -c FILE`" + ` says what is wrong with it, all
-at once, and prints the values in effect with where each came from. Three keys are enough:
+at once, prints the values in effect with where each came from, and explains what follows from them. Three keys are enough:
 
 ` + "```toml" + `
 [xmpp]
@@ -40,99 +40,53 @@ secret = "…"
 domain = "example.net"
 ` + "```" + `
 
-- **Environment.** Each key outside of ` + "`[[tables]]` can be set there, too: `STOX_` and its path in capitals, with `_` for each dot" + `
-  (` + "`STOX_XMPP_SECRET`" + `). The environment wins over the file. Lists are separated by commas. An empty variable counts as set.
-- **Secrets** can stand in a file of their own: ` + "`secret_file` in the file, or `STOX_XMPP_SECRET_FILE` in the environment." + `
-- **Strict.** An unknown key, an unknown ` + "`STOX_`" + ` name, a value of the wrong type, a duration without a unit and a contradiction are
-  errors. So is a key that this version does not have yet; those are listed at the end. stox ends with status 2 then: starting it again
-  with the same configuration cannot help.
-- Names of keys are written in lower case. Paths in messages count tables from 0: ` + "`sip.route[0]` is the first `[[sip.route]]`." + `
-- A change takes effect when stox is started again.
 `)
-	section := "none"
-	for i := range schema {
-		k := &schema[i]
-		table := k.kind == kindTables
-		if !k.built {
-			continue
+	for _, text := range append(append([]string{}, Preface...), Reloading()) {
+		b.WriteString("- " + text + "\n")
+	}
+	sections, planned := reference(all)
+	for _, s := range sections {
+		heading := s.Heading
+		if heading == "" {
+			heading = "Top level"
 		}
-		heading := k.section()
-		if table {
-			heading = k.path
-		}
-		if heading != section {
-			section = heading
-			switch {
-			case table:
-				fmt.Fprintf(&b, "\n## [[%s]]\n\n%s\n", k.path, k.doc)
-			case section == "":
-				fmt.Fprintf(&b, "\n## Top level\n\n%s\n", sectionDoc[""])
-			default:
-				fmt.Fprintf(&b, "\n## [%s]\n\n%s\n", section, sectionDoc[section])
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n", heading, s.Doc)
+		for _, k := range s.Keys {
+			fmt.Fprintf(&b, "\n### %s\n\n%s\n\n", k.Path, k.Doc)
+			fmt.Fprintf(&b, "- Type: %s.", k.Type)
+			if k.Default != "" {
+				b.WriteString(" " + k.Default + ".")
 			}
-		}
-		if table {
-			continue
-		}
-		fmt.Fprintf(&b, "\n### %s\n\n%s\n\n", k.path, k.doc)
-		fmt.Fprintf(&b, "- Type: %s", describeType(k))
-		if d := describeDefault(k); d != "" {
-			fmt.Fprintf(&b, ". %s", d)
-		}
-		b.WriteString(".\n")
-		if k.example != "" && !k.secret {
-			fmt.Fprintf(&b, "- Example: `%s = %s`\n", k.name(), k.example)
-		}
-		if k.env() != "" {
-			fmt.Fprintf(&b, "- Environment: `%s`\n", k.env())
+			b.WriteString("\n")
+			if len(k.NotYet) > 0 {
+				fmt.Fprintf(&b, "- Not in this version: `%s`\n", strings.Join(k.NotYet, "`, `"))
+			}
+			if k.Example != "" {
+				fmt.Fprintf(&b, "- Example: `%s`\n", k.Example)
+			}
+			if k.Env != "" {
+				fmt.Fprintf(&b, "- Environment: `%s`\n", k.Env)
+			}
+			if k.Live && Reloads {
+				b.WriteString("- Takes effect on reload.\n")
+			}
 		}
 	}
-	b.WriteString("\n## Not in this version\n\nThese names are kept for what is to come. Setting one is an error.\n\n")
-	for i := range schema {
-		if k := &schema[i]; !k.built && (tableOf(k.path) == nil || tableOf(k.path).built) {
-			name := k.path
-			if k.kind == kindTables {
-				name = "[[" + name + "]]"
-			}
-			fmt.Fprintf(&b, "- `%s`: %s\n", name, k.doc)
-		}
+	if len(planned) > 0 {
+		b.WriteString("\n## Not in this version\n\nThese names are kept for what is to come. Setting one is an error.\n\n")
+	}
+	for _, k := range planned {
+		fmt.Fprintf(&b, "- `%s`: %s\n", k.Path, k.Doc)
 	}
 	return b.String()
 }
 
-func describeType(k *key) string {
-	s := map[kind]string{kindString: "string", kindBool: "true or false", kindInt: "whole number", kindDuration: "duration, such as `\"500ms\"`, `\"15s\"` or `\"1h30m\"`", kindList: "list of strings"}[k.kind]
-	if len(k.values) > 0 {
-		var quoted []string
-		for _, v := range k.values {
-			quoted = append(quoted, "`\""+v+"\"`")
-		}
-		s = strings.Join(quoted, ", ")
-	}
-	if k.min != 0 {
-		s += fmt.Sprintf(", at least %d", k.min)
-	}
-	return s
-}
-
-func describeDefault(k *key) string {
-	switch {
-	case k.must:
-		return "Required"
-	case k.def != nil:
-		return "Default: `" + formatTOML(reflect.ValueOf(k.def)) + "`"
-	case k.defText != "":
-		return "Default: " + k.defText
-	}
-	return ""
-}
-
 // example is contrib/stox.toml: what is required set, all else as a comment.
-func example() string {
+func example(all bool) string {
 	var b strings.Builder
 	b.WriteString(`# stox.toml - the configuration of stox, with every key of this version.
 #
-# Made from internal/config/schema.go by go generate ./internal/config.
+# Made from internal/config/keys.go by go generate ./internal/config.
 #
 # What has no # in front must be set. Everything else shows its default, or an
 # example where it has none. "stox init prosody" or "stox init ejabberd" writes
@@ -141,7 +95,7 @@ func example() string {
 	section := ""
 	for i := range schema {
 		k := &schema[i]
-		if !k.built {
+		if !all && !k.built {
 			continue
 		}
 		table := tableOf(k.path)
@@ -160,7 +114,7 @@ func example() string {
 			value = formatTOML(reflect.ValueOf(k.def))
 		}
 		mark := "#"
-		if k.must && table == nil || k.secret {
+		if (k.must || k.secret && len(k.oneOf) > 0) && table == nil {
 			mark = ""
 		}
 		fmt.Fprintf(&b, "%s%s = %s\n", mark, k.name(), value)
@@ -182,7 +136,7 @@ func comment(b *strings.Builder, doc string) {
 }
 
 // TestExample: the example is refused for its secret and for nothing else, as it
-// stands and with every line of it switched on.
+// stands and with every line of it switched on; also with what is to come.
 func TestExample(t *testing.T) {
 	b, err := os.ReadFile(exampleFile)
 	if err != nil {
@@ -193,22 +147,31 @@ func TestExample(t *testing.T) {
 	if _, err := parse(t, plain); faultLines(err) != refused {
 		t.Errorf("faults %q, want %q", faultLines(err), refused)
 	}
-	got := mustParse(t, strings.Replace(plain, exampleSecret, "x", 1))
-	want := mustParse(t, strings.Replace(three, "hunter2-is-no-secret", "x", 1))
+	got := mustParse(t, strings.Replace(plain, exampleSecret, "hunter2-is-no-secret", 1))
+	want := mustParse(t, three)
 	want.origin = got.origin
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("the example is not the three keys and the defaults:\ngot  %+v\nwant %+v", got, want)
 	}
 
-	full := regexp.MustCompile(`(?m)^#(\[\[|[a-z_]+ = )`).ReplaceAllString(plain, "$1")
-	full = strings.Replace(full, `secret = "`+exampleSecret+"\"\n", "", 1)
-	c := mustParse(t, full)
-	if len(c.SIP.Routes) != 1 || len(c.SIP.Peers) != 1 || len(c.Aliases) != 1 || c.XMPP.SecretFile == "" || c.ShutdownTimeout != 15*time.Second {
-		t.Errorf("not every line of the example is switched on: %+v", c)
-	}
-	for i := range schema {
-		if k := &schema[i]; k.built && k.kind != kindTables && !k.secret && !regexp.MustCompile(`(?m)^`+k.name()+` = `).MatchString(full) {
-			t.Errorf("%s is not in the example", k.path)
+	for _, all := range []bool{false, true} {
+		// Of a secret and its file, of the database's path and its URL, one can be set.
+		full := regexp.MustCompile(`(?m)^#(\[\[|[a-z_]+ = )`).ReplaceAllString(example(all), "$1")
+		for i := range schema {
+			k := &schema[i]
+			if (all || k.built) && k.kind != kindTables && !regexp.MustCompile(`(?m)^`+k.name()+` = `).MatchString(full) {
+				t.Errorf("%s is not in the example", k.path)
+			}
+		}
+		full = regexp.MustCompile(`(?m)^(secret|password|token|url) = .*\n`).ReplaceAllString(full, "")
+		l := testLoader(map[string]string{"/etc/stox/stox.toml": full})
+		l.all, l.readFile = all, everyFile(l.readFile)
+		c, err := l.load("/etc/stox/stox.toml", nil)
+		if err != nil {
+			t.Fatalf("all %v: %v", all, err)
+		}
+		if len(c.SIP.Routes) != 1 || len(c.SIP.Peers) != 1 || len(c.Aliases) != 1 || c.XMPP.SecretFile == "" || c.ShutdownTimeout != 15*time.Second || (all || keyAt("domain").built) != (len(c.Domains) == 1) {
+			t.Errorf("not every line of the example is switched on: %+v", c)
 		}
 	}
 }
@@ -216,13 +179,47 @@ func TestExample(t *testing.T) {
 // TestDefaultsInDocsAreReal: the reference speaks of what Load does.
 func TestDefaultsInDocsAreReal(t *testing.T) {
 	c := mustParse(t, three)
+	whole := allParse(t, three)
 	for i := range schema {
 		k := &schema[i]
-		if !k.built || k.def == nil || tableOf(k.path) != nil {
+		if k.def == nil || tableOf(k.path) != nil {
 			continue
 		}
-		if got, want := c.at(k.path).Interface(), k.def; !reflect.DeepEqual(got, want) {
+		if got, want := whole.at(k.path).Interface(), k.def; !reflect.DeepEqual(got, want) {
 			t.Errorf("%s is %v without being set, the schema says %v", k.path, got, want)
+		}
+		if got := c.at(k.path); got.IsZero() == k.built && !reflect.ValueOf(k.def).IsZero() {
+			t.Errorf("%s: built %v, the value is %v", k.path, k.built, got)
+		}
+	}
+}
+
+// TestReferenceSpeaksOfEveryKey: once, built or planned.
+func TestReferenceSpeaksOfEveryKey(t *testing.T) {
+	for _, all := range []bool{false, true} {
+		sections, planned := reference(all)
+		n := map[string]int{}
+		for _, s := range sections {
+			n[strings.Trim(s.Heading, "[]")]++
+			for _, k := range s.Keys {
+				n[k.Path]++
+			}
+		}
+		for _, k := range planned {
+			n[strings.Trim(k.Path, "[]")]++
+		}
+		for i := range schema {
+			k := &schema[i]
+			want := 1
+			if table := tableOf(k.path); table != nil && !table.built && !all {
+				want = 0
+			}
+			if n[k.path] != want {
+				t.Errorf("all %v: %s is there %d times, want %d", all, k.path, n[k.path], want)
+			}
+		}
+		if all && len(planned) > 0 {
+			t.Errorf("planned although all is built: %v", planned)
 		}
 	}
 }

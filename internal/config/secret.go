@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/url"
 )
 
 // masked stands for a secret wherever it could be seen.
@@ -43,3 +44,20 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // MarshalText masks the secret for JSON, XML and the like.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// maskURL is a URL with its password masked, and whatever stands in a query,
+// where some drivers take one, too.
+func maskURL(s Secret) string {
+	u, err := url.Parse(string(s))
+	if err != nil {
+		return s.String()
+	}
+	q := u.Query()
+	for name := range q {
+		if name != "sslmode" && name != "host" {
+			q.Set(name, "xxxxx") // as Redacted does
+		}
+	}
+	u.RawQuery = q.Encode()
+	return u.Redacted()
+}

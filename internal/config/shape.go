@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -108,56 +109,74 @@ func hostShape(host string) error {
 	return domainShape(host)
 }
 
-// listenURL is one address of sip.listen.
-type listenURL struct {
-	transport string // udp, tcp
-	addr      netip.AddrPort
-}
-
-func parseListen(s string) (l listenURL, err error) {
+// parseListen reads one address of sip.listen.
+func (p *parser) parseListen(s string) (t *transport, addr netip.AddrPort, err error) {
 	q := Quote(s)
 	scheme, rest, ok := strings.Cut(s, "://")
 	if !ok {
-		return l, shapef("write for example \"udp://0.0.0.0:5060\"", "%s is not a URL", q)
+		return nil, addr, shapef("write for example \"udp://0.0.0.0:5060\"", "%s is not a URL", q)
 	}
-	switch scheme {
-	case "udp", "tcp":
-	case "tls", "ws", "wss":
-		return l, shapef("use udp:// or tcp://", "%s:// is %s", scheme, notBuilt)
-	default:
-		return l, shapef("use udp:// or tcp://", "%s has no transport that stox knows", q)
+	if err := p.checkTransport(scheme, scheme+"://"); err != nil {
+		return nil, addr, err
 	}
+	t = transportNamed(scheme)
 	rest = strings.TrimSuffix(rest, "/")
 	if strings.HasPrefix(rest, ":") {
-		return l, shapef("for every address write \""+scheme+"://0.0.0.0"+rest+"\"", "%s has no host", q)
+		return nil, addr, shapef("for every address write \""+scheme+"://0.0.0.0"+rest+"\"", "%s has no host", q)
 	}
-	host, port, err := splitHostPort(rest, 5060)
+	host, port, err := splitHostPort(rest, t.port)
 	if err != nil {
 		var s *shapeError
 		errors.As(err, &s)
-		return l, shapef(strings.Replace(s.hint, `"`, `"`+scheme+"://", 1), "%s", strings.Replace(s.text, Quote(rest), q, 1))
+		return nil, addr, shapef(strings.Replace(s.hint, `"`, `"`+scheme+"://", 1), "%s", strings.Replace(s.text, Quote(rest), q, 1))
 	}
 	ip, err := netip.ParseAddr(host)
 	if err != nil || ip.Zone() != "" {
-		return l, shapef("names can change, addresses to listen on cannot", "%s must have an IP address for its host", q)
+		return nil, addr, shapef("names can change, addresses to listen on cannot", "%s must have an IP address for its host", q)
 	}
-	return listenURL{scheme, netip.AddrPortFrom(ip.Unmap(), uint16(port))}, nil
+	return t, netip.AddrPortFrom(ip.Unmap(), uint16(port)), nil
+}
+
+// checkTransport accepts the name of a transport that is built; what is how it
+// is written.
+func (p *parser) checkTransport(name, what string) error {
+	var built []string
+	for _, t := range transports {
+		if p.all || t.built {
+			built = append(built, t.name)
+		}
+	}
+	hint := "use " + strings.Join(built, " or ")
+	if strings.HasSuffix(what, "://") {
+		hint = "use " + strings.Join(built, ":// or ") + "://"
+	}
+	switch {
+	case transportNamed(name) == nil:
+		return shapef(hint, "%s is no transport that stox knows", what)
+	case !slices.Contains(built, name):
+		return shapef(hint, "%s is %s", what, notBuilt)
+	}
+	return nil
 }
 
 // sipURI is as much of a SIP URI as this package looks at.
 type sipURI struct {
+	secure    bool   // sips:
 	user      string // as written
 	host      string // without brackets
 	port      int    // 0 = none
 	transport string // lower case; "" = none
 }
 
-func parseSIPURI(s string) (u sipURI, err error) {
+func (p *parser) parseSIPURI(s string) (u sipURI, err error) {
 	q := Quote(s)
 	scheme, rest, ok := strings.Cut(s, ":")
 	switch {
 	case ok && strings.EqualFold(scheme, "sips"):
-		return u, shapef("use sip:", "sips: is %s", notBuilt)
+		if p.checkTransport("tls", "") != nil {
+			return u, shapef("use sip:", "sips: is %s", notBuilt)
+		}
+		u.secure = true
 	case !ok || !strings.EqualFold(scheme, "sip"):
 		return u, shapef("write for example \"sip:192.0.2.10:5060\"", "%s is not a SIP URI", q)
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -48,9 +49,17 @@ func (p *parser) table(schemaPath, at string, t map[string]any) {
 		if strings.Contains(name, ".") {
 			k = nil // "xmpp.domain" in quotes is one name, not two
 		}
+		inTable := tableOf(path)
 		switch {
-		case k != nil && !k.built:
+		case k != nil && !p.built(k) && (inTable == nil || p.built(inTable)):
 			p.fault(here, notBuilt, "remove it")
+			// Tables are judged all the same: they may contradict what is built.
+			if k.kind == kindTables {
+				if tables, ok := p.tables(k, here, t[name]); ok {
+					t[name] = tables
+					continue
+				}
+			}
 		case k != nil && k.kind == kindTables:
 			if tables, ok := p.tables(k, here, t[name]); ok {
 				t[name] = tables
@@ -114,6 +123,9 @@ func (p *parser) value(k *key, here string, value any) (any, bool) {
 			}
 			return wrong(inQuotes(value))
 		}
+		if s == "" && k.empty != "" {
+			return s, true
+		}
 		return s, p.allowed(k, here, s)
 	case kindBool:
 		b, ok := value.(bool)
@@ -126,11 +138,12 @@ func (p *parser) value(k *key, here string, value any) (any, bool) {
 		if !ok {
 			return wrong("without quotes")
 		}
-		if n < int64(k.min) || n > 1<<31-1 {
-			p.fault(here, fmt.Sprintf("is %d; must be at least %d and at most %d", n, k.min, 1<<31-1), "")
+		most := cmp.Or(k.max, 1<<31-1)
+		if n < k.min || n > most {
+			p.fault(here, fmt.Sprintf("is %d; must be at least %d and at most %d", n, k.min, most), "")
 			return nil, false
 		}
-		return n, true
+		return n, p.allowed(k, here, strconv.FormatInt(n, 10))
 	case kindDuration:
 		s, ok := value.(string)
 		if !ok {
@@ -140,7 +153,7 @@ func (p *parser) value(k *key, here string, value any) (any, bool) {
 			}
 			return wrong(hint)
 		}
-		return p.duration(here, s)
+		return p.duration(k, here, s)
 	case kindList:
 		list, ok := value.([]any)
 		if !ok {
@@ -162,7 +175,7 @@ func (p *parser) value(k *key, here string, value any) (any, bool) {
 	return nil, false
 }
 
-func (p *parser) duration(here, s string) (any, bool) {
+func (p *parser) duration(k *key, here, s string) (any, bool) {
 	d, err := time.ParseDuration(s)
 	if err != nil {
 		hint := `write for example "15s", "500ms", "2m" or "1h30m"`
@@ -172,24 +185,57 @@ func (p *parser) duration(here, s string) (any, bool) {
 		p.fault(here, fmt.Sprintf("%s is no duration with a unit", Quote(s)), hint)
 		return nil, false
 	}
-	if d <= 0 {
+	least, most := time.Duration(k.min), time.Duration(k.max)
+	switch {
+	case d <= 0:
 		p.fault(here, fmt.Sprintf("is %s; must be more than 0", Quote(s)), "")
+		return nil, false
+	case d < least || most > 0 && d > most:
+		text := fmt.Sprintf("is %s; must be at least %s", Quote(s), shortDuration(least))
+		if most > 0 {
+			text += " and at most " + shortDuration(most)
+		}
+		p.fault(here, text, "")
 		return nil, false
 	}
 	return s, true
 }
 
-// allowed checks a string that can only have some values.
+// shortDuration writes a duration without the zeros at its end: 5m, not 5m0s.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// allowed checks a value that can only be one of some. In front of the file's
+// types all of them are text.
 func (p *parser) allowed(k *key, here, s string) bool {
-	if len(k.values) == 0 || slices.Contains(k.values, s) {
+	values := k.values
+	if p.all {
+		values = slices.Concat(values, k.later)
+	}
+	if len(values) == 0 || slices.Contains(values, s) {
 		return true
 	}
+	shown := Quote(s)
+	if k.kind == kindInt {
+		shown = s
+	}
 	if slices.Contains(k.later, s) {
-		p.fault(here, Quote(s)+" is "+notBuilt, "use "+strings.Join(k.values, " or "))
+		p.fault(here, shown+" is "+notBuilt, "use "+strings.Join(values, " or "))
 		return false
 	}
-	hint := didYouMean(s, k.values)
-	p.fault(here, fmt.Sprintf("%s is none of %s", Quote(s), strings.Join(k.values, ", ")), hint)
+	hint := ""
+	if k.kind == kindString { // among numbers any other is near
+		hint = didYouMean(s, values)
+	}
+	p.fault(here, fmt.Sprintf("%s is none of %s", shown, strings.Join(values, ", ")), hint)
 	return false
 }
 
@@ -209,30 +255,44 @@ func (p *parser) unknown(here, path string, value any) {
 			names = append(names, "["+s+"]")
 		}
 		for i := range schema {
-			if schema[i].kind == kindTables {
+			if schema[i].kind == kindTables && p.built(&schema[i]) {
 				names = append(names, "[["+schema[i].path+"]]")
 			}
 		}
 		p.fault(here, "unknown section", didYouMean("["+path+"]", names))
 		return
 	}
-	// A key in the wrong section is as common as a misspelt one.
-	var names, elsewhere []string
-	last := path[strings.LastIndexByte(path, '.')+1:]
+	p.fault(here, "unknown key", p.keyHint(path))
+}
+
+// keyHint finds the key that a wrong name may stand for: one of the same section,
+// or one of that name elsewhere, which is as common as a misspelt one. A hint must
+// not lead to a key that the next start refuses.
+func (p *parser) keyHint(path string) string {
+	unknown := key{path: path}
+	var names, everywhere, elsewhere []string
 	for i := range schema {
 		k := &schema[i]
-		if k.built { // a hint must not lead to a key that the next start refuses
-			names = append(names, k.path)
-		}
-		if k.built && k.name() == last && tableOf(k.path) == nil {
+		switch {
+		case !p.built(k) || k.kind == kindTables:
+			continue
+		case k.section() == unknown.section():
+			names = append(names, k.name())
+		case k.name() == unknown.name() && tableOf(k.path) == nil:
 			elsewhere = append(elsewhere, k.path)
 		}
+		everywhere = append(everywhere, k.path)
 	}
-	hint := didYouMean(path, names)
-	if hint == "" && len(elsewhere) == 1 {
-		hint = "did you mean " + elsewhere[0] + "?"
+	if name := nearest(unknown.name(), names); name != "" {
+		return "did you mean " + join(unknown.section(), name) + "?"
 	}
-	p.fault(here, "unknown key", hint)
+	if len(elsewhere) > 0 {
+		return "did you mean " + strings.Join(elsewhere, " or ") + "?"
+	}
+	if unknown.section() == "" {
+		return didYouMean(path, everywhere)
+	}
+	return ""
 }
 
 func join(a, b string) string {

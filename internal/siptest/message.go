@@ -107,9 +107,12 @@ func (m *Message) Method() string {
 }
 
 // Branch is that of the first Via.
-func (m *Message) Branch() string {
-	_, b, _ := strings.Cut(m.Get("Via"), ";branch=")
-	if i := strings.IndexAny(b, ";, "); i >= 0 {
+func (m *Message) Branch() string { return branch(m.Get("Via")) }
+
+// branch is the first branch parameter in s.
+func branch(s string) string {
+	_, b, _ := strings.Cut(s, ";branch=")
+	if i := strings.IndexAny(b, ";, \r\n"); i >= 0 {
 		b = b[:i]
 	}
 	return b

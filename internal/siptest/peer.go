@@ -147,12 +147,7 @@ func (p *Peer) serve(c net.Conn) {
 func (p *Peer) Request(to netip.AddrPort, raw string) *Message {
 	p.t.Helper()
 	p.Send(to, raw)
-	i := bytes.Index([]byte(raw), []byte(";branch="))
-	m := &Message{Fields: []Field{{"Via", raw[i:min(len(raw), i+200)]}}}
-	if j := bytes.IndexAny([]byte(m.Fields[0].Value), "\r\n"); j >= 0 {
-		m.Fields[0].Value = m.Fields[0].Value[:j]
-	}
-	return p.Final(m.Branch())
+	return p.Final(branch(raw))
 }
 
 // Final waits for the first final response with that branch.

@@ -39,6 +39,7 @@ type Conn struct {
 	stanzas []Stanza
 	ended   bool // nothing more will come
 	endTag  bool // the component closed its stream
+	echoed  int
 	stalled bool
 }
 
@@ -172,10 +173,7 @@ func (c *Conn) read() {
 		if st, err = c.stanza(); err != nil {
 			break
 		}
-		if st.Name == "iq" && st.To == c.s.opt.Domain && st.From == c.s.opt.Domain && !c.s.opt.NoEcho {
-			if st.Type == "get" {
-				c.write(st.Raw)
-			}
+		if st.Name == "iq" && st.Type == "get" && st.From == c.s.opt.Domain && c.iq(st) {
 			continue
 		}
 		if c.s.opt.OnStanza != nil && c.s.opt.OnStanza(c, st) {
@@ -193,6 +191,68 @@ func (c *Conn) read() {
 	if err == io.EOF {
 		c.write(`</stream:stream>`)
 	}
+}
+
+// iq does for an iq of the component what a server and the other servers behind it
+// do: it routes it back, or answers it. It reports whether it was one of these.
+func (c *Conn) iq(st Stanza) bool {
+	if c.s.opt.OnIQ != nil && c.s.opt.OnIQ(c, st) {
+		return true
+	}
+	switch {
+	case strings.Contains(st.Raw, "jabber:iq:version"):
+		switch name := c.s.opt.Software; name {
+		case SoftwareNone:
+		case "":
+			c.Software(st, "Prosody")
+		default:
+			c.Software(st, name)
+		}
+	case st.To != c.s.opt.Domain:
+		c.Result(st)
+	default:
+		c.mu.Lock()
+		checked := c.echoed >= LinkCheck
+		c.mu.Unlock()
+		if c.s.opt.NoEcho && checked {
+			return false
+		}
+		c.Echo(st)
+	}
+	return true
+}
+
+// Echo routes an iq back to the component, as a server does with what the
+// component sends to itself.
+func (c *Conn) Echo(st Stanza) error {
+	err := c.write(st.Raw)
+	c.mu.Lock()
+	c.echoed++
+	c.cond.Broadcast()
+	c.mu.Unlock()
+	return err
+}
+
+// Echoed waits until that many iqs have been echoed; it reports false if the
+// connection ended before.
+func (c *Conn) Echoed(n int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.echoed < n && !c.ended {
+		c.cond.Wait()
+	}
+	return c.echoed >= n
+}
+
+// Result answers an iq with an empty result.
+func (c *Conn) Result(st Stanza) error {
+	return c.write("<iq type='result' from='" + escape(st.To) + "' to='" + escape(st.From) + "' id='" + escape(st.ID) + "'/>")
+}
+
+// Software answers the question what st.To is.
+func (c *Conn) Software(st Stanza, name string) error {
+	return c.write("<iq type='result' from='" + escape(st.To) + "' to='" + escape(st.From) + "' id='" + escape(st.ID) +
+		"'><query xmlns='jabber:iq:version'><name>" + escape(name) + "</name><version>1</version></query></iq>")
 }
 
 // Next waits for the next stanza that the component writes. If the connection

@@ -43,11 +43,28 @@ type Options struct {
 	// reads the connection. Returning true keeps it from Next.
 	OnStanza func(c *Conn, st Stanza) bool
 
+	// OnIQ sees every iq get that the component sends under its own name (barriers,
+	// pings, the question what the server is), before anything else does and on the
+	// goroutine that reads the connection. Returning true keeps the server from
+	// answering it.
+	OnIQ func(c *Conn, st Stanza) bool
+
 	// NoEcho keeps the server from routing iq stanzas that the component sends to
-	// its own domain back to it (the idle ping, the barrier). They then come out of
-	// Next like everything else.
+	// its own domain back to it (the idle ping, the barrier), but for the first
+	// LinkCheck of a connection. They then come out of Next like everything else.
 	NoEcho bool
+
+	// Software is what the server says it is (XEP-0092): "" stands for Prosody.
+	// SoftwareNone leaves the question without an answer.
+	Software string
 }
+
+const (
+	// LinkCheck is how many pings to itself a component sends on a new link.
+	LinkCheck = 16
+	// SoftwareNone is no name at all.
+	SoftwareNone = "none"
+)
 
 // Server is a scripted component port.
 type Server struct {

@@ -10,46 +10,43 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 )
 
-// Phone is a SIP phone.
-type Phone struct {
-	*Proc
-	Name string // "baresip 1.0.0"
-	URI  string // its address of record
-	Port int    // UDP and TCP
-	ctl  string // address of its control port
-
-	mu   sync.Mutex // guards the following
-	cond *sync.Cond
-	got  []string // lines of its display
-	show func(line string)
-}
-
-// OnShow calls f with every further line of the phone's display.
-func (p *Phone) OnShow(f func(line string)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.show = f
-}
-
 // Baresip starts a baresip that sends everything to the outbound proxy at port
-// proxy, and texts to contact, a SIP URI. Its display is read through its console port, since no event of its
-// control port tells of a message.
+// proxy, and texts to contact, a SIP URI. It does not register.
 func (r *Stage) Baresip(ctx context.Context, user, domain string, proxy int, transport, contact string) (*Phone, error) {
-	p := &Phone{URI: "sip:" + user + "@" + domain}
-	p.cond = sync.NewCond(&p.mu)
+	p, _, err := r.baresip(ctx, user, domain, fmt.Sprintf("regint=0;outbound=\"sip:127.0.0.1:%d;transport=%s\"", proxy, transport), contact)
+	return p, err
+}
+
+// BaresipAt starts a baresip of a user of a Kamailio and waits until it is
+// registered there. It sends texts to contact, a SIP URI.
+func (r *Stage) BaresipAt(ctx context.Context, k *Kamailio, user, transport, contact string) (*Phone, error) {
+	p, account, err := r.baresip(ctx, user, k.Domain, fmt.Sprintf("auth_user=%s;auth_pass=%s;regint=600;outbound=\"sip:127.0.0.1:%d;transport=%s\"",
+		user, k.passwords[user], k.Port, transport), contact)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := p.WaitLine(ctx, 0, account, "200 OK", "[1 binding]"); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// baresip starts a baresip. Its display is read through its console port, since
+// no event of its control port tells of a message.
+func (r *Stage) baresip(ctx context.Context, user, domain, parameters, contact string) (p *Phone, account string, err error) {
+	p = newPhone(user, domain)
 	var port [3]int
 	for i := range port {
-		n, err := Port()
-		if err != nil {
-			return nil, err
+		if port[i], err = Port(); err != nil {
+			return nil, "", err
 		}
-		port[i] = n
 	}
-	p.Port, p.ctl = port[0], fmt.Sprintf("127.0.0.1:%d", port[1])
+	control := fmt.Sprintf("127.0.0.1:%d", port[1])
+	p.Port = port[0]
+	p.send = func(text string) error { return baresipCommand(control, "message", text) }
 	dir := "baresip-" + user
 	if _, err := r.file(dir+"/config", fmt.Sprintf(`module_path /usr/lib/baresip/modules
 sip_listen 127.0.0.1:%d
@@ -61,29 +58,27 @@ module_tmp account.so
 module_app menu.so
 module_app contact.so
 module_app debug_cmd.so
-`, p.Port, port[2], p.ctl), 0o644); err != nil {
-		return nil, err
+`, p.Port, port[2], control), 0o644); err != nil {
+		return nil, "", err
 	}
-	account := fmt.Sprintf("<%s>;regint=0;outbound=\"sip:127.0.0.1:%d;transport=%s\"\n", p.URI, proxy, transport)
-	if _, err := r.file(dir+"/accounts", account, 0o644); err != nil {
-		return nil, err
+	if _, err := r.file(dir+"/accounts", fmt.Sprintf("<%s>;%s\n", p.URI, parameters), 0o600); err != nil {
+		return nil, "", err
 	}
 	if _, err := r.file(dir+"/contacts", fmt.Sprintf("\"Contact\" <%s>\n", contact), 0o644); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var err error
 	if p.Proc, err = r.Start(exec.Command("baresip", "-f", filepath.Join(r.Dir, dir)), "baresip "+user); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if err := WaitTCP(ctx, p.ctl); err != nil {
-		return nil, err
+	if err := WaitTCP(ctx, control); err != nil {
+		return nil, "", err
 	}
 	p.Name = "baresip " + packageVersion("baresip-core")
-	return p, p.watch(ctx, fmt.Sprintf("127.0.0.1:%d", port[2]))
+	return p, user + "@" + domain, p.watchConsole(ctx, fmt.Sprintf("127.0.0.1:%d", port[2]))
 }
 
-// watch reads the display: the console sends it to whoever wrote to it last.
-func (p *Phone) watch(ctx context.Context, addr string) error {
+// watchConsole reads the display: the console sends it to whoever wrote to it last.
+func (p *Phone) watchConsole(ctx context.Context, addr string) error {
 	c, err := net.Dial("udp", addr)
 	if err != nil {
 		return err
@@ -104,33 +99,23 @@ func (p *Phone) watch(ctx context.Context, addr string) error {
 					continue // refused, while it is starting
 				}
 			}
-			p.mu.Lock()
-			show, first := p.show, len(p.got)
+			var lines []string
 			for line := range strings.Lines(string(buf[:n])) {
-				p.got = append(p.got, strings.Trim(line, "\r\n"))
+				lines = append(lines, strings.Trim(line, "\r\n"))
 			}
-			lines := p.got[first:]
-			p.cond.Broadcast()
-			p.mu.Unlock()
-			for _, line := range lines {
-				if show != nil {
-					show(line)
-				}
-			}
+			p.display(lines...)
 		}
 	}()
 	// The console answers a line with its prompt or help: then it knows us.
 	return poll(ctx, "baresip's console does not answer", func() bool {
 		_, _ = c.Write([]byte("\n"))
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		return len(p.got) > 0
+		return len(p.Shown()) > 0
 	})
 }
 
-// command runs a command through the control port (netstrings of JSON).
-func (p *Phone) command(name, params string) error {
-	c, err := net.DialTimeout("tcp", p.ctl, 3*time.Second)
+// baresipCommand runs a command through the control port (netstrings of JSON).
+func baresipCommand(control, name, params string) error {
+	c, err := net.DialTimeout("tcp", control, 3*time.Second)
 	if err != nil {
 		return err
 	}
@@ -165,32 +150,6 @@ func (p *Phone) command(name, params string) error {
 				return fmt.Errorf("baresip: %s: %s", name, b[:n])
 			}
 			return nil
-		}
-	}
-}
-
-// Message sends a text to the phone's contact.
-func (p *Phone) Message(text string) error { return p.command("message", text) }
-
-// Await waits until the phone shows a text, and returns the line it is in.
-func (p *Phone) Await(ctx context.Context, text string) (string, error) {
-	stop := context.AfterFunc(ctx, func() {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.cond.Broadcast()
-	})
-	defer stop()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for i := 0; ; i++ {
-		for i >= len(p.got) {
-			if ctx.Err() != nil {
-				return "", fmt.Errorf("%s does not show the message: %w", p.Name, ctx.Err())
-			}
-			p.cond.Wait()
-		}
-		if strings.Contains(p.got[i], text) {
-			return p.got[i], nil
 		}
 	}
 }

@@ -13,8 +13,11 @@ import (
 var Packages = []struct{ Name, File string }{
 	{"prosody", "/usr/bin/prosody"},
 	{"python3-slixmpp", "/usr/lib/python3/dist-packages/slixmpp/__init__.py"},
+	{"ejabberd", "/usr/sbin/ejabberdctl"},
 	{"sip-tester", "/usr/bin/sipp"},
 	{"baresip-core", "/usr/bin/baresip"},
+	{"linphone-cli", "/usr/bin/linphone-daemon"},
+	{"kamailio", "/usr/sbin/kamailio"},
 	{"gcc", "/usr/bin/gcc"}, // for go test -race
 	{"libc6-dev", "/usr/include/stdio.h"},
 }

@@ -40,7 +40,9 @@ func (r *Stage) Start(cmd *exec.Cmd, name string) (*Proc, error) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
 	cmd.SysProcAttr.Setpgid = true
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	if cmd.SysProcAttr.Pdeathsig == 0 {
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	}
 	out, w, err := os.Pipe()
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"strings"
 )
 
 // XMPPServer is a private XMPP server.
@@ -15,18 +16,50 @@ type XMPPServer struct {
 	C2S       int    // client port, without TLS
 	Component int    // component port
 
-	start func() (*Proc, error)
+	start  func() (*Proc, error)
+	booted func(context.Context) error // what is to be done when it runs, or nil
 }
 
-// Account is a user of an XMPP server.
+// Account is a user of a server.
 type Account struct{ Local, Password string }
 
 // ServerOptions say what an XMPP server is to be.
 type ServerOptions struct {
 	Domain  string
-	Snippet string // what stox init printed
-	Users   []Account
-	TLS     bool // offer TLS to clients, with a certificate of its own making
+	Snippet string    // what stox init printed
+	Users   []Account // of each domain
+	TLS     bool      // offer TLS to clients, with a certificate of its own making
+	More    []Host    // further domains
+}
+
+// Host is a further domain of an XMPP server, with a component of its own.
+type Host struct{ Domain, Snippet string }
+
+func (o ServerOptions) domains() []string {
+	all := []string{o.Domain}
+	for _, h := range o.More {
+		all = append(all, h.Domain)
+	}
+	return all
+}
+
+func (o ServerOptions) snippets() []string {
+	all := []string{o.Snippet}
+	for _, h := range o.More {
+		all = append(all, h.Snippet)
+	}
+	return all
+}
+
+// NewServer makes a "prosody" or an "ejabberd"; Boot starts it.
+func (r *Stage) NewServer(ctx context.Context, kind string, o ServerOptions) (*XMPPServer, error) {
+	switch kind {
+	case "prosody":
+		return r.NewProsody(ctx, o)
+	case "ejabberd":
+		return r.NewEjabberd(ctx, o)
+	}
+	return nil, fmt.Errorf("%q is no XMPP server that can be started", kind)
 }
 
 // NewProsody makes a Prosody; Boot starts it.
@@ -47,6 +80,10 @@ func (r *Stage) NewProsody(ctx context.Context, o ServerOptions) (*XMPPServer, e
 	if s.Component, err = Port(); err != nil {
 		return nil, err
 	}
+	var hosts strings.Builder
+	for _, domain := range o.domains() {
+		fmt.Fprintf(&hosts, "VirtualHost %q\n", domain)
+	}
 	dir := filepath.Join(r.Dir, "prosody")
 	cfg, err := r.file("prosody/prosody.cfg.lua", fmt.Sprintf(`
 run_as_root = true
@@ -61,16 +98,17 @@ component_interfaces = { "127.0.0.1" }
 modules_enabled = { "roster", "saslauth", "disco", "ping", "blocklist", "carbons", "smacks", "pep" }
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
-VirtualHost %[5]q
-
-%[6]s`, dir, filepath.Join(dir, "pid"), s.C2S, s.Component, o.Domain, o.Snippet, tls), 0o600)
+%[5]s
+%[6]s`, dir, filepath.Join(dir, "pid"), s.C2S, s.Component, hosts.String(), strings.Join(o.snippets(), "\n"), tls), 0o600)
 	if err != nil {
 		return nil, err
 	}
-	for _, u := range o.Users {
-		out, err := exec.CommandContext(ctx, "prosodyctl", "--config", cfg, "register", u.Local, o.Domain, u.Password).CombinedOutput()
-		if err != nil {
-			return nil, fmt.Errorf("prosodyctl register: %w\n%s", err, out)
+	for _, domain := range o.domains() {
+		for _, u := range o.Users {
+			out, err := exec.CommandContext(ctx, "prosodyctl", "--config", cfg, "register", u.Local, domain, u.Password).CombinedOutput()
+			if err != nil {
+				return nil, fmt.Errorf("prosodyctl register: %w\n%s", err, out)
+			}
 		}
 	}
 	s.Name = "Prosody " + packageVersion("prosody")
@@ -89,8 +127,14 @@ func (s *XMPPServer) Boot(ctx context.Context) error {
 	s.Proc = p
 	for _, port := range []int{s.C2S, s.Component} {
 		if err := WaitTCP(ctx, fmt.Sprintf("127.0.0.1:%d", port)); err != nil {
-			return fmt.Errorf("%s: %w", s.Name, err)
+			return fmt.Errorf("%s: %w\n%s", s.Name, err, s.Tail(10))
 		}
+	}
+	if s.booted == nil {
+		return nil
+	}
+	if err := s.booted(ctx); err != nil {
+		return fmt.Errorf("%s: %w", s.Name, err)
 	}
 	return nil
 }

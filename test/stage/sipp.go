@@ -12,6 +12,9 @@ import (
 
 // SIPp scenarios. A transport is "udp" or "tcp".
 
+// SIPpName is the program's name and version.
+func SIPpName() string { return "SIPp " + packageVersion("sip-tester") }
+
 var sippRuns atomic.Int64
 
 func sippTransport(transport string) string {
@@ -81,6 +84,9 @@ Content-Length: [len]
 	return nil
 }
 
+// Marks in SIPp's log that no request has in it.
+const requestBegins, requestEnds = "(request begins)", "(request ends)"
+
 // SIPpServer answers MESSAGE requests.
 type SIPpServer struct {
 	*Proc
@@ -92,7 +98,7 @@ type SIPpServer struct {
 func (r *Stage) SIPpServe(ctx context.Context, transport string, n, status int, reason string) (*SIPpServer, error) {
 	run := sippRuns.Add(1)
 	scenario, err := r.file(fmt.Sprintf("sipp%d.xml", run), fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8"?>
-<scenario name="MESSAGE in"><recv request="MESSAGE"><action><ereg regexp=".*" search_in="msg" assign_to="all"/><log message="GOT [$all]END"/></action></recv>
+<scenario name="MESSAGE in"><recv request="MESSAGE"><action><ereg regexp=".*" search_in="msg" assign_to="all"/><log message="`+requestBegins+`[$all]`+requestEnds+`"/></action></recv>
 <Reference variables="all"/>
 <send><![CDATA[
 SIP/2.0 %d %s
@@ -131,8 +137,8 @@ func (s *SIPpServer) Requests(ctx context.Context) ([]string, error) {
 		return nil, err
 	}
 	var all []string
-	for _, part := range strings.Split(string(b), "GOT ")[1:] {
-		raw, _, _ := strings.Cut(part, "END")
+	for _, part := range strings.Split(string(b), requestBegins)[1:] {
+		raw, _, _ := strings.Cut(part, requestEnds)
 		all = append(all, strings.ReplaceAll(raw, "\r\n", "\n"))
 	}
 	return all, nil

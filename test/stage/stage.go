@@ -8,7 +8,6 @@ package stage
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -66,31 +65,54 @@ func (r *Stage) file(name, text string, mode os.FileMode) (string, error) {
 	return path, os.WriteFile(path, []byte(text), mode)
 }
 
-// ports hands out each port once per process, so that tests in parallel do not
-// take what another has only just found free.
+// ports hands out the ports of one block, each once, so that tests in parallel do
+// not take what another has only just found free.
 var ports struct {
-	mu   sync.Mutex
-	next int
+	mu    sync.Mutex
+	guard net.Listener // on the first port of the block, kept open
+	first int
+	next  int
 }
+
+const (
+	firstBlock, lastBlock = 20000, 30000 // below the ports that the kernel gives out
+	blockSize             = 1000
+)
 
 // Port finds a port that is free on 127.0.0.1 for UDP and TCP, and the one
 // above it too: some phones take the next one for TLS.
 func Port() (int, error) {
 	ports.mu.Lock()
 	defer ports.mu.Unlock()
-	if ports.next == 0 {
-		ports.next = 20000 + os.Getpid()%4000*2
+	if ports.guard == nil {
+		if err := takeBlock(); err != nil {
+			return 0, err
+		}
 	}
-	for range 2000 {
+	for range blockSize / 2 {
 		n := ports.next
-		if ports.next += 2; ports.next > 31000 {
-			ports.next = 20000
+		if ports.next += 2; ports.next >= ports.first+blockSize {
+			ports.next = ports.first + 2
 		}
 		if free(n) && free(n+1) {
 			return n, nil
 		}
 	}
-	return 0, errors.New("no free port between 20000 and 31000")
+	return 0, fmt.Errorf("no free port between %d and %d", ports.first, ports.first+blockSize)
+}
+
+// takeBlock makes a block of ports ours: test programs run at the same time, and
+// whoever listens on the first port of a block has all of it.
+func takeBlock() error {
+	for n := firstBlock; n <= lastBlock; n += blockSize {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", n))
+		if err != nil {
+			continue
+		}
+		ports.guard, ports.first, ports.next = l, n, n+2
+		return nil
+	}
+	return fmt.Errorf("every block of ports from %d to %d is taken", firstBlock, lastBlock+blockSize)
 }
 
 func free(port int) bool {

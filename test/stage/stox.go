@@ -24,6 +24,10 @@ func BuildStox(ctx context.Context, dir string, race bool) (string, error) {
 	return bin, nil
 }
 
+// unhurried is for a daemon with the race detector, which otherwise waits for a
+// second before it ends, in case that there is more to report.
+const unhurried = "GORACE=atexit_sleep_ms=20"
+
 // Stox is the daemon.
 type Stox struct {
 	*Proc
@@ -40,6 +44,7 @@ type Stox struct {
 func (r *Stage) InitStox(ctx context.Context, bin, server, xmppDomain, sipDomain string) (*Stox, error) {
 	s := &Stox{Bin: bin, stage: r, Config: filepath.Join(r.Dir, "stox.toml")}
 	cmd := exec.CommandContext(ctx, bin, "init", server, "--xmpp-domain", xmppDomain, "--sip-domain", sipDomain, "--dir", r.Dir)
+	cmd.Env = append(os.Environ(), unhurried)
 	var said strings.Builder
 	cmd.Stderr = &said
 	out, err := cmd.Output()
@@ -58,6 +63,7 @@ type Route struct{ Domain, Via string }
 // more is put at the end of stox.toml as it is.
 func (s *Stox) Configure(componentPort int, routes []Route, more string) error {
 	s.env = []string{
+		unhurried,
 		fmt.Sprintf("STOX_XMPP_SERVER=127.0.0.1:%d", componentPort),
 		fmt.Sprintf("STOX_SIP_LISTEN=udp://127.0.0.1:%d,tcp://127.0.0.1:%d", s.SIP, s.SIP),
 		"STOX_LOG_LEVEL=debug",

@@ -45,13 +45,22 @@ type Stanza struct {
 	Raw       string
 }
 
-// Login starts a client of a server and waits until it is online.
+// XMPPClientName is the client program's name and version.
+func XMPPClientName() string { return "slixmpp " + packageVersion("python3-slixmpp") }
+
+// Login starts a client of a user of the server's first domain and waits until
+// it is online.
 func (r *Stage) Login(ctx context.Context, s *XMPPServer, a Account) (*XMPPClient, error) {
+	return r.LoginAt(ctx, s, s.Domain, a)
+}
+
+// LoginAt is Login for a user of another domain of the server.
+func (r *Stage) LoginAt(ctx context.Context, s *XMPPServer, domain string, a Account) (*XMPPClient, error) {
 	script, err := r.file("slix.py", slix, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	jid := a.Local + "@" + s.Domain
+	jid := a.Local + "@" + domain
 	cmd := exec.Command("/usr/bin/python3", script, jid, a.Password, "127.0.0.1", fmt.Sprint(s.C2S))
 	in, err := cmd.StdinPipe()
 	if err != nil {

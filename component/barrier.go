@@ -1,0 +1,334 @@
+package component
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"gosrc.io/xmpp/stanza"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// XEP-0114 has no acknowledgement, so a barrier makes one (GW-33): a ping from
+// the component to its own domain, appended behind the messages in the same
+// critical section. The server handles one component stream in order; when the
+// barrier comes home, what was appended before it has been handled, and its
+// bounces have been read. A domain other than that of the server has barriers of
+// its own, pings to it: see domain.go.
+
+// BarrierMode says when a barrier confirms what was written before it.
+type BarrierMode string
+
+// The modes. A bounce that a user's own session makes may come just after the
+// barrier on some servers; BarrierSettled waits for it, at the cost of 20 ms.
+const (
+	BarrierAuto    BarrierMode = "auto"    // Single where the server says that it is Prosody, else Settled
+	BarrierSingle  BarrierMode = "single"  // at the first barrier
+	BarrierSettled BarrierMode = "settled" // at the second, which is written 20 ms or more after the first came home
+)
+
+const (
+	maxOpen    = 2                      // barriers of one track that are on their way
+	linkCheck  = 16                     // barriers that must come home before a link is up (GW-34)
+	settleTime = 20 * time.Millisecond  // between the first barrier and the second; 2 ms are enough for an idle ejabberd only
+	waveSpan   = 100 * time.Microsecond // waves that are so near to each other are one
+)
+
+// errSplit ends a link whose barriers do not come home, or not in the order
+// written: the server gives what is ours to somebody else too.
+var errSplit = errors.New("barriers are missing")
+
+type splitError struct{ home, of int }
+
+func (e *splitError) Error() string {
+	if e.of == 0 {
+		return "a barrier came home before an older one"
+	}
+	return fmt.Sprintf("%d of %d barriers came home", e.home, e.of)
+}
+
+func (e *splitError) Is(target error) bool { return target == errSplit }
+
+// barrier is a ping that is on its way.
+type barrier struct {
+	n       uint64    // its number in the track
+	covers  uint64    // it confirms what was appended up to this position
+	settles uint64    // up to here an earlier barrier had come home settleTime before this was written
+	end     uint64    // its own position
+	left    time.Time // when the kernel took it; zero before
+}
+
+// wave is what the first barrier has confirmed and the second has not. Waves
+// that are near to each other are taken together, to keep them few.
+type wave struct {
+	upTo      uint64
+	since, at time.Time // of the first and the last barrier in it
+}
+
+// track is one row of stanzas with the barriers behind them: that of our own
+// domain, or that of another. Positions are those of the stream. The queue's
+// mutex guards it.
+type track struct {
+	domain string // whom the barriers are addressed to
+	home   bool   // our own
+
+	fifo []*pending // in the order of positions
+	head int        // of fifo
+
+	last     uint64 // position of the last stanza
+	covered  uint64 // up to here barriers have been written
+	settling uint64 // up to here one of them settles
+	numbers  uint64 // of barriers written
+	open     []*barrier
+	waves    []wave
+
+	domainHealth // not used for our own
+}
+
+func (t *track) push(p *pending) {
+	if t.head > 1024 && t.head*2 > len(t.fifo) {
+		n := copy(t.fifo, t.fifo[t.head:])
+		clear(t.fifo[n:])
+		t.fifo, t.head = t.fifo[:n], 0
+	}
+	t.fifo = append(t.fifo, p)
+	t.last = p.end
+}
+
+// front is the oldest entry, nil if there is none.
+func (t *track) front() *pending {
+	if t.head == len(t.fifo) {
+		return nil
+	}
+	return t.fifo[t.head]
+}
+
+func (t *track) pop() {
+	t.fifo[t.head] = nil
+	if t.head++; t.head == len(t.fifo) {
+		t.fifo, t.head = t.fifo[:0], 0
+	}
+}
+
+// wants reports whether a barrier is to be written now. Under load that is when
+// one comes home, so there are never more than two.
+func (t *track) wants(now time.Time) bool {
+	switch {
+	case len(t.open) >= maxOpen:
+		return false
+	case t.suspended():
+		return len(t.open) == 0 && !now.Before(t.probeAt)
+	}
+	return t.last > t.covered || t.ripe(now) > t.settling
+}
+
+// ripe is the position up to which a first barrier came home long enough ago.
+func (t *track) ripe(now time.Time) (upTo uint64) {
+	for _, w := range t.waves {
+		if now.Sub(w.at) < settleTime {
+			break
+		}
+		upTo = w.upTo
+	}
+	return upTo
+}
+
+// ripens is when wants has to be asked again because of a wave; zero if never.
+func (t *track) ripens() time.Time {
+	if t.suspended() {
+		return time.Time{}
+	}
+	for _, w := range t.waves {
+		if w.upTo > t.settling && len(t.open) < maxOpen {
+			return w.at.Add(settleTime)
+		}
+	}
+	return time.Time{}
+}
+
+// wave notes that a first barrier has confirmed what is up to a position.
+func (t *track) wave(upTo uint64, now time.Time) {
+	if p := t.front(); p == nil || p.end > upTo {
+		return
+	}
+	if n := len(t.waves); n > 0 && now.Sub(t.waves[n-1].since) < waveSpan {
+		t.waves[n-1].upTo, t.waves[n-1].at = upTo, now
+		return
+	}
+	t.waves = append(t.waves, wave{upTo: upTo, since: now, at: now})
+}
+
+// dropWaves forgets the waves up to a position: what they confirmed is settled.
+func (t *track) dropWaves(upTo uint64) {
+	n := 0
+	for n < len(t.waves) && t.waves[n].upTo <= upTo {
+		n++
+	}
+	if n > 0 {
+		t.waves = t.waves[:copy(t.waves, t.waves[n:])]
+	}
+}
+
+// settled reports whether the second barrier decides on a track. What is known
+// of our server says nothing of another domain, whose users' sessions may be slower
+// than its router.
+func (q *queue) settled(t *track) bool {
+	switch q.mode {
+	case BarrierSingle:
+		return false
+	case BarrierSettled:
+		return true
+	}
+	return !t.home || !q.prosody
+}
+
+// writeBarriers appends the barriers that a track wants. q.mu is held.
+func (q *queue) writeBarriers(t *track, now time.Time) {
+	if !q.writing() {
+		return
+	}
+	for t.wants(now) {
+		q.writeBarrier(t, now)
+	}
+	if at := t.ripens(); !at.IsZero() {
+		q.lookAt(at)
+	}
+}
+
+func (q *queue) writeBarrier(t *track, now time.Time) {
+	b := &barrier{covers: q.end, settles: t.ripe(now)}
+	t.numbers++
+	b.n = t.numbers
+	t.covered, t.settling = b.covers, max(t.settling, b.settles)
+	if t.suspended() {
+		t.probeAt = now.Add(probeEvery)
+	}
+	kind := byte('d')
+	if t.home {
+		kind = 'b'
+	}
+	start := len(q.buf)
+	q.idBuf = append(append(q.idBuf[:0], q.pingID...), '-', kind)
+	q.idBuf = strconv.AppendUint(q.idBuf, b.n, 10)
+	q.buf = appendPing(q.buf, q.from, t.domain, string(q.idBuf))
+	q.end += uint64(len(q.buf) - start)
+	b.end = q.end
+	t.open = append(t.open, b)
+	q.unsent = append(q.unsent, sentBarrier{t, b})
+	q.counts.Barriers++
+}
+
+// sentBarrier is a barrier that the kernel has not taken yet.
+type sentBarrier struct {
+	t *track
+	b *barrier
+}
+
+// barriersLeft notes when barriers were taken by the kernel: their time runs
+// from then on. q.mu is held.
+func (q *queue) barriersLeft(now time.Time) {
+	n := 0
+	for n < len(q.unsent) && q.unsent[n].b.end <= q.written {
+		s := q.unsent[n]
+		s.b.left = now
+		q.lookAt(now.Add(q.patience(s.t)))
+		n++
+	}
+	if n > 0 {
+		rest := copy(q.unsent, q.unsent[n:])
+		clear(q.unsent[rest:])
+		q.unsent = q.unsent[:rest]
+	}
+}
+
+// patience is how long a barrier may be on its way. One of our own domain that is
+// missing for longer is a ping without an answer: the link is lost (GW-09).
+func (q *queue) patience(t *track) time.Duration {
+	if t.home {
+		return q.pingTimeout
+	}
+	return q.timeout
+}
+
+// homecoming takes a barrier of our own domain that has come home. The reader
+// calls it in stream order. up says that it was the last of the check of a new
+// link; an error that the link is split.
+func (q *queue) homecoming(n uint64, now time.Time) (up bool, err error) {
+	q.mu.Lock()
+	defer q.release()
+	t := &q.own
+	if !q.alive() || len(t.open) == 0 {
+		return false, nil
+	}
+	b := t.open[0]
+	if b.n != n {
+		for _, later := range t.open[1:] {
+			if later.n == n {
+				return false, &splitError{}
+			}
+		}
+		return false, nil // never written, or at home before
+	}
+	t.open = t.open[:copy(t.open, t.open[1:])]
+	q.confirm(t, b, now)
+	if q.state == queueChecking && b.n == linkCheck {
+		q.state, up = queueOpen, true
+		q.writeAgain(now)
+	}
+	q.writeBarriers(t, now)
+	return up, nil
+}
+
+// confirm settles what a barrier that has come home confirms. q.mu is held.
+func (q *queue) confirm(t *track, b *barrier, now time.Time) {
+	if !q.settled(t) {
+		q.settleUpTo(t, b.covers, mapping.Outcome{Kind: mapping.Processed})
+		t.dropWaves(b.covers)
+		return
+	}
+	q.settleUpTo(t, b.settles, mapping.Outcome{Kind: mapping.Processed})
+	t.dropWaves(b.settles)
+	t.wave(b.covers, now)
+}
+
+// software takes what the server says it is (XEP-0092).
+func (q *queue) software(prosody bool, now time.Time) {
+	q.mu.Lock()
+	defer q.release()
+	if q.prosody = prosody; !q.settled(&q.own) && len(q.own.waves) > 0 {
+		upTo := q.own.waves[len(q.own.waves)-1].upTo
+		q.settleUpTo(&q.own, upTo, mapping.Outcome{Kind: mapping.Processed})
+		q.own.dropWaves(upTo)
+	}
+}
+
+// settleUpTo ends everything of a track up to a position. q.mu is held.
+func (q *queue) settleUpTo(t *track, pos uint64, o mapping.Outcome) {
+	for p := t.front(); p != nil && p.end <= pos; p = t.front() {
+		q.popFront(t)
+		if !p.done {
+			q.finish(p, o)
+		}
+	}
+}
+
+func (q *queue) popFront(t *track) {
+	t.pop()
+	q.pending.entries--
+}
+
+// finish settles a value. q.mu is held.
+func (q *queue) finish(p *pending, o mapping.Outcome) {
+	q.pending.finish(p)
+	q.results = append(q.results, mapping.Result{Ref: p.ref, Outcome: o})
+}
+
+// appendPing appends a ping (XEP-0199).
+func appendPing(b []byte, from, to, id string) []byte {
+	b = appendOpen(b, "iq", from, to, id, string(stanza.IQTypeGet))
+	b = append(b, "><ping"...)
+	b = appendAttr(b, "xmlns", nsPing)
+	return append(b, "/></iq>"...)
+}

@@ -1,0 +1,210 @@
+//go:build interop
+
+package interop
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stoxgw/stox/test/stage"
+)
+
+// A phone that people use, without a registrar, both ways.
+func TestPhoneDirectly(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, server string) {
+		eachTransport(t, func(t *testing.T, transport string) {
+			w := newWorld(t, server)
+			phone, err := w.Baresip(w.ctx, "bob", sipDomain, w.stox.SIP, transport, w.user(juliet))
+			w.must(err)
+			w.run(via(sipDomain, phone.Port, transport))
+			c := w.login(juliet)
+			w.bothWays(c, phone, "bob")
+			p := passage{phone.Name, "phone, directly", transport, toXMPP, "arrived"}
+			w.crossed(p, "text", "non-ASCII text")
+			p.direction, p.result = toSIP, "shown"
+			w.crossed(p, "text", "non-ASCII text")
+		})
+	})
+}
+
+// bothWays sends a text from a phone to an XMPP user and one back.
+func (w *world) bothWays(c *stage.XMPPClient, phone *stage.Phone, local string) {
+	w.t.Helper()
+	up, down := "hello from "+local+": žluť, 日本, 🎈", "hello "+local+": žluť, 日本, 🎈"
+	w.must(phone.Message(up))
+	if st := w.await(c, "the phone's message", stage.WithBody(up)); st.From != local+"@"+w.component {
+		w.t.Errorf("from %s", st.From)
+	}
+	w.must(c.Message("to-"+local, local+"@"+w.component, down))
+	line, err := phone.Await(w.ctx, down)
+	w.must(err)
+	if !strings.Contains(line, juliet.Local+"@"+w.domain) {
+		w.t.Errorf("%s shows %q", phone.Name, line)
+	}
+	_, _, err = w.stox.WaitLine(w.ctx, 0, "msg=delivered", "id=to-"+local) // the answer came all the way back
+	w.must(err)
+}
+
+// Phones that are registered at a proxy, with a password, and stox behind it. All
+// of the way is UDP, or all of it is TCP.
+func TestPhonesBehindProxy(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, server string) {
+		eachTransport(t, func(t *testing.T, transport string) {
+			w := newWorld(t, server)
+			k, err := w.Kamailio(w.ctx, stage.KamailioOptions{
+				Domain:  sipDomain,
+				Users:   []stage.Account{{Local: "bob", Password: "bob-secret"}, {Local: "lin", Password: "lin-secret"}},
+				Gateway: w.stox.SIP, Transport: transport,
+			})
+			w.must(err)
+			w.run(via(sipDomain, k.Port, transport))
+			p := &proxied{world: w, proxy: k, transport: transport, client: w.login(juliet)}
+			p.bob, err = w.BaresipAt(w.ctx, k, "bob", transport, w.user(juliet))
+			w.must(err)
+			p.lin, err = w.LinphoneAt(w.ctx, k, "lin", transport, w.user(juliet))
+			w.must(err)
+			p.texts()
+			p.longTexts()
+			p.refusals()
+			p.notifications()
+		})
+	})
+}
+
+// proxied is a world with a proxy and two phones. Its steps are taken in order.
+type proxied struct {
+	*world
+	proxy     *stage.Kamailio
+	transport string
+	client    *stage.XMPPClient
+	bob       *stage.Phone
+	lin       *stage.Linphone
+	said      int // lines of Linphone that accepted has read
+}
+
+// phoneCrossed notes what crossed to or from a phone.
+func (p *proxied) phoneCrossed(phone *stage.Phone, direction, result string, what ...string) {
+	p.crossed(passage{phone.Name, "phone at " + p.proxy.Name, p.transport, direction, result}, what...)
+}
+
+// accepted waits for the answer to Linphone's next message.
+func (p *proxied) accepted() (yes bool) {
+	p.t.Helper()
+	yes, next, err := p.lin.AwaitAnswer(p.ctx, p.said)
+	p.must(err)
+	p.said = next
+	return yes
+}
+
+func (p *proxied) texts() {
+	p.bothWays(p.client, p.bob, "bob")
+	p.bothWays(p.client, p.lin.Phone, "lin")
+	if !p.accepted() {
+		p.t.Errorf("%s was told that its message is not delivered", p.lin.Name)
+	}
+	for _, m := range p.proxy.Relayed() {
+		if m.Transport != p.transport {
+			p.t.Errorf("%s got a MESSAGE over %s", p.proxy.Name, m.Transport)
+		}
+	}
+	for _, phone := range []*stage.Phone{p.bob, p.lin.Phone} {
+		p.phoneCrossed(phone, toXMPP, "arrived", "text", "non-ASCII text")
+		p.phoneCrossed(phone, toSIP, "shown", "text", "non-ASCII text")
+	}
+	for _, direction := range []string{toSIP, toXMPP} {
+		p.crossed(passage{p.proxy.Name, roleProxy, p.transport, direction, "passed on"}, "text", "non-ASCII text")
+	}
+}
+
+// longTexts: what is too long for UDP goes to the proxy over TCP, also when its
+// route says UDP (SIP-07, IM-30). Linphone sends such texts over UDP all the same.
+func (p *proxied) longTexts() {
+	long := strings.Repeat("žluťoučký kůň ", 160) + "."
+	p.must(p.lin.Message(long))
+	p.await(p.client, "the phone's long message", stage.WithBody(long))
+	if !p.accepted() {
+		p.t.Errorf("%s was told that its long message is not delivered", p.lin.Name)
+	}
+	p.phoneCrossed(p.lin.Phone, toXMPP, "arrived", "text of 3000 bytes")
+
+	from := len(p.proxy.Lines())
+	p.must(p.client.Message("long", "lin@"+p.component, long))
+	_, err := p.lin.Await(p.ctx, long)
+	p.must(err)
+	m, _, err := p.proxy.AwaitRelayed(p.ctx, from, "text/plain")
+	p.must(err)
+	if m.Transport != "tcp" {
+		p.t.Errorf("%s got a long MESSAGE over %s", p.proxy.Name, m.Transport)
+	}
+	result := "shown"
+	if p.transport == "udp" {
+		result = "shown; over TCP as far as the proxy"
+	}
+	p.phoneCrossed(p.lin.Phone, toSIP, result, "text of 3000 bytes")
+}
+
+// refusals reach the sender: the proxy's own, and that of stox (ERR-04).
+func (p *proxied) refusals() {
+	p.must(p.client.Message("gone", "nobody@"+p.component, "hello"))
+	st := p.await(p.client, "the error", stage.WithID("gone"))
+	if st.Type != "error" || st.Condition != "item-not-found" || !strings.Contains(st.ErrorText, "404 Not registered") {
+		p.t.Errorf("for a user who is not registered: %s", st.Raw)
+	}
+	p.crossed(passage{p.proxy.Name, roleProxy, p.transport, toSIP, resultError}, "answer 404")
+
+	p.must(p.lin.MessageTo("sip:nobody@"+p.domain, "hello"))
+	if p.accepted() {
+		p.t.Errorf("%s takes a message to nobody for delivered", p.lin.Name)
+	}
+	p.phoneCrossed(p.lin.Phone, toXMPP, "not delivered, says the phone", "message to an unknown XMPP user")
+}
+
+// notifications: Linphone sends a delivery notification for every text. In this
+// version nobody reads it: 415, and nothing reaches the user (CT-01).
+func (p *proxied) notifications() {
+	const texts = 5 // with the two from before
+	for i := 2; i < texts; i++ {
+		text := fmt.Sprintf("one more, %d.", i)
+		p.must(p.client.Message(fmt.Sprint("more", i), "lin@"+p.component, text))
+		_, err := p.lin.Await(p.ctx, text)
+		p.must(err)
+	}
+	at := 0 // in Kamailio's lines
+	for range texts {
+		m, next, err := p.proxy.AwaitRelayed(p.ctx, at, "message/imdn+xml")
+		p.must(err)
+		at = next
+		status, err := p.proxy.AwaitAnswer(p.ctx, m.CallID)
+		p.must(err)
+		if status != 415 {
+			p.t.Errorf("a delivery notification (encoding %s) is answered %d", m.Encoding, status)
+		}
+	}
+	p.onlyTexts(p.client)
+	p.phoneCrossed(p.lin.Phone, toXMPP, "415, nothing reaches the user", "delivery notification (IMDN)")
+}
+
+// onlyTexts fails if the client has got anything else than the texts that the
+// phones have sent and what it asked for.
+func (w *world) onlyTexts(c *stage.XMPPClient) {
+	w.t.Helper()
+	w.fence(c, "fence")
+	var bodies []string
+	for _, st := range c.Stanzas() {
+		switch {
+		case st.Kind != "message" || st.ID == "gone":
+		case st.Type != "error" && st.Body != "" && !strings.Contains(st.Raw, "imdn"):
+			bodies = append(bodies, st.From)
+		default:
+			w.t.Errorf("the user got %s", st.Raw)
+		}
+	}
+	slices.Sort(bodies)
+	if want := []string{"bob@" + w.component, "lin@" + w.component, "lin@" + w.component}; !slices.Equal(bodies, want) {
+		w.t.Errorf("messages from %q, want %q", bodies, want)
+	}
+}

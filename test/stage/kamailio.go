@@ -1,0 +1,216 @@
+package stage
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Kamailio is a SIP registrar and proxy. Its own users have to give their
+// password (digest) to register and to send.
+type Kamailio struct {
+	*Proc
+	Name   string // "Kamailio 5.6.3"
+	Domain string // of its users
+	Port   int    // UDP and TCP
+
+	passwords map[string]string
+}
+
+// KamailioOptions say what a Kamailio is to be.
+type KamailioOptions struct {
+	Domain    string
+	Users     []Account // those who may register
+	Gateway   int       // port that MESSAGEs for other domains go to
+	Transport string    // "udp" or "tcp": how they go there
+}
+
+// Kamailio starts a Kamailio. It sends MESSAGEs for every other domain than its
+// own to the gateway, and those for its own to where the user has registered.
+func (r *Stage) Kamailio(ctx context.Context, o KamailioOptions) (*Kamailio, error) {
+	k := &Kamailio{Domain: o.Domain, passwords: map[string]string{}}
+	var err error
+	if k.Port, err = Port(); err != nil {
+		return nil, err
+	}
+	// Two tables of its text database, as the package has them, and the users.
+	const tables = "/usr/share/kamailio/dbtext/kamailio/"
+	version, err := os.ReadFile(tables + "version")
+	if err != nil {
+		return nil, err
+	}
+	subscriber, err := os.ReadFile(tables + "subscriber")
+	if err != nil {
+		return nil, err
+	}
+	users := string(subscriber)
+	for i, u := range o.Users {
+		k.passwords[u.Local] = u.Password
+		users += fmt.Sprintf("%d:%s:%s:%s:-:-\n", i+1, u.Local, o.Domain, u.Password) // no field may be empty
+	}
+	if _, err := r.file("kamailio/db/version", string(version), 0o600); err != nil {
+		return nil, err
+	}
+	if _, err := r.file("kamailio/db/subscriber", users, 0o600); err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(r.Dir, "kamailio")
+	gateway := fmt.Sprintf("sip:127.0.0.1:%d;transport=%s", o.Gateway, o.Transport)
+	cfg, err := r.file("kamailio/kamailio.cfg", strings.NewReplacer(
+		"@DOMAIN@", o.Domain, "@PORT@", fmt.Sprint(k.Port), "@DIR@", dir, "@GATEWAY@", gateway,
+	).Replace(kamailioConfig), 0o600)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command("kamailio", "-DD", "-E", "-m", "32", "-M", "4", "-Y", dir, "-P", filepath.Join(dir, "pid"), "-f", cfg)
+	// Its many processes outlive a parent that was killed, not one that was told to end.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	if k.Proc, err = r.Start(cmd, "kamailio"); err != nil {
+		return nil, err
+	}
+	k.Name = "Kamailio " + packageVersion("kamailio")
+	// Its ports are open long before all its processes are there, and until then it
+	// would not even hear that it should end.
+	if err := poll(ctx, k.Name+" does not answer", k.answers); err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, k.Tail(10))
+	}
+	return k, nil
+}
+
+// answers asks it for its options, over TCP: that process starts last.
+func (k *Kamailio) answers() bool {
+	addr := fmt.Sprintf("127.0.0.1:%d", k.Port)
+	c, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	local := c.LocalAddr()
+	fmt.Fprintf(c, "OPTIONS sip:%[1]s SIP/2.0\r\nVia: SIP/2.0/TCP %[2]s;branch=z9hG4bK1\r\nMax-Forwards: 1\r\nFrom: <sip:stage@%[2]s>;tag=1\r\n"+
+		"To: <sip:%[1]s>\r\nCall-ID: %[2]s\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n", addr, local)
+	if err := c.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+		return false
+	}
+	line, err := bufio.NewReader(c).ReadString('\n')
+	return err == nil && strings.HasPrefix(line, "SIP/2.0 200")
+}
+
+// Relayed is a MESSAGE that Kamailio has passed on.
+type Relayed struct {
+	CallID, Transport     string // as it came
+	ContentType, Encoding string
+}
+
+const told = "STAGE " // begins what the configuration logs
+
+// AwaitRelayed waits for a MESSAGE of a content type, in the program's lines from
+// the from-th on.
+func (k *Kamailio) AwaitRelayed(ctx context.Context, from int, contentType string) (m Relayed, next int, err error) {
+	line, next, err := k.WaitLine(ctx, from, told+"relayed "+contentType)
+	if err != nil {
+		return Relayed{}, next, err
+	}
+	return relayed(line), next, nil
+}
+
+// AwaitAnswer waits for the final answer to a MESSAGE and returns its status.
+func (k *Kamailio) AwaitAnswer(ctx context.Context, callID string) (status int, err error) {
+	line, _, err := k.WaitLine(ctx, 0, told+"answered ", " "+callID)
+	if err != nil {
+		return 0, err
+	}
+	_, line, _ = strings.Cut(line, told+"answered ")
+	_, err = fmt.Sscan(line, &status)
+	return status, err
+}
+
+// Relayed is every MESSAGE so far.
+func (k *Kamailio) Relayed() []Relayed {
+	var all []Relayed
+	for _, line := range k.Lines() {
+		if strings.Contains(line, told+"relayed ") {
+			all = append(all, relayed(line))
+		}
+	}
+	return all
+}
+
+func relayed(line string) Relayed {
+	_, line, _ = strings.Cut(line, told+"relayed ")
+	var m Relayed
+	for i, f := range strings.Split(strings.TrimSpace(line), " | ") {
+		switch i {
+		case 0:
+			m.ContentType = f
+		case 1:
+			m.Encoding = f
+		case 2:
+			m.Transport = f
+		case 3:
+			m.CallID = f
+		}
+	}
+	return m
+}
+
+const kamailioConfig = `#!KAMAILIO
+debug=1
+log_stderror=yes
+children=2
+tcp_children=2
+enable_tls=no
+auto_aliases=no
+alias="@DOMAIN@"
+listen=udp:127.0.0.1:@PORT@
+listen=tcp:127.0.0.1:@PORT@
+
+loadmodule "db_text.so"
+loadmodule "tm.so"
+loadmodule "sl.so"
+loadmodule "pv.so"
+loadmodule "maxfwd.so"
+loadmodule "textops.so"
+loadmodule "siputils.so"
+loadmodule "xlog.so"
+loadmodule "usrloc.so"
+loadmodule "registrar.so"
+loadmodule "auth.so"
+loadmodule "auth_db.so"
+
+modparam("auth_db", "db_url", "text://@DIR@/db")
+modparam("auth_db", "calculate_ha1", yes)
+modparam("auth_db", "password_column", "password")
+modparam("auth_db", "use_domain", 1)
+modparam("usrloc", "db_mode", 0)
+modparam("tm", "fr_timer", 8000)
+
+request_route {
+	if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
+	if (is_method("OPTIONS")) { sl_send_reply("200", "OK"); exit; }
+	remove_hf("Route"); # phones put a Route to us in front
+	if (is_method("REGISTER") || from_uri==myself) {
+		if (!auth_check("@DOMAIN@", "subscriber", "1")) { auth_challenge("@DOMAIN@", "0"); exit; }
+		consume_credentials();
+	}
+	if (is_method("REGISTER")) { save("location"); exit; }
+	if (!is_method("MESSAGE")) { sl_send_reply("405", "Method Not Allowed"); exit; }
+	xlog("L_NOTICE", "STAGE relayed $hdr(Content-Type) | $hdr(Content-Encoding) | $proto | $ci\n");
+	if (uri==myself) {
+		if (!lookup("location")) { sl_send_reply("404", "Not registered"); exit; }
+	} else {
+		$du = "@GATEWAY@";
+	}
+	t_relay();
+}
+
+onreply_route {
+	if ($rs >= 200) { xlog("L_NOTICE", "STAGE answered $rs $ci\n"); }
+}
+`

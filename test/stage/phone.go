@@ -1,0 +1,85 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+)
+
+// Phone is a SIP phone that runs, with one contact to whom it writes.
+type Phone struct {
+	*Proc
+	Name string // "baresip 1.0.0"
+	URI  string // its address of record
+	Port int    // UDP and TCP
+
+	send func(text string) error
+
+	mu   sync.Mutex // guards the following
+	cond *sync.Cond
+	got  []string // lines of its display
+	show func(line string)
+}
+
+func newPhone(user, domain string) *Phone {
+	p := &Phone{URI: "sip:" + user + "@" + domain}
+	p.cond = sync.NewCond(&p.mu)
+	return p
+}
+
+// Message sends a text to the phone's contact.
+func (p *Phone) Message(text string) error { return p.send(text) }
+
+// OnShow calls f with every further line of the phone's display.
+func (p *Phone) OnShow(f func(line string)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.show = f
+}
+
+// Shown are the lines that the phone has shown so far: texts with their senders,
+// and what else a phone shows.
+func (p *Phone) Shown() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.got...)
+}
+
+// display adds lines to what the phone shows.
+func (p *Phone) display(lines ...string) {
+	p.mu.Lock()
+	p.got = append(p.got, lines...)
+	show := p.show
+	p.cond.Broadcast()
+	p.mu.Unlock()
+	if show == nil {
+		return
+	}
+	for _, line := range lines {
+		show(line)
+	}
+}
+
+// Await waits until the phone shows a text, and returns the line it is in.
+func (p *Phone) Await(ctx context.Context, text string) (string, error) {
+	stop := context.AfterFunc(ctx, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.cond.Broadcast()
+	})
+	defer stop()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := 0; ; i++ {
+		for i >= len(p.got) {
+			if ctx.Err() != nil {
+				return "", fmt.Errorf("%s does not show the message: %w", p.Name, ctx.Err())
+			}
+			p.cond.Wait()
+		}
+		if strings.Contains(p.got[i], text) {
+			return p.got[i], nil
+		}
+	}
+}
