@@ -32,6 +32,7 @@ var rules = []struct {
 	{"sipside", []string{"mapping"}, []string{"github.com/emiago/sipgo/sip", "golang.org/x/net/ipv4", "golang.org/x/net/ipv6", "golang.org/x/sys"}},
 	{"internal/bridge", []string{"mapping"}, nil},
 	{"internal/config", nil, []string{"github.com/spf13/viper", "github.com/go-viper/mapstructure/v2", "github.com/pelletier/go-toml/v2"}},
+	{"internal/store", nil, []string{"modernc.org/sqlite", "github.com/pressly/goose/v3"}},
 	{"internal/app", []string{"mapping", "component", "sipside", "internal/bridge", "internal/config", "internal/version"}, []string{"github.com/coreos/go-systemd/v22/daemon"}},
 	{"internal/cli", []string{"mapping", "internal/app", "internal/config", "internal/version", "contrib"}, []string{"github.com/spf13/cobra"}},
 	{"internal/version", nil, nil},

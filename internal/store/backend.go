@@ -1,0 +1,47 @@
+package store
+
+import "time"
+
+// backend is an engine. commit and checkpoint are called from one goroutine, the
+// reading methods from any, also while a commit runs.
+type backend interface {
+	// commit makes all of w durable, or reports a fault and makes none of it durable;
+	// after a fault either may be true of a commit whose last step failed.
+	commit(w *work) error
+	// recover is called before the next commit after a fault.
+	recover() error
+	// checkpoint removes from the disk what was deleted. It may be called
+	// at any time and gives up at once if a reader is in the way.
+	checkpoint() error
+
+	// index calls f with every row, in any order, and its size.
+	index(f func(id uint64, size int)) error
+	load(f func(Entry) error) error
+	get(ids []uint64) ([]Entry, error)
+	loadSeen(f func([]Seen) error) error
+	lookup(id string) ([]TrailEvent, error)
+	close() error
+}
+
+// work is what one commit does, in this order.
+type work struct {
+	dead  []uint64 // rows to delete, sorted; some may not be there
+	spans []span   // covers dead and no row that lives
+	put   []Entry  // rows to write whole, new or not
+	seen  []Seen
+	trail []TrailEvent
+
+	expire *expiry // what has become too old; nil most of the time
+	probe  bool    // write and remove something, to see whether that works
+}
+
+type expiry struct {
+	seenBefore, trailBefore time.Time
+	maxSeen                 int
+	maxTrailBytes           int64
+	more                    bool // set by the engine: not everything could go at once
+}
+
+func (w *work) empty() bool {
+	return len(w.dead)+len(w.put)+len(w.seen)+len(w.trail) == 0 && w.expire == nil && !w.probe
+}

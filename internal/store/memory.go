@@ -1,0 +1,113 @@
+package store
+
+import (
+	"maps"
+	"slices"
+	"sync"
+)
+
+// memory is the engine of an empty path.
+type memory struct {
+	mu    sync.Mutex // guards what follows
+	rows  map[uint64]Entry
+	seen  []Seen
+	trail []TrailEvent
+	bytes int64 // of trail
+}
+
+func newMemory() *memory { return &memory{rows: map[uint64]Entry{}} }
+
+func (m *memory) commit(w *work) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, id := range w.dead {
+		delete(m.rows, id)
+	}
+	for _, e := range w.put {
+		e.Read, e.Expire, e.Rev = fromMillis(millis(e.Read)), fromMillis(millis(e.Expire)), 0
+		m.rows[e.ID] = e
+	}
+	for _, v := range w.seen {
+		v.At = fromMillis(millis(v.At))
+		m.seen = append(m.seen, v)
+	}
+	for _, e := range w.trail {
+		m.bytes += trailBytes(e)
+	}
+	m.trail = append(m.trail, w.trail...)
+	if x := w.expire; x != nil {
+		m.seen = slices.DeleteFunc(m.seen, func(v Seen) bool { return v.At.Before(x.seenBefore) })
+		if n := len(m.seen) - x.maxSeen; n > 0 {
+			m.seen = slices.Delete(m.seen, 0, n)
+		}
+		m.trail = slices.DeleteFunc(m.trail, func(e TrailEvent) bool {
+			old := e.At.Before(x.trailBefore) || m.bytes > x.maxTrailBytes
+			if old {
+				m.bytes -= trailBytes(e)
+			}
+			return old
+		})
+	}
+	return nil
+}
+
+func trailBytes(e TrailEvent) int64 { return int64(len(e.ID) + len(e.Kind) + len(e.Detail) + 8) }
+
+func (m *memory) recover() error    { return nil }
+func (m *memory) checkpoint() error { return nil }
+func (m *memory) close() error      { return nil }
+
+func (m *memory) index(func(uint64, int)) error { return nil }
+
+func (m *memory) load(f func(Entry) error) error {
+	m.mu.Lock()
+	ids := slices.Sorted(maps.Keys(m.rows))
+	m.mu.Unlock()
+	all, err := m.get(ids)
+	for _, e := range all {
+		if err := f(e); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func (m *memory) get(ids []uint64) ([]Entry, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []Entry
+	for _, id := range sortedIDs(ids) {
+		if e, ok := m.rows[id]; ok {
+			out = append(out, e)
+		}
+	}
+	return out, nil
+}
+
+func sortedIDs(ids []uint64) []uint64 {
+	out := slices.Clone(ids)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func (m *memory) loadSeen(f func([]Seen) error) error {
+	m.mu.Lock()
+	all := slices.Clone(m.seen)
+	m.mu.Unlock()
+	if len(all) == 0 {
+		return nil
+	}
+	return f(all)
+}
+
+func (m *memory) lookup(id string) ([]TrailEvent, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []TrailEvent
+	for _, e := range m.trail {
+		if e.ID == id {
+			out = append(out, e)
+		}
+	}
+	return sortTrail(out), nil
+}

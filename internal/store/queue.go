@@ -1,0 +1,438 @@
+package store
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+const (
+	sideCount = 256                   // so many deletions and outcomes are written …
+	sideDelay = 40 * time.Millisecond // … or after so long
+
+	// The trail waits longer: few big batches are found faster than many small ones.
+	trailCount = 4096
+	trailDelay = time.Second
+
+	maxSpanIDs    = 4096  // deletions of one commit
+	maxTrailWait  = 65536 // events that wait during a fault
+	expireEvery   = time.Minute
+	firstBackoff  = 100 * time.Millisecond
+	maxBackoff    = 5 * time.Second
+	rowOverhead   = 24 // about what a row costs beside its bytes
+	shrinkMapFrom = 1 << 16
+)
+
+// state of a row in memory.
+type rowState uint8
+
+const (
+	fresh   rowState = iota // waits for its first commit
+	writing                 // its first commit runs
+	kept                    // on the disk
+	dead                    // done, or its commit failed: to be deleted
+)
+
+type row struct {
+	size  int32
+	item  int32 // position in queue.put, or -1
+	state rowState
+}
+
+// item is an Append or Update that waits.
+type item struct {
+	e    Entry
+	void bool // the row was done meanwhile
+}
+
+// queue is the part of Store that its mutex guards.
+type queue struct {
+	o      Options
+	closed bool
+	ran    bool
+
+	rows    map[uint64]row // all but those never written or deleted
+	peak    int            // of len(rows), to know when the map is worth replacing
+	entries int            // rows that live, and their bytes
+	bytes   int64
+
+	put      []item
+	waiting  int // of put, without void ones
+	waitSize int64
+	oldest   time.Time
+
+	// What rides along, and when the first of it came.
+	dead       []uint64
+	seen       []Seen
+	sideSince  time.Time
+	trail      []TrailEvent
+	trailSince time.Time
+
+	running *work // the commit that runs, for Lookup
+
+	nextExpiry time.Time
+	failing    error
+	since      time.Time
+	retryAt    time.Time
+	backoff    time.Duration
+
+	commits, written, skipped, dropped uint64
+}
+
+func (q *queue) init(o Options) {
+	q.o = o
+	q.rows = map[uint64]row{}
+}
+
+func sizeOf(e *Entry) int32 { return int32(len(e.Data) + len(e.Lane) + rowOverhead) }
+
+// Append takes new rows; their commit starts at once. It returns how many of batch
+// it took, always the first ones, and why not all: ErrFull, ErrClosed, ErrBadEntry
+// or the fault that the store suffers from at present.
+func (s *Store) Append(batch []Entry) (n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.signal()
+	if s.failing != nil {
+		return 0, s.failing
+	}
+	for i := range batch {
+		e := &batch[i]
+		if err := s.roomLocked(e); err != nil {
+			return i, err
+		}
+		size := sizeOf(e)
+		if s.entries >= s.o.MaxEntries || s.bytes+int64(size) > s.o.MaxBytes {
+			return i, ErrFull
+		}
+		if _, used := s.rows[e.ID]; used {
+			return i, fmt.Errorf("%w: id %d is in use", ErrBadEntry, e.ID)
+		}
+		s.rows[e.ID] = row{size: size, item: int32(len(s.put)), state: fresh}
+		s.entries++
+		s.bytes += int64(size)
+		s.pushLocked(*e, size)
+	}
+	return len(batch), nil
+}
+
+// Update replaces rows whole: it has the effect of Append for rows that have not
+// begun their commit, and passes over ids that are unknown or done. What it took is
+// tried until it is on the disk. It returns as Append does, but not for a fault.
+func (s *Store) Update(batch []Entry) (n int, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.signal()
+	for i := range batch {
+		e := &batch[i]
+		r, ok := s.rows[e.ID]
+		if !ok || r.state == dead {
+			continue
+		}
+		size := sizeOf(e)
+		if r.item >= 0 { // not begun: this version instead of that one
+			if s.closed {
+				return i, ErrClosed
+			}
+			if len(e.Data)+len(e.Lane) > maxRow {
+				return i, ErrBadEntry
+			}
+			it := &s.put[r.item]
+			s.waitSize += int64(size - sizeOf(&it.e))
+			it.e = *e
+		} else {
+			if err := s.roomLocked(e); err != nil {
+				return i, err
+			}
+			r.item = int32(len(s.put))
+			s.pushLocked(*e, size)
+		}
+		s.bytes += int64(size - r.size)
+		r.size = size
+		s.rows[e.ID] = r
+	}
+	return len(batch), nil
+}
+
+func (q *queue) roomLocked(e *Entry) error {
+	switch {
+	case q.closed:
+		return ErrClosed
+	case e.ID == 0 || e.ID > math.MaxInt64:
+		return fmt.Errorf("%w: id %d", ErrBadEntry, e.ID)
+	case len(e.Data)+len(e.Lane) > maxRow:
+		return fmt.Errorf("%w: %d bytes", ErrBadEntry, len(e.Data))
+	case q.waiting >= q.o.MaxWaiting || q.waitSize+int64(sizeOf(e)) > q.o.MaxWaitingBytes:
+		return ErrFull
+	}
+	return nil
+}
+
+func (q *queue) pushLocked(e Entry, size int32) {
+	if q.waiting == 0 {
+		q.oldest = time.Now()
+	}
+	q.put = append(q.put, item{e: e})
+	q.waiting++
+	q.waitSize += int64(size)
+}
+
+// Done ends rows. A row whose first commit has not begun is never written; any
+// other is deleted. Unknown ids are passed over.
+func (s *Store) Done(ids []uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range ids {
+		r, ok := s.rows[id]
+		if !ok || r.state == dead {
+			continue
+		}
+		s.entries--
+		s.bytes -= int64(r.size)
+		if r.item >= 0 {
+			s.voidLocked(r.item)
+		}
+		if r.state == fresh {
+			s.skipped++
+			delete(s.rows, id)
+			continue
+		}
+		s.buryLocked(id)
+	}
+	s.signal()
+}
+
+func (q *queue) voidLocked(i int32) {
+	it := &q.put[i]
+	q.waiting--
+	q.waitSize -= int64(sizeOf(&it.e))
+	*it = item{void: true}
+}
+
+func (q *queue) buryLocked(id uint64) {
+	q.rows[id] = row{item: -1, state: dead}
+	q.sideLocked()
+	q.dead = append(q.dead, id)
+}
+
+// sideLocked notes the time when the first deletion or outcome comes.
+func (q *queue) sideLocked() {
+	if len(q.dead)+len(q.seen) == 0 {
+		q.sideSince = time.Now()
+	}
+}
+
+// signal wakes Run. It never blocks.
+func (s *Store) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// takeLocked returns the next commit, or nil and how long to wait for one (negative:
+// until something comes). With all set nothing is left for later.
+func (q *queue) takeLocked(now time.Time, all bool) (*work, time.Duration) {
+	if q.failing != nil && !all {
+		if wait := q.retryAt.Sub(now); wait > 0 {
+			return nil, wait
+		}
+	}
+	w := &work{probe: q.failing != nil}
+	wait := time.Duration(-1)
+	if q.waiting > 0 {
+		w.put = make([]Entry, 0, q.waiting)
+		for i := range q.put {
+			it := &q.put[i]
+			if it.void {
+				continue
+			}
+			r := q.rows[it.e.ID]
+			r.item = -1
+			if r.state == fresh {
+				r.state = writing
+			}
+			q.rows[it.e.ID] = r
+			w.put = append(w.put, it.e)
+		}
+	}
+	clear(q.put)
+	q.put, q.waiting, q.waitSize = q.put[:0], 0, 0
+
+	all = all || q.failing != nil
+	if n := len(q.dead) + len(q.seen); n > 0 {
+		wait = sideDelay - now.Sub(q.sideSince)
+		if all || n >= sideCount || wait <= 0 {
+			q.takeSidesLocked(w)
+		}
+	}
+	if n := len(q.trail); n > 0 {
+		left := trailDelay - now.Sub(q.trailSince)
+		if all || n >= trailCount || left <= 0 {
+			w.trail, q.trail = q.trail, nil
+		} else if wait < 0 || left < wait {
+			wait = left
+		}
+	}
+	if !now.Before(q.nextExpiry) || all {
+		q.nextExpiry = now.Add(expireEvery)
+		w.expire = &expiry{
+			seenBefore: now.Add(-q.o.SeenFor), maxSeen: q.o.MaxSeen,
+			trailBefore: now.Add(-q.o.TrailFor), maxTrailBytes: q.o.MaxTrailBytes,
+		}
+	}
+	if w.empty() {
+		if idle := q.nextExpiry.Sub(now); wait < 0 || idle < wait {
+			wait = idle
+		}
+		return nil, wait
+	}
+	q.running = w
+	return w, 0
+}
+
+func (q *queue) takeSidesLocked(w *work) {
+	w.dead = q.dead
+	q.dead = nil
+	if len(w.dead) > maxSpanIDs {
+		w.dead, q.dead = w.dead[:maxSpanIDs:maxSpanIDs], w.dead[maxSpanIDs:]
+	}
+	slices.Sort(w.dead)
+	w.spans = spans(w.dead, func(id uint64) bool {
+		r, ok := q.rows[id]
+		return ok && r.state != dead
+	})
+	w.seen, q.seen = q.seen, nil
+}
+
+// finishLocked takes note of the end of a commit and returns what to report.
+func (q *queue) finishLocked(w *work, err error, now time.Time) []Mark {
+	q.running = nil
+	if err != nil {
+		return q.failLocked(w, err, now)
+	}
+	q.commits++
+	q.written += uint64(len(w.put))
+	q.failing, q.since, q.retryAt = nil, time.Time{}, time.Time{}
+	if len(w.put) > 0 {
+		q.backoff = 0 // a probe alone may pass where rows do not
+	}
+	if w.expire != nil && w.expire.more {
+		q.nextExpiry = now.Add(sideDelay)
+	}
+	marks := make([]Mark, 0, len(w.put))
+	for i := range w.put {
+		e := &w.put[i]
+		r := q.rows[e.ID]
+		if r.state == dead {
+			continue
+		}
+		if r.state == writing {
+			r.state = kept
+			q.rows[e.ID] = r
+		}
+		marks = append(marks, Mark{e.ID, e.Rev})
+	}
+	q.peak = max(q.peak, len(q.rows))
+	for _, id := range w.dead {
+		delete(q.rows, id)
+	}
+	if q.peak > shrinkMapFrom && len(q.rows) < q.peak/16 {
+		m := make(map[uint64]row, len(q.rows)) // a map that has grown never shrinks
+		for id, r := range q.rows {
+			m[id] = r
+		}
+		q.rows, q.peak = m, len(m)
+	}
+	return marks
+}
+
+func (q *queue) failLocked(w *work, err error, now time.Time) []Mark {
+	if q.failing == nil {
+		q.since = now
+	}
+	q.failing = err
+	q.backoff = min(max(2*q.backoff, firstBackoff), maxBackoff)
+	q.retryAt = now.Add(q.backoff)
+
+	// New rows are gone, those of the commit first. They may have reached the disk
+	// although the commit failed, so they are deleted as well.
+	var marks []Mark
+	var again []item
+	for i := range w.put {
+		e := w.put[i]
+		switch r := q.rows[e.ID]; {
+		case r.state == writing:
+			if r.item >= 0 {
+				q.voidLocked(r.item)
+			}
+			marks = append(marks, Mark{e.ID, e.Rev})
+			q.entries--
+			q.bytes -= int64(r.size)
+			q.buryLocked(e.ID)
+		case r.state == kept && r.item < 0:
+			again = append(again, item{e: e})
+		}
+	}
+	for _, it := range q.put {
+		if it.void {
+			continue
+		}
+		if r := q.rows[it.e.ID]; r.state == fresh {
+			marks = append(marks, Mark{it.e.ID, it.e.Rev})
+			q.entries--
+			q.bytes -= int64(r.size)
+			delete(q.rows, it.e.ID)
+			continue
+		}
+		again = append(again, it)
+	}
+	q.put, q.waiting, q.waitSize = q.put[:0], 0, 0
+	for _, it := range again {
+		r := q.rows[it.e.ID]
+		r.item = int32(len(q.put))
+		q.rows[it.e.ID] = r
+		q.pushLocked(it.e, sizeOf(&it.e))
+	}
+
+	// What rode along rides again, before what came meanwhile.
+	q.sideLocked()
+	if len(q.trail) == 0 {
+		q.trailSince = now
+	}
+	q.dead = append(w.dead, q.dead...)
+	q.seen = append(w.seen, q.seen...)
+	q.trail = append(w.trail, q.trail...)
+	q.boundLocked()
+	return marks
+}
+
+// boundLocked drops the oldest outcomes and events if too many wait.
+func (q *queue) boundLocked() {
+	if n := len(q.seen) - q.o.MaxSeen; n > 0 {
+		q.dropped += uint64(n)
+		q.seen = append(q.seen[:0], q.seen[n:]...)
+	}
+	if n := len(q.trail) - maxTrailWait; n > 0 {
+		q.dropped += uint64(n)
+		clear(q.trail[copy(q.trail, q.trail[n:]):])
+		q.trail = q.trail[:maxTrailWait]
+	}
+}
+
+func (q *queue) stateLocked() State {
+	st := State{
+		Failing: q.failing, Since: q.since, Entries: q.entries, Bytes: q.bytes,
+		Waiting: q.waiting, WaitingBytes: q.waitSize,
+		Unflushed: len(q.dead) + len(q.seen) + len(q.trail),
+		Commits:   q.commits, Written: q.written, Skipped: q.skipped, Dropped: q.dropped,
+	}
+	if q.waiting > 0 {
+		st.Oldest = q.oldest
+	}
+	if w := q.running; w != nil {
+		st.Unflushed += len(w.dead) + len(w.seen) + len(w.trail)
+	}
+	return st
+}

@@ -1,0 +1,73 @@
+package store
+
+import (
+	"bytes"
+	"slices"
+	"testing"
+	"time"
+)
+
+func FuzzRow(f *testing.F) {
+	e := entry(1, "text")
+	f.Add(appendRow(nil, &e))
+	f.Add(appendRow(nil, &Entry{}))
+	f.Add([]byte{1, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := parseRow(7, b)
+		if err != nil {
+			return
+		}
+		again, err := parseRow(7, appendRow(nil, &e))
+		if err != nil || again.ID != 7 || again.Lane != e.Lane || !bytes.Equal(again.Data, e.Data) ||
+			!again.Read.Equal(e.Read) || !again.Expire.Equal(e.Expire) {
+			t.Errorf("%+v became %+v, %v", e, again, err)
+		}
+	})
+}
+
+func FuzzSeen(f *testing.F) {
+	f.Add(packSeen([]Seen{{Key: [16]byte{1, 2}, Outcome: 404, At: time.UnixMilli(1)}, {}}))
+	f.Add([]byte{1, 2})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v, err := unpackSeen(b)
+		if err != nil {
+			return
+		}
+		if again := packSeen(v); !bytes.Equal(again, b) {
+			t.Errorf("%x became %x", b, again)
+		}
+	})
+}
+
+func FuzzTrail(f *testing.F) {
+	f.Add(packTrail([]TrailEvent{
+		{ID: "a", At: time.UnixMilli(5), Kind: "read", Detail: "x"},
+		{ID: "a", At: time.UnixMilli(3), Kind: "sent"},
+		{ID: "b", At: time.UnixMilli(9), Kind: "answered", Detail: "200"},
+	}))
+	f.Add([]byte{1, 5})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var all []TrailEvent
+		if err := unpackTrail(b, func(e TrailEvent) { all = append(all, e) }); err != nil {
+			return
+		}
+		var again []TrailEvent
+		if err := unpackTrail(packTrail(all), func(e TrailEvent) { again = append(again, e) }); err != nil || !slices.Equal(all, again) {
+			t.Errorf("%v became %v, %v", all, again, err)
+		}
+		filter := trailFilter(all)
+		for _, e := range all {
+			if !mayHold(filter, e.ID) {
+				t.Errorf("the filter hides %q", e.ID)
+			}
+		}
+	})
+}
+
+func TestRowsOfOtherVersions(t *testing.T) {
+	for _, b := range [][]byte{nil, {}, {0}, {2, 0, 0, 0}, {rowVersion}, {rowVersion, 0, 0, 5, 'x'}} {
+		if _, err := parseRow(1, b); err == nil {
+			t.Errorf("%x was read", b)
+		}
+	}
+}

@@ -1,0 +1,245 @@
+package store
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// Readers take so many rows at a time: a long read would keep deleted text in the log.
+const readRows = 512
+
+// count takes the sizes of the tables that have a bound.
+func (b *sqliteStore) count() error {
+	err := b.reader.QueryRow("SELECT (SELECT coalesce(sum(size), 0) FROM seen), (SELECT coalesce(sum(size), 0) FROM trail)").Scan(&b.seen, &b.trail)
+	if err != nil {
+		return withRemedy(b.path, classify(err))
+	}
+	return nil
+}
+
+func (b *sqliteStore) index(f func(id uint64, size int)) error {
+	rows, err := b.reader.Query("SELECT id, length(row) FROM journal")
+	if err != nil {
+		return withRemedy(b.path, classify(err))
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		var size int
+		if err := rows.Scan(&id, &size); err != nil {
+			return withRemedy(b.path, classify(err))
+		}
+		f(uint64(id), size)
+	}
+	if err := rows.Err(); err != nil {
+		return withRemedy(b.path, classify(err))
+	}
+	return nil
+}
+
+func (b *sqliteStore) load(f func(Entry) error) error {
+	for after := int64(0); ; {
+		batch, err := b.some(after)
+		if err != nil {
+			return withRemedy(b.path, err)
+		}
+		for _, e := range batch {
+			if err := f(e); err != nil {
+				return err
+			}
+		}
+		if len(batch) < readRows {
+			return nil
+		}
+		after = int64(batch[len(batch)-1].ID)
+	}
+}
+
+func (b *sqliteStore) some(after int64) ([]Entry, error) {
+	rows, err := b.reader.Query("SELECT id, row FROM journal WHERE id > ? ORDER BY id LIMIT ?", after, readRows)
+	if err != nil {
+		return nil, classify(err)
+	}
+	defer rows.Close()
+	var out []Entry
+	for rows.Next() {
+		var id int64
+		var data []byte
+		if err := rows.Scan(&id, &data); err != nil {
+			return nil, classify(err)
+		}
+		e, err := parseRow(uint64(id), data)
+		if err != nil {
+			return nil, classify(fmt.Errorf("journal, id %d: %w", id, err))
+		}
+		out = append(out, e)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, classify(err)
+	}
+	return out, nil
+}
+
+func (b *sqliteStore) get(ids []uint64) ([]Entry, error) {
+	st, err := b.reader.Prepare("SELECT row FROM journal WHERE id = ?")
+	if err != nil {
+		return nil, classify(err)
+	}
+	defer st.Close()
+	var out []Entry
+	for _, id := range sortedIDs(ids) {
+		var data []byte
+		err := st.QueryRow(int64(id)).Scan(&data)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return nil, classify(err)
+		}
+		e, err := parseRow(id, data)
+		if err != nil {
+			return nil, classify(fmt.Errorf("journal, id %d: %w", id, err))
+		}
+		out = append(out, e)
+	}
+	return out, nil
+}
+
+func (b *sqliteStore) loadSeen(f func([]Seen) error) error {
+	rows, err := b.reader.Query("SELECT batch, data FROM seen ORDER BY batch")
+	if err != nil {
+		return classify(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var batch int64
+		var data []byte
+		if err := rows.Scan(&batch, &data); err != nil {
+			return classify(err)
+		}
+		seen, err := unpackSeen(data)
+		if err != nil {
+			return classify(fmt.Errorf("seen, batch %d: %w", batch, err))
+		}
+		if err := f(seen); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return classify(err)
+	}
+	return nil
+}
+
+func (b *sqliteStore) lookup(id string) ([]TrailEvent, error) {
+	var out []TrailEvent
+	for after := int64(0); ; {
+		batches, last, err := b.trailBatches(after, id)
+		if err != nil {
+			return nil, err
+		}
+		for _, batch := range batches {
+			var data []byte
+			err := b.reader.QueryRow("SELECT data FROM trail WHERE batch = ?", batch).Scan(&data)
+			if errors.Is(err, sql.ErrNoRows) {
+				continue // expired meanwhile
+			}
+			if err != nil {
+				return nil, classify(err)
+			}
+			err = unpackTrail(data, func(e TrailEvent) {
+				if e.ID == id {
+					out = append(out, e)
+				}
+			})
+			if err != nil {
+				return nil, classify(fmt.Errorf("trail, batch %d: %w", batch, err))
+			}
+		}
+		if last == 0 {
+			return sortTrail(out), nil
+		}
+		after = last
+	}
+}
+
+// trailBatches returns which of the next batches may hold the id, and the last
+// batch looked at; 0 if there are no more.
+func (b *sqliteStore) trailBatches(after int64, id string) (found []int64, last int64, err error) {
+	rows, err := b.reader.Query("SELECT batch, filter FROM trail WHERE batch > ? ORDER BY batch LIMIT ?", after, readRows)
+	if err != nil {
+		return nil, 0, classify(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var filter sql.RawBytes
+		if err := rows.Scan(&last, &filter); err != nil {
+			return nil, 0, classify(err)
+		}
+		if mayHold(filter, id) {
+			found = append(found, last)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, 0, classify(err)
+	}
+	return found, last, nil
+}
+
+// Reader looks into the file of a daemon, best one that is not running.
+type Reader struct{ b *sqliteStore }
+
+// OpenReadOnly opens an existing file and changes nothing in it. What the daemon had
+// not yet committed when it was killed is not there.
+func OpenReadOnly(path string) (*Reader, error) {
+	path, err := resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("store: %s does not exist: stox has not run with this store.path", path)
+	} else if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	o := Options{BusyTimeout: time.Second}
+	mode := "ro"
+	err = inspect(path, mode, o)
+	if err != nil && atRest(path) {
+		// Without its companions the file can only be read where these can be made.
+		if err2 := inspect(path, "ro-immutable", o); err2 == nil {
+			mode, err = "ro-immutable", nil
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	b := &sqliteStore{path: path, o: o}
+	if err := b.openReader(mode); err != nil {
+		return nil, err
+	}
+	return &Reader{b}, nil
+}
+
+// atRest says that the last daemon closed the file.
+func atRest(path string) bool {
+	st, err := os.Stat(path + "-wal")
+	return errors.Is(err, fs.ErrNotExist) || err == nil && st.Size() == 0
+}
+
+// Load is Store.Load.
+func (r *Reader) Load(f func(Entry) error) error { return r.b.load(f) }
+
+// Get is Store.Get.
+func (r *Reader) Get(ids []uint64) ([]Entry, error) { return r.b.get(ids) }
+
+// Lookup is Store.Lookup.
+func (r *Reader) Lookup(id string) ([]TrailEvent, error) {
+	return r.b.lookup(clip(id, maxTrailID))
+}
+
+// Close closes the file.
+func (r *Reader) Close() error { return r.b.close() }

@@ -1,0 +1,185 @@
+package store
+
+import (
+	"encoding/binary"
+	"slices"
+	"strings"
+	"time"
+)
+
+// TrailEvent is one step in the life of a message. It never holds its text.
+type TrailEvent struct {
+	ID     string    // stanza id or Call-ID; the first 255 bytes are kept
+	At     time.Time // kept in milliseconds
+	Kind   string    // what happened, one word; the first 64 bytes are kept
+	Detail string    // status, reason, address; the first 512 bytes are kept
+}
+
+const (
+	maxTrailID     = 255
+	maxTrailKind   = 64
+	maxTrailDetail = 512
+)
+
+// PutTrail keeps events. They are written in packed batches, at 4096 or after 1 s,
+// without a report; after TrailFor, or beyond MaxTrailBytes, the oldest go. During
+// a fault at most 65,536 wait, the oldest are dropped.
+func (s *Store) PutTrail(batch []TrailEvent) {
+	if len(batch) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || s.o.TrailFor < 0 {
+		return
+	}
+	if len(s.trail) == 0 {
+		s.trailSince = time.Now()
+	}
+	for _, e := range batch {
+		if e.ID == "" {
+			continue
+		}
+		e.ID, e.Kind, e.Detail = clip(e.ID, maxTrailID), clip(e.Kind, maxTrailKind), clip(e.Detail, maxTrailDetail)
+		e.At = fromMillis(millis(e.At))
+		s.trail = append(s.trail, e)
+	}
+	s.boundLocked()
+	s.signal()
+}
+
+// Lookup returns what is known of the message with this id, in the order of time,
+// also what is not yet on the disk.
+func (s *Store) Lookup(id string) ([]TrailEvent, error) {
+	id = clip(id, maxTrailID)
+	var out []TrailEvent
+	pick := func(from []TrailEvent) {
+		for _, e := range from {
+			if e.ID == id {
+				out = append(out, e)
+			}
+		}
+	}
+	// Memory before disk: an event that moves in between is found twice, not missed.
+	s.mu.Lock()
+	if s.running != nil {
+		pick(s.running.trail)
+	}
+	pick(s.trail)
+	s.mu.Unlock()
+	disk, err := s.b.lookup(id)
+	if err != nil {
+		return nil, err
+	}
+	return sortTrail(append(disk, slices.DeleteFunc(out, func(e TrailEvent) bool {
+		return slices.Contains(disk, e)
+	})...)), nil
+}
+
+func sortTrail(ev []TrailEvent) []TrailEvent {
+	slices.SortStableFunc(ev, func(a, b TrailEvent) int { return a.At.Compare(b.At) })
+	return ev
+}
+
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "")
+}
+
+// A batch of the trail is one row: a filter that says which ids may be in it, so
+// that Lookup need not read every batch, and a blob: a version byte, then for each
+// event its ID (empty: as the one before), milliseconds since the event before it,
+// Kind and Detail.
+const trailVersion = 1
+
+func packTrail(batch []TrailEvent) []byte {
+	b := make([]byte, 0, 64*len(batch))
+	b = append(b, trailVersion)
+	var lastID string
+	var lastAt int64
+	for i := range batch {
+		e := &batch[i]
+		id := e.ID
+		if i > 0 && id == lastID {
+			id = ""
+		}
+		lastID = e.ID
+		b = appendString(b, id)
+		at := millis(e.At)
+		b = binary.AppendVarint(b, at-lastAt)
+		lastAt = at
+		b = appendString(b, e.Kind)
+		b = appendString(b, e.Detail)
+	}
+	return b
+}
+
+// unpackTrail calls f with each event until the batch ends.
+func unpackTrail(b []byte, f func(TrailEvent)) error {
+	if len(b) == 0 || b[0] != trailVersion {
+		return errRow
+	}
+	p := parser{b: b[1:]}
+	var e TrailEvent
+	var at int64
+	for len(p.b) > 0 {
+		if id := p.string(); id != "" {
+			e.ID = id
+		}
+		at += p.varint()
+		e.At, e.Kind, e.Detail = fromMillis(at), p.string(), p.string()
+		if p.bad {
+			return errRow
+		}
+		f(e)
+	}
+	return nil
+}
+
+// The filter is a Bloom filter of 12 bits and 4 probes for each id of the batch,
+// which lets through one foreign id in 300.
+const (
+	filterBits   = 12
+	filterProbes = 4
+)
+
+func trailFilter(batch []TrailEvent) []byte {
+	n := 0
+	for i := range batch {
+		if i == 0 || batch[i].ID != batch[i-1].ID {
+			n++
+		}
+	}
+	f := make([]byte, (n*filterBits+7)/8)
+	for i := range batch {
+		probe(f, batch[i].ID, func(b *byte, bit byte) bool { *b |= bit; return true })
+	}
+	return f
+}
+
+func mayHold(filter []byte, id string) bool {
+	return probe(filter, id, func(b *byte, bit byte) bool { return *b&bit != 0 })
+}
+
+// probe calls f for the bits of id as long as f returns true.
+func probe(filter []byte, id string, f func(b *byte, bit byte) bool) bool {
+	h := uint64(14695981039346656037) // FNV-1a: the same in every process
+	for i := range len(id) {
+		h = (h ^ uint64(id[i])) * 1099511628211
+	}
+	bits := uint64(len(filter)) * 8
+	if bits == 0 {
+		return false
+	}
+	step := h>>32 | 1
+	for range filterProbes {
+		at := h % bits
+		if !f(&filter[at/8], 1<<(at%8)) {
+			return false
+		}
+		h += step
+	}
+	return true
+}
