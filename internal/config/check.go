@@ -374,7 +374,7 @@ func (p *parser) checkSockets() {
 			}
 			hint := "each needs a port of its own"
 			if s.addr.Addr() != o.addr.Addr() && (s.addr.Addr().IsUnspecified() || o.addr.Addr().IsUnspecified()) {
-				hint = "0.0.0.0 and [::] are both every address of the machine, IPv4 and IPv6: keep one of the two"
+				hint = "0.0.0.0 is every IPv4 address of the machine, [::] every address: keep one of the two"
 			}
 			p.fault(s.path, Quote(s.text)+" takes the same port as "+Quote(o.text)+" ("+o.path+")", hint)
 			break

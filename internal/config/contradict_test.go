@@ -12,9 +12,9 @@ import (
 func TestContradictions(t *testing.T) {
 	tests := []struct{ name, text, want string }{
 		{"wildcards of both families", set("sip", `listen = ["udp://0.0.0.0:5060", "udp://[::]:5060"]`),
-			`sip.listen[1]: "udp://[::]:5060" takes the same port as "udp://0.0.0.0:5060" (sip.listen[0]); 0.0.0.0 and [::] are both every address of the machine, IPv4 and IPv6: keep one of the two`},
+			`sip.listen[1]: "udp://[::]:5060" takes the same port as "udp://0.0.0.0:5060" (sip.listen[0]); 0.0.0.0 is every IPv4 address of the machine, [::] every address: keep one of the two`},
 		{"an address and a wildcard", set("sip", `listen = ["tcp://192.0.2.1:5060", "udp://0.0.0.0:5060", "tcp://0.0.0.0:5060"]`),
-			`sip.listen[2]: "tcp://0.0.0.0:5060" takes the same port as "tcp://192.0.2.1:5060" (sip.listen[0]); 0.0.0.0 and [::] are both every address of the machine, IPv4 and IPv6: keep one of the two`},
+			`sip.listen[2]: "tcp://0.0.0.0:5060" takes the same port as "tcp://192.0.2.1:5060" (sip.listen[0]); 0.0.0.0 is every IPv4 address of the machine, [::] every address: keep one of the two`},
 		{"two addresses, two ports, two transports", set("sip", `listen = ["tcp://192.0.2.1:5060", "tcp://192.0.2.2:5060", "tcp://0.0.0.0:5062", "udp://0.0.0.0:5060", "udp://0.0.0.0:0", "tcp://0.0.0.0:0"]`), ""},
 		{"the server is our own port", set("xmpp", `server = "127.0.0.1:5060"`),
 			`xmpp.server: "127.0.0.1:5060" is our own address (sip.listen[1], tcp://0.0.0.0:5060); write the component port of the XMPP server, mostly 5347`},
@@ -106,7 +106,7 @@ func TestContradictionsToCome(t *testing.T) {
 		{"an empty token", three + "[admin]\ntoken = \"\"\n", `admin.token: the secret is empty`},
 		{"the door has no address", three + "[admin]\nlisten = \"gateway.example.com:9480\"\n", `admin.listen: "gateway.example.com:9480" must have an IP address for its host; names can change, addresses to listen on cannot`},
 		{"the door without a port", three + "[admin]\nlisten = \"127.0.0.1\"\n", `admin.listen: "127.0.0.1" is not host:port; did you mean "127.0.0.1:9480"?`},
-		{"the door is a SIP port", three + "[admin]\nlisten = \"127.0.0.1:5060\"\n", `admin.listen: "127.0.0.1:5060" takes the same port as "tcp://0.0.0.0:5060" (sip.listen[1]); 0.0.0.0 and [::] are both every address of the machine, IPv4 and IPv6: keep one of the two`},
+		{"the door is a SIP port", three + "[admin]\nlisten = \"127.0.0.1:5060\"\n", `admin.listen: "127.0.0.1:5060" takes the same port as "tcp://0.0.0.0:5060" (sip.listen[1]); 0.0.0.0 is every IPv4 address of the machine, [::] every address: keep one of the two`},
 		{"the server is the door", set("xmpp", `server = "127.0.0.1:9480"`), `xmpp.server: "127.0.0.1:9480" is our own address (admin.listen, 127.0.0.1:9480); write the component port of the XMPP server, mostly 5347`},
 		{"a long socket", three + "[admin]\nsocket = \"/" + strings.Repeat("x", 120) + "\"\n", `admin.socket: is longer than a socket's path may be; 107 bytes at most; /run/stox/stox.sock would do`},
 		{"two stores", three + "[store]\npath = \"x.db\"\nurl = \"postgres://u:hunter2@db/stox\"\n", `store.path: contradicts store.url; keep one of the two`},

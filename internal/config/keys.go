@@ -29,7 +29,7 @@ var schema = []key{
 		doc: "What text/html from SIP becomes: XHTML-IM beside the plain body, or the plain body alone."},
 
 	{path: "sip.listen", kind: kindList, def: []string{"udp://0.0.0.0:5060", "tcp://0.0.0.0:5060"}, built: true,
-		doc: "Where SIP is received: a transport, an IP address and a port. `0.0.0.0` and `[::]` are both every address of the machine, IPv4 and IPv6. Port 0 takes a free one."},
+		doc: "Where SIP is received: a transport, an IP address and a port. `0.0.0.0` is every IPv4 address of the machine, `[::]` every address, IPv4 and IPv6. Port 0 takes a free one."},
 	{path: "sip.advertise", built: true, defText: "the address of `sip.listen` if there is only one and it is no wildcard; else in Via the address that the machine sends from, and in SIP addresses `xmpp.domain`", example: `"gateway.example.com"`,
 		doc: "The host, or host:port, at which SIP peers reach us; needed behind NAT. It is also the host of the addresses of XMPP users whose own domain does not lead to us: `sip:juliet%40example.com@gateway.example.com`."},
 	{path: "sip.domain", must: true, built: true, example: `"example.net"`,
