@@ -254,7 +254,7 @@ func TestNoLink(t *testing.T) {
 // A stop in the middle of everything: every sender is told, and then the stream
 // is closed. The errors are more than the room that messages have.
 func TestStopTellsEverySender(t *testing.T) {
-	const destinations, each = 45, 50
+	const destinations, each = 60, 50
 	eachNetwork(t, func(t *testing.T, network string) {
 		g := startGateway(t, network, func(cfg *config.Config) { cfg.ShutdownTimeout = time.Millisecond })
 		g.peer.Answer(func(*siptest.Message) string { return "" })
