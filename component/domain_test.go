@@ -156,6 +156,7 @@ func TestDomainSuspended(t *testing.T) {
 				conn.Result(h.takeN(t, 1)[0])
 				if heals {
 					conn.Result(probe)
+					synctest.Wait() // until that is read the domain is suspended
 					r.Deliver(parcels(to("well", "x@example.net")))
 					conn.Result(h.takeN(t, 1)[0])
 					r.expect(t, "healed", map[string]mapping.OutcomeKind{"well": mapping.Processed})
