@@ -46,6 +46,13 @@ type Outcome struct {
 	Kind    OutcomeKind
 	Status  int      // Answered: the SIP status, 200-699
 	Failure *Failure // Bounced, Refused, Answered with a status of 300 or more; may explain NotWritten and Unknown
+
+	// More: the next hop has a target that this request has not been tried at (SIP side
+	// only). The value goes there if it is handed over again with Target one higher.
+	More bool
+	// Doubtful: this is the outcome of a second copy; the link was lost after the first
+	// one had been written, which may have arrived as well (XMPP side only).
+	Doubtful bool
 }
 
 // Delivered reports whether the value is known to have reached the other side:

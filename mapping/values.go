@@ -43,6 +43,7 @@ type SIPMessage struct {
 	CallID     string // ToSIP: "" asks the bridge for a fresh one
 	FromTag    string // ToSIP: "" asks the bridge for a fresh one
 	CSeq       uint32 // ToSIP: 0 asks the bridge for the next one
+	Target     int    // ToSIP: 0; which of the targets of the next hop it goes to (RFC 3263), counted round
 	Subject    string // one line, no control characters
 	Lang       string // first tag of Content-Language, "" if absent
 

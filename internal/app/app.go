@@ -48,7 +48,7 @@ func New(cfg *config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, faults(err)
 	}
-	a.bridge = bridge.New(a.xmpp, a.sip, bridge.Options{
+	a.bridge = bridge.New(allLinks{a.xmpp}, a.sip, nil, bridge.Options{
 		Policy: policy,
 		Secret: []byte(cfg.XMPP.Secret.Reveal()),
 	}, log)
@@ -144,3 +144,9 @@ func start(parent context.Context, fail context.CancelCauseFunc, name string, f 
 	}()
 	return s
 }
+
+// allLinks is the XMPP side of the bridge.
+type allLinks struct{ *component.Component }
+
+// Up reports whether the link takes messages.
+func (l allLinks) Up() bool { return l.Status().State == component.StateUp }

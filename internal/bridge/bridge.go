@@ -17,6 +17,8 @@ type XMPPSide interface {
 	// Deliver takes stanzas to be written. It returns at once; what became of
 	// each is told later, once, through XMPPOutcomes.
 	Deliver(batch []mapping.Parcel[mapping.XMPP])
+	// Up reports whether any link to an XMPP server takes messages.
+	Up() bool
 }
 
 // SIPSide is what the bridge asks of the SIP side.
@@ -32,7 +34,21 @@ type SIPSide interface {
 type Policy struct {
 	Rules  *mapping.Rules
 	Access mapping.Access // who may send, and who may be reached
+
+	Expire time.Duration // a message to SIP is tried for so long; zero: 5 min
+	Notice bool          // a late error is also told in an ordinary message (xmpp.failure_notice)
+	Late   LateErrors    // how an error is told that comes after the answer to SIP
 }
+
+// LateErrors says how SIP is told of an error that comes after the answer (IM-61).
+type LateErrors string
+
+// The values of sip.late_errors.
+const (
+	LateIMDN    LateErrors = "imdn"
+	LateMessage LateErrors = "message"
+	LateNone    LateErrors = "none"
+)
 
 // Options of a Bridge.
 type Options struct {
@@ -44,11 +60,12 @@ type Options struct {
 
 // Bridge carries values from one side to the other.
 type Bridge struct {
-	xmpp   XMPPSide
-	sip    SIPSide
-	log    *slog.Logger
-	ids    *ids
-	policy atomic.Pointer[Policy]
+	xmpp    XMPPSide
+	sip     SIPSide
+	journal Journal
+	log     *slog.Logger
+	ids     *ids
+	policy  atomic.Pointer[Policy]
 
 	mu       sync.Mutex    // guards the following
 	lanes    *lanes        //
@@ -59,13 +76,20 @@ type Bridge struct {
 }
 
 // New makes a bridge between the two sides.
-func New(x XMPPSide, s SIPSide, o Options, log *slog.Logger) *Bridge {
+func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge {
 	if o.Now.IsZero() {
 		o.Now = time.Now()
 	}
-	b := &Bridge{xmpp: x, sip: s, log: log, ids: newIDs(o.Secret, o.Now), lanes: newLanes(o.Limits)}
+	b := &Bridge{xmpp: x, sip: s, journal: j, log: log, ids: newIDs(o.Secret, o.Now), lanes: newLanes(o.Limits)}
 	b.SetPolicy(o.Policy)
 	return b
+}
+
+// Run does what time demands - retries, expiry, what waits in the store - until ctx
+// is done. Call it once, after Restore; the sides and the store outlive it.
+func (b *Bridge) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
 }
 
 // SetPolicy swaps the rules for everything that is read from now on.

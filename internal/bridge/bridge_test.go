@@ -34,6 +34,7 @@ func (s sipFake) Answer(b []mapping.Result) {
 	defer s.mu.Unlock()
 	s.answers = append(s.answers, b...)
 }
+func (s xmppFake) Up() bool { return true }
 func (s xmppFake) Deliver(b []mapping.Parcel[mapping.XMPP]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -56,7 +57,7 @@ func newBridge(t *testing.T) (*Bridge, *side) {
 		t.Fatal(err)
 	}
 	s := &side{}
-	return New(xmppFake{s}, sipFake{s}, Options{
+	return New(xmppFake{s}, sipFake{s}, nil, Options{
 		Policy: Policy{Rules: rules, Access: access},
 		Secret: []byte("secret"),
 		Limits: Limits{FIFO: 2},
