@@ -76,6 +76,28 @@ func FailLinkLost() *Failure {
 		Text: "The connection to the XMPP server broke. The message may have arrived all the same."}
 }
 
+// FailExpired means that a message has waited so long behind others for the same
+// address that it is not tried any more. Nothing has left.
+func FailExpired() *Failure {
+	return &Failure{Status: 504, Condition: CondRemoteServerTimeout, Type: TypeWait,
+		Text:   "The message waited too long behind others for the same address.",
+		Remedy: "stox queue list shows what waits; queue.expire is how long"}
+}
+
+// FailStore means that the journal cannot be written: the message was not taken.
+func FailStore() *Failure {
+	return &Failure{Status: 503, Condition: CondResourceConstraint, Type: TypeWait,
+		Text:   "The gateway cannot store messages at the moment. Try again later.",
+		Remedy: "the log says what is wrong with the file (store.path)"}
+}
+
+// FailDropped means that the operator of the gateway has taken the message out of
+// its queue.
+func FailDropped() *Failure {
+	return &Failure{Status: 503, Condition: CondResourceConstraint, Type: TypeCancel,
+		Text: "The message was dropped by the operator of the gateway."}
+}
+
 // FailShutdown means that stox is stopping and takes nothing new.
 func FailShutdown() *Failure {
 	return &Failure{Status: 503, Condition: CondResourceConstraint, Type: TypeWait,

@@ -1,9 +1,6 @@
 package bridge
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -40,6 +37,13 @@ type Policy struct {
 	Late   LateErrors    // how an error is told that comes after the answer to SIP
 }
 
+func (p *Policy) expire() time.Duration {
+	if p.Expire <= 0 {
+		return 5 * time.Minute
+	}
+	return p.Expire
+}
+
 // LateErrors says how SIP is told of an error that comes after the answer (IM-61).
 type LateErrors string
 
@@ -55,101 +59,143 @@ type Options struct {
 	Policy Policy
 	Secret []byte // the stanza ids are keyed with a value derived from it
 	Limits Limits
-	Now    time.Time // where CSeq begins; zero: time.Now()
+	Now    time.Time // where CSeq and the numbers of rows begin; zero: time.Now()
+
+	// Volatile: the journal keeps nothing when the process ends.
+	Volatile bool
+	// NoEarly: a message leaves only after its row is on the disk. It is there to
+	// compare the two.
+	NoEarly bool
+	// Full tells from the error of Journal.Append whether the queue is full, rather
+	// than the journal broken. nil: never.
+	Full func(error) bool
 }
 
 // Bridge carries values from one side to the other.
 type Bridge struct {
-	xmpp    XMPPSide
-	sip     SIPSide
-	journal Journal
-	log     *slog.Logger
-	ids     *ids
-	policy  atomic.Pointer[Policy]
+	xmpp     XMPPSide
+	sip      SIPSide
+	journal  Journal
+	log      *slog.Logger
+	ids      *ids
+	policy   atomic.Pointer[Policy]
+	volatile bool
+	noEarly  bool
+	full     func(error) bool
+	wake     chan struct{} // capacity 1: Run has to look
 
 	mu       sync.Mutex    // guards the following
 	lanes    *lanes        //
 	incoming int           // SIP requests that wait for their outcome
-	reports  int           // error stanzas that wait for theirs
 	closing  bool          // Drain has begun
+	sealed   bool          // Seal was called
 	idle     chan struct{} // closed by Drain's wait when nothing is left; nil before
+
+	nextRow     uint64
+	rows        map[uint64]*outbound // in memory and in the journal
+	unjournaled []*outbound          // sent early, in order of reading; some have been committed or are over
+	failing     bool                 // the last commit failed
+
+	refused      map[*outbound]bool // whose update the journal would not take
+	retryUpdates time.Time          // when they are offered again
+	wanted       map[*fifo]bool     // whose first message is to be read from the store
+	reports      reports
+	next         time.Time // when Run looks again; zero: never
+
+	uncertain    int      // rows of an earlier run whose request may have left ...
+	uncertainIDs []string // ... and the ids of the first of these messages
 }
+
+// listIDs is how many ids one log line has.
+const listIDs = 20
 
 // New makes a bridge between the two sides.
 func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge {
 	if o.Now.IsZero() {
 		o.Now = time.Now()
 	}
-	b := &Bridge{xmpp: x, sip: s, journal: j, log: log, ids: newIDs(o.Secret, o.Now), lanes: newLanes(o.Limits)}
+	if o.Full == nil {
+		o.Full = func(error) bool { return false }
+	}
+	b := &Bridge{xmpp: x, sip: s, journal: j, log: log, ids: newIDs(o.Secret, o.Now), lanes: newLanes(o.Limits),
+		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, wake: make(chan struct{}, 1),
+		// A number is not used again after a restart: an operator may still have it in mind.
+		nextRow: uint64(o.Now.UnixMilli()) << 4,
+		rows:    make(map[uint64]*outbound), refused: make(map[*outbound]bool), wanted: make(map[*fifo]bool)}
 	b.SetPolicy(o.Policy)
 	return b
-}
-
-// Run does what time demands - retries, expiry, what waits in the store - until ctx
-// is done. Call it once, after Restore; the sides and the store outlive it.
-func (b *Bridge) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
 }
 
 // SetPolicy swaps the rules for everything that is read from now on.
 func (b *Bridge) SetPolicy(p Policy) { b.policy.Store(&p) }
 
-// ErrDrain is returned by Drain when its time was up: what was still open has
-// been reported to the senders as far as that was possible.
-var ErrDrain = errors.New("bridge: not everything was finished in time")
-
-// Drain refuses everything new, waits until what is open has ended or ctx is
-// done, and then reports what never left to its senders. Call it once, while
-// both sides still run.
-func (b *Bridge) Drain(ctx context.Context) error {
-	b.mu.Lock()
-	b.closing = true
-	b.idle = make(chan struct{})
-	b.wakeDrain()
-	idle := b.idle
-	b.mu.Unlock()
-
-	select {
-	case <-idle:
-		return nil
-	case <-ctx.Done():
-	}
-
-	b.mu.Lock()
-	left := b.lanes.clear()
-	open, incoming := b.lanes.open, b.incoming
-	var out work
-	for _, m := range left {
-		b.report(&out, m, mapping.FailShutdown())
-	}
-	b.mu.Unlock()
-	b.do(out)
-	return fmt.Errorf("%w: %d messages to SIP without an answer, %d never sent, %d messages from SIP without an outcome",
-		ErrDrain, open, len(left), incoming)
-}
-
-// wakeDrain ends Drain's wait when nothing is open any more. b.mu is held.
-func (b *Bridge) wakeDrain() {
-	if b.idle == nil || b.lanes.open > 0 || b.incoming > 0 || b.reports > 0 {
-		return
-	}
-	select {
-	case <-b.idle:
-	default:
-		close(b.idle)
-	}
-}
-
-// work collects what is to be handed to the sides once the lock is released: a
-// batch in makes at most one batch out per kind.
+// work collects what is to be handed on once the lock is released: a batch in
+// makes at most one batch out per kind.
 type work struct {
+	now time.Time
+
 	stanzas  []mapping.Parcel[mapping.XMPP]
 	requests []mapping.Parcel[mapping.SIP]
 	answers  []mapping.Result
+	events   []Event
+	seen     []Seen
+
+	// Handed to the journal, or made into stanzas, before the lock is released.
+	updates []*outbound
+	done    []uint64
+	reports []*report
+	load    []uint64 // rows that are to be read
+
+	wake bool // Run has to look
+}
+
+// unlock decides the fate of the rows, so that it is one step with what was
+// decided about the messages, releases b.mu, and hands on what is in out.
+func (b *Bridge) unlock(out *work) {
+	for _, r := range out.reports {
+		b.tell(out, r)
+	}
+	b.writeUpdates(out)
+	if len(out.done) > 0 {
+		b.journal.Done(out.done)
+	}
+	b.wakeDrain()
+	b.mu.Unlock()
+	if out.wake {
+		b.poke()
+	}
+	b.do(*out)
+}
+
+// writeUpdates gives the journal new versions of rows. What it would not take for
+// want of room is offered again.
+func (b *Bridge) writeUpdates(out *work) {
+	if len(out.updates) == 0 {
+		return
+	}
+	rows := make([]Row, 0, len(out.updates))
+	changed := out.updates[:0]
+	for _, o := range out.updates {
+		if o.row != 0 { // it may have been lost meanwhile
+			rows = append(rows, o.encode())
+			changed = append(changed, o)
+		}
+	}
+	n, _ := b.journal.Update(rows) // why it would not take the rest makes no difference
+	for _, o := range changed[n:] {
+		b.refused[o] = true
+		b.retryUpdates = out.now.Add(tryStoreAgain)
+		b.wakeAt(out, b.retryUpdates)
+	}
 }
 
 func (b *Bridge) do(w work) {
+	if len(w.events) > 0 {
+		b.journal.PutTrail(w.events)
+	}
+	if len(w.seen) > 0 {
+		b.journal.PutSeen(w.seen)
+	}
 	if len(w.requests) > 0 {
 		b.sip.Deliver(w.requests)
 	}

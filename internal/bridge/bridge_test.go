@@ -19,6 +19,7 @@ type side struct {
 	requests []mapping.Parcel[mapping.SIP]
 	answers  []mapping.Result
 	stanzas  []mapping.Parcel[mapping.XMPP]
+	journal  *journalFake
 }
 
 type sipFake struct{ *side }
@@ -56,13 +57,15 @@ func newBridge(t *testing.T) (*Bridge, *side) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &side{}
-	return New(xmppFake{s}, sipFake{s}, nil, Options{
+	s := &side{journal: newJournalFake()}
+	s.journal.b = New(xmppFake{s}, sipFake{s}, s.journal, Options{
 		Policy: Policy{Rules: rules, Access: access},
 		Secret: []byte("secret"),
 		Limits: Limits{FIFO: 2},
 		Now:    time.Unix(1_700_000_000, 0),
-	}, slog.New(slog.DiscardHandler)), s
+		Full:   func(err error) bool { return errors.Is(err, errFull) },
+	}, slog.New(slog.DiscardHandler))
+	return s.journal.b, s
 }
 
 func fromXMPP(id, from, to, body string) *mapping.XMPPMessage {
@@ -102,6 +105,7 @@ func TestXMPPToSIP(t *testing.T) {
 	if first.CallID == "" || len(first.FromTag) < 8 || first.CSeq == 0 {
 		t.Errorf("identifiers not filled in: %q %q %d", first.CallID, first.FromTag, first.CSeq)
 	}
+	s.journal.commit()
 	b.SIPOutcomes([]mapping.Result{{Ref: s.requests[0].Ref, Outcome: answered(200)}})
 	if len(s.requests) != 3 {
 		t.Fatalf("%d requests after the first answer, want 3", len(s.requests))
@@ -125,8 +129,7 @@ func TestXMPPToSIPFailures(t *testing.T) {
 	}{
 		{"404", "juliet@example.com/x", "romeo@sip.example.com", answered(404), "item-not-found"},
 		{"486", "juliet@example.com/x", "romeo@sip.example.com", answered(486), "recipient-unavailable"},
-		{"never left", "juliet@example.com/x", "romeo@sip.example.com", mapping.Outcome{Kind: mapping.NotWritten}, "remote-server-timeout"},
-		{"no answer", "juliet@example.com/x", "romeo@sip.example.com", mapping.Outcome{Kind: mapping.Unknown}, "remote-server-timeout"},
+		{"no such domain", "juliet@example.com/x", "romeo@sip.example.com", mapping.Outcome{Kind: mapping.NotWritten, Failure: mapping.FailDNS()}, "remote-server-not-found"},
 		{"stranger", "eve@evil.example/x", "romeo@sip.example.com", mapping.Outcome{}, "forbidden"},
 		{"stranger, bad address", "eve@evil.example/x", `romeo\40@sip.example.com`, mapping.Outcome{}, "forbidden"},
 		{"bad address", "juliet@example.com/x", `romeo\40@sip.example.com`, mapping.Outcome{}, "jid-malformed"},
@@ -300,14 +303,46 @@ func TestDrain(t *testing.T) {
 				t.Fatalf("%d errors, want 1", len(s.stanzas))
 			}
 			b.XMPPOutcomes([]mapping.Result{{Ref: s.stanzas[0].Ref, Outcome: mapping.Outcome{Kind: mapping.Unknown}}})
-			if b.reports != 0 {
-				t.Errorf("%d reports are open", b.reports)
+			if b.reports.open != 0 {
+				t.Errorf("%d reports are open", b.reports.open)
 			}
 		})
 	})
-	t.Run("refuses what is new and reports what never left", func(t *testing.T) {
+	t.Run("leaves what waits to the journal", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b, s := newBridge(t)
+			b.FromXMPP([]mapping.XMPP{
+				fromXMPP("a", "juliet@example.com/x", "romeo@sip.example.com", "one"),
+				fromXMPP("b", "juliet@example.com/x", "romeo@sip.example.com", "two"),
+			})
+			s.journal.commit()
+			done := make(chan error, 1)
+			go func() { done <- b.Drain(context.Background()) }()
+			synctest.Wait()
+			b.SIPOutcomes([]mapping.Result{{Ref: s.requests[0].Ref, Outcome: answered(200)}})
+			if err := <-done; err != nil {
+				t.Errorf("Drain: %v", err)
+			}
+			b.Seal()
+			b.FromXMPP([]mapping.XMPP{fromXMPP("c", "juliet@example.com/x", "carol@sip.example.com", "three")})
+			s.journal.commit()
+			var left []string
+			for _, r := range s.journal.rows() {
+				w, err := ReadRow(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				left = append(left, w.Stanza)
+			}
+			if fmt.Sprint(left) != "[b c]" || len(s.requests) != 1 || len(s.stanzas) != 0 {
+				t.Errorf("left in the journal: %v, %d requests, %d errors; want [b c], 1 and 0", left, len(s.requests), len(s.stanzas))
+			}
+		})
+	})
+	t.Run("refuses what is new and reports what would be lost", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			b, s := newBridge(t)
+			b.volatile = true
 			b.FromXMPP([]mapping.XMPP{
 				fromXMPP("a", "juliet@example.com/x", "romeo@sip.example.com", "one"),
 				fromXMPP("b", "juliet@example.com/x", "romeo@sip.example.com", "two"),
@@ -326,8 +361,8 @@ func TestDrain(t *testing.T) {
 			for _, p := range s.stanzas {
 				ids = append(ids, p.Value.(*mapping.XMPPError).ID)
 			}
-			if fmt.Sprint(ids) != "[c b]" || len(s.requests) != 1 {
-				t.Errorf("errors for %v and %d requests, want [c b] and 1", ids, len(s.requests))
+			if fmt.Sprint(ids) != "[b c]" || len(s.requests) != 1 {
+				t.Errorf("errors for %v and %d requests, want [b c] and 1", ids, len(s.requests))
 			}
 			if got, _ := s.answers[0].Outcome.Final(200); got != 503 {
 				t.Errorf("a request while stopping got %d, want 503", got)
@@ -342,6 +377,7 @@ func TestEveryMessageEndsOnce(t *testing.T) {
 	b, s := newBridge(t)
 	const n = 10_000
 	answerAll := func() {
+		s.journal.commit()
 		open := s.requests
 		s.requests = nil
 		for _, p := range open {

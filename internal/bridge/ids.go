@@ -64,3 +64,18 @@ func (g *ids) fill(m *mapping.SIPMessage) {
 	m.FromTag = rand.Text()[:16] // 80 bits
 	m.CSeq = g.cseq.Add(1) & 0x7fffffff
 }
+
+// noticeID is the id of the message that goes with a late error: the same whenever it
+// is written again.
+func (g *ids) noticeID(o *outbound) string {
+	h := g.hashes.Get().(hash.Hash)
+	defer g.hashes.Put(h)
+	h.Reset()
+	var n [4]byte
+	for _, s := range [...]string{"notice", o.from.String(), o.to.String(), o.id, o.read.UTC().Format(time.RFC3339)} {
+		binary.BigEndian.PutUint32(n[:], uint32(len(s)))
+		h.Write(n[:])
+		h.Write([]byte(s))
+	}
+	return idEncoding.EncodeToString(h.Sum(nil)[:16])
+}

@@ -55,18 +55,5 @@ type Event struct {
 	Detail string // status, reason, addresses
 }
 
-// Committed takes what the store reports of commits, in the order of Append and
-// Update. With an error these were new rows and are gone.
-func (b *Bridge) Committed(marks []Mark, err error) {
-	_, _ = marks, err
-}
-
-// Restore takes a row that an earlier run has left, in the order of ID. Call it
-// before Run and before either side runs.
-func (b *Bridge) Restore(r Row) error {
-	_ = r
-	return nil
-}
-
 // RestoreSeen takes outcomes that an earlier run has left, the oldest first.
 func (b *Bridge) RestoreSeen(batch []Seen) { _ = batch }

@@ -1,59 +1,21 @@
 package bridge
 
 import (
+	"container/heap"
+	"time"
+
 	"github.com/stoxgw/stox/mapping"
 )
 
 // RFC 3428 §8: a user agent must not have two MESSAGE requests outside of a
 // dialog pending to one URI. A lane is that rule for one destination: the
-// canonical address of record of the Request-URI. While its slot is held by an
-// open transaction, further messages wait in one FIFO per sender, and the
-// senders are served in turn, so that nobody's burst holds up somebody else's
-// single message (IM-58).
-
-// Limits of what may wait and of what may be under way. Zero values are replaced
-// by the defaults. Of the last three no user domain may hold more than a quarter
-// (SEC-30).
-type Limits struct {
-	FIFO  int // waiting messages of one sender to one destination (64)
-	Lane  int // waiting messages to one destination (1024)
-	Total int // waiting messages (16384)
-	Open  int // messages under way, one to a destination (4096, as the SIP side has)
-	Bytes int // octets of all of them (64 MiB)
-}
-
-func (l Limits) withDefaults() Limits {
-	for _, d := range []struct {
-		v   *int
-		def int
-	}{{&l.FIFO, 64}, {&l.Lane, 1024}, {&l.Total, 16384}, {&l.Open, 4096}, {&l.Bytes, 64 << 20}} {
-		if *d.v <= 0 {
-			*d.v = d.def
-		}
-	}
-	return l
-}
-
-// quarter is what one user domain may hold.
-func (l Limits) quarter() Limits {
-	l.Total, l.Open, l.Bytes = max(l.Total/4, 1), max(l.Open/4, 1), max(l.Bytes/4, 1)
-	return l
-}
-
-// held is what is held by all, or by the users of one domain.
-type held struct {
-	waiting int // messages in FIFOs
-	open    int // slots
-	bytes   int
-}
-
-// room reports whether m may wait, or may have a slot.
-func (h held) room(l Limits, m *outbound, slot bool) bool {
-	if slot && h.open >= l.Open || !slot && h.waiting >= l.Total {
-		return false
-	}
-	return h.bytes+m.size <= l.Bytes
-}
+// canonical address of record of the Request-URI. Its slot is held by an open
+// transaction and by nothing else. What waits does so in one FIFO per sender, and
+// the senders are served in turn, so that nobody's burst, and nobody's message
+// that has to be tried again, holds up somebody else's (IM-58).
+//
+// This file knows who is next. When the first message of a FIFO may leave is
+// decided in flow.go.
 
 // lanes is not safe for concurrent use: the bridge's mutex guards it.
 type lanes struct {
@@ -61,110 +23,283 @@ type lanes struct {
 	byKey  map[string]*lane
 	held
 	domains map[string]held // by the domain of the sender
+	alarms  alarms          // FIFOs that have to be looked at at some time
+	starved []*lane         // have a message that could go, but for the limit on open slots
 }
 
-// lane exists while its slot is held; an idle destination costs nothing.
+// lane exists while its slot is held or something waits; an idle destination costs
+// nothing.
 type lane struct {
-	fifos   map[mapping.JID]*fifo
-	turn    []*fifo // the senders that have something waiting, next one first
-	waiting int
+	key      string
+	open     *outbound // has the slot
+	fifos    map[mapping.JID]*fifo
+	turn     []*fifo // whose first message may go, next one first; some may have changed their mind
+	waiting  int     // entries of all FIFOs
+	starving bool    // in lanes.starved
+
+	// The circuit: after failures in a row nothing is sent before the time.
+	failures int
+	until    time.Time
 }
 
+// fifo has what one sender has waiting for one destination. A message that is under
+// way is not in it; if it has to be tried again it comes back to the front.
 type fifo struct {
+	lane   *lane
 	sender mapping.JID // bare
-	queue  []*outbound
+	queue  []entry
+	inTurn bool
+
+	at    time.Time // when it has to be looked at
+	index int       // in lanes.alarms, -1 if not
+}
+
+// entry is a message that waits: in memory, or in the store only.
+type entry struct {
+	row      uint64
+	o        *outbound // nil: in the store
+	expire   time.Time
+	restored bool // its row is from an earlier run
+	hurry    bool // the operator wants it tried now
 }
 
 func newLanes(l Limits) *lanes {
 	return &lanes{limits: l.withDefaults(), byKey: make(map[string]*lane), domains: make(map[string]held)}
 }
 
-// room reports whether there is room for m, in all and for its domain.
-func (ls *lanes) room(m *outbound, slot bool) bool {
-	return ls.held.room(ls.limits, m, slot) && ls.domains[m.sender.Domain()].room(ls.limits.quarter(), m, slot)
+// room reports whether there is room for h more of that domain, in all and for it.
+func (ls *lanes) room(domain string, h held) bool {
+	return ls.held.room(ls.limits, h) && ls.domains[domain].room(ls.limits.quarter(), h)
 }
 
-// count notes what m takes or gives back.
-func (ls *lanes) count(m *outbound, waiting, open, bytes int) {
-	d := ls.domains[m.sender.Domain()]
-	for _, h := range []*held{&ls.held, &d} {
-		h.waiting += waiting
-		h.open += open
-		h.bytes += bytes
-	}
+// count notes what is taken or given back.
+func (ls *lanes) count(domain string, h held) {
+	d := ls.domains[domain]
+	ls.held.add(h)
+	d.add(h)
 	if d == (held{}) {
-		delete(ls.domains, m.sender.Domain())
+		delete(ls.domains, domain)
 	} else {
-		ls.domains[m.sender.Domain()] = d
+		ls.domains[domain] = d
 	}
 }
 
-// add puts m into its lane. send tells the caller to send it now (the slot is
-// then m's); ok is false if there is no room, and m has not been taken.
-func (ls *lanes) add(m *outbound) (send, ok bool) {
-	l := ls.byKey[m.lane]
-	if !ls.room(m, l == nil) {
-		return false, false
+// takeSlot gives o the slot of a destination for which nothing waits or is under
+// way; false if something does, or the limits forbid it.
+func (ls *lanes) takeSlot(o *outbound) bool {
+	h := held{open: 1, bytes: o.size}
+	if ls.byKey[o.lane] != nil || !ls.room(o.sender.Domain(), h) {
+		return false
 	}
+	ls.count(o.sender.Domain(), h)
+	ls.byKey[o.lane] = &lane{key: o.lane, open: o}
+	return true
+}
+
+// push lets o wait; nil if there is no room for it.
+func (ls *lanes) push(o *outbound) *fifo {
+	h := held{waiting: 1, bytes: o.size}
+	l := ls.byKey[o.lane]
+	if !ls.room(o.sender.Domain(), h) || l != nil && l.waiting >= ls.limits.Lane {
+		return nil
+	}
+	if l != nil {
+		if f := l.fifos[o.sender]; f != nil && len(f.queue) >= ls.limits.FIFO {
+			return nil
+		}
+	}
+	ls.count(o.sender.Domain(), h)
+	f := ls.fifo(o.lane, o.sender)
+	f.queue = append(f.queue, entry{row: o.row, o: o, expire: o.expire})
+	f.lane.waiting++
+	return f
+}
+
+// pushStored lets a message wait whose row an earlier run has left. It has been
+// taken before: no limit is asked.
+func (ls *lanes) pushStored(key string, sender mapping.JID, e entry) *fifo {
+	f := ls.fifo(key, sender)
+	ls.count(sender.Domain(), held{stored: 1})
+	f.queue = append(f.queue, e)
+	f.lane.waiting++
+	return f
+}
+
+// fifo finds or makes the FIFO of a sender.
+func (ls *lanes) fifo(key string, sender mapping.JID) *fifo {
+	l := ls.byKey[key]
 	if l == nil {
-		ls.byKey[m.lane] = &lane{}
-		ls.count(m, 0, 1, m.size)
-		return true, true
+		l = &lane{key: key}
+		ls.byKey[key] = l
 	}
-	f := l.fifos[m.sender]
-	if l.waiting >= ls.limits.Lane || f != nil && len(f.queue) >= ls.limits.FIFO {
-		return false, false
-	}
+	f := l.fifos[sender]
 	if f == nil {
-		f = &fifo{sender: m.sender}
+		f = &fifo{lane: l, sender: sender, index: -1}
 		if l.fifos == nil {
 			l.fifos = make(map[mapping.JID]*fifo)
 		}
-		l.fifos[m.sender] = f
-		l.turn = append(l.turn, f)
+		l.fifos[sender] = f
 	}
-	f.queue = append(f.queue, m)
-	l.waiting++
-	ls.count(m, 1, 0, m.size)
-	return false, true
+	return f
 }
 
-// done takes the slot of its lane away from m and returns the message that has
-// it next, or nil. That one has waited its turn: the share of its domain is not
-// asked again.
-func (ls *lanes) done(m *outbound) (next *outbound) {
-	l := ls.byKey[m.lane]
-	ls.count(m, 0, -1, -m.size)
-	if len(l.turn) == 0 {
-		delete(ls.byKey, m.lane)
-		return nil
-	}
-	f := l.turn[0]
-	l.turn = l.turn[1:]
-	next = f.queue[0]
-	f.queue[0] = nil // the array is shared with what follows: do not keep the message alive
-	f.queue = f.queue[1:]
-	if len(f.queue) > 0 {
-		l.turn = append(l.turn, f)
+// back takes the slot away from o, which goes to the front of its FIFO.
+func (ls *lanes) back(o *outbound) *fifo {
+	f := ls.fifo(o.lane, o.sender)
+	f.lane.open = nil
+	ls.count(o.sender.Domain(), held{open: -1, waiting: 1})
+	f.queue = append(f.queue, entry{})
+	copy(f.queue[1:], f.queue)
+	f.queue[0] = entry{row: o.row, o: o, expire: o.expire}
+	f.lane.waiting++
+	return f
+}
+
+// release takes the slot away from o, which has ended.
+func (ls *lanes) release(o *outbound) *lane {
+	l := ls.byKey[o.lane]
+	l.open = nil
+	ls.count(o.sender.Domain(), held{open: -1, bytes: -o.size})
+	return l
+}
+
+// remove takes the i-th entry out of f.
+func (ls *lanes) remove(f *fifo, i int) {
+	e := f.queue[i]
+	if e.o != nil {
+		ls.count(f.sender.Domain(), held{waiting: -1, bytes: -e.o.size})
 	} else {
-		delete(l.fifos, f.sender)
+		ls.count(f.sender.Domain(), held{stored: -1})
 	}
-	l.waiting--
-	ls.count(next, -1, 1, 0)
-	return next
+	if i == 0 {
+		f.queue[0] = entry{} // the array is shared with what follows: do not keep the message alive
+		f.queue = f.queue[1:]
+	} else {
+		copy(f.queue[i:], f.queue[i+1:])
+		f.queue[len(f.queue)-1] = entry{}
+		f.queue = f.queue[:len(f.queue)-1]
+	}
+	f.lane.waiting--
 }
 
-// clear removes and returns everything that waits; held slots stay held.
-func (ls *lanes) clear() []*outbound {
-	var all []*outbound
-	for _, l := range ls.byKey {
-		for _, f := range l.turn {
-			all = append(all, f.queue...)
+// start gives the slot to the first message of f.
+func (ls *lanes) start(f *fifo) *outbound {
+	o := f.queue[0].o
+	ls.remove(f, 0)
+	ls.count(f.sender.Domain(), held{open: 1, bytes: o.size})
+	f.lane.open = o
+	return o
+}
+
+// park leaves the i-th message of f to the store.
+func (ls *lanes) park(f *fifo, i int) {
+	e := &f.queue[i]
+	ls.count(f.sender.Domain(), held{waiting: -1, bytes: -e.o.size, stored: 1})
+	e.o = nil
+}
+
+// unpark puts a message that was read from the store into the first place of f.
+func (ls *lanes) unpark(f *fifo, o *outbound) {
+	ls.count(f.sender.Domain(), held{waiting: 1, bytes: o.size, stored: -1})
+	f.queue[0].o = o
+}
+
+// tidy forgets f and its lane if there is nothing in them.
+func (ls *lanes) tidy(f *fifo) {
+	l := f.lane
+	if len(f.queue) == 0 {
+		ls.setAlarm(f, time.Time{})
+		if l.fifos[f.sender] == f {
+			delete(l.fifos, f.sender)
 		}
-		l.fifos, l.turn, l.waiting = nil, nil, 0
 	}
-	for _, m := range all {
-		ls.count(m, -1, 0, -m.size)
+	ls.tidyLane(l)
+}
+
+func (ls *lanes) tidyLane(l *lane) {
+	if l.open == nil && len(l.fifos) == 0 && ls.byKey[l.key] == l {
+		delete(ls.byKey, l.key)
 	}
-	return all
+}
+
+// ready puts f among those whose turn comes.
+func (l *lane) ready(f *fifo) {
+	if !f.inTurn {
+		f.inTurn = true
+		l.turn = append(l.turn, f)
+	}
+}
+
+// next takes the FIFO out whose turn it is, nil if there is none.
+func (l *lane) next() *fifo {
+	for len(l.turn) > 0 {
+		f := l.turn[0]
+		l.turn[0] = nil
+		l.turn = l.turn[1:]
+		f.inTurn = false
+		if len(f.queue) > 0 {
+			return f
+		}
+	}
+	return nil
+}
+
+// starve notes that l has something that could go but for the limit on slots.
+func (ls *lanes) starve(l *lane) {
+	if !l.starving {
+		l.starving = true
+		ls.starved = append(ls.starved, l)
+	}
+}
+
+// setAlarm has f looked at then; the zero time: never.
+func (ls *lanes) setAlarm(f *fifo, at time.Time) {
+	switch {
+	case at.IsZero():
+		if f.index >= 0 {
+			heap.Remove(&ls.alarms, f.index)
+		}
+	case f.index < 0:
+		f.at = at
+		heap.Push(&ls.alarms, f)
+	case !f.at.Equal(at):
+		f.at = at
+		heap.Fix(&ls.alarms, f.index)
+	}
+}
+
+// due takes out a FIFO whose time has come; nil if there is none, and when there
+// will be (zero: never).
+func (ls *lanes) due(now time.Time) (*fifo, time.Time) {
+	if len(ls.alarms) == 0 {
+		return nil, time.Time{}
+	}
+	if f := ls.alarms[0]; !now.Before(f.at) {
+		heap.Pop(&ls.alarms)
+		return f, time.Time{}
+	}
+	return nil, ls.alarms[0].at
+}
+
+// alarms is a heap by time.
+type alarms []*fifo
+
+func (a alarms) Len() int           { return len(a) }
+func (a alarms) Less(i, j int) bool { return a[i].at.Before(a[j].at) }
+func (a alarms) Swap(i, j int) {
+	a[i], a[j] = a[j], a[i]
+	a[i].index, a[j].index = i, j
+}
+func (a *alarms) Push(x any) {
+	f := x.(*fifo)
+	f.index = len(*a)
+	*a = append(*a, f)
+}
+func (a *alarms) Pop() any {
+	old := *a
+	f := old[len(old)-1]
+	old[len(old)-1] = nil
+	*a = old[:len(old)-1]
+	f.index = -1
+	return f
 }

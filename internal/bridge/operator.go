@@ -29,46 +29,176 @@ type Waiting struct {
 // WaitingState says what a row waits for.
 type WaitingState string
 
-// The states of a row. Of a daemon that is not running only Queued, Sent and
-// Reporting are known.
+// The states of a row. Of a daemon that is not running Sent says that a request may
+// have left.
 const (
 	Queued    WaitingState = "queued"    // it has never been sent, or the last attempt has failed for certain
-	Sent      WaitingState = "sent"      // a request is under way, or was when the daemon ended
+	Sent      WaitingState = "sent"      // a request is under way
 	Backoff   WaitingState = "back-off"  // it is tried again at Next
 	Reporting WaitingState = "reporting" // given up: the error has not reached its sender yet
 )
 
-// ErrNoRow: there is no such row in the queue (any more).
-var ErrNoRow = errors.New("no such message in the queue")
-
-// ErrUnderWay: the request of this row is under way; its answer decides.
-var ErrUnderWay = errors.New("the message is under way at this moment")
+// Why RetryNow and Drop do nothing.
+var (
+	ErrNoRow     = errors.New("no such message in the queue")
+	ErrUnderWay  = errors.New("the message is under way at this moment")
+	ErrReporting = errors.New("the message is given up already, and its sender is being told")
+)
 
 // ReadRow describes a row as it is on the disk.
 func ReadRow(r Row) (Waiting, error) {
-	return Waiting{ID: r.ID}, nil
+	o, err := decode(r)
+	if err != nil {
+		return Waiting{ID: r.ID, Lane: r.Lane, Read: r.Read, Expire: r.Expire, Size: len(r.Data)}, err
+	}
+	w := Waiting{ID: r.ID, Stanza: o.id, From: o.from, To: o.to, CallID: o.callID(), Lane: r.Lane,
+		Read: r.Read, Expire: r.Expire, Attempts: o.attempts, Size: len(r.Data), State: Queued}
+	f := o.problem
+	switch {
+	case o.reported != nil:
+		w.State, f = Reporting, o.reported
+	case o.sent:
+		w.State = Sent
+	case !o.notBefore.IsZero():
+		w.State, w.Next = Backoff, o.notBefore
+	}
+	if f != nil {
+		w.Problem = f.Text
+	}
+	return w, nil
 }
 
 // Look completes a description of ReadRow by what the running bridge knows.
-func (b *Bridge) Look(w *Waiting) { _ = w }
+func (b *Bridge) Look(w *Waiting) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	l := b.lanes.byKey[w.Lane]
+	if w.State == Reporting || l == nil {
+		return
+	}
+	if l.open != nil && l.open.row == w.ID {
+		w.State, w.Next = Sent, time.Time{}
+		return
+	}
+	// It is not under way, whatever was written ahead of its turn.
+	at := w.Next
+	if l.until.After(at) {
+		at = l.until
+	}
+	w.State, w.Next = Queued, time.Time{}
+	if at.After(time.Now()) {
+		w.State, w.Next = Backoff, at
+	}
+}
 
-// RetryNow ends the back-off of a row. It returns ErrNoRow or ErrUnderWay.
+// RetryNow ends the back-off of a row, and of its destination. It returns
+// ErrNoRow, ErrUnderWay, or why the row cannot be read.
 func (b *Bridge) RetryNow(id uint64) error {
-	_ = id
-	return ErrNoRow
+	return b.operate(id, func(out *work, o *outbound, f *fifo, _ int) error {
+		if f == nil {
+			if b.reports.at.IsZero() {
+				return ErrReporting // its stanza is under way
+			}
+			b.reports.at = time.Time{}
+			b.retellAt(out, out.now)
+			return nil
+		}
+		e := &f.queue[0]
+		e.hurry = true
+		if e.o != nil {
+			e.o.notBefore = time.Time{}
+		}
+		f.lane.failures, f.lane.until = 0, time.Time{}
+		for _, f := range f.lane.fifos {
+			b.stir(out, f)
+		}
+		return nil
+	})
 }
 
-// Drop gives a row up: its sender is told that the operator dropped it. It
-// returns ErrNoRow or ErrUnderWay.
+// Drop gives a row up: its sender is told that the operator dropped it. It returns
+// ErrNoRow, ErrUnderWay, ErrReporting, or why the row cannot be read.
 func (b *Bridge) Drop(id uint64) error {
-	_ = id
+	return b.operate(id, func(out *work, o *outbound, f *fifo, i int) error {
+		if f == nil {
+			return ErrReporting
+		}
+		b.lanes.remove(f, i)
+		b.rows[id] = o
+		b.giveUp(out, o, mapping.FailDropped())
+		b.stir(out, f)
+		return nil
+	})
+}
+
+// operate finds the message of a row and calls do with b.mu held: with its place,
+// or with no FIFO if it is being reported.
+func (b *Bridge) operate(id uint64, do func(out *work, o *outbound, f *fifo, i int) error) error {
+	// Most of what an operator is interested in is in the store only.
+	rows, err := b.journal.Get([]uint64{id})
+	if err != nil {
+		return err
+	}
+	if len(rows) == 0 {
+		return ErrNoRow
+	}
+	o, err := decode(rows[0])
+	if err != nil {
+		return err
+	}
+	o.rev, o.kept = 1, 1
+	out := work{now: time.Now()}
+	b.mu.Lock()
+	defer b.unlock(&out)
+	if known := b.rows[id]; known != nil {
+		o = known
+	}
+	if o.reported != nil {
+		return do(&out, o, nil, 0)
+	}
+	l := b.lanes.byKey[o.lane]
+	if l == nil {
+		return ErrNoRow
+	}
+	if l.open != nil && l.open.row == id {
+		return ErrUnderWay
+	}
+	if f := l.fifos[o.sender]; f != nil {
+		for i := range f.queue {
+			if f.queue[i].row == id {
+				return do(&out, o, f, i)
+			}
+		}
+	}
 	return ErrNoRow
 }
 
-// RetryRow returns the row of a stopped daemon as it has to be for the next
-// start to try it at once, with the time until expiry counted anew from now.
-func RetryRow(r Row, now time.Time, expire time.Duration) (Row, error) { return r, nil }
+// RetryRow returns the row of a stopped daemon as it has to be for the next start
+// to try it at once, with the time until expiry counted anew from now.
+func RetryRow(r Row, now time.Time, expire time.Duration) (Row, error) {
+	o, err := decode(r)
+	if err != nil {
+		return r, err
+	}
+	if o.reported != nil {
+		return r, ErrReporting
+	}
+	o.notBefore, o.expire = time.Time{}, now.Add(expire)
+	o.rev = r.Rev + 1
+	return o.encode(), nil
+}
 
 // DropRow returns the row of a stopped daemon as it has to be for the next start
 // to tell its sender that it was dropped.
-func DropRow(r Row, now time.Time) (Row, error) { return r, nil }
+func DropRow(r Row, now time.Time) (Row, error) {
+	o, err := decode(r)
+	if err != nil {
+		return r, err
+	}
+	if o.reported != nil {
+		return r, ErrReporting
+	}
+	o.reported, o.problem, o.parts = mapping.FailDropped(), nil, nil
+	o.rev = r.Rev + 1
+	return o.encode(), nil
+}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stoxgw/stox/mapping"
 )
@@ -17,9 +18,16 @@ func inParts(b *Bridge, id string, texts ...string) {
 	for _, text := range texts {
 		o.parts = append(o.parts, fromSIP("", "sip:juliet@example.com", "sip:romeo@pbx.example.net", text))
 	}
-	var out work
-	b.enqueue(&out, o)
-	b.do(out)
+	o.read = time.Now()
+	o.expire = o.read.Add(time.Hour)
+	for _, p := range o.parts {
+		b.ids.fill(p.(*mapping.SIPMessage))
+	}
+	o.measure()
+	out := work{now: o.read}
+	b.mu.Lock()
+	b.enqueue(&out, []*outbound{o})
+	b.unlock(&out)
 }
 
 // IM-32, IM-62: the parts of a message go one after the other, with nothing
@@ -41,6 +49,7 @@ func TestPartsToSIP(t *testing.T) {
 			inParts(b, "m", "1", "2", "3")
 			b.FromXMPP([]mapping.XMPP{fromXMPP("n", "nurse@example.com/x", "romeo@sip.example.com", "next")})
 			for i, status := range c.answers {
+				s.journal.commit()
 				if len(s.requests) != i+1 {
 					t.Fatalf("%d requests after %d answers: one is pending to a destination", len(s.requests), i)
 				}

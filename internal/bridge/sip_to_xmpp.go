@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/stoxgw/stox/mapping"
 )
@@ -76,15 +77,15 @@ func (b *Bridge) takeSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) {
 // XMPPOutcomes takes what became of stanzas: it answers the SIP transactions
 // they came from.
 func (b *Bridge) XMPPOutcomes(batch []mapping.Result) {
-	var out work
+	out := work{now: time.Now()}
+	b.mu.Lock()
 	b.settleXMPP(&out, batch)
-	b.do(out)
+	b.unlock(&out)
 }
 
+// settleXMPP does so with b.mu held.
 func (b *Bridge) settleXMPP(out *work, batch []mapping.Result) {
 	p := b.policy.Load()
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	for _, r := range batch {
 		switch ref := r.Ref.(type) {
 		case *incoming:
@@ -104,18 +105,11 @@ func (b *Bridge) settleXMPP(out *work, batch []mapping.Result) {
 			}
 			out.answers = append(out.answers, mapping.Result{Ref: ref.ref, Outcome: ref.outcome})
 		case *report:
-			if ref.taken {
-				b.reports--
-			}
-			// Not a warning each: that the link is down, or was lost with stanzas in it,
-			// the XMPP side says once.
-			switch r.Outcome.Kind {
-			case mapping.NotWritten, mapping.Uncertain, mapping.Refused:
-				b.log.Debug("the error did not reach its sender", "dir", "xmpp-sip", "id", ref.id, "outcome", r.Outcome.Kind, "err", r.Outcome.Failure)
-			}
+			b.settleReport(out, ref, r.Outcome.Kind, false)
+		case notice:
+			b.settleReport(out, ref.report, r.Outcome.Kind, true)
 		}
 	}
-	b.wakeDrain()
 }
 
 // worse is the outcome of two stanzas of one request: what failed for certain

@@ -2,141 +2,247 @@ package bridge
 
 import (
 	"errors"
+	"time"
 
 	"github.com/stoxgw/stox/mapping"
 )
-
-// outbound is a message on its way from XMPP to SIP.
-type outbound struct {
-	from, to mapping.JID // as in the stanza: where an error goes to, and whom it comes from
-	id       string
-	sender   mapping.JID // bare: whose FIFO
-	lane     string      // canonical address of record of the Request-URI
-	parts    []mapping.SIP
-	size     int // octets in memory, about
-}
 
 // busySeconds is what a sender is told to wait when a queue is full: the longest
 // that a silent destination holds its slot (Timer F).
 const busySeconds = 32
 
-// report is an error stanza on its way to the sender of an outbound message.
-type report struct {
-	id    string
-	taken bool // of a message that had been taken: Drain waits for it
-}
+// Messages that were sent before they were on the disk are bounded in number and
+// age. Beyond that a message leaves after its commit.
+const (
+	maxUnjournaled    = 1000
+	maxUnjournaledAge = 50 * time.Millisecond
+)
 
-// FromXMPP takes what the XMPP side has read in one go. Every message ends
-// either with a 2xx from SIP or with one error stanza.
+// FromXMPP takes what the XMPP side has read in one go. Every message is journaled
+// and ends either with a 2xx from SIP or with one error stanza.
+//
+// A message to an idle destination leaves at once, while its commit runs (early
+// send): until it was read it was at risk, and a 2xx ends that sooner than the disk
+// does. Everything else leaves after its commit.
 func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
+	out := work{now: time.Now()}
 	p := b.policy.Load()
-	var out work
+	var taken []*outbound
 	for _, v := range batch {
 		if m, ok := v.(*mapping.XMPPMessage); ok {
-			b.takeXMPP(&out, p, m)
-		}
-	}
-	b.do(out)
-}
-
-func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) {
-	o := &outbound{from: m.From, to: m.To, id: m.ID, sender: m.From.Bare()}
-	// Access comes before the address is looked at: whoever may not send learns
-	// nothing about addresses (SEC-13).
-	if !p.Access.Allows(m.From) {
-		b.refuse(out, o, mapping.FailForbidden())
-		return
-	}
-	parts, err := translate(b.log, p.Rules.ToSIP, mapping.XMPP(m))
-	if err != nil {
-		b.refuse(out, o, asFailure(err))
-		return
-	}
-	if len(parts) == 0 {
-		return
-	}
-	o.parts = parts
-	b.enqueue(out, o)
-}
-
-// enqueue puts o into the lane of its destination. All its parts go to one.
-func (b *Bridge) enqueue(out *work, o *outbound) {
-	o.size = 512 + len(o.id)
-	for _, part := range o.parts {
-		if s, ok := part.(*mapping.SIPMessage); ok {
-			b.ids.fill(s)
-			o.lane = s.RequestURI.AOR()
-			o.size += len(s.Body) + len(s.Subject) + len(s.CallID)
+			if o := b.takeXMPP(&out, p, m); o != nil {
+				taken = append(taken, o)
+			}
 		}
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.closing {
-		b.refuse(out, o, mapping.FailShutdown())
+	b.enqueue(&out, taken)
+	b.unlock(&out)
+}
+
+// takeXMPP translates a message; nil if nothing is left to be done.
+func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outbound {
+	o := &outbound{from: m.From, to: m.To, id: m.ID, sender: m.From.Bare(), read: out.now, expire: out.now.Add(p.expire())}
+	// Access comes before the address is looked at: whoever may not send learns
+	// nothing about addresses (SEC-13).
+	if !p.Access.Allows(m.From) {
+		out.refuse(o, mapping.FailForbidden())
+		return nil
+	}
+	parts, err := translate(b.log, p.Rules.ToSIP, mapping.XMPP(m))
+	if err != nil {
+		out.refuse(o, asFailure(err))
+		return nil
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	for _, part := range parts {
+		s, ok := part.(*mapping.SIPMessage)
+		if !ok {
+			return nil
+		}
+		b.ids.fill(s)
+	}
+	o.parts = parts
+	o.measure()
+	return o
+}
+
+// enqueue journals messages and gives each its place. b.mu is held.
+func (b *Bridge) enqueue(out *work, batch []*outbound) {
+	var rows []Row
+	taken := batch[:0]
+	for _, o := range batch {
+		if b.closing && (!b.sealed || b.volatile) {
+			out.refuse(o, mapping.FailShutdown())
+			continue
+		}
+		b.nextRow++
+		o.row, o.rev = b.nextRow, 1
+		if b.early(out.now) && b.lanes.takeSlot(o) {
+			o.sent, o.attempts = true, 1
+		} else {
+			f := b.lanes.push(o)
+			if f == nil {
+				out.refuse(o, mapping.FailBusy(busySeconds))
+				continue
+			}
+			if f.lane.waiting <= markAhead && f.lane.until.IsZero() && !b.closing {
+				o.sent, o.attempts = true, 1
+			}
+		}
+		rows = append(rows, o.encode())
+		taken = append(taken, o)
+	}
+	if len(rows) == 0 {
 		return
 	}
-	switch send, ok := b.lanes.add(o); {
-	case !ok:
-		b.refuse(out, o, mapping.FailBusy(busySeconds))
-	case send:
-		b.send(out, o)
+	n, err := b.journal.Append(rows)
+	for i := len(taken) - 1; i >= n; i-- { // in reverse: each is the last of its FIFO
+		b.notJournaled(out, taken[i], err)
+	}
+	for _, o := range taken[:n] {
+		b.rows[o.row] = o
+		if l := b.lanes.byKey[o.lane]; l.open == o {
+			b.unjournaled = append(b.unjournaled, o)
+			b.send(out, o)
+		} else if f := b.front(o); f != nil {
+			b.stir(out, f)
+		}
 	}
 }
 
-// send hands the next part of o to the SIP side. b.mu is held.
-func (b *Bridge) send(out *work, o *outbound) {
-	out.requests = append(out.requests, mapping.Parcel[mapping.SIP]{Ref: o, Value: o.parts[0]})
+// notJournaled takes back what enqueue did with o.
+func (b *Bridge) notJournaled(out *work, o *outbound, err error) {
+	l := b.lanes.byKey[o.lane]
+	if l.open == o {
+		b.lanes.release(o)
+		b.lanes.tidyLane(l)
+	} else {
+		f := l.fifos[o.sender]
+		b.lanes.remove(f, len(f.queue)-1)
+		b.lanes.tidy(f)
+	}
+	o.row = 0
+	f := mapping.FailStore()
+	if f.Err = err; b.full(err) {
+		f = mapping.FailBusy(busySeconds)
+	}
+	out.refuse(o, f)
+}
+
+// early reports whether a message may leave before its row is on the disk.
+func (b *Bridge) early(now time.Time) bool {
+	for len(b.unjournaled) > 0 && (b.unjournaled[0].kept > 0 || b.unjournaled[0].over) {
+		b.unjournaled[0] = nil
+		b.unjournaled = b.unjournaled[1:]
+	}
+	if b.closing || b.noEarly || b.failing {
+		return false
+	}
+	n := len(b.unjournaled)
+	return n == 0 || n < maxUnjournaled && now.Sub(b.unjournaled[0].read) < maxUnjournaledAge
+}
+
+// Committed takes what the store reports of commits, in the order of Append and
+// Update. With an error these were new rows and are gone.
+func (b *Bridge) Committed(marks []Mark, err error) {
+	out := work{now: time.Now()}
+	b.mu.Lock()
+	b.failing = err != nil
+	for _, m := range marks {
+		o := b.rows[m.ID]
+		switch {
+		case o == nil: // it is done, or waits in the store
+		case err != nil:
+			b.lost(&out, o, err)
+		default:
+			o.kept = max(o.kept, m.Rev)
+			b.settled(&out, o)
+		}
+	}
+	b.unlock(&out)
+}
+
+// settled is told that a version of the row of o is on the disk.
+func (b *Bridge) settled(out *work, o *outbound) {
+	if f := b.front(o); f != nil {
+		b.stir(out, f)
+	}
+	l := b.lanes.byKey[o.lane]
+	if l == nil || !out.now.Before(l.until) {
+		return
+	}
+	if f := l.fifos[o.sender]; f != nil {
+		b.park(f)
+	}
+}
+
+// front is the FIFO whose first message o is, nil if it is not the first of one.
+func (b *Bridge) front(o *outbound) *fifo {
+	l := b.lanes.byKey[o.lane]
+	if l == nil || l.open == o {
+		return nil
+	}
+	if f := l.fifos[o.sender]; f != nil && len(f.queue) > 0 && f.queue[0].o == o {
+		return f
+	}
+	return nil
+}
+
+// lost is told that the row of o could not be written. What is under way decides by
+// itself; what is not has to be refused, since it could not be sent again.
+func (b *Bridge) lost(out *work, o *outbound, err error) {
+	delete(b.rows, o.row)
+	row := o.row
+	o.row = 0
+	l := b.lanes.byKey[o.lane]
+	if o.reported != nil || l == nil || l.open == o {
+		return
+	}
+	f := l.fifos[o.sender]
+	if f == nil {
+		return
+	}
+	for i := range f.queue {
+		if f.queue[i].row == row {
+			b.lanes.remove(f, i)
+			fail := mapping.FailStore()
+			fail.Err = err
+			out.refuse(o, fail)
+			b.stir(out, f)
+			return
+		}
+	}
 }
 
 // SIPOutcomes takes what became of requests.
 func (b *Bridge) SIPOutcomes(batch []mapping.Result) {
-	var out work
-	b.settleSIP(&out, batch)
-	b.do(out)
-}
-
-func (b *Bridge) settleSIP(out *work, batch []mapping.Result) {
+	out := work{now: time.Now()}
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	for _, r := range batch {
-		o := r.Ref.(*outbound)
-		f := r.Outcome.Report()
-		if f == nil && len(o.parts) > 1 {
-			o.parts = o.parts[1:]
-			b.send(out, o) // the lane's slot stays with the message until its last part
-			continue
-		}
-		if next := b.lanes.done(o); next != nil {
-			b.send(out, next)
-		}
-		if f != nil {
-			b.report(out, o, f)
-		} else {
-			b.log.Debug("delivered", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id)
+		if o, ok := r.Ref.(*outbound); ok {
+			b.settle(&out, o, r.Outcome)
 		}
 	}
-	b.wakeDrain()
+	b.unlock(&out)
 }
 
-// report tells the sender of a message that had been taken why it did not
-// arrive. b.mu is held.
-func (b *Bridge) report(out *work, o *outbound, f *mapping.Failure) {
-	b.reports++
-	b.tell(out, o, f, true)
+// finish ends a message that has been delivered.
+func (b *Bridge) finish(out *work, o *outbound, res mapping.Outcome) {
+	b.log.Debug("delivered", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "call_id", o.callID(), "status", res.Status)
+	out.delivered(o, res)
+	b.end(out, o)
 }
 
-// refuse does the same for a message that was not taken.
-func (b *Bridge) refuse(out *work, o *outbound, f *mapping.Failure) { b.tell(out, o, f, false) }
-
-// tell makes the one error stanza of a message: from the address that had been
-// written to, with the id of the message (ERR-11, IM-60).
-func (b *Bridge) tell(out *work, o *outbound, f *mapping.Failure, taken bool) {
-	b.log.Debug("not delivered", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "reason", f.Condition, "err", f, "remedy", f.Remedy)
-	f = b.policy.Load().Rules.FailureToXMPP(f)
-	out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{
-		Ref:   &report{id: o.id, taken: taken},
-		Value: &mapping.XMPPError{From: o.to, To: o.from, ID: o.id, Failure: f},
-	})
+// end ends the row of o.
+func (b *Bridge) end(out *work, o *outbound) {
+	o.over = true
+	if o.row != 0 {
+		delete(b.rows, o.row)
+		out.done = append(out.done, o.row)
+	}
 }
 
 // asFailure returns the Failure in err. mapping returns nothing else; should

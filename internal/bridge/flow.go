@@ -1,0 +1,210 @@
+package bridge
+
+import (
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// This file moves what waits: from the store into memory, onto the disk, into the
+// slot of its lane. All of it runs with b.mu held and hands what is to be done to
+// out.
+//
+// Before a request leaves, its row is on the disk and says that it may have left:
+// after a crash a request is either repeated as one that may have arrived, or has
+// certainly not been sent. The first transmission to an idle destination is the
+// exception (early, see xmpp_to_sip.go).
+
+const (
+	// A row that is at most so far from its turn is written as one that may have left,
+	// so that it need not be written again when its turn comes.
+	markAhead = 4
+	// After so many failures in a row the circuit of a destination opens: nothing is
+	// sent to it before the back-off of the last one is over.
+	circuitAfter = 3
+)
+
+// stir looks at the first message of f: whether it may go, and if not, what it
+// waits for.
+func (b *Bridge) stir(out *work, f *fifo) {
+	for len(f.queue) > 0 {
+		if b.closing {
+			return
+		}
+		e := &f.queue[0]
+		o := e.o
+		expired := !out.now.Before(e.expire)
+		switch {
+		case o == nil && (expired || !out.now.Before(f.lane.until)):
+			b.fetch(f)
+			return
+		case expired:
+			b.lanes.remove(f, 0)
+			b.giveUp(out, o, o.expired())
+			continue
+		case o == nil || out.now.Before(o.notBefore) || out.now.Before(f.lane.until):
+			at := f.lane.until
+			if o != nil && o.notBefore.After(at) {
+				at = o.notBefore
+			}
+			b.alarmAt(out, f, earlier(at, e.expire))
+			return
+		}
+		b.alarmAt(out, f, e.expire)
+		if !o.sent {
+			o.sent = true
+			o.attempts++
+			b.update(out, o)
+		}
+		if o.safe() {
+			f.lane.ready(f)
+			b.serve(out, f.lane)
+		}
+		return
+	}
+	b.lanes.tidy(f)
+}
+
+// serve gives the slot of l to the next message, if it is free.
+func (b *Bridge) serve(out *work, l *lane) {
+	for l.open == nil && !b.closing {
+		f := l.next()
+		if f == nil {
+			break
+		}
+		o := f.queue[0].o
+		if o == nil || !o.sent || !o.safe() || out.now.Before(o.notBefore) || out.now.Before(l.until) || !out.now.Before(o.expire) {
+			continue // it has changed since its turn was noted; stir has seen to it
+		}
+		if !b.lanes.room(f.sender.Domain(), held{open: 1}) {
+			l.ready(f)
+			b.lanes.starve(l)
+			return
+		}
+		b.lanes.start(f)
+		b.send(out, o)
+		b.stir(out, f)
+	}
+	b.lanes.tidyLane(l)
+}
+
+// feed serves lanes that had to wait for a free slot.
+func (b *Bridge) feed(out *work) {
+	for n := min(len(b.lanes.starved), 8); n > 0; n-- {
+		l := b.lanes.starved[0]
+		b.lanes.starved[0] = nil
+		b.lanes.starved = b.lanes.starved[1:]
+		l.starving = false
+		b.serve(out, l)
+	}
+}
+
+// send hands the next request of o to the SIP side.
+func (b *Bridge) send(out *work, o *outbound) {
+	out.requests = append(out.requests, mapping.Parcel[mapping.SIP]{Ref: o, Value: o.parts[0]})
+}
+
+// update gives the store the row of o as it will be when the lock is released.
+func (b *Bridge) update(out *work, o *outbound) {
+	if o.row == 0 {
+		return
+	}
+	o.rev++
+	out.updates = append(out.updates, o)
+}
+
+// settle takes what became of one request.
+func (b *Bridge) settle(out *work, o *outbound, res mapping.Outcome) {
+	v, f := o.judge(res, out.now)
+	if (v == again || v == later) && o.row == 0 {
+		v = failed // what is not in the journal is not tried again
+	}
+	l := b.lanes.byKey[o.lane]
+	b.circuit(out, l, v, f, res)
+	if v == again || v == later {
+		b.log.Debug("to be tried again", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "call_id", o.callID(), "err", f, "attempts", o.attempts)
+		out.trail(o, "retry", f)
+		o.sent = false
+		back := b.lanes.back(o)
+		b.update(out, o)
+		b.stir(out, back)
+		b.hold(out, l)
+		b.serve(out, l)
+		b.feed(out)
+		return
+	}
+	if v != failed && len(o.parts) > 1 {
+		// The slot stays with the message until its last part has ended.
+		o.parts = o.parts[1:]
+		o.attempts, o.ambiguous, o.nextTried, o.restart, o.problem = 1, 0, false, false, nil
+		b.update(out, o)
+		b.send(out, o)
+		return
+	}
+	b.lanes.release(o)
+	if v == failed {
+		b.giveUp(out, o, f)
+	} else {
+		b.finish(out, o, res)
+	}
+	if f := l.fifos[o.sender]; f != nil {
+		b.stir(out, f)
+	}
+	b.hold(out, l)
+	b.serve(out, l)
+	b.feed(out)
+}
+
+// circuit counts the failures in a row of a destination.
+func (b *Bridge) circuit(out *work, l *lane, v verdict, f *mapping.Failure, res mapping.Outcome) {
+	if f == nil || !ambiguous(res) && !temporary(res, f) {
+		open := !l.until.IsZero()
+		l.failures, l.until = 0, time.Time{}
+		if open {
+			for _, f := range l.fifos {
+				b.stir(out, f)
+			}
+		}
+		return
+	}
+	if !res.More {
+		l.failures++
+	}
+	if l.failures >= circuitAfter && v != again {
+		l.until = out.now.Add(backoff(l.failures - circuitAfter + 1))
+	}
+}
+
+// hold leaves what waits behind an open circuit to the store.
+func (b *Bridge) hold(out *work, l *lane) {
+	if !out.now.Before(l.until) {
+		return
+	}
+	for _, f := range l.fifos {
+		b.park(f)
+		b.stir(out, f)
+	}
+}
+
+// park leaves what is in f to the store, as far as it is there.
+func (b *Bridge) park(f *fifo) {
+	for i := range f.queue {
+		if o := f.queue[i].o; o != nil && o.row != 0 && o.safe() {
+			delete(b.rows, o.row)
+			b.lanes.park(f, i)
+		}
+	}
+}
+
+// alarmAt has f looked at then.
+func (b *Bridge) alarmAt(out *work, f *fifo, at time.Time) {
+	b.lanes.setAlarm(f, at)
+	b.wakeAt(out, at)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,53 @@
+package bridge
+
+// Limits of what may wait and of what may be under way. Zero values are replaced
+// by the defaults. Of the last four no user domain may hold more than a quarter
+// (SEC-30).
+type Limits struct {
+	FIFO   int // waiting messages of one sender to one destination (64)
+	Lane   int // waiting messages to one destination (1024)
+	Total  int // waiting messages in memory (16384)
+	Stored int // waiting messages that are in the store only (1,000,000)
+	Open   int // messages under way, one to a destination (4096, as the SIP side has)
+	Bytes  int // octets of all that are in memory (64 MiB)
+}
+
+func (l Limits) withDefaults() Limits {
+	for _, d := range []struct {
+		v   *int
+		def int
+	}{{&l.FIFO, 64}, {&l.Lane, 1024}, {&l.Total, 16384}, {&l.Stored, 1_000_000}, {&l.Open, 4096}, {&l.Bytes, 64 << 20}} {
+		if *d.v <= 0 {
+			*d.v = d.def
+		}
+	}
+	return l
+}
+
+// quarter is what one user domain may hold.
+func (l Limits) quarter() Limits {
+	for _, v := range []*int{&l.Total, &l.Stored, &l.Open, &l.Bytes} {
+		*v = max(*v/4, 1)
+	}
+	return l
+}
+
+// held is what is held by all, or by the users of one domain.
+type held struct {
+	waiting int // messages in FIFOs, in memory
+	stored  int // messages in FIFOs, in the store only
+	open    int // slots
+	bytes   int
+}
+
+func (h *held) add(d held) {
+	h.waiting += d.waiting
+	h.stored += d.stored
+	h.open += d.open
+	h.bytes += d.bytes
+}
+
+// room reports whether d may be added.
+func (h held) room(l Limits, d held) bool {
+	return h.waiting+d.waiting <= l.Total && h.stored+d.waiting+d.stored <= l.Stored && h.open+d.open <= l.Open && h.bytes+d.bytes <= l.Bytes
+}

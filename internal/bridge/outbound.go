@@ -1,0 +1,68 @@
+package bridge
+
+import (
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// outbound is a message on its way from XMPP to SIP. From takeXMPP on the bridge's
+// mutex guards it.
+type outbound struct {
+	from, to mapping.JID // as in the stanza: where an error goes to, and whom it comes from
+	id       string
+	sender   mapping.JID // bare: whose FIFO
+	lane     string      // canonical address of record of the Request-URI
+	parts    []mapping.SIP
+	size     int // octets in memory, about
+	read     time.Time
+	expire   time.Time // from then on it is not tried again
+
+	// What becomes of the request; see retry.go. All of it is in the row.
+	sent      bool // the first part may have left as it now is
+	attempts  int  // requests of the first part that may have left
+	ambiguous int  // of these, how many had no clear end
+	nextTried bool // a further target has been tried after a 500 or 504
+	restart   bool // it may have left before the process was started
+	notBefore time.Time
+	problem   *mapping.Failure // what the last attempt came to
+	reported  *mapping.Failure // it is given up: what its sender is told
+
+	// The row. rev is the version that the store was given last, kept the version
+	// that is on the disk, counted from 1; 0 is none.
+	row       uint64 // 0: there is none (any more)
+	rev, kept uint32
+	over      bool // done or given up: nothing about it counts any more
+}
+
+// message is the request that is next.
+func (o *outbound) message() *mapping.SIPMessage { return o.parts[0].(*mapping.SIPMessage) }
+
+// change is the request that is next, as a copy: the SIP side may still read the one
+// that it was given.
+func (o *outbound) change() *mapping.SIPMessage {
+	m := *o.message()
+	o.parts[0] = &m
+	return &m
+}
+
+// safe reports whether the row is on the disk as it is in memory.
+func (o *outbound) safe() bool { return o.kept >= o.rev }
+
+// callID is that of the next request, "" if there is none left.
+func (o *outbound) callID() string {
+	if len(o.parts) == 0 {
+		return ""
+	}
+	return o.message().CallID
+}
+
+// measure sets what depends on the requests: the lane and the size.
+func (o *outbound) measure() {
+	o.size = 512 + len(o.id)
+	for _, part := range o.parts {
+		s := part.(*mapping.SIPMessage)
+		o.lane = s.RequestURI.AOR()
+		o.size += 2 * (len(s.Body) + len(s.Subject) + len(s.CallID)) // and once more in the row
+	}
+}

@@ -1,0 +1,253 @@
+package bridge
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// The Data of a row, version 1. Integers are varints, strings and octets have their
+// length before them, times are milliseconds since 1970, 0 for none.
+//
+//	byte     version
+//	byte     flags
+//	strings  from, to, id
+//	ints     attempts, ambiguous, notBefore
+//	failure  problem, if flagProblem
+//	failure  reported, if flagReported; then nothing follows
+//	int      number of requests, then each: see appendMessage
+const rowVersion = 1
+
+const (
+	flagSent byte = 1 << iota
+	flagNextTried
+	flagRestart
+	flagProblem
+	flagReported
+)
+
+// maxParts bounds what a row is believed to hold.
+const maxParts = 1024
+
+var errRow = errors.New("bridge: the row cannot be read")
+
+// encode makes the row of o. The text of a message that is given up is not in it.
+func (o *outbound) encode() Row {
+	b := make([]byte, 0, 192+o.size/2)
+	var flags byte
+	for _, f := range [...]struct {
+		on  bool
+		bit byte
+	}{
+		{o.sent, flagSent}, {o.nextTried, flagNextTried}, {o.restart, flagRestart},
+		{o.problem != nil, flagProblem}, {o.reported != nil, flagReported},
+	} {
+		if f.on {
+			flags |= f.bit
+		}
+	}
+	b = append(b, rowVersion, flags)
+	b = appendText(b, o.from.String())
+	b = appendText(b, o.to.String())
+	b = appendText(b, o.id)
+	b = binary.AppendUvarint(b, uint64(o.attempts))
+	b = binary.AppendUvarint(b, uint64(o.ambiguous))
+	b = appendTime(b, o.notBefore)
+	if o.problem != nil {
+		b = appendFailure(b, o.problem)
+	}
+	if o.reported != nil {
+		b = appendFailure(b, o.reported)
+	} else {
+		b = binary.AppendUvarint(b, uint64(len(o.parts)))
+		for _, p := range o.parts {
+			b = appendMessage(b, p.(*mapping.SIPMessage))
+		}
+	}
+	return Row{ID: o.row, Rev: o.rev, Lane: o.lane, Data: b, Read: o.read, Expire: o.expire}
+}
+
+// decode reads what encode wrote.
+func decode(r Row) (*outbound, error) {
+	if len(r.Data) < 2 || r.Data[0] != rowVersion {
+		return nil, fmt.Errorf("%w: version", errRow)
+	}
+	flags := r.Data[1]
+	p := rowReader{b: r.Data[2:]}
+	o := &outbound{row: r.ID, rev: r.Rev, lane: r.Lane, read: r.Read, expire: r.Expire,
+		sent: flags&flagSent != 0, nextTried: flags&flagNextTried != 0, restart: flags&flagRestart != 0}
+	o.from, o.to, o.id = p.jid(), p.jid(), p.text()
+	o.attempts, o.ambiguous = p.count(), p.count()
+	o.notBefore = p.time()
+	if flags&flagProblem != 0 {
+		o.problem = p.failure()
+	}
+	if flags&flagReported != 0 {
+		o.reported = p.failure()
+	} else {
+		n := p.uint()
+		if n == 0 || n > maxParts {
+			return nil, fmt.Errorf("%w: %d requests", errRow, n)
+		}
+		for range n {
+			o.parts = append(o.parts, p.message())
+		}
+	}
+	if p.bad || len(p.b) > 0 || o.from.IsZero() || o.to.IsZero() {
+		return nil, errRow
+	}
+	o.sender = o.from.Bare()
+	if o.reported == nil {
+		o.measure()
+	}
+	return o, nil
+}
+
+func appendText[T string | []byte](b []byte, s T) []byte {
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	return append(b, s...)
+}
+
+func appendTime(b []byte, t time.Time) []byte {
+	if t.IsZero() {
+		return binary.AppendVarint(b, 0)
+	}
+	return binary.AppendVarint(b, t.UnixMilli())
+}
+
+func appendFailure(b []byte, f *mapping.Failure) []byte {
+	b = binary.AppendUvarint(b, uint64(f.Status))
+	for _, s := range [...]string{f.Reason, string(f.Condition), string(f.Type), f.Text, f.Alternate, f.Warning, f.Remedy} {
+		b = appendText(b, s)
+	}
+	return binary.AppendVarint(b, int64(f.RetryAfter))
+}
+
+func appendMessage(b []byte, m *mapping.SIPMessage) []byte {
+	b = appendURI(b, m.RequestURI)
+	b = appendURI(b, m.From)
+	b = appendURI(b, m.To)
+	for _, s := range [...]string{m.Name, m.CallID, m.FromTag, m.Subject, m.Lang, m.ContentType, m.Charset} {
+		b = appendText(b, s)
+	}
+	b = binary.AppendUvarint(b, uint64(m.CSeq))
+	b = binary.AppendUvarint(b, uint64(m.Target))
+	return appendText(b, m.Body)
+}
+
+func appendURI(b []byte, u mapping.URI) []byte {
+	for _, s := range [...]string{u.Scheme, u.User, u.Host, u.GR, u.Transport} {
+		b = appendText(b, s)
+	}
+	b = binary.AppendUvarint(b, uint64(u.Port))
+	if u.Phone {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
+
+// rowReader takes values from the front of b; after a failure bad is set and all
+// further values are zero.
+type rowReader struct {
+	b   []byte
+	bad bool
+}
+
+func (p *rowReader) fail() {
+	p.b, p.bad = nil, true
+}
+
+func (p *rowReader) uint() uint64 {
+	v, n := binary.Uvarint(p.b)
+	if n <= 0 {
+		p.fail()
+		return 0
+	}
+	p.b = p.b[n:]
+	return v
+}
+
+// count is an integer that cannot sensibly be big.
+func (p *rowReader) count() int {
+	v := p.uint()
+	if v > 1<<20 {
+		p.fail()
+		return 0
+	}
+	return int(v)
+}
+
+func (p *rowReader) int() int64 {
+	v, n := binary.Varint(p.b)
+	if n <= 0 {
+		p.fail()
+		return 0
+	}
+	p.b = p.b[n:]
+	return v
+}
+
+func (p *rowReader) octets() []byte {
+	n := p.uint()
+	if n > uint64(len(p.b)) {
+		p.fail()
+		return nil
+	}
+	v := p.b[:n:n]
+	p.b = p.b[n:]
+	return v
+}
+
+func (p *rowReader) text() string { return string(p.octets()) }
+
+func (p *rowReader) time() time.Time {
+	if ms := p.int(); ms != 0 {
+		return time.UnixMilli(ms)
+	}
+	return time.Time{}
+}
+
+func (p *rowReader) jid() mapping.JID {
+	j, err := mapping.ParseJID(p.text())
+	if err != nil {
+		p.fail()
+	}
+	return j
+}
+
+func (p *rowReader) failure() *mapping.Failure {
+	f := &mapping.Failure{Status: p.count(), Reason: p.text(), Condition: mapping.Condition(p.text()), Type: mapping.ErrorType(p.text()),
+		Text: p.text(), Alternate: p.text(), Warning: p.text(), Remedy: p.text()}
+	f.RetryAfter = time.Duration(p.int())
+	return f
+}
+
+func (p *rowReader) message() *mapping.SIPMessage {
+	m := &mapping.SIPMessage{RequestURI: p.uri(), From: p.uri(), To: p.uri(),
+		Name: p.text(), CallID: p.text(), FromTag: p.text(), Subject: p.text(), Lang: p.text(), ContentType: p.text(), Charset: p.text()}
+	cseq := p.uint()
+	if cseq > 1<<31-1 { // RFC 3261 §8.1.1.5
+		p.fail()
+	}
+	m.CSeq, m.Target, m.Body = uint32(cseq), p.count(), p.octets()
+	return m
+}
+
+func (p *rowReader) uri() mapping.URI {
+	u := mapping.URI{Scheme: p.text(), User: p.text(), Host: p.text(), GR: p.text(), Transport: p.text()}
+	port := p.uint()
+	if port > 1<<16-1 {
+		p.fail()
+	}
+	u.Port = uint16(port)
+	if len(p.b) == 0 || p.b[0] > 1 {
+		p.fail()
+		return u
+	}
+	u.Phone = p.b[0] == 1
+	p.b = p.b[1:]
+	return u
+}

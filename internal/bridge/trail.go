@@ -1,0 +1,45 @@
+package bridge
+
+import (
+	"errors"
+	"strconv"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// What is kept of a message from XMPP once it has ended, and on its way there if
+// that takes more than one request. The text is never part of it.
+
+var mayHaveLeft = &mapping.Failure{Text: "It may have left before the gateway was restarted; it is sent once more.", Err: errors.New("restart")}
+
+// trail notes what happened to o, and why.
+func (w *work) trail(o *outbound, kind string, f *mapping.Failure) {
+	detail := o.way()
+	if f != nil {
+		if f.Condition != "" {
+			detail += " " + string(f.Condition)
+		}
+		detail += ": " + f.Text
+	}
+	w.events = append(w.events, Event{ID: o.id, Other: o.callID(), At: w.now, Kind: kind, Detail: detail})
+}
+
+func (w *work) delivered(o *outbound, res mapping.Outcome) {
+	detail := o.way() + " " + strconv.Itoa(res.Status) + " after " + strconv.FormatInt(w.now.Sub(o.read).Milliseconds(), 10) + " ms"
+	if o.attempts > 1 {
+		detail += ", request " + strconv.Itoa(o.attempts)
+	}
+	w.events = append(w.events, Event{ID: o.id, Other: o.callID(), At: w.now, Kind: "delivered", Detail: detail})
+}
+
+func (w *work) failed(o *outbound, f *mapping.Failure) { w.trail(o, "failed", f) }
+
+// reported: the error has reached the server of the sender.
+func (w *work) reported(o *outbound) {
+	w.events = append(w.events, Event{ID: o.id, At: w.now, Kind: "reported", Detail: o.way()})
+}
+
+// way says whose message it is and where it goes.
+func (o *outbound) way() string {
+	return "xmpp-sip " + o.from.String() + " -> " + o.to.String()
+}
