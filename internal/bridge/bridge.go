@@ -98,7 +98,7 @@ type Bridge struct {
 
 	refused      map[*outbound]bool // whose update the journal would not take
 	retryUpdates time.Time          // when they are offered again
-	wanted       map[*fifo]bool     // whose first message is to be read from the store
+	wanted       []*fifo            // whose first message is to be read from the store, in this order
 	reports      reports
 	next         time.Time // when Run looks again; zero: never
 
@@ -121,7 +121,7 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, wake: make(chan struct{}, 1),
 		// A number is not used again after a restart: an operator may still have it in mind.
 		nextRow: uint64(o.Now.UnixMilli()) << 4,
-		rows:    make(map[uint64]*outbound), refused: make(map[*outbound]bool), wanted: make(map[*fifo]bool)}
+		rows:    make(map[uint64]*outbound), refused: make(map[*outbound]bool)}
 	b.SetPolicy(o.Policy)
 	return b
 }
@@ -144,7 +144,6 @@ type work struct {
 	updates []*outbound
 	done    []uint64
 	reports []*report
-	load    []uint64 // rows that are to be read
 
 	wake bool // Run has to look
 }

@@ -51,12 +51,7 @@ func (b *Bridge) stir(out *work, f *fifo) {
 			return
 		}
 		b.alarmAt(out, f, e.expire)
-		if !o.sent {
-			o.sent = true
-			o.attempts++
-			b.update(out, o)
-		}
-		if o.safe() {
+		if o.kept > 0 {
 			f.lane.ready(f)
 			b.serve(out, f.lane)
 		}
@@ -65,27 +60,49 @@ func (b *Bridge) stir(out *work, f *fifo) {
 	b.lanes.tidy(f)
 }
 
-// serve gives the slot of l to the next message, if it is free.
+// serve gives the slot of l to the next message, if it is free, and has the rows of
+// those after it written as ones that may have left.
 func (b *Bridge) serve(out *work, l *lane) {
-	for l.open == nil && !b.closing {
-		f := l.next()
-		if f == nil {
+	for !b.closing {
+		f := b.eligible(out, l)
+		if l.open != nil || f == nil {
 			break
 		}
-		o := f.queue[0].o
-		if o == nil || !o.sent || !o.safe() || out.now.Before(o.notBefore) || out.now.Before(l.until) || !out.now.Before(o.expire) {
-			continue // it has changed since its turn was noted; stir has seen to it
-		}
 		if !b.lanes.room(f.sender.Domain(), held{open: 1}) {
-			l.ready(f)
 			b.lanes.starve(l)
-			return
+			break
 		}
-		b.lanes.start(f)
-		b.send(out, o)
+		l.leave(f)
+		b.send(out, b.lanes.start(f))
 		b.stir(out, f)
 	}
 	b.lanes.tidyLane(l)
+}
+
+// eligible is the FIFO whose message may leave now. It has the first few in turn
+// written as ones that may leave, and takes out those that may not any more.
+func (b *Bridge) eligible(out *work, l *lane) (found *fifo) {
+	for i := 0; i < min(len(l.turn), markAhead); {
+		f := l.turn[i]
+		var o *outbound
+		if len(f.queue) > 0 {
+			o = f.queue[0].o
+		}
+		if o == nil || out.now.Before(o.notBefore) || out.now.Before(l.until) || !out.now.Before(o.expire) {
+			l.leave(f) // stir sees to it
+			continue
+		}
+		if !o.sent {
+			o.sent = true
+			o.attempts++
+			b.update(out, o)
+		}
+		if found == nil && o.safe() {
+			found = f
+		}
+		i++
+	}
+	return found
 }
 
 // feed serves lanes that had to wait for a free slot.

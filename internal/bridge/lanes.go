@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
@@ -33,7 +34,7 @@ type lane struct {
 	key      string
 	open     *outbound // has the slot
 	fifos    map[mapping.JID]*fifo
-	turn     []*fifo // whose first message may go, next one first; some may have changed their mind
+	turn     []*fifo // whose first message may go, next one first
 	waiting  int     // entries of all FIFOs
 	starving bool    // in lanes.starved
 
@@ -48,7 +49,8 @@ type fifo struct {
 	lane   *lane
 	sender mapping.JID // bare
 	queue  []entry
-	inTurn bool
+	inTurn bool // in lane.turn
+	wanted bool // in Bridge.wanted
 
 	at    time.Time // when it has to be looked at
 	index int       // in lanes.alarms, -1 if not
@@ -209,6 +211,7 @@ func (ls *lanes) tidy(f *fifo) {
 	l := f.lane
 	if len(f.queue) == 0 {
 		ls.setAlarm(f, time.Time{})
+		l.leave(f)
 		if l.fifos[f.sender] == f {
 			delete(l.fifos, f.sender)
 		}
@@ -230,18 +233,12 @@ func (l *lane) ready(f *fifo) {
 	}
 }
 
-// next takes the FIFO out whose turn it is, nil if there is none.
-func (l *lane) next() *fifo {
-	for len(l.turn) > 0 {
-		f := l.turn[0]
-		l.turn[0] = nil
-		l.turn = l.turn[1:]
+// leave takes f out of the turn.
+func (l *lane) leave(f *fifo) {
+	if f.inTurn {
 		f.inTurn = false
-		if len(f.queue) > 0 {
-			return f
-		}
+		l.turn = slices.DeleteFunc(l.turn, func(g *fifo) bool { return g == f })
 	}
-	return nil
 }
 
 // starve notes that l has something that could go but for the limit on slots.

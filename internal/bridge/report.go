@@ -42,7 +42,7 @@ type reports struct {
 	stored  []uint64  // rows to be reported that are in the store only
 	at      time.Time // when again and stored are looked at; zero: never
 	wait    time.Duration
-	loading bool   // some of stored are being read
+	load    int    // so many of stored are to be read now
 	dropped uint64 // refusals that no link would take
 }
 
@@ -158,6 +158,9 @@ func (b *Bridge) retell(out *work) {
 		return
 	}
 	b.reports.at = time.Time{}
+	if b.reports.open >= retellBatch {
+		return // the next one that is confirmed brings more
+	}
 	n := min(len(b.reports.again), retellBatch)
 	for _, r := range b.reports.again[:n] {
 		b.tell(out, r)
@@ -165,10 +168,15 @@ func (b *Bridge) retell(out *work) {
 	rest := copy(b.reports.again, b.reports.again[n:])
 	clear(b.reports.again[rest:])
 	b.reports.again = b.reports.again[:rest]
-	if n == 0 && len(b.reports.stored) > 0 && !b.reports.loading {
-		n = min(len(b.reports.stored), retellBatch)
-		b.reports.loading = true
-		out.load = append(out.load, b.reports.stored[:n]...)
-		b.reports.stored = b.reports.stored[n:]
+	if n == 0 {
+		b.reports.load = min(len(b.reports.stored), retellBatch)
 	}
+}
+
+// storedReports takes out the rows that retell wants to be read. b.mu is held.
+func (b *Bridge) storedReports() []uint64 {
+	ids := b.reports.stored[:b.reports.load]
+	b.reports.stored = b.reports.stored[b.reports.load:]
+	b.reports.load = 0
+	return ids
 }

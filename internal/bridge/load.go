@@ -1,0 +1,159 @@
+package bridge
+
+import (
+	"fmt"
+	"time"
+)
+
+// This file reads from the journal what is not in memory: messages whose turn comes,
+// errors that are to be told, and all that an earlier run has left.
+
+// rowLoad is how many rows are read from the store at a time.
+const rowLoad = 256
+
+// loads are rows that are to be read, and what for.
+type loads struct {
+	fifos   []*fifo  // the first message of each ...
+	rows    []uint64 // ... which has this row
+	reports []uint64
+}
+
+func (l *loads) empty() bool { return len(l.fifos)+len(l.reports) == 0 }
+
+// fetch has the first message of f read from the store.
+func (b *Bridge) fetch(f *fifo) {
+	b.lanes.setAlarm(f, time.Time{})
+	if !f.wanted {
+		f.wanted = true
+		b.wanted = append(b.wanted, f)
+	}
+	b.poke()
+}
+
+// nextLoads takes out what is to be read now. b.mu is held.
+func (b *Bridge) nextLoads(out *work) loads {
+	l := loads{reports: b.storedReports()}
+	for len(b.wanted) > 0 && len(l.fifos) < rowLoad {
+		if b.lanes.waiting+len(l.fifos) >= b.lanes.limits.Total {
+			b.wakeAt(out, out.now.Add(tryStoreAgain))
+			break
+		}
+		f := b.wanted[0]
+		b.wanted[0] = nil
+		b.wanted = b.wanted[1:]
+		f.wanted = false
+		if len(f.queue) > 0 && f.queue[0].o == nil {
+			l.fifos = append(l.fifos, f)
+			l.rows = append(l.rows, f.queue[0].row)
+		}
+	}
+	return l
+}
+
+// load reads rows and puts each where it is wanted.
+func (b *Bridge) load(l loads) {
+	rows, err := b.journal.Get(append(l.rows[:len(l.rows):len(l.rows)], l.reports...))
+	if err != nil {
+		b.log.Warn("the journal cannot be read; what waits in it waits on", "err", err)
+	}
+	found := make(map[uint64]Row, len(rows))
+	for _, r := range rows {
+		found[r.ID] = r
+	}
+	out := work{now: time.Now()}
+	b.mu.Lock()
+	for i, f := range l.fifos {
+		switch {
+		case len(f.queue) == 0 || f.queue[0].o != nil: // the operator was quicker
+		case f.queue[0].row != l.rows[i]:
+			b.fetch(f)
+		case err != nil:
+			b.alarmAt(&out, f, out.now.Add(tryStoreAgain))
+		default:
+			b.loaded(&out, f, found[l.rows[i]])
+		}
+	}
+	for _, id := range l.reports {
+		if err != nil {
+			b.reports.stored = append(b.reports.stored, id)
+			b.retellAt(&out, out.now.Add(tryStoreAgain))
+			continue
+		}
+		b.loadedReport(&out, found[id], id)
+	}
+	b.unlock(&out)
+}
+
+// loaded puts the first message of f into memory.
+func (b *Bridge) loaded(out *work, f *fifo, r Row) {
+	e := f.queue[0]
+	o, err := decode(r)
+	if err == nil && o.reported != nil {
+		err = errRow
+	}
+	if r.ID == 0 || err != nil {
+		b.log.Error("a message of the journal cannot be read; it stays there and is not sent", "row", e.row, "err", err)
+		b.lanes.remove(f, 0)
+		b.stir(out, f)
+		return
+	}
+	// Versions are counted anew: nothing of the old ones is under way.
+	o.rev, o.kept = 1, 1
+	b.lanes.unpark(f, o)
+	b.rows[o.row] = o
+	if e.restored && o.sent {
+		// It may have left before this process was started.
+		o.restart, o.sent = true, false
+		o.ambiguous++
+		o.problem = o.mayHaveArrived(o.problem)
+	}
+	if e.hurry {
+		o.notBefore = time.Time{}
+	}
+	f.queue[0].restored, f.queue[0].hurry = false, false
+	b.stir(out, f)
+}
+
+// loadedReport tells the error that a row says.
+func (b *Bridge) loadedReport(out *work, r Row, id uint64) {
+	o, err := decode(r)
+	if err != nil || o.reported == nil {
+		b.log.Error("a message of the journal cannot be read; it stays there, and its sender is not told", "row", id, "err", err)
+		return
+	}
+	o.rev, o.kept, o.over = 1, 1, true
+	b.rows[o.row] = o
+	b.tell(out, &report{o: o, taken: true})
+}
+
+// Restore takes a row that an earlier run has left, in the order of ID. Call it
+// before Run and before either side runs. A row that cannot be read is reported as
+// an error and stays where it is.
+func (b *Bridge) Restore(r Row) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.nextRow = max(b.nextRow, r.ID)
+	o, err := decode(r)
+	if err != nil {
+		return fmt.Errorf("row %d: %w", r.ID, err)
+	}
+	if o.reported != nil {
+		b.reports.stored = append(b.reports.stored, r.ID)
+		b.reports.at = time.Now()
+		return nil
+	}
+	if o.sent {
+		b.uncertain++
+		ev := work{now: time.Now()}
+		ev.trail(o, "uncertain", mayHaveLeft)
+		b.journal.PutTrail(ev.events)
+		if len(b.uncertainIDs) < listIDs {
+			b.uncertainIDs = append(b.uncertainIDs, o.id)
+		}
+	}
+	f := b.lanes.pushStored(o.lane, o.sender, entry{row: r.ID, expire: r.Expire, restored: true})
+	if len(f.queue) == 1 {
+		b.fetch(f)
+	}
+	return nil
+}
