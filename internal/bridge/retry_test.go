@@ -49,6 +49,8 @@ func (r *running) settle() {
 // last is the request that was sent last, of n in all.
 func (r *running) last(n int) (any, *mapping.SIPMessage) {
 	r.t.Helper()
+	r.side.mu.Lock()
+	defer r.side.mu.Unlock()
 	if len(r.requests) != n {
 		r.t.Fatalf("%d requests have left, want %d", len(r.requests), n)
 	}
@@ -56,14 +58,31 @@ func (r *running) last(n int) (any, *mapping.SIPMessage) {
 	return p.Ref, p.Value.(*mapping.SIPMessage)
 }
 
+// sent is how many requests have left.
+func (r *running) sent() int {
+	r.side.mu.Lock()
+	defer r.side.mu.Unlock()
+	return len(r.requests)
+}
+
+// told is how many stanzas have been written.
+func (r *running) told() int {
+	r.side.mu.Lock()
+	defer r.side.mu.Unlock()
+	return len(r.stanzas)
+}
+
 // answer gives the last request its outcome.
 func (r *running) answer(o mapping.Outcome) {
-	r.SIPOutcomes([]mapping.Result{{Ref: r.requests[len(r.requests)-1].Ref, Outcome: o}})
+	ref, _ := r.last(r.sent())
+	r.SIPOutcomes([]mapping.Result{{Ref: ref, Outcome: o}})
 	r.settle()
 }
 
 // errors are the error stanzas so far, as "id condition".
 func (r *running) errors() string {
+	r.side.mu.Lock()
+	defer r.side.mu.Unlock()
 	var all []string
 	for _, p := range r.stanzas {
 		if e, ok := p.Value.(*mapping.XMPPError); ok {
@@ -100,7 +119,7 @@ func TestTemporaryIsTriedAgain(t *testing.T) {
 				sent := time.Now()
 				r.answer(out)
 				r.last(1)
-				for len(r.requests) == 1 && time.Since(sent) < 2*time.Minute {
+				for r.sent() == 1 && time.Since(sent) < 2*time.Minute {
 					time.Sleep(100 * time.Millisecond)
 					r.settle()
 				}
@@ -127,7 +146,7 @@ func TestTemporaryExpires(t *testing.T) {
 		r.text("m", "juliet@example.com/x")
 		begun := time.Now()
 		for n := 1; r.errors() == "" && time.Since(begun) < time.Hour; {
-			if len(r.requests) == n {
+			if r.sent() == n {
 				n++
 				r.answer(retryAfter(503, 0))
 			}
@@ -235,7 +254,7 @@ func TestBackoffHoldsItsFIFO(t *testing.T) {
 		}
 		order := []string{}
 		for n := 4; n <= 8; n++ {
-			for len(r.requests) < n {
+			for r.sent() < n {
 				time.Sleep(time.Second)
 				r.settle()
 			}
@@ -259,8 +278,8 @@ func TestErrorIsToldUntilConfirmed(t *testing.T) {
 		r.text("m", "juliet@example.com/x")
 		r.answer(answered(404))
 		for n := 1; n <= 3; n++ {
-			if len(r.stanzas) != n {
-				t.Fatalf("%d error stanzas, want %d", len(r.stanzas), n)
+			if r.told() != n {
+				t.Fatalf("%d error stanzas, want %d", r.told(), n)
 			}
 			r.XMPPOutcomes([]mapping.Result{{Ref: r.stanzas[n-1].Ref, Outcome: mapping.Outcome{Kind: []mapping.OutcomeKind{0, mapping.NotWritten, mapping.Uncertain, mapping.Unknown}[n]}}})
 			r.settle()
@@ -307,8 +326,8 @@ func TestLateErrorComesAsNotice(t *testing.T) {
 			time.Sleep(32 * time.Second)
 			r.answer(timeout())
 		}
-		if len(r.stanzas) != 2 {
-			t.Fatalf("%d stanzas, want error and notice", len(r.stanzas))
+		if r.told() != 2 {
+			t.Fatalf("%d stanzas, want error and notice", r.told())
 		}
 		n := r.stanzas[1].Value.(*mapping.XMPPMessage)
 		if n.From.String() != "romeo@sip.example.com" || n.To.String() != "juliet@example.com" || n.ID == "" || n.ID == "m" {
@@ -322,8 +341,8 @@ func TestLateErrorComesAsNotice(t *testing.T) {
 			{Ref: r.stanzas[1].Ref, Outcome: mapping.Outcome{Kind: mapping.Uncertain}}})
 		time.Sleep(maxRetellWait)
 		r.settle()
-		if len(r.stanzas) != 4 || r.stanzas[3].Value.(*mapping.XMPPMessage).ID != n.ID {
-			t.Fatalf("%d stanzas after the link was lost, want both again with their ids", len(r.stanzas))
+		if r.told() != 4 || r.stanzas[3].Value.(*mapping.XMPPMessage).ID != n.ID {
+			t.Fatalf("%d stanzas after the link was lost, want both again with their ids", r.told())
 		}
 		r.XMPPOutcomes([]mapping.Result{
 			{Ref: r.stanzas[2].Ref, Outcome: mapping.Outcome{Kind: mapping.Processed}},
@@ -367,8 +386,8 @@ func TestEarlySend(t *testing.T) {
 			t.Errorf("errors %q, want the 503 reported at once", got)
 		}
 		r.text("e", "juliet@example.com/x")
-		if got := r.errors(); !strings.HasSuffix(got, ", e resource-constraint") || len(r.requests) != 3 {
-			t.Errorf("errors %q and %d requests while the journal fails, want a refusal", got, len(r.requests))
+		if got := r.errors(); !strings.HasSuffix(got, ", e resource-constraint") || r.sent() != 3 {
+			t.Errorf("errors %q and %d requests while the journal fails, want a refusal", got, r.sent())
 		}
 		r.disk.fault = nil
 		r.text("f", "juliet@example.com/x")
