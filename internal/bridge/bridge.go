@@ -69,7 +69,10 @@ type Bridge struct {
 
 	mu       sync.Mutex    // guards the following
 	lanes    *lanes        //
-	incoming int           // SIP requests that wait for their outcome
+	incoming int           // SIP requests that wait for their outcome, without repeats
+	repeats  repeats       //
+	late     late          //
+	tally    Tally         //
 	reports  int           // error stanzas that wait for theirs
 	closing  bool          // Drain has begun
 	idle     chan struct{} // closed by Drain's wait when nothing is left; nil before
@@ -80,7 +83,11 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 	if o.Now.IsZero() {
 		o.Now = time.Now()
 	}
-	b := &Bridge{xmpp: x, sip: s, journal: j, log: log, ids: newIDs(o.Secret, o.Now), lanes: newLanes(o.Limits)}
+	if j == nil {
+		j = noJournal{}
+	}
+	b := &Bridge{xmpp: x, sip: s, journal: j, log: log, ids: newIDs(o.Secret, o.Now), lanes: newLanes(o.Limits),
+		repeats: newRepeats(time.Now()), late: newLate()}
 	b.SetPolicy(o.Policy)
 	return b
 }
@@ -88,8 +95,21 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 // Run does what time demands - retries, expiry, what waits in the store - until ctx
 // is done. Call it once, after Restore; the sides and the store outlive it.
 func (b *Bridge) Run(ctx context.Context) error {
-	<-ctx.Done()
-	return nil
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		wait := time.Hour
+		if next := b.tickLate(time.Now()); !next.IsZero() {
+			wait = time.Until(next)
+		}
+		timer.Reset(wait)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-b.late.soon:
+		case <-timer.C:
+		}
+	}
 }
 
 // SetPolicy swaps the rules for everything that is read from now on.
@@ -147,6 +167,8 @@ type work struct {
 	stanzas  []mapping.Parcel[mapping.XMPP]
 	requests []mapping.Parcel[mapping.SIP]
 	answers  []mapping.Result
+	seen     []Seen
+	events   []Event
 }
 
 func (b *Bridge) do(w work) {
@@ -158,5 +180,11 @@ func (b *Bridge) do(w work) {
 	}
 	if len(w.answers) > 0 {
 		b.sip.Answer(w.answers)
+	}
+	if len(w.seen) > 0 {
+		b.journal.PutSeen(w.seen)
+	}
+	if len(w.events) > 0 {
+		b.journal.PutTrail(w.events)
 	}
 }

@@ -67,6 +67,3 @@ func (b *Bridge) Restore(r Row) error {
 	_ = r
 	return nil
 }
-
-// RestoreSeen takes outcomes that an earlier run has left, the oldest first.
-func (b *Bridge) RestoreSeen(batch []Seen) { _ = batch }

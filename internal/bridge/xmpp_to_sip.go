@@ -32,8 +32,11 @@ func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
 	p := b.policy.Load()
 	var out work
 	for _, v := range batch {
-		if m, ok := v.(*mapping.XMPPMessage); ok {
-			b.takeXMPP(&out, p, m)
+		switch v := v.(type) {
+		case *mapping.XMPPMessage:
+			b.takeXMPP(&out, p, v)
+		case *mapping.XMPPError:
+			b.takeLate(&out, p, v)
 		}
 	}
 	b.do(out)
@@ -99,6 +102,9 @@ func (b *Bridge) settleSIP(out *work, batch []mapping.Result) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, r := range batch {
+		if b.settleLate(r) {
+			continue
+		}
 		o := r.Ref.(*outbound)
 		f := r.Outcome.Report()
 		if f == nil && len(o.parts) > 1 {
