@@ -2,6 +2,7 @@ package component
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -43,6 +44,7 @@ func TestSecondCopy(t *testing.T) {
 			}
 		}
 		r.expect(t, "second", map[string]mapping.OutcomeKind{"ok": mapping.Processed, "far": mapping.Processed, "bad": mapping.Bounced, "lost": mapping.Processed})
+		r.doubtful(t, "ok", "far", "bad", "lost")
 		if c := r.Counts(); c.Uncertain != 4 || c.Rewritten != 4 {
 			t.Errorf("counts %+v", c)
 		}
@@ -54,6 +56,26 @@ func TestSecondCopy(t *testing.T) {
 		}
 		r.stop()
 	})
+}
+
+// doubtful checks that these and no other outcomes say that there were two copies.
+func (r *rig) doubtful(t *testing.T, want ...string) {
+	t.Helper()
+	r.sink.mu.Lock()
+	defer r.sink.mu.Unlock()
+	var got []string
+	for ref, outcomes := range r.sink.outcomes {
+		for _, o := range outcomes {
+			if o.Doubtful {
+				got = append(got, ref.(string))
+			}
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("doubtful are %v, want %v", got, want)
+	}
 }
 
 // accept2 is accept for a link that begins with second copies.
@@ -100,6 +122,7 @@ func TestUncertain(t *testing.T) {
 		conn.Drop()
 		r.expect(t, "lost twice", map[string]mapping.OutcomeKind{"b": mapping.Uncertain})
 		accept(t, r.srv)
+		r.doubtful(t)
 		if c := r.Counts(); c.Uncertain != 2 || c.Rewritten != 1 {
 			t.Errorf("counts %+v", c)
 		}
@@ -123,6 +146,7 @@ func TestSecondCopyUnknown(t *testing.T) {
 		r.expect(t, "before", map[string]mapping.OutcomeKind{"a": none})
 		time.Sleep(time.Nanosecond)
 		r.expect(t, fmt.Sprint(time.Since(begin)), map[string]mapping.OutcomeKind{"a": mapping.Unknown})
+		r.doubtful(t, "a")
 		r.stop()
 	})
 }

@@ -321,6 +321,7 @@ func (q *queue) popFront(t *track) {
 
 // finish settles a value. q.mu is held.
 func (q *queue) finish(p *pending, o mapping.Outcome) {
+	o.Doubtful = p.again && o.Kind != mapping.Uncertain
 	q.pending.finish(p)
 	q.results = append(q.results, mapping.Result{Ref: p.ref, Outcome: o})
 }

@@ -283,8 +283,37 @@ func TestLateBounce(t *testing.T) {
 		if c := r.Counts(); c.LateBounces != 2 {
 			t.Errorf("counts %+v", c)
 		}
+		want := fmt.Sprint([]string{"a juliet@example.com romeo@sip.example.com service-unavailable", "a juliet@example.com romeo@sip.example.com service-unavailable"})
+		if got := fmt.Sprint(r.sink.lateOnes()); got != want {
+			t.Errorf("handed over %s, want %s", got, want)
+		}
 		if len(r.log.lines("level=WARN")) != 0 {
 			t.Errorf("log:\n%s", r.log)
+		}
+		r.stop()
+	})
+}
+
+// SEC-10, SEC-22: of the error stanzas that answer nothing only those are handed
+// over that could belong to a stanza of ours, and none is answered.
+func TestStrayErrors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, conn := memory(t, xmpptest.Options{}, nil)
+		for _, addresses := range []string{
+			"id='1' from='eve@example.org/x' to='romeo@sip.example.com'",
+			"id='2' from='eve@example.org/x' to='romeo@example.net'",
+			"id='3' from='@' to='romeo@sip.example.com'",
+			"id='4' from='eve@example.org/x'",
+			"from='eve@example.org/x' to='romeo@sip.example.com'",
+		} {
+			send(t, conn, "<message type='error' "+addresses+"><error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>")
+		}
+		if st := fence(t, conn); len(st) != 0 {
+			t.Errorf("an error was answered: %s", st[0].Raw)
+		}
+		synctest.Wait()
+		if got := fmt.Sprint(r.sink.lateOnes()); got != "[1 eve@example.org/x romeo@sip.example.com gone]" {
+			t.Errorf("handed over %s", got)
 		}
 		r.stop()
 	})

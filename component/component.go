@@ -55,6 +55,11 @@ type Config struct {
 type Handler interface {
 	// FromXMPP takes stanzas that were read in one go, in stream order. It runs on
 	// the reader of the link. The slice is reused after it returns.
+	//
+	// An XMPPError among them is an error stanza to an address of ours that answers
+	// nothing pending: a bounce that came after the outcome, the answer to an error
+	// of ours, or a forgery. Its id has to be looked at before anything in it is
+	// believed. It is never answered (SEC-10).
 	FromXMPP(batch []mapping.XMPP)
 	// XMPPOutcomes takes what became of values handed to Deliver. It is always
 	// called from one goroutine, never from within Deliver. The slice is reused
@@ -214,7 +219,7 @@ func (c *Component) Run(ctx context.Context, h Handler) error {
 // Deliver takes values to be written to the stream. It never blocks, may be
 // called from anywhere, also from inside the handler, and keeps the values but
 // not the slice. While Run runs each value gets exactly one Result, later and from
-// another goroutine:
+// another goroutine; Doubtful says that it is the outcome of a second copy:
 //
 //   - Processed: the server has handled it, and no bounce came (Config.Barrier);
 //   - Bounced: the server answered with an error, or the server of the addressee's

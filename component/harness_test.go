@@ -29,6 +29,7 @@ type sink struct {
 	mu       sync.Mutex
 	cond     *sync.Cond
 	messages []*mapping.XMPPMessage
+	late     []*mapping.XMPPError
 	batches  []int
 	outcomes map[any][]mapping.Outcome
 	settled  int
@@ -42,14 +43,19 @@ func newSink() *sink {
 
 func (s *sink) FromXMPP(batch []mapping.XMPP) {
 	for _, v := range batch {
-		if s.onMessage != nil {
-			s.onMessage(v.(*mapping.XMPPMessage))
+		if m, ok := v.(*mapping.XMPPMessage); ok && s.onMessage != nil {
+			s.onMessage(m)
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, v := range batch {
-		s.messages = append(s.messages, v.(*mapping.XMPPMessage))
+		switch v := v.(type) {
+		case *mapping.XMPPMessage:
+			s.messages = append(s.messages, v)
+		case *mapping.XMPPError:
+			s.late = append(s.late, v)
+		}
 	}
 	s.batches = append(s.batches, len(batch))
 	s.cond.Broadcast()
@@ -73,6 +79,16 @@ func (s *sink) wait(messages int) []*mapping.XMPPMessage {
 		s.cond.Wait()
 	}
 	return append([]*mapping.XMPPMessage(nil), s.messages...)
+}
+
+// lateOnes describes the error stanzas that were handed over.
+func (s *sink) lateOnes() (out []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.late {
+		out = append(out, fmt.Sprint(e.ID, " ", e.From, " ", e.To, " ", e.Failure.Condition))
+	}
+	return out
 }
 
 // waitSettled waits until that many outcomes have come.

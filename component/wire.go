@@ -129,7 +129,8 @@ func hasText(texts []mapping.Text) bool {
 }
 
 // bounce matches an error stanza with what it answers. One that matches nothing
-// is dropped: late, forged, or the answer to an error of ours.
+// is late, forged, or the answer to an error of ours: the handler has to know
+// (IM-61).
 func (r *reader) bounce(st *element) {
 	id := st.attr("id")
 	from, err1 := mapping.ParseJID(st.attr("from"))
@@ -139,9 +140,13 @@ func (r *reader) bounce(st *element) {
 		return
 	}
 	f := readStanzaError(st)
-	if !r.l.q.bounced(id, from, to, f) {
-		r.l.log.Debug("error stanza dropped: it answers nothing that is pending",
-			"from", from.String(), "to", to.String(), "id", id, "reason", string(f.Condition))
+	if r.l.q.bounced(id, from, to, f) {
+		return
+	}
+	r.l.log.Debug("an error stanza answers nothing that is pending",
+		"from", from.String(), "to", to.String(), "id", id, "reason", string(f.Condition))
+	if id != "" && to.Domain() == r.l.q.domain.Domain() {
+		r.hand(&mapping.XMPPError{From: from, To: to, ID: id, Failure: f})
 	}
 }
 

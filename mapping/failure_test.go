@@ -95,6 +95,7 @@ func TestLocalFailures(t *testing.T) {
 		"UnknownMethod": FailUnknownMethod(), "Version": FailVersion(), "NoDialog": FailNoDialog(),
 		"BadRequest": FailBadRequest(""), "BadText": FailBadText(), "UnsupportedType": FailUnsupportedType(),
 		"UnsupportedEncoding": FailUnsupportedEncoding(), "Groupchat": FailGroupchat(), "Internal": FailInternal(nil),
+		"NoLinks": FailNoLinks(0), "Repeated": FailRepeated(480), "Repeated 408": FailRepeated(408),
 	}
 	for name, f := range all {
 		if passable(f.Status) != f.Status || f.Status < 300 || f.Status > 699 || ReasonPhrase(f.Status) == "" {
@@ -109,13 +110,22 @@ func TestLocalFailures(t *testing.T) {
 		if f.Reason != ReasonText(f.Reason) {
 			t.Errorf("%s: reason %q", name, f.Reason)
 		}
-		if (f.RetryAfter > 0) != (name == "Overloaded") {
+		if (f.RetryAfter > 0) != (name == "Overloaded" || name == "NoLinks") {
 			t.Errorf("%s: Retry-After %v (SIP-30)", name, f.RetryAfter)
 		}
 	}
 	for _, d := range []time.Duration{-time.Hour, 0, 1, 5 * time.Second, time.Hour} {
 		if got := FailOverloaded(d).RetryAfter; got < time.Second || got > 10*time.Second || got%time.Second != 0 {
 			t.Errorf("%v: Retry-After %v", d, got)
+		}
+		if got, want := FailNoLinks(d).RetryAfter, FailOverloaded(d).RetryAfter; got != want {
+			t.Errorf("%v: Retry-After %v without a link, %v when overloaded", d, got, want)
+		}
+	}
+	// ERR-07: 301 and 302 need a Contact, which is not remembered.
+	for status, want := range map[int]int{301: 410, 302: 480, 404: 404, 480: 480, 504: 504} {
+		if f := FailRepeated(status); f.Status != want || f.Alternate != "" {
+			t.Errorf("repeated %d: %d %q, want %d", status, f.Status, f.Alternate, want)
 		}
 	}
 	f := FailBadRequest("CSeq\r\nEvil: <x>")

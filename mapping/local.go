@@ -53,11 +53,11 @@ func FailBusy(seconds int) *Failure {
 		Text: fmt.Sprintf("Too many messages are waiting. Try again in %d s.", max(seconds, 1))}
 }
 
-// FailOverloaded means that the whole process is overloaded, or every link to the XMPP
-// server is down. The only failure that asks a SIP peer to stay away for a
-// while; after is kept between 1 and 10 s.
+// FailOverloaded means that the whole process is overloaded. Besides FailNoLinks the
+// only failure that asks a SIP peer to stay away for a while; after is kept between
+// 1 and 10 s (SIP-30).
 func FailOverloaded(after time.Duration) *Failure {
-	after = min(max(after.Round(time.Second), time.Second), 10*time.Second)
+	after = away(after)
 	return &Failure{Status: 503, Condition: CondResourceConstraint, Type: TypeWait, RetryAfter: after,
 		Text: fmt.Sprintf("The gateway is overloaded. Try again in %d s.", after/time.Second)}
 }
@@ -67,6 +67,19 @@ func FailNoLink() *Failure {
 	return &Failure{Status: 503, Condition: CondRemoteServerTimeout, Type: TypeWait,
 		Text:   "The gateway has no connection to the XMPP server at the moment.",
 		Remedy: "the log says why there is no link (xmpp.server)"}
+}
+
+// FailNoLinks means that no link to any XMPP server takes messages. It is FailNoLink for a
+// SIP peer that shall stay away for a while, as with FailOverloaded.
+func FailNoLinks(after time.Duration) *Failure {
+	f := FailNoLink()
+	f.RetryAfter = away(after)
+	return f
+}
+
+// away is how long a peer is asked to stay away.
+func away(after time.Duration) time.Duration {
+	return min(max(after.Round(time.Second), time.Second), 10*time.Second)
 }
 
 // FailLinkLost means that the connection to the XMPP server broke after the message had
@@ -188,6 +201,21 @@ func FailGroupchat() *Failure {
 func FailInternal(cause error) *Failure {
 	return &Failure{Status: 500, Condition: CondInternalServerError, Type: TypeCancel,
 		Text: "The gateway failed to handle the message.", Err: cause}
+}
+
+// FailRepeated answers the repeat of a request whose first answer was a failure with
+// this status, of which nothing else is remembered. The new address of a redirect is
+// gone: it stands as 410 for 301 and as 480 for 302, like one that cannot be mapped.
+func FailRepeated(status int) *Failure {
+	switch status = passable(status); status {
+	case 301:
+		status = 410
+	case 302:
+		status = 480
+	}
+	f := localSIP(status, "An earlier copy of the request was answered like this.")
+	f.Remedy = remedyAnsweredXMPP
+	return f
 }
 
 // localSIP is a failure that only a SIP peer can cause: the condition is the one

@@ -116,6 +116,21 @@ func (r *Rules) SIPIdentity(j JID, toward string) (URI, error) {
 	return orURI(u, f)
 }
 
+// Serves returns the XMPP domain whose users have their SIP addresses at host: one of
+// UserDomains. Unlike Recipient it does not ask whether a user part is possible.
+func (r *Rules) Serves(host string) (JID, bool) {
+	domain, ok := r.served[host]
+	if !ok {
+		return JID{}, false
+	}
+	return makeJID("", domain, ""), true
+}
+
+// Itself is the SIP address under which the gateway says something of its own: our
+// own host, without a user. It can be nobody else's, and what is sent to it is
+// refused with the reason gateway-itself.
+func (r *Rules) Itself() URI { return URI{Scheme: "sip", Host: r.host, Port: r.port} }
+
 // orJID makes an error of f; a nil *Failure in an error would not be nil.
 func orJID(j JID, f *Failure) (JID, error) {
 	if f != nil {

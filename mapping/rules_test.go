@@ -227,3 +227,31 @@ func BenchmarkRules(b *testing.B) {
 		})
 	}
 }
+
+// ADDR-12, SEC-13: which hosts are those of users, and which address is the
+// gateway's own. Nobody else can be there.
+func TestServesAndItself(t *testing.T) {
+	rules := eachRules(t)
+	for _, c := range []struct{ config, host, domain string }{
+		{"vectors", "example.com", "example.com"},
+		{"vectors", "xn--bcher-kva.example", "bücher.example"},
+		{"vectors", "sub.example.com", ""},
+		{"vectors", "sip.example.com", ""},
+		{"vectors", "voip.example", ""},
+		{"vectors", "", ""},
+	} {
+		j, ok := rules[c.config].Serves(c.host)
+		if j.String() != c.domain || ok != (c.domain != "") {
+			t.Errorf("%s: %q belongs to %q, %v; want %q", c.config, c.host, j, ok, c.domain)
+		}
+	}
+	for name, r := range rules {
+		u := r.Itself()
+		if again, err := ParseURI(u.String()); err != nil || again != u {
+			t.Errorf("%s: %s is read as %s, %v", name, u, again, err)
+		}
+		if j, err := r.Recipient(u); ReasonOf(err) != ReasonGatewayItself {
+			t.Errorf("%s: %s is %s, %v; want gateway-itself", name, u, j, err)
+		}
+	}
+}

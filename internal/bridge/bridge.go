@@ -86,7 +86,10 @@ type Bridge struct {
 
 	mu       sync.Mutex    // guards the following
 	lanes    *lanes        //
-	incoming int           // SIP requests that wait for their outcome
+	incoming int           // SIP requests that wait for their outcome, without repeats
+	repeats  repeats       // of SIP requests
+	late     late          // errors that came after the answer to SIP
+	tally    Tally         //
 	closing  bool          // Drain has begun
 	sealed   bool          // Seal was called
 	idle     chan struct{} // closed by Drain's wait when nothing is left; nil before
@@ -121,7 +124,8 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, wake: make(chan struct{}, 1),
 		// A number is not used again after a restart: an operator may still have it in mind.
 		nextRow: uint64(o.Now.UnixMilli()) << 4,
-		rows:    make(map[uint64]*outbound), refused: make(map[*outbound]bool)}
+		rows:    make(map[uint64]*outbound), refused: make(map[*outbound]bool),
+		repeats: newRepeats(time.Now()), late: newLate()}
 	b.SetPolicy(o.Policy)
 	return b
 }

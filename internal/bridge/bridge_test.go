@@ -227,16 +227,16 @@ func TestStanzaID(t *testing.T) {
 		return fromSIP("c1", "sip:romeo@pbx.example.net", "sip:juliet@example.com", "hi")
 	}
 	g, other := newIDs([]byte("secret"), time.Time{}), newIDs([]byte("other"), time.Time{})
-	want := g.stanzaID(base(), juliet)
+	want := stanzaID(g.key(base(), juliet))
 	same := base()
 	same.Body, same.Subject = []byte("other text"), "other"
-	if got := g.stanzaID(same, juliet); got != want {
+	if got := stanzaID(g.key(same, juliet)); got != want {
 		t.Errorf("a repeat has another id: %s, %s", got, want)
 	}
-	if got := newIDs([]byte("secret"), time.Unix(5, 0)).stanzaID(base(), juliet); got != want {
+	if got := stanzaID(newIDs([]byte("secret"), time.Unix(5, 0)).key(base(), juliet)); got != want {
 		t.Errorf("another start has another id: %s, %s", got, want)
 	}
-	if other.stanzaID(base(), juliet) == want {
+	if stanzaID(other.key(base(), juliet)) == want {
 		t.Error("the id does not depend on the secret")
 	}
 	for name, change := range map[string]func(*mapping.SIPMessage){
@@ -248,11 +248,11 @@ func TestStanzaID(t *testing.T) {
 	} {
 		m := base()
 		change(m)
-		if g.stanzaID(m, juliet) == want {
+		if stanzaID(g.key(m, juliet)) == want {
 			t.Errorf("%s is not part of the identity", name)
 		}
 	}
-	if g.stanzaID(base(), mapping.MustParseJID("romeo@example.com")) == want {
+	if stanzaID(g.key(base(), mapping.MustParseJID("romeo@example.com"))) == want {
 		t.Error("the mapped Request-URI is not part of the identity")
 	}
 }

@@ -36,10 +36,13 @@ func newIDs(secret []byte, now time.Time) *ids {
 
 var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// stanzaID is the id of the stanza that a SIP request becomes: a keyed hash of
-// the request's identity (Call-ID, CSeq, From tag, From URI, mapped Request-URI),
-// so a repeat over another path has the same id (IM-13, IM-57).
-func (g *ids) stanzaID(m *mapping.SIPMessage, to mapping.JID) string {
+// stanzaKey stands for the identity of a SIP request: see ids.key.
+type stanzaKey = [16]byte
+
+// key is a keyed hash of the identity of a request: Call-ID, CSeq, From tag, From
+// URI and mapped Request-URI. A repeat has the same, over whatever path it comes,
+// and so has the stanza that either becomes: its id is stanzaID(key) (IM-13, IM-57).
+func (g *ids) key(m *mapping.SIPMessage, to mapping.JID) (k stanzaKey) {
 	h := g.hashes.Get().(hash.Hash)
 	defer g.hashes.Put(h)
 	h.Reset()
@@ -51,7 +54,22 @@ func (g *ids) stanzaID(m *mapping.SIPMessage, to mapping.JID) string {
 	}
 	binary.BigEndian.PutUint32(n[:], m.CSeq)
 	h.Write(n[:])
-	return idEncoding.EncodeToString(h.Sum(nil)[:16])
+	copy(k[:], h.Sum(nil))
+	return k
+}
+
+// stanzaID is the key as the id of a stanza.
+func stanzaID(k stanzaKey) string { return idEncoding.EncodeToString(k[:]) }
+
+// keyOf is the key that id was made from; ok is false for what cannot be such an id.
+func keyOf(id string) (k stanzaKey, ok bool) {
+	if len(id) != idEncoding.EncodedLen(len(k)) {
+		return k, false
+	}
+	if n, err := idEncoding.Decode(k[:], []byte(id)); err != nil || n != len(k) {
+		return k, false
+	}
+	return k, stanzaID(k) == id // the last character has bits to spare
 }
 
 // fill chooses what m leaves open: a Call-ID unless the thread gave one, and

@@ -54,6 +54,3 @@ type Event struct {
 	Kind   string // one word
 	Detail string // status, reason, addresses
 }
-
-// RestoreSeen takes outcomes that an earlier run has left, the oldest first.
-func (b *Bridge) RestoreSeen(batch []Seen) { _ = batch }

@@ -14,7 +14,8 @@ type outbound struct {
 	sender   mapping.JID // bare: whose FIFO
 	lane     string      // canonical address of record of the Request-URI
 	parts    []mapping.SIP
-	size     int // octets in memory, about
+	size     int  // octets in memory, about
+	silent   bool // of the gateway itself: see sendSilent
 	read     time.Time
 	expire   time.Time // from then on it is not tried again
 

@@ -56,6 +56,10 @@ func (w *work) refuse(o *outbound, f *mapping.Failure) {
 // giveUp tells the sender of a message that had been taken why it did not arrive.
 // o is in no lane any more.
 func (b *Bridge) giveUp(out *work, o *outbound, f *mapping.Failure) {
+	if o.silent {
+		b.log.Debug("a message of the gateway did not arrive", "dir", "xmpp-sip", "to", o.to, "id", o.id, "reason", f.Condition, "err", f)
+		return
+	}
 	out.failed(o, f)
 	o.reported, o.over = f, true
 	o.problem, o.parts = nil, nil

@@ -1,115 +1,227 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
 )
 
-// incoming is a request from SIP whose stanzas are on their way.
+// incoming is a request from SIP.
 type incoming struct {
-	ref     any // the SIP side's
+	ref    any       // the SIP side's
+	joined []any     // of its repeats
+	taken  time.Time // when it came
+	sender mapping.URI
+	target mapping.URI // the Request-URI
+	callID string
+
+	key      stanzaKey // its identity
+	id       string    // of its stanzas
+	from, to mapping.JID
+	stanzas  []mapping.XMPP // until they are handed over
+
 	left    int // stanzas without an outcome
 	outcome mapping.Outcome
-	id      string
-	host    string // of From: whom a new address is for
-
-	from, to mapping.JID // for the log, as is callID
-	callID   string
+	late    *mapping.XMPPError // an error that came before the outcome was told
 }
+
+// awayFor is what a SIP peer is told to wait while no link is up.
+const awayFor = 5 * time.Second
 
 // FromSIP takes requests that the SIP side has read in one go. Each gets exactly
 // one answer, as soon as the fate of its stanza is known (IM-56).
 func (b *Bridge) FromSIP(batch []mapping.Parcel[mapping.SIP]) {
 	p := b.policy.Load()
-	var out work
+	out := work{now: time.Now()}
+	taken := make([]*incoming, 0, len(batch))
 	for _, parcel := range batch {
-		if m, ok := parcel.Value.(*mapping.SIPMessage); ok {
-			b.takeSIP(&out, p, parcel.Ref, m)
-		} else {
+		if m, ok := parcel.Value.(*mapping.SIPMessage); !ok {
 			out.answers = append(out.answers, refused(parcel.Ref, mapping.FailInternal(fmt.Errorf("bridge: no way for a %T", parcel.Value))))
+		} else if in := b.readSIP(&out, p, parcel.Ref, m); in != nil {
+			taken = append(taken, in)
 		}
-	}
-	b.do(out)
-}
-
-func (b *Bridge) takeSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) {
-	stanzas, err := translate(b.log, p.Rules.ToXMPP, mapping.SIP(m))
-	if err != nil {
-		f := asFailure(err)
-		b.log.Debug("not delivered", "dir", "sip-xmpp", "from", m.From, "to", m.RequestURI, "call_id", m.CallID, "reason", f.Condition, "err", f, "remedy", f.Remedy)
-		out.answers = append(out.answers, refused(ref, f))
-		return
-	}
-	if len(stanzas) == 0 {
-		// There was nothing to say (an empty body): nothing is left to be done.
-		out.answers = append(out.answers, mapping.Result{Ref: ref, Outcome: mapping.Outcome{Kind: mapping.Processed}})
-		return
-	}
-	in := &incoming{ref: ref, left: len(stanzas), host: m.From.Host, callID: m.CallID}
-	for _, v := range stanzas {
-		x, ok := v.(*mapping.XMPPMessage)
-		if !ok {
-			continue
-		}
-		if !p.Access.Allows(x.To) {
-			f := mapping.FailForbidden()
-			b.log.Debug("not delivered", "dir", "sip-xmpp", "from", m.From, "to", m.RequestURI, "call_id", m.CallID, "reason", "access", "remedy", f.Remedy)
-			out.answers = append(out.answers, refused(ref, f))
-			return
-		}
-		x.ID = b.ids.stanzaID(m, x.To)
-		in.id, in.from, in.to = x.ID, x.From, x.To
 	}
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	for _, in := range taken {
+		b.takeSIP(&out, in)
+	}
+	b.unlock(&out)
+}
+
+// readSIP translates a request. It returns nil if that has already answered it.
+func (b *Bridge) readSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) *incoming {
+	in := &incoming{ref: ref, taken: out.now, sender: m.From, target: m.RequestURI, callID: m.CallID}
+	stanzas, err := translate(b.log, p.toXMPP, m)
+	switch {
+	case errors.Is(err, errAccess):
+		b.refuseSIP(out, in, mapping.FailForbidden(), "reason", "access")
+		return nil
+	case err != nil:
+		f := asFailure(err)
+		b.refuseSIP(out, in, f, "reason", f.Condition, "err", f)
+		return nil
+	case len(stanzas) == 0:
+		// There was nothing to say (an empty body): nothing is left to be done.
+		out.answers = append(out.answers, mapping.Result{Ref: ref, Outcome: mapping.Outcome{Kind: mapping.Processed}})
+		return nil
+	}
+	for _, v := range stanzas {
+		if x, ok := v.(*mapping.XMPPMessage); ok {
+			in.key = b.ids.key(m, x.To)
+			in.id = stanzaID(in.key)
+			in.from, in.to, x.ID = x.From, x.To, in.id
+		}
+	}
+	in.stanzas = stanzas
+	return in
+}
+
+var errAccess = errors.New("bridge: access does not allow the recipient")
+
+// toXMPP is Rules.ToXMPP for those who may be reached. Of others SIP is told just
+// that, whatever else is wrong with the request (SEC-13): errAccess.
+func (p *Policy) toXMPP(m *mapping.SIPMessage) ([]mapping.XMPP, error) {
+	stanzas, err := p.Rules.ToXMPP(m)
+	if (err != nil || len(stanzas) == 0) && p.denied(m.RequestURI) {
+		return nil, errAccess
+	}
+	for _, v := range stanzas {
+		if x, ok := v.(*mapping.XMPPMessage); ok && !p.Access.Allows(x.To) {
+			return nil, errAccess
+		}
+	}
+	return stanzas, err
+}
+
+// denied reports whether access closes a Request-URI: that of a user who may not be
+// reached, or one in a domain of which not everybody may, and which is nobody's.
+func (p *Policy) denied(u mapping.URI) bool {
+	if u.Scheme == "sips" {
+		u.Scheme = "sip" // refused as such only where the user may be reached
+	}
+	j, err := p.Rules.Recipient(u)
+	if err != nil {
+		var served bool
+		if j, served = p.Rules.Serves(u.Host); !served {
+			return false
+		}
+	}
+	return !p.Access.Allows(j)
+}
+
+// takeSIP hands over the stanzas of a request, unless it is a repeat. b.mu is held.
+func (b *Bridge) takeSIP(out *work, in *incoming) {
+	if b.repeat(out, in) {
+		return
+	}
 	if b.closing {
-		out.answers = append(out.answers, refused(ref, mapping.FailShutdown()))
+		b.refuseSIP(out, in, mapping.FailShutdown(), "reason", "shutdown")
 		return
 	}
 	b.incoming++
-	for _, v := range stanzas {
+	b.repeats.pending[in.key] = in
+	in.left = len(in.stanzas)
+	for _, v := range in.stanzas {
 		out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{Ref: in, Value: v})
 	}
+	in.stanzas = nil
+}
+
+// refuseSIP answers a request that is not taken, and logs why. Nothing of it is
+// remembered.
+func (b *Bridge) refuseSIP(out *work, in *incoming, f *mapping.Failure, why ...any) {
+	attrs := append([]any{"dir", "sip-xmpp", "from", in.sender, "to", in.target, "call_id", in.callID}, why...)
+	b.log.Debug("not delivered", append(attrs, "remedy", f.Remedy)...)
+	r := refused(in.ref, f)
+	in.outcome = r.Outcome
+	out.answers = append(out.answers, r)
+	out.events = append(out.events, in.finished(in.taken))
 }
 
 // XMPPOutcomes takes what became of stanzas: it answers the SIP transactions
 // they came from.
 func (b *Bridge) XMPPOutcomes(batch []mapping.Result) {
 	out := work{now: time.Now()}
-	b.mu.Lock()
-	b.settleXMPP(&out, batch)
-	b.unlock(&out)
-}
-
-// settleXMPP does so with b.mu held.
-func (b *Bridge) settleXMPP(out *work, batch []mapping.Result) {
 	p := b.policy.Load()
+	down := false
+	for _, r := range batch {
+		if r.Outcome.Kind == mapping.NotWritten {
+			down = !b.xmpp.Up() // not with the lock held
+			break
+		}
+	}
+	b.mu.Lock()
 	for _, r := range batch {
 		switch ref := r.Ref.(type) {
 		case *incoming:
 			ref.outcome = worse(ref.outcome, r.Outcome)
-			if ref.left--; ref.left > 0 {
-				continue
+			if ref.left--; ref.left == 0 {
+				b.finishSIP(&out, p, ref, down)
 			}
-			b.incoming--
-			if ref.outcome.Kind == mapping.Bounced && ref.outcome.Failure != nil {
-				ref.outcome.Failure = p.Rules.FailureToSIP(ref.outcome.Failure, ref.host)
-			}
-			if _, f := ref.outcome.Final(200); f != nil {
-				b.log.Debug("not delivered", "dir", "sip-xmpp", "from", ref.from, "to", ref.to, "id", ref.id, "call_id", ref.callID,
-					"reason", f.Condition, "err", f, "remedy", f.Remedy)
-			} else {
-				b.log.Debug("delivered", "dir", "sip-xmpp", "from", ref.from, "to", ref.to, "id", ref.id, "call_id", ref.callID)
-			}
-			out.answers = append(out.answers, mapping.Result{Ref: ref.ref, Outcome: ref.outcome})
 		case *report:
-			b.settleReport(out, ref, r.Outcome.Kind, false)
+			b.settleReport(&out, ref, r.Outcome.Kind, false)
 		case notice:
-			b.settleReport(out, ref.report, r.Outcome.Kind, true)
+			b.settleReport(&out, ref.report, r.Outcome.Kind, true)
 		}
 	}
+	b.unlock(&out)
+}
+
+// finishSIP answers a request whose outcome is known, and its repeats. down says
+// that no link is up. b.mu is held.
+func (b *Bridge) finishSIP(out *work, p *Policy, in *incoming, down bool) {
+	b.incoming--
+	delete(b.repeats.pending, in.key)
+	switch o := &in.outcome; {
+	case o.Kind == mapping.Bounced && o.Failure != nil:
+		o.Failure = p.failureToSIP(o.Failure, in.sender.Host)
+	case o.Kind == mapping.NotWritten && down && (o.Failure == nil || o.Failure.Status == 503):
+		// Only while every link is down: whoever is told to stay away sends us nothing
+		// at all (SIP-30).
+		f := mapping.FailNoLinks(awayFor)
+		if o.Failure != nil {
+			f.Err = o.Failure.Err
+		}
+		o.Failure = f
+	}
+	if _, f := in.outcome.Final(200); f != nil {
+		b.log.Debug("not delivered", "dir", "sip-xmpp", "from", in.from, "to", in.to, "id", in.id, "call_id", in.callID,
+			"reason", f.Condition, "err", f, "remedy", f.Remedy)
+	} else {
+		b.log.Debug("delivered", "dir", "sip-xmpp", "from", in.from, "to", in.to, "id", in.id, "call_id", in.callID)
+	}
+	out.answers = append(out.answers, mapping.Result{Ref: in.ref, Outcome: in.outcome})
+	for _, ref := range in.joined {
+		out.answers = append(out.answers, mapping.Result{Ref: ref, Outcome: in.outcome})
+	}
+	b.remember(out, in)
+	e := in.finished(out.now)
+	if e.Kind == eventUncertain {
+		b.tally.Uncertain++
+	}
+	out.events = append(out.events, e)
+	if in.late != nil {
+		b.noteLate(out, p, in.key, in.late)
+	}
+}
+
+// failureToSIP is Rules.FailureToSIP without addresses that access would refuse.
+func (p *Policy) failureToSIP(f *mapping.Failure, toward string) *mapping.Failure {
+	told := p.Rules.FailureToSIP(f, toward)
+	if told.Alternate == "" {
+		return told
+	}
+	if u, err := mapping.ParseURI(told.Alternate); err == nil {
+		if j, err := p.Rules.Recipient(u); err == nil && !p.Access.Allows(j) {
+			without := *told
+			without.Alternate = ""
+			without.Status = mapping.Default.Status(told.Condition, false, false)
+			return &without
+		}
+	}
+	return told
 }
 
 // worse is the outcome of two stanzas of one request: what failed for certain
@@ -128,9 +240,11 @@ func worse(a, b mapping.Outcome) mapping.Outcome {
 		}
 		return 4
 	}
+	doubtful := a.Doubtful || b.Doubtful
 	if rank(b) > rank(a) {
-		return b
+		a = b
 	}
+	a.Doubtful = doubtful
 	return a
 }
 

@@ -28,14 +28,21 @@ func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
 	out := work{now: time.Now()}
 	p := b.policy.Load()
 	var taken []*outbound
+	var late []*mapping.XMPPError
 	for _, v := range batch {
-		if m, ok := v.(*mapping.XMPPMessage); ok {
-			if o := b.takeXMPP(&out, p, m); o != nil {
+		switch v := v.(type) {
+		case *mapping.XMPPMessage:
+			if o := b.takeXMPP(&out, p, v); o != nil {
 				taken = append(taken, o)
 			}
+		case *mapping.XMPPError:
+			late = append(late, v)
 		}
 	}
 	b.mu.Lock()
+	for _, e := range late {
+		b.takeLate(&out, p, e)
+	}
 	b.enqueue(&out, taken)
 	b.unlock(&out)
 }
@@ -229,10 +236,23 @@ func (b *Bridge) SIPOutcomes(batch []mapping.Result) {
 	b.unlock(&out)
 }
 
+// sendSilent sends a message of the gateway itself, in its turn like any other. It is
+// not journaled, and nobody is told what becomes of it.
+func (b *Bridge) sendSilent(out *work, o *outbound) {
+	o.sent, o.attempts, o.rev, o.kept = true, 1, 1, 1
+	if b.lanes.takeSlot(o) {
+		b.send(out, o)
+	} else if f := b.lanes.push(o); f != nil {
+		b.stir(out, f)
+	}
+}
+
 // finish ends a message that has been delivered.
 func (b *Bridge) finish(out *work, o *outbound, res mapping.Outcome) {
 	b.log.Debug("delivered", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "call_id", o.callID(), "status", res.Status)
-	out.delivered(o, res)
+	if !o.silent {
+		out.delivered(o, res)
+	}
 	b.end(out, o)
 }
 

@@ -1,0 +1,170 @@
+package bridge
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// A SIP request may come more than once: over two paths of a proxy, or again
+// because its answer was lost. Its identity tells (ids.key), and it becomes one
+// stanza (IM-27, IM-57): a repeat of a pending request joins it, and one of a
+// finished request is answered as that was, for ten minutes. What was not taken,
+// did not leave, or may have left with a link that was lost, is not remembered:
+// then a repeat is the sender's second attempt, and becomes a stanza with the same
+// id.
+
+// repeats is guarded by the bridge's mutex.
+type repeats struct {
+	pending map[stanzaKey]*incoming
+	seen    seenTable
+	started time.Time // with the monotonic clock: that of the wall may be set
+}
+
+func newRepeats(now time.Time) repeats {
+	return repeats{pending: make(map[stanzaKey]*incoming), started: now}
+}
+
+// ms is a time as the table has it.
+func (r *repeats) ms(t time.Time) int64 {
+	return r.started.UnixMilli() + t.Sub(r.started).Milliseconds()
+}
+
+// Tally has totals of what came from SIP, since New.
+type Tally struct {
+	Joined    uint64 // repeats of a pending request
+	Repeated  uint64 // repeats that got a stored outcome
+	Uncertain uint64 // requests whose stanza may have arrived twice, or once although SIP was told that it failed
+	Late      uint64 // errors that came after a 2xx had been given, each message counted once
+	LateTold  uint64 // of these, told to their sender in a message
+}
+
+// Tally returns what has been counted so far.
+func (b *Bridge) Tally() Tally {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.tally
+}
+
+// Seen.Outcome is the status that SIP was given as outcome of the stanza: 200 for
+// processed whatever sip.accept_status says, 202 for unknown, otherwise that of the
+// bounce. In memory two bits say more about it.
+const (
+	seenStatus   = 1<<10 - 1
+	seenLate     = 1 << 15 // an error came after the answer
+	seenReceived = 1 << 14 // its recipient has acknowledged it
+)
+
+// seenOutcome is what is remembered of an outcome; ok is false for those that are not.
+func seenOutcome(o mapping.Outcome) (code uint16, ok bool) {
+	switch o.Kind {
+	case mapping.Processed, mapping.Unknown, mapping.Bounced:
+		status, _ := o.Final(200)
+		return uint16(status), true
+	}
+	return 0, false
+}
+
+// repeatOutcome is what a repeat is answered. Of a bounce the status is left: its
+// reason phrase is the standard one, and a redirect has lost its Contact, for
+// which 410 or 480 stands. The sender has had the Contact in the first answer, and
+// in every retransmission of it; a proxy that forks prefers a 3xx to these two
+// (RFC 3261 §16.7).
+func repeatOutcome(code uint16) mapping.Outcome {
+	switch status := int(code & seenStatus); status {
+	case 200:
+		return mapping.Outcome{Kind: mapping.Processed}
+	case 202:
+		return mapping.Outcome{Kind: mapping.Unknown}
+	default:
+		return mapping.Outcome{Kind: mapping.Bounced, Failure: mapping.FailRepeated(status)}
+	}
+}
+
+// RestoreSeen takes outcomes that an earlier run has left, the oldest first.
+func (b *Bridge) RestoreSeen(batch []Seen) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.repeats.ms(time.Now())
+	for _, s := range batch {
+		at := min(s.At.UnixMilli(), now)
+		known := s.Outcome == 200 || s.Outcome == 202 || s.Outcome >= 300 && s.Outcome <= 699
+		if known && now-at < seenFor.Milliseconds() {
+			b.repeats.seen.put(s.Key, s.Outcome, at)
+		}
+	}
+	out := work{now: time.Now()}
+	b.sweepSeen(&out)
+}
+
+// repeat deals with in if it is a repeat. b.mu is held.
+func (b *Bridge) repeat(out *work, in *incoming) bool {
+	if first := b.repeats.pending[in.key]; first != nil {
+		b.tally.Joined++
+		first.joined = append(first.joined, in.ref)
+		b.log.Debug("repeat of a request that is pending", "dir", "sip-xmpp", "from", in.from, "to", in.to, "id", in.id, "call_id", in.callID)
+		return true
+	}
+	e := b.repeats.seen.get(in.key, b.repeats.ms(in.taken))
+	if e == nil {
+		return false
+	}
+	b.tally.Repeated++
+	o := repeatOutcome(uint16(e.meta))
+	out.answers = append(out.answers, mapping.Result{Ref: in.ref, Outcome: o})
+	b.log.Debug("repeat of a request that is finished", "dir", "sip-xmpp", "from", in.from, "to", in.to, "id", in.id, "call_id", in.callID)
+	return true
+}
+
+// remember keeps the outcome of a finished request. b.mu is held.
+func (b *Bridge) remember(out *work, in *incoming) {
+	code, ok := seenOutcome(in.outcome)
+	if !ok {
+		return
+	}
+	b.repeats.seen.put(in.key, code, b.repeats.ms(out.now))
+	b.sweepSeen(out)
+	out.seen = append(out.seen, Seen{Key: in.key, Outcome: code, At: out.now})
+}
+
+// The kinds of an Event of a message from SIP.
+const (
+	eventDelivered = "delivered" // the XMPP server has processed it
+	eventFailed    = "failed"    // SIP was told that it did not arrive
+	eventUnknown   = "unknown"   // it was handed over; nothing confirmed it in time
+	eventUncertain = "uncertain" // it may have arrived twice, or once although SIP was told that it failed
+	eventLate      = "late"      // an error came after the answer
+)
+
+// finished is the event of a request that has been answered: who to whom, status,
+// condition, and the time it took.
+func (in *incoming) finished(now time.Time) Event {
+	status, f := in.outcome.Final(200)
+	kind := eventFailed
+	switch {
+	case in.outcome.Doubtful, in.outcome.Kind == mapping.Uncertain:
+		kind = eventUncertain
+	case in.outcome.Kind == mapping.Processed:
+		kind = eventDelivered
+	case in.outcome.Kind == mapping.Unknown:
+		kind = eventUnknown
+	}
+	d := append(make([]byte, 0, 128), "sip-xmpp "...)
+	d = append(d, in.sender.String()...)
+	d = append(d, " -> "...)
+	if in.to.IsZero() { // refused before it was mapped
+		d = append(d, in.target.String()...)
+	} else {
+		d = append(d, in.to.String()...)
+	}
+	d = append(d, ' ')
+	d = strconv.AppendInt(d, int64(status), 10)
+	if f != nil {
+		d = append(append(d, ' '), f.Condition...)
+	}
+	d = append(d, ' ')
+	d = strconv.AppendInt(d, now.Sub(in.taken).Milliseconds(), 10)
+	d = append(d, " ms"...)
+	return Event{ID: in.id, Other: in.callID, At: now, Kind: kind, Detail: string(d)}
+}
