@@ -14,8 +14,10 @@
 // and SIP -> XMPP:
 //
 //	FromSIP      translation, access, a stanza id made from the request's identity
+//	repeats      join the pending request, or get the outcome of the finished one
 //	XMPPSide     Deliver; the result comes back through XMPPOutcomes
 //	XMPPOutcomes the outcome answers the SIP transaction
+//	late         an error that comes after the answer is heard once
 //
 // # Concurrency
 //

@@ -58,7 +58,7 @@ func (b *Bridge) takeLate(out *work, p *Policy, e *mapping.XMPPError) {
 	}
 	if in := b.repeats.pending[key]; in != nil {
 		// It has overtaken the outcome, which is told from another goroutine.
-		if e.To.Bare() == in.from.Bare() && (e.From.Bare() == in.to.Bare() || e.From == in.to.DomainJID()) && in.late == nil {
+		if e.To.Bare() == in.from.Bare() && (e.From.Bare() == in.to.Bare() || e.From == in.to.DomainJID()) {
 			in.late = e
 		}
 		return

@@ -284,6 +284,24 @@ func TestRepeatsWhileStopping(t *testing.T) {
 	}
 }
 
+// The outcome of several stanzas of a request is the worst of them, and doubtful if
+// any is.
+func TestWorse(t *testing.T) {
+	kinds := []mapping.OutcomeKind{mapping.Processed, mapping.Unknown, mapping.Uncertain, mapping.Bounced}
+	for i, better := range kinds {
+		for _, bad := range kinds[i:] {
+			for doubtful := range 4 {
+				a := mapping.Outcome{Kind: better, Doubtful: doubtful&1 != 0}
+				b := mapping.Outcome{Kind: bad, Doubtful: doubtful&2 != 0}
+				want := mapping.Outcome{Kind: bad, Doubtful: doubtful != 0}
+				if x, y := worse(worse(mapping.Outcome{}, a), b), worse(worse(mapping.Outcome{}, b), a); x != want || y != want {
+					t.Errorf("%+v and %+v: %+v, %+v", a, b, x, y)
+				}
+			}
+		}
+	}
+}
+
 // Copies of requests from many read loops at once, with the outcomes from another
 // goroutine: one stanza for each request, one answer for each copy.
 func TestRepeatsAtOnce(t *testing.T) {
