@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -60,9 +61,11 @@ domain = "pbx.example.net"
 [[sip.route]]
 domain = "*"
 via = "sip:%s;transport=%s"
+[store]
+path = %q
 [log]
 level = "debug"
-`, g.server.Addr(), g.peer.Addr(), network)), nil)
+`, g.server.Addr(), g.peer.Addr(), network, filepath.Join(t.TempDir(), "stox.db"))), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
