@@ -139,6 +139,7 @@ func (b *builder) sipDomains(c RulesConfig) {
 }
 
 func (b *builder) domains(list []DomainPair) {
+	first := make(map[string]int) // SIP domain -> its pair
 	for i, p := range list {
 		path := fmt.Sprintf("domain[%d]", i)
 		domain, ok := uDomain(p.XMPP)
@@ -150,7 +151,8 @@ func (b *builder) domains(list []DomainPair) {
 		case b.r.users[domain] != "":
 			b.fault(path+".xmpp", "%q is a domain of users (xmpp.user_domains)", p.XMPP)
 		case b.r.toSIP[domain] != "":
-			b.fault(path+".xmpp", "%q is there twice", p.XMPP)
+			b.fault(path+".xmpp", "%q is mapped twice: it is domain[%d].xmpp already", p.XMPP, first[b.r.toSIP[domain]])
+			ok = false // the first one stands
 		}
 		host, hostOK := b.sipDomain(path+".sip", p.SIP)
 		switch {
@@ -158,9 +160,9 @@ func (b *builder) domains(list []DomainPair) {
 		case host == b.r.defaultHost:
 			b.fault(path+".sip", "%q is mapped already: it is sip.domain", p.SIP)
 		case b.r.toXMPP[host] != "":
-			b.fault(path+".sip", "%q is mapped twice", p.SIP)
+			b.fault(path+".sip", "%q is mapped twice: it is domain[%d].sip already", p.SIP, first[host])
 		case ok:
-			b.r.toSIP[domain], b.r.toXMPP[host] = host, domain
+			b.r.toSIP[domain], b.r.toXMPP[host], first[host] = host, domain, i
 		}
 	}
 }

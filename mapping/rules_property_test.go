@@ -1,6 +1,8 @@
 package mapping
 
 import (
+	"maps"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -28,6 +30,12 @@ var testConfigs = map[string]RulesConfig{
 		GatewayDomain: "sip.example.com", SIPHost: "gw.example.com", UserDomains: []string{"example.com"}, DefaultSIPDomain: "voip.example",
 		PhoneDomain: "pstn.example.net", Domains: []DomainPair{{"tel.example.com", "pstn.example.net"}},
 		Routes: []RouteRule{{Domain: "*", Country: "IT", Numbers: "national"}},
+	},
+	"several": {
+		GatewayDomain: "sip.example.com", SIPHost: "gw.example.com", UserDomains: []string{"example.com", "example.org"}, DefaultSIPDomain: "voip.example",
+		PhoneDomain: "pstn.example.net", Domains: []DomainPair{{"pbx.example.com", "pbx.example.net"}, {"sip.example.org", "example.net"}, {"bücher.example", "xn--mnchen-3ya.example"}, {"tel.example.com", "pstn.example.net"}},
+		Routes:  []RouteRule{{Domain: "pstn.example.net", Country: "DE", Numbers: "national"}},
+		Aliases: []Alias{{MustParseURI("sip:7001@pbx.example.net"), MustParseJID("juliet@example.com")}, {MustParseURI("sip:7001@example.net"), MustParseJID("juliet@example.com")}},
 	},
 	"identity": {
 		GatewayDomain: "example.net", SIPHost: "example.net", UserDomains: []string{"example.com"}, DefaultSIPDomain: "example.net",
@@ -195,12 +203,29 @@ func TestRulesProperties(t *testing.T) {
 			if j, err := ParseJID(anyJID().Draw(t, "jid")); err == nil {
 				checkFromJID(t, name, r, j, toward)
 			}
-			// JIDs that look like ours are rare among those.
-			if local, err := NewJID(anyUser().Draw(t, "local"), r.gateway, ""); err == nil {
+			// Those that look like ours are rare among these.
+			names, hosts := ownDomains(r)
+			if local, err := NewJID(anyUser().Draw(t, "local"), rapid.SampledFrom(names).Draw(t, "name"), ""); err == nil {
 				checkFromJID(t, name, r, local, toward)
+			}
+			if len(hosts) > 0 {
+				checkFromURI(t, name, r, URI{Scheme: "sip", User: anyUser().Draw(t, "user at ours"), Host: rapid.SampledFrom(hosts).Draw(t, "ours")})
 			}
 		}
 	})
+}
+
+// ownDomains are the component names of some rules and the SIP domains that have
+// one.
+func ownDomains(r *Rules) (names, hosts []string) {
+	names = append(names, r.gateway)
+	if r.defaultHost != "" {
+		hosts = append(hosts, r.defaultHost)
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.toSIP)) {
+		names, hosts = append(names, name), append(hosts, r.toSIP[name])
+	}
+	return names, hosts
 }
 
 // checkRaw is what holds for URIs that were put together by hand.

@@ -1,18 +1,17 @@
 // Package app wires the daemon: it is the only place that knows both sides, the
-// bridge between them and the configuration. It can run inside a test.
+// bridge between them, the store and the configuration. It can run inside a test.
 package app
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
-	"time"
 
-	"github.com/stoxgw/stox/component"
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/config"
+	"github.com/stoxgw/stox/internal/store"
 	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside"
 )
@@ -23,9 +22,11 @@ type App struct {
 	log   *slog.Logger
 	rules *mapping.Rules
 
-	xmpp   *component.Component
-	sip    *sipside.UA
-	bridge *bridge.Bridge
+	xmpp    *links
+	sip     *sipside.UA
+	bridge  *bridge.Bridge
+	journal *journal // has its store once Run has opened it
+	options store.Options
 }
 
 // New puts the daemon together. It opens nothing; an error is a fault of the
@@ -35,8 +36,8 @@ func New(cfg *config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, log: log, rules: policy.Rules}
-	a.xmpp, err = component.New(componentConfig(cfg, policy.Access), log.With("side", "xmpp"))
+	a := &App{cfg: cfg, log: log, rules: policy.Rules, journal: &journal{}, options: storeOptions(cfg)}
+	a.xmpp, err = newLinks(cfg, policy.Access, log)
 	if err != nil {
 		return nil, faults(err)
 	}
@@ -48,7 +49,7 @@ func New(cfg *config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, faults(err)
 	}
-	a.bridge = bridge.New(allLinks{a.xmpp}, a.sip, nil, bridge.Options{
+	a.bridge = bridge.New(a.xmpp, a.sip, a.journal, bridge.Options{
 		Policy: policy,
 		Secret: []byte(cfg.XMPP.Secret.Reveal()),
 	}, log)
@@ -58,42 +59,52 @@ func New(cfg *config.Config, log *slog.Logger) (*App, error) {
 // Rules are the address rules in force.
 func (a *App) Rules() *mapping.Rules { return a.rules }
 
-// Run opens the sockets, runs both sides until ctx is done, and stops in
-// reverse: refuse and finish what is open while both exits still work, then the
-// SIP side, then our stream. It returns nil after an orderly stop.
-func (a *App) Run(ctx context.Context) error {
+// Run opens the store and the sockets, runs everything until ctx is done, and
+// stops in reverse: refuse and finish what is open while both exits still work,
+// then the SIP side, then our streams, then the bridge, and last the store, so
+// that whatever the others had to say is on the disk. It returns nil after an
+// orderly stop; a store that cannot be used as it is configured is a *config.Error.
+func (a *App) Run(ctx context.Context) (err error) {
+	if err := a.openStore(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.journal.store.Close()) }()
 	if err := a.sip.Listen(); err != nil {
 		return err
 	}
-	// The sides outlive ctx by the time it takes to drain.
-	run, stopAll := context.WithCancelCause(context.Background())
-	defer stopAll(nil)
-	sip := start(run, stopAll, "sip side", func(ctx context.Context) error { return a.sip.Run(ctx, a.bridge) })
-	xmpp := start(run, stopAll, "xmpp side", func(ctx context.Context) error { return a.xmpp.Run(ctx, a.bridge) })
-	notify("READY=1")
-	watchdog, stopWatchdog := context.WithCancel(run)
-	defer stopWatchdog()
-	var wg sync.WaitGroup
-	wg.Go(func() { runWatchdog(watchdog) })
-	defer wg.Wait()
-	defer stopWatchdog()
-	a.log.Info("ready", "xmpp", a.cfg.XMPP.Domain, "server", a.cfg.XMPP.Server, "sip", a.sip.Addrs())
 
-	var err error
+	var run services
+	journal := run.start("store", func(ctx context.Context) error { return a.journal.store.Run(ctx, a.storeEvents()) })
+	middle := run.start("bridge", a.bridge.Run)
+	var xmpp []*service
+	for i, c := range a.xmpp.all {
+		xmpp = append(xmpp, run.start("xmpp side "+a.xmpp.names[i], func(ctx context.Context) error { return c.Run(ctx, a.bridge) }))
+	}
+	sip := run.start("sip side", func(ctx context.Context) error { return a.sip.Run(ctx, a.bridge) })
+	// The administrator's door belongs here: the last to open, the first to close.
+
+	stopWatchdog := startWatchdog()
+	defer stopWatchdog()
+	notify("READY=1\n" + statusReady)
+	a.log.Info("ready", "xmpp", strings.Join(a.xmpp.names, ", "), "server", a.cfg.XMPP.Server, "sip", a.sip.Addrs(), "store", a.cfg.Store.Path)
+
+	var failed error
 	select {
 	case <-ctx.Done():
-	case <-run.Done(): // a side gave up
-		err = context.Cause(run)
+	case failed = <-run.failed(): // one of them gave up
 	}
 	notify("STOPPING=1")
-	if err == nil {
+	if failed == nil {
 		a.drain()
 	}
-	err = errors.Join(err, a.stop("sip side", sip), a.stop("xmpp side", xmpp))
-	if err == nil {
-		a.log.Info("stopped")
+	errs := []error{failed, a.stop(sip)}
+	a.seal()
+	errs = append(errs, a.stop(xmpp...), a.stop(middle), a.stop(journal))
+	if err := errors.Join(errs...); err != nil {
+		return err
 	}
-	return err
+	a.log.Info("stopped")
+	return nil
 }
 
 // drain lets the bridge finish what is open within shutdown_timeout.
@@ -106,47 +117,19 @@ func (a *App) drain() {
 	}
 }
 
-// stopGrace bounds each step of the stop after the drain; it is longer than the
-// sides' own bounds and only catches a side that hangs.
-const stopGrace = 20 * time.Second
-
-func (a *App) stop(name string, s *service) error {
-	s.cancel()
-	select {
-	case <-s.done:
-		a.log.Debug("stopped", "step", name)
-		return nil
-	case <-time.After(stopGrace):
-		return fmt.Errorf("%s did not stop within %v", name, stopGrace)
+// seal tells the bridge that from here on nothing more can be sent: what the
+// servers still write until their streams are closed is for the next start.
+func (a *App) seal() {
+	if b, ok := any(a.bridge).(interface{ Seal() }); ok {
+		b.Seal()
 	}
 }
 
-// service is a Run that has been started.
-type service struct {
-	cancel context.CancelFunc
-	done   chan struct{}
+// startWatchdog tells the service manager that the process is alive until the
+// returned function is called.
+func startWatchdog() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var wg sync.WaitGroup
+	wg.Go(func() { runWatchdog(ctx) })
+	return func() { cancel(); wg.Wait() }
 }
-
-// start runs f in a goroutine of its own. A Run that ends by itself takes the
-// whole daemon with it.
-func start(parent context.Context, fail context.CancelCauseFunc, name string, f func(context.Context) error) *service {
-	ctx, cancel := context.WithCancel(parent)
-	s := &service{cancel: cancel, done: make(chan struct{})}
-	go func() {
-		defer close(s.done)
-		err := f(ctx)
-		if ctx.Err() == nil {
-			if err == nil {
-				err = errors.New("ended by itself")
-			}
-			fail(fmt.Errorf("%s: %w", name, err))
-		}
-	}()
-	return s
-}
-
-// allLinks is the XMPP side of the bridge.
-type allLinks struct{ *component.Component }
-
-// Up reports whether the link takes messages.
-func (l allLinks) Up() bool { return l.Status().State == component.StateUp }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +31,8 @@ const handedOver = 200
 // peer that is its route for everything.
 type gateway struct {
 	t      *testing.T
+	cfg    *config.Config
+	app    *App
 	server *xmpptest.Server
 	xmpp   *xmpptest.Conn
 	peer   *siptest.Peer
@@ -39,18 +43,19 @@ type gateway struct {
 
 func startGateway(t *testing.T, network string, mods ...func(*config.Config)) *gateway {
 	t.Helper()
-	g := &gateway{t: t, log: &syncBuffer{}}
-	g.server = xmpptest.New(t, xmpptest.Options{Domain: "sip.example.com", Secret: "component secret",
-		// A message that asks for it is bounced, before the barrier behind it is seen.
-		OnStanza: func(c *xmpptest.Conn, st xmpptest.Stanza) bool {
-			condition, ok := strings.CutPrefix(st.Body, "bounce with ")
-			if ok {
-				c.Bounce(st, condition)
-			}
-			return ok
-		}})
+	g := newGateway(t, network, mods...)
+	g.run()
+	return g
+}
+
+// newGateway makes a daemon that does not run yet; its server and its peer do.
+func newGateway(t *testing.T, network string, mods ...func(*config.Config)) *gateway {
+	t.Helper()
+	g := &gateway{t: t, log: newSyncBuffer(t)}
+	g.server = newServer(t, "sip.example.com")
 	g.peer = siptest.Listen(t, network)
-	cfg, err := config.Parse("stox.toml", []byte(fmt.Sprintf(`
+	var err error
+	g.cfg, err = config.Parse("stox.toml", []byte(fmt.Sprintf(`
 [xmpp]
 domain = "sip.example.com"
 secret = "component secret"
@@ -60,41 +65,76 @@ domain = "pbx.example.net"
 [[sip.route]]
 domain = "*"
 via = "sip:%s;transport=%s"
+[store]
+path = %q
 [log]
 level = "debug"
-`, g.server.Addr(), g.peer.Addr(), network)), nil)
+`, g.server.Addr(), g.peer.Addr(), network, filepath.Join(t.TempDir(), "stox.db"))), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.SIP.Listen = []string{network + "://127.0.0.1:0"}
+	g.cfg.SIP.Listen = []string{network + "://127.0.0.1:0"}
 	for _, mod := range mods {
-		mod(cfg)
+		mod(g.cfg)
 	}
-	a, err := New(cfg, slog.New(slog.NewTextHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	g.app, err = New(g.cfg, g.log.logger())
 	if err != nil {
 		t.Fatal(err)
 	}
+	return g
+}
+
+// newServer is an XMPP server for one component. A message that asks for it is
+// bounced, before the barrier behind it is seen.
+func newServer(t *testing.T, domain string) *xmpptest.Server {
+	return xmpptest.New(t, xmpptest.Options{Domain: domain, Secret: "component secret",
+		OnStanza: func(c *xmpptest.Conn, st xmpptest.Stanza) bool {
+			condition, ok := strings.CutPrefix(st.Body, "bounce with ")
+			if ok {
+				c.Bounce(st, condition)
+			}
+			return ok
+		}})
+}
+
+// run starts the daemon and waits for its link.
+func (g *gateway) run() {
+	g.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- a.Run(ctx) }()
+	go func() { done <- g.app.Run(ctx) }()
 	g.stop = sync.OnceValue(func() error { cancel(); return <-done })
-	t.Cleanup(func() {
+	g.t.Cleanup(func() {
 		if err := g.stop(); err != nil {
-			t.Errorf("stop: %v", err)
+			g.t.Errorf("stop: %v", err)
 		}
 	})
-	g.xmpp = g.server.Accept()
-	if !g.xmpp.Echoed(xmpptest.LinkCheck) {
+	g.xmpp = linked(g.t, g.server, "sip.example.com")
+	g.sip = netip.MustParseAddrPort(g.app.sip.Addrs()[0].String())
+}
+
+// linked waits until a component has a link that is up.
+func linked(t *testing.T, server *xmpptest.Server, domain string) *xmpptest.Conn {
+	t.Helper()
+	c := server.Accept()
+	if !c.Echoed(xmpptest.LinkCheck) {
 		t.Fatal("the link did not come up")
 	}
 	// The last barrier is home for the server a moment before it is for us: a ping
 	// answered shows that the link is up.
-	g.xmpp.Send("<iq type='get' from='juliet@example.com/balcony' to='sip.example.com' id='up'><ping xmlns='urn:xmpp:ping'/></iq>")
-	if st := g.xmpp.Next(); st.ID != "up" || st.Type != "result" {
+	ping(t, c, domain, "up")
+	if st := c.Next(); st.ID != "up" || st.Type != "result" {
 		t.Fatalf("answer to a ping: %s", st.Raw)
 	}
-	g.sip = netip.MustParseAddrPort(a.sip.Addrs()[0].String())
-	return g
+	return c
+}
+
+// ping asks the component: what it has read before has been taken when it answers.
+func ping(t *testing.T, c *xmpptest.Conn, domain, id string) {
+	t.Helper()
+	if err := c.Send(fmt.Sprintf("<iq type='get' from='juliet@example.com/balcony' to='%s' id='%s'><ping xmlns='urn:xmpp:ping'/></iq>", domain, id)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (g *gateway) message(id, to, body string) {
@@ -106,12 +146,16 @@ func (g *gateway) message(id, to, body string) {
 
 // request is a MESSAGE from the peer; n makes its identifiers.
 func (g *gateway) request(n int, to, body string) (branch, raw string) {
+	return g.requestFrom("sip:romeo@pbx.example.net", n, to, body)
+}
+
+func (g *gateway) requestFrom(from string, n int, to, body string) (branch, raw string) {
 	branch = fmt.Sprintf("z9hG4bKtest%d", n)
 	return branch, siptest.Text(body,
 		"MESSAGE "+to+" SIP/2.0",
 		fmt.Sprintf("Via: SIP/2.0/%s %s;branch=%s;rport", strings.ToUpper(g.peer.Network()), g.peer.Addr(), branch),
 		"Max-Forwards: 70",
-		"From: \"Romeo\" <sip:romeo@pbx.example.net>;tag=t"+fmt.Sprint(n),
+		"From: \"Romeo\" <"+from+">;tag=t"+fmt.Sprint(n),
 		"To: <"+to+">",
 		fmt.Sprintf("Call-ID: call-%d", n),
 		"CSeq: 1 MESSAGE",
@@ -307,15 +351,28 @@ func TestFaultsOfTheConfiguration(t *testing.T) {
 	}
 }
 
-// syncBuffer is a log that a test may read.
+// syncBuffer is a log that a test may read and wait for.
 type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	t    *testing.T
+	mu   sync.Mutex
+	cond *sync.Cond
+	b    bytes.Buffer
+}
+
+func newSyncBuffer(t *testing.T) *syncBuffer {
+	b := &syncBuffer{t: t}
+	b.cond = sync.NewCond(&b.mu)
+	return b
+}
+
+func (b *syncBuffer) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 func (b *syncBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.cond.Broadcast()
 	return b.b.Write(p)
 }
 
@@ -323,4 +380,30 @@ func (b *syncBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.b.String()
+}
+
+// await waits for a line with all of these in it. Only a test that fails waits
+// for long.
+func (b *syncBuffer) await(parts ...string) string {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.cond.Broadcast()
+	})()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for {
+		for line := range strings.Lines(b.b.String()) {
+			if !slices.ContainsFunc(parts, func(p string) bool { return !strings.Contains(line, p) }) {
+				return line
+			}
+		}
+		if ctx.Err() != nil {
+			b.t.Fatalf("no line with %q in\n%s", parts, b.b.String())
+		}
+		b.cond.Wait()
+	}
 }

@@ -7,6 +7,9 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 )
 
+// statusReady is what the service manager shows of a daemon that has no complaint.
+const statusReady = "STATUS=ready"
+
 // notify tells the service manager our state; without one it does nothing. A
 // failure is not worth more than that: the manager notices by its own time-outs.
 func notify(state string) { _, _ = daemon.SdNotify(false, state) }

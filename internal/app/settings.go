@@ -18,14 +18,18 @@ import (
 // checked by config; what only mapping can judge (does this address mean
 // something?) is checked here and reported with the path of the key.
 
-// BuildPolicy makes the address rules and the access list.
+// BuildPolicy makes what the bridge goes by: the address rules, the access list,
+// and how long and how loudly it tries.
 func BuildPolicy(cfg *config.Config) (bridge.Policy, error) {
 	rules, err := BuildRules(cfg)
 	access, accessErr := mapping.NewAccess(cfg.Access.Allow)
 	if accessErr != nil {
 		err = errors.Join(err, fmt.Errorf("access.allow: %w", accessErr))
 	}
-	return bridge.Policy{Rules: rules, Access: access}, faults(err)
+	return bridge.Policy{
+		Rules: rules, Access: access,
+		Expire: cfg.Queue.Expire, Notice: cfg.XMPP.FailureNotice, Late: bridge.LateErrors(cfg.SIP.LateErrors),
+	}, faults(err)
 }
 
 // BuildRules makes the address rules.
@@ -36,6 +40,9 @@ func BuildRules(cfg *config.Config) (*mapping.Rules, error) {
 		UserDomains:      cfg.XMPP.UserDomains,
 		DefaultSIPDomain: cfg.SIP.Domain,
 		PhoneDomain:      cfg.SIP.PhoneDomain,
+	}
+	for _, d := range cfg.Domains {
+		c.Domains = append(c.Domains, mapping.DomainPair{XMPP: d.XMPP, SIP: d.SIP})
 	}
 	for _, r := range cfg.SIP.Routes {
 		c.Routes = append(c.Routes, mapping.RouteRule{Domain: r.Domain, Country: r.Country, Numbers: r.Numbers, From: r.From})
@@ -68,11 +75,12 @@ func sipHost(cfg *config.Config) string {
 	return cfg.SIP.Advertise
 }
 
-func componentConfig(cfg *config.Config, access mapping.Access) component.Config {
+// componentConfig is for one of the component's names.
+func componentConfig(cfg *config.Config, server, domain string, secret config.Secret, access mapping.Access) component.Config {
 	return component.Config{
-		Server:         cfg.XMPP.Server,
-		Domain:         cfg.XMPP.Domain,
-		Secret:         cfg.XMPP.Secret.Reveal(),
+		Server:         server,
+		Domain:         domain,
+		Secret:         secret.Reveal(),
 		Version:        version.String(),
 		Allow:          access.Allows,
 		MaxStanzaBytes: cfg.Limits.MaxStanzaBytes,

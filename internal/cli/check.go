@@ -18,7 +18,8 @@ func checkCommand(std IO) *cobra.Command {
 		Long: `Reads the configuration and the STOX_ environment as the daemon would. Prints
 the values in effect with where each came from, secrets masked, and what follows
 from them: how addresses look on both sides, where requests go, who may send.
-What it prints is a configuration again.
+What it prints is a configuration again. A store.path that the user who runs this
+cannot write is a warning.
 
 Status 2 and one line for each fault if there are any.`,
 		Args: noArgs,
@@ -32,6 +33,10 @@ Status 2 and one line for each fault if there are any.`,
 		rules, err := app.BuildRules(cfg)
 		if err != nil {
 			return err
+		}
+		// Not a fault: whoever asks need not be the user that stox runs as.
+		if f, bad := app.StoreFault(cfg); bad {
+			cfg.Warnings = append(cfg.Warnings, f)
 		}
 		for _, w := range cfg.Warnings {
 			fmt.Fprintln(std.Err, "stox: warning: "+w.String())

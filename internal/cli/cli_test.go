@@ -289,6 +289,8 @@ secret = "` + secret + `"
 [sip]
 domain = "example.net"
 listen = ["udp://127.0.0.1:0", "tcp://127.0.0.1:0"]
+[store]
+path = "stox.db"
 [log]
 level = "debug"
 format = "json"
@@ -340,7 +342,7 @@ func TestRunPortTaken(t *testing.T) {
 	}
 	defer taken.Close()
 	file := filepath.Join(t.TempDir(), "stox.toml")
-	text := "xmpp={domain='sip.example.com',secret='x',server='127.0.0.1:1'}\nsip={domain='example.net',listen=['tcp://" + taken.Addr().String() + "']}\n"
+	text := "xmpp={domain='sip.example.com',secret='x',server='127.0.0.1:1'}\nsip={domain='example.net',listen=['tcp://" + taken.Addr().String() + "']}\nstore={path='stox.db'}\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -59,14 +59,25 @@ func (e *explainer) xmpp() {
 	x := &e.cfg.XMPP
 	e.title("The XMPP side")
 	e.line("stox is the component %s of the server at %s.", x.Domain, x.Server)
-	if host, _, err := net.SplitHostPort(x.Server); err == nil && !isLoopback(host) {
-		e.line("The link leaves this machine, and it is not encrypted.")
+	e.outside(x.Server)
+	for _, d := range e.cfg.Domains {
+		e.line("For %s it is the component %s of the server at %s.", d.SIP, d.XMPP, d.Server)
+		if d.Server != x.Server {
+			e.outside(d.Server)
+		}
 	}
 	e.line("Users of %s are served %s.", strings.Join(x.UserDomains, ", "), e.why("xmpp.user_domains"))
 	if slices.Contains(e.cfg.Access.Allow, "*") {
 		e.line("Everybody may use the gateway, users of other servers too %s.", e.why("access.allow"))
 	} else {
 		e.line("The gateway may be used by %s %s.", strings.Join(e.cfg.Access.Allow, ", "), e.why("access.allow"))
+	}
+}
+
+// outside warns of a link to another machine.
+func (e *explainer) outside(server string) {
+	if host, _, err := net.SplitHostPort(server); err == nil && !isLoopback(host) {
+		e.line("The link leaves this machine, and it is not encrypted.")
 	}
 }
 

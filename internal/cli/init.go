@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stoxgw/stox/contrib"
+	"github.com/stoxgw/stox/internal/app"
 	"github.com/stoxgw/stox/internal/config"
 )
 
@@ -53,7 +54,10 @@ If the server's configuration is on this machine (/etc/prosody/prosody.cfg.lua
 or /etc/ejabberd/ejabberd.yml, unless PROSODY_CONFIG or EJABBERD_CONFIG_PATH
 names another), it is read, and nothing in it is changed: for the names of the
 domains that have users, for the port on which the server waits for components,
-and to say to which place the text on standard output belongs.`,
+and to say to which place the text on standard output belongs.
+
+Messages that wait are kept in a database: /var/lib/stox/stox.db if stox.toml goes
+into an etc directory, otherwise stox.db beside it (store.path).`,
 		Example: `  stox init prosody --xmpp-domain sip.example.com --sip-domain example.net`,
 		Args:    oneArg("the name of the XMPP server, prosody or ejabberd"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -110,6 +114,9 @@ func initialise(s server, o initOptions, std IO) error {
 	}
 	for _, w := range cfg.Warnings {
 		a.notes = append(a.notes, w.Text+"; "+w.Hint+".")
+	}
+	if f, bad := app.StoreFault(cfg); bad {
+		a.notes = append(a.notes, f.Text+"; "+f.Hint+".")
 	}
 	_, err = fmt.Fprintf(std.Err, "\nWrote %s (mode 0600; the user that stox runs as must be able to read it).\n\n", path)
 	for _, note := range a.notes {
@@ -250,6 +257,10 @@ domain = %s
 #listen = ["udp://0.0.0.0:5060", "tcp://0.0.0.0:5060"]
 #advertise = "gateway.example.com"  # behind NAT: the address that peers see
 
+# Messages that wait outlive a restart in this file. Its directory must belong to
+# the user that stox runs as.
+%s
+
 # Where SIP goes, if not to the host that DNS names:
 #[[sip.route]]
 #domain = "*"
@@ -259,7 +270,17 @@ domain = %s
 #[[sip.peer]]
 #name = "pbx"
 #addresses = ["192.0.2.10"]
-`, config.Quote(o.xmppDomain), config.Quote(secret), serverLine, config.Quote(o.sipDomain))
+`, config.Quote(o.xmppDomain), config.Quote(secret), serverLine, config.Quote(o.sipDomain), storeLines(o.dir))
+}
+
+// storeLines say where the store is: where services have theirs, if the
+// configuration is where services have theirs, in an etc directory; otherwise,
+// when somebody tries stox, beside it, so that stox run needs nothing more.
+func storeLines(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil && slices.Contains(strings.Split(filepath.ToSlash(abs), "/"), "etc") {
+		return "#[store]\n#path = " + config.Quote(config.DefaultStorePath())
+	}
+	return "[store]\npath = \"stox.db\"  # beside this file"
 }
 
 // writePrivate writes a file that only its owner can read, and replaces another

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"reflect"
@@ -244,53 +243,6 @@ func (p *parser) notServed(path, domain string) bool {
 	return false
 }
 
-// checkDomains looks for component names and SIP domains that are there twice:
-// each has exactly one counterpart.
-func (p *parser) checkDomains() {
-	built := p.built(keyAt("domain"))
-	xmpp, sip := map[string]int{}, map[string]int{}
-	for i := range p.c.Domains {
-		d := &p.c.Domains[i]
-		at := fmt.Sprintf("domain[%d]", i)
-		if p.bad[at] {
-			continue
-		}
-		if built {
-			p.secret(at+".secret", at+".secret_file", &d.Secret, d.SecretFile, "the secret that the XMPP server has for this component; or set "+at+".secret_file")
-			p.required(at+".xmpp", d.XMPP, "the component's name, for example \"pbx.example.com\"")
-			p.required(at+".sip", d.SIP, "the SIP domain, for example \"pbx.example.org\"")
-		}
-		if !p.bad[at+".xmpp"] && d.XMPP != "" && p.checkShape(at+".xmpp", domainShape(d.XMPP)) {
-			text := d.XMPP
-			d.XMPP = normalDomain(text)
-			switch {
-			case d.XMPP == p.c.XMPP.Domain:
-				p.fault(at+".xmpp", Quote(text)+" is the component itself (xmpp.domain)", "its SIP domain is sip.domain")
-			case slices.Contains(p.c.XMPP.UserDomains, d.XMPP):
-				p.fault(at+".xmpp", Quote(text)+" is a domain of users (xmpp.user_domains)", "the component needs a name of its own")
-			default:
-				p.once(at+".xmpp", text, d.XMPP, i, xmpp, "domain")
-			}
-		}
-		if !p.bad[at+".sip"] && d.SIP != "" && p.checkShape(at+".sip", domainShape(d.SIP)) && p.notServed(at+".sip", d.SIP) {
-			text := d.SIP
-			d.SIP = normalDomain(text)
-			if d.SIP == p.c.SIP.Domain {
-				p.fault(at+".sip", Quote(text)+" is mapped to "+cmp.Or(p.c.XMPP.Domain, "xmpp.domain")+" already: it is sip.domain", "a SIP domain has one name in XMPP")
-			} else {
-				p.once(at+".sip", text, d.SIP, i, sip, "domain")
-			}
-		}
-		switch server := at + ".server"; {
-		case p.origin[server] == "" && !p.bad[server]:
-			d.Server = p.c.XMPP.Server
-			p.derive(server, "xmpp.server")
-		case p.given(server, d.Server):
-			p.hostPort(server, d.Server, 5347)
-		}
-	}
-}
-
 func (p *parser) checkAccess() {
 	a := &p.c.Access
 	if p.bad["access.allow"] {
@@ -319,8 +271,8 @@ func (p *parser) checkAccess() {
 		if !ok {
 			domain = s
 		}
-		if normalDomain(domain) == p.c.XMPP.Domain && p.c.XMPP.Domain != "" {
-			p.fault(fmt.Sprintf("access.allow[%d]", i), Quote(s)+" is of the component itself (xmpp.domain)", "list XMPP users and their domains")
+		if key := p.componentKey(normalDomain(domain)); key != "" {
+			p.fault(fmt.Sprintf("access.allow[%d]", i), Quote(s)+" is of the component itself ("+key+")", "list XMPP users and their domains")
 		}
 	}
 }

@@ -281,7 +281,12 @@ func sameHost(a, b string) bool {
 // for a server that is ourselves.
 func (p *parser) checkDestinations() {
 	s := &p.c.SIP
-	for _, d := range []struct{ path, domain string }{{"sip.domain", s.Domain}, {"sip.phone_domain", s.PhoneDomain}} {
+	type named struct{ path, domain string }
+	names := []named{{"sip.domain", s.Domain}, {"sip.phone_domain", s.PhoneDomain}}
+	for i, d := range p.c.Domains {
+		names = append(names, named{fmt.Sprintf("domain[%d].sip", i), d.SIP})
+	}
+	for _, d := range names {
 		if d.domain == "" || p.bad[d.path] || strings.HasPrefix(p.origin[d.path], derived) || p.badRoutes() {
 			continue
 		}
@@ -293,16 +298,23 @@ func (p *parser) checkDestinations() {
 			p.fault(d.path, Quote(d.domain)+" is our own address ("+own+"), and no route leads away from here", "add a [[sip.route]] with a via, or write the domain of the phones")
 		}
 	}
-	if p.bad["xmpp.server"] {
-		return
+	p.checkServer("xmpp.server", p.c.XMPP.Server)
+	for i, d := range p.c.Domains {
+		if at := fmt.Sprintf("domain[%d].server", i); p.origin[at] == fromFile {
+			p.checkServer(at, d.Server)
+		}
 	}
-	host, port, err := splitHostPort(p.c.XMPP.Server, 0)
-	if err != nil {
+}
+
+// checkServer: an XMPP server is not ourselves.
+func (p *parser) checkServer(path, server string) {
+	host, port, err := splitHostPort(server, 0)
+	if p.bad[path] || err != nil {
 		return
 	}
 	for _, o := range p.socket {
 		if o.tcp && int(o.addr.Port()) == port && p.reaches(host, o.addr.Addr()) {
-			p.fault("xmpp.server", Quote(p.c.XMPP.Server)+" is our own address ("+o.path+", "+o.text+")", "write the component port of the XMPP server, mostly 5347")
+			p.fault(path, Quote(server)+" is our own address ("+o.path+", "+o.text+")", "write the component port of the XMPP server, mostly 5347")
 			return
 		}
 	}

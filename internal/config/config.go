@@ -149,6 +149,9 @@ type Store struct {
 	Trail time.Duration `mapstructure:"trail"`
 }
 
+// DefaultStorePath is the default of store.path.
+func DefaultStorePath() string { return keyAt("store.path").def.(string) }
+
 // Admin is the administrator's own door.
 type Admin struct {
 	Listen     string `mapstructure:"listen"`     // host:port; "" = off

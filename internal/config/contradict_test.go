@@ -2,11 +2,15 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
+
+// mapped is a further component name.
+const mapped = "[[domain]]\nxmpp = 'pbx.example.com'\nsip = 'pbx.example.org'\nsecret = 'a-secret-of-its-own'\n"
 
 // TestContradictions: values that are right by themselves and wrong together.
 func TestContradictions(t *testing.T) {
@@ -51,7 +55,12 @@ sip.peer[1].addresses[1]: "2001:db8:1::/48" is never reached: sip.peer[0] has al
 		{"the component may use itself", three + "[access]\nallow = ['sip.example.com', 'romeo@sip.example.com']\n",
 			`access.allow[0]: "sip.example.com" is of the component itself (xmpp.domain); list XMPP users and their domains
 access.allow[1]: "romeo@sip.example.com" is of the component itself (xmpp.domain); list XMPP users and their domains`},
-		// Not built, and judged all the same.
+		{"a further component may use itself", three + mapped + "[access]\nallow = ['example.com', 'PBX.example.com']\n",
+			`access.allow[1]: "PBX.example.com" is of the component itself (domain[0].xmpp); list XMPP users and their domains`},
+		{"the server of a further component is our own port", three + mapped + "server = '127.0.0.1:5060'\n",
+			`domain[0].server: "127.0.0.1:5060" is our own address (sip.listen[1], tcp://0.0.0.0:5060); write the component port of the XMPP server, mostly 5347`},
+		{"a further SIP domain is ourselves", three + strings.Replace(mapped, "pbx.example.org", "192.0.2.1", 1),
+			`domain[0].sip: "192.0.2.1" is our own address (sip.listen[0], udp://0.0.0.0:5060), and no route leads away from here; add a [[sip.route]] with a via, or write the domain of the phones`},
 		{"a SIP domain mapped twice", three + `
 [[domain]]
 secret = "a-secret-of-its-own"
@@ -69,8 +78,7 @@ sip = "pbx.example.org"
 secret = "a-secret-of-its-own"
 xmpp = "pbx.example.com"
 sip = "example.com"
-`, `domain: not in this version of stox; remove it
-domain[0].sip: "Example.net" is mapped to sip.example.com already: it is sip.domain; a SIP domain has one name in XMPP
+`, `domain[0].sip: "Example.net" is mapped to sip.example.com already: it is sip.domain; a SIP domain has one name in XMPP
 domain[1].xmpp: "sip.example.com" is the component itself (xmpp.domain); its SIP domain is sip.domain
 domain[2].xmpp: "example.com" is a domain of users (xmpp.user_domains); the component needs a name of its own
 domain[2].sip: "pbx.example.org" is in domain[1] already
@@ -81,13 +89,56 @@ domain[3].sip: "example.com" is an XMPP domain that we serve (xmpp.user_domains)
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := parse(t, tt.text)
 			got := faultLines(err)
-			if keyAt("domain").built {
-				tt.want = strings.TrimPrefix(tt.want, "domain: not in this version of stox; remove it\n")
-			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})
+	}
+}
+
+// A further SIP domain gives nobody a voice: who may speak for it is said by routes
+// and peers, and that nobody may is worth a warning (SEC-29).
+func TestDomainThatNobodySpeaksFor(t *testing.T) {
+	const route = "[[sip.route]]\ndomain = %q\n%s\n"
+	const via = "via = 'sip:192.0.2.10'"
+	const peer = "[[sip.peer]]\nname = 'a'\naddresses = ['192.0.2.10']\n"
+	for _, tt := range []struct {
+		name, more string
+		warned     bool
+	}{
+		{"nothing", "", true},
+		{"a route elsewhere", fmt.Sprintf(route, "example.net", via), true},
+		{"a route by DNS", fmt.Sprintf(route, "pbx.example.org", ""), true},
+		{"a peer for the default domain", peer, true},
+		{"a peer for another domain", peer + "domains = ['example.net']\n", true},
+		{"a route", fmt.Sprintf(route, "PBX.example.org.", via), false},
+		{"a route for all", fmt.Sprintf(route, "*", via), false},
+		{"a peer that lists it", peer + "domains = ['example.net', 'Pbx.example.org']\n", false},
+		{"a peer for all", peer + "domains = ['*']\n", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := mustParse(t, three+mapped+tt.more)
+			want := ""
+			if tt.warned {
+				want = `domain[0].sip: no other machine may send from "pbx.example.org": no [[sip.route]] with a via leads to it, and no [[sip.peer]] lists it; add one of them`
+			}
+			var got []string
+			for _, w := range c.Warnings {
+				got = append(got, w.String())
+			}
+			if strings.Join(got, "\n") != want {
+				t.Errorf("warnings %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// The secret of a further component is the admin's own to choose, as is that of
+// the first.
+func TestShortSecretOfADomain(t *testing.T) {
+	c := mustParse(t, three+strings.Replace(mapped, "a-secret-of-its-own", "short", 1)+"[[sip.route]]\ndomain='*'\nvia='sip:192.0.2.10'\n")
+	if len(c.Warnings) != 1 || c.Warnings[0].Path != "domain[0].secret" {
+		t.Errorf("warnings %v", c.Warnings)
 	}
 }
 

@@ -120,11 +120,13 @@ server = "[::1]:5348"
 domain = "SIP.Example.com."
 secret_file = "secret"
 user_domains = ["example.com", "bücher.example"]
+failure_notice = false
 [sip]
 listen = ["udp://192.0.2.1:5060", "tcp://[2001:db8::1]:5062"]
 advertise = "gateway.example.com:5070"
 domain = "example.net"
 phone_domain = "phone.example.net"
+late_errors = "message"
 [[sip.route]]
 domain = "pbx.example"
 via = "sip:[2001:db8::2]:5060;transport=tcp"
@@ -141,6 +143,15 @@ domains = ["*"]
 [[sip.peer]]
 name = "trunk"
 addresses = ["198.51.100.0/24"]
+[[domain]]
+xmpp = "PBX.example.com"
+sip = "Pbx.example."
+server = "192.0.2.7:5347"
+secret = "another-secret"
+[[domain]]
+xmpp = "lab.example.com"
+sip = "lab.example"
+secret_file = "secret"
 [[alias]]
 sip = "sip:+4930123456@phone.example.net"
 xmpp = "juliet@example.com"
@@ -150,6 +161,12 @@ allow = ["example.com", "romeo@bücher.example", "*"]
 max_connections = 10
 max_header_bytes = 2048
 max_stanza_bytes = 10000
+[queue]
+expire = "1m"
+max_messages = 10
+[store]
+path = "stox.db"
+trail = "24h"
 [log]
 level = "debug"
 format = "json"

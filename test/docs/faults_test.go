@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -54,6 +55,7 @@ const (
 	domainLine = `domain = "sip.example.com"`
 	sipDomain  = `domain = "pbx.example.net"` + "\nlisten"
 	logSection = "[log]\n"
+	storeLine  = `path = "/var/lib/stox/stox.db"`
 )
 
 // editFault is a fault of the file alone: stox ends with status 2.
@@ -109,7 +111,36 @@ var startFaults = []fault{
 	{id: "port-taken", what: "Another program has the SIP port: a second stox, or a PBX on the same machine", remedy: "`ss -lnptu 'sport = :5060'` shows which program it is. Stop it, or give stox another port in `sip.listen`.",
 		names: []string{"sip.listen", "ss -lnptu"}, plant: func(p *plant) seen {
 			p.linked()
-			p.runFile("stox.toml")
+			p.write("second.toml", p.edited(storeLine, `path = "/var/lib/stox/second.db"`), 0o644)
+			p.runFile("second.toml")
+			return p.refused(1)
+		}},
+	{id: "no-store", what: "The directory of the store does not exist", remedy: "Make it as the line says, if you do not use the unit file of contrib/, with which systemd makes it.",
+		names: []string{"store.path", "install -d"}, plant: func(p *plant) seen {
+			p.name("/srv/stox", filepath.Join(p.s.Dir, "srv"))
+			p.run(storeLine, `path = "/srv/stox/stox.db"`)
+			return p.refused(2)
+		}},
+	{id: "store-not-ours", what: "stox may not write the directory of the store: it has been made, or stox has been run, by root", remedy: "`chown -R stox: /var/lib/stox`.",
+		names: []string{"store.path", "chown"}, plant: func(p *plant) seen {
+			if os.Geteuid() == 0 { // root may write everything
+				p.as = &syscall.Credential{Uid: 65534, Gid: 65534, NoSetGroups: true}
+			}
+			must(p.T, os.Chmod(p.real("/var/lib/stox"), 0o555))
+			p.run()
+			return p.refused(2)
+		}},
+	{id: "store-foreign", what: "`store.path` names a file of another program", remedy: "Name a file that does not exist yet; stox has not changed this one.",
+		names: []string{"store.path"}, plant: func(p *plant) seen {
+			must(p.T, os.WriteFile(p.real("/var/lib/stox/stox.db"), []byte(strings.Repeat("no database ", 100)), 0o600))
+			p.run()
+			return p.refused(2)
+		}},
+	{id: "store-held", what: "A second stox has the same `store.path`", remedy: "Stop one, or give each a `store.path` of its own.",
+		names: []string{"store.path"}, plant: func(p *plant) seen {
+			p.linked()
+			p.write("second.toml", strings.NewReplacer("192.0.2.20:5060", fmt.Sprintf("127.0.0.1:%d", freePort(p.T))).Replace(good), 0o644)
+			p.runFile("second.toml")
 			return p.refused(1)
 		}},
 	{id: "tcp-port-taken", what: "Another program has the port, for TCP only", remedy: "As above.",
@@ -178,7 +209,7 @@ var linkFaults = []fault{
 		names: []string{"stop the other stox"}, plant: func(p *plant) seen {
 			p.linked()
 			first := p.stox
-			p.write("second.toml", strings.NewReplacer("192.0.2.20:5060", fmt.Sprintf("127.0.0.1:%d", freePort(p.T))).Replace(good), 0o600)
+			p.write("second.toml", strings.NewReplacer("192.0.2.20:5060", fmt.Sprintf("127.0.0.1:%d", freePort(p.T)), storeLine, `path = "/var/lib/stox/second.db"`).Replace(good), 0o600)
 			p.runFile("second.toml")
 			p.stox = first
 			return p.complaint()

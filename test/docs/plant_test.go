@@ -38,6 +38,9 @@ listen = ["udp://192.0.2.20:5060", "tcp://192.0.2.20:5060"]
 domain = "pbx.example.net"
 via = "sip:192.0.2.10:5060;transport=udp"
 
+[store]
+path = "/var/lib/stox/stox.db"
+
 [log]
 level = "debug"
 `
@@ -125,6 +128,8 @@ func newPlant(t *testing.T, all *servers, server *stage.XMPPServer, f fault) *pl
 	p := &plant{T: t, ctx: ctx, id: id, want: f.names, s: newStage(t), all: all, server: server}
 	p.sip = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(freePort(t)))
 	p.name("/etc/stox", p.s.Dir)
+	p.name("/var/lib/stox", filepath.Join(p.s.Dir, "lib"))
+	must(t, os.Mkdir(filepath.Join(p.s.Dir, "lib"), 0o700))
 	p.name("sip.example.com", componentOf(id))
 	p.name("the-secret", secretOf(id))
 	p.name("192.0.2.20:5060", p.sip.String())
@@ -168,6 +173,7 @@ var (
 	ephemeral = regexp.MustCompile(`127\.0\.0\.1:\d+->`)
 	serverSay = regexp.MustCompile(`(stream error [a-z-]+): [^"]+`) // differs from version to version
 	stanzaID  = regexp.MustCompile(` id=\S+ call_id=`)
+	holder    = regexp.MustCompile(`process \d+ holds`)
 	leftover  = regexp.MustCompile(`127\.0\.0\.1:[1-9]\d{4}|/tmp/`)
 )
 
@@ -178,6 +184,7 @@ func (p *plant) doc(s string) string {
 	s = retryIn.ReplaceAllString(s, "retry_in=…")
 	s = ephemeral.ReplaceAllString(s, "127.0.0.1:…->")
 	s = serverSay.ReplaceAllString(s, "$1: …")
+	s = holder.ReplaceAllString(s, "process … holds")
 	s = stanzaID.ReplaceAllString(s, " id=… call_id=")
 	if l := leftover.FindString(s); l != "" {
 		p.Errorf("%s has no name in the documents: %s", l, s)

@@ -106,6 +106,7 @@ func newReplay(t *testing.T, server string) *replay {
 	// What the document says, and what that is here.
 	r.table = []namePair{
 		{"/etc/", r.dir + "/etc/"},
+		{"/var/lib/", r.dir + "/var/lib/"},
 		{"/usr/bin/", r.dir + "/usr/bin/"},
 		{"192.0.2.10:5060", fmt.Sprintf("127.0.0.1:%d", *pbx)},
 		{"192.0.2.20:5060", fmt.Sprintf("127.0.0.1:%d", sip)},
@@ -126,6 +127,7 @@ func newReplay(t *testing.T, server string) *replay {
 		"PROSODY_CONFIG="+filepath.Join(r.s.Dir, "prosody/prosody.cfg.lua"), // where stox init looks
 		"EJABBERD_CONFIG_PATH="+filepath.Join(r.dir, "etc/ejabberd/ejabberd.yml"),
 		fmt.Sprintf("STOX_XMPP_SERVER=127.0.0.1:%d", r.xmpp.Component), // 5347
+		"STOX_STORE_PATH="+r.here("/var/lib/stox/stox.db"),
 		fmt.Sprintf("STOX_SIP_LISTEN=udp://127.0.0.1:%d,tcp://127.0.0.1:%d", sip, sip),
 	)
 	return r

@@ -1,0 +1,72 @@
+package app
+
+import (
+	"github.com/stoxgw/stox/internal/bridge"
+	"github.com/stoxgw/stox/internal/store"
+)
+
+// journal is the store as the bridge asks for it. The values are the same on both
+// sides, and neither side knows the other's.
+type journal struct{ store *store.Store }
+
+var _ bridge.Journal = (*journal)(nil)
+
+func (j *journal) Append(rows []bridge.Row) (int, error) { return j.store.Append(entries(rows)) }
+func (j *journal) Update(rows []bridge.Row) (int, error) { return j.store.Update(entries(rows)) }
+func (j *journal) Done(ids []uint64)                     { j.store.Done(ids) }
+
+func (j *journal) Get(ids []uint64) ([]bridge.Row, error) {
+	found, err := j.store.Get(ids)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]bridge.Row, len(found))
+	for i := range found {
+		rows[i] = rowOf(found[i])
+	}
+	return rows, nil
+}
+
+func (j *journal) PutSeen(batch []bridge.Seen) {
+	out := make([]store.Seen, len(batch))
+	for i, s := range batch {
+		out[i] = store.Seen(s)
+	}
+	j.store.PutSeen(out)
+}
+
+func (j *journal) PutTrail(batch []bridge.Event) {
+	out := make([]store.TrailEvent, len(batch))
+	for i, e := range batch {
+		out[i] = store.TrailEvent{ID: e.ID, At: e.At, Kind: e.Kind, Detail: e.Detail}
+	}
+	j.store.PutTrail(out)
+}
+
+func entries(rows []bridge.Row) []store.Entry {
+	out := make([]store.Entry, len(rows))
+	for i, r := range rows {
+		out[i] = store.Entry{ID: r.ID, Rev: r.Rev, Lane: r.Lane, Data: r.Data, Read: r.Read, Expire: r.Expire}
+	}
+	return out
+}
+
+func rowOf(e store.Entry) bridge.Row {
+	return bridge.Row{ID: e.ID, Rev: e.Rev, Lane: e.Lane, Data: e.Data, Read: e.Read, Expire: e.Expire}
+}
+
+func marksOf(marks []store.Mark) []bridge.Mark {
+	out := make([]bridge.Mark, len(marks))
+	for i, m := range marks {
+		out[i] = bridge.Mark(m)
+	}
+	return out
+}
+
+func seenOf(batch []store.Seen) []bridge.Seen {
+	out := make([]bridge.Seen, len(batch))
+	for i, s := range batch {
+		out[i] = bridge.Seen(s)
+	}
+	return out
+}

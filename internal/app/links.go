@@ -1,0 +1,103 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/stoxgw/stox/component"
+	"github.com/stoxgw/stox/internal/bridge"
+	"github.com/stoxgw/stox/internal/config"
+	"github.com/stoxgw/stox/mapping"
+)
+
+// links are the component names of the gateway, the one of xmpp.domain first. Each
+// has a link, a supervisor and barriers of its own, so one that is down holds up
+// nobody else's. Together they are the XMPP side of the bridge.
+type links struct {
+	all    []*component.Component
+	names  []string
+	byName map[string]int // domainpart -> place in all
+}
+
+var _ bridge.XMPPSide = (*links)(nil)
+
+func newLinks(cfg *config.Config, access mapping.Access, log *slog.Logger) (*links, error) {
+	l := &links{byName: make(map[string]int)}
+	log = log.With("side", "xmpp")
+	add := func(path, server, domain string, secret config.Secret) error {
+		jid, err := mapping.ParseJID(domain)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, plain(err))
+		}
+		log := log
+		if len(cfg.Domains) > 0 { // which of them it is
+			log = log.With("component", domain)
+		}
+		c, err := component.New(componentConfig(cfg, server, domain, secret, access), log)
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		l.byName[jid.Domain()] = len(l.all)
+		l.all, l.names = append(l.all, c), append(l.names, domain)
+		return nil
+	}
+	errs := []error{add("xmpp.domain", cfg.XMPP.Server, cfg.XMPP.Domain, cfg.XMPP.Secret)}
+	for i, d := range cfg.Domains {
+		errs = append(errs, add(fmt.Sprintf("domain[%d].xmpp", i), d.Server, d.XMPP, d.Secret))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Deliver hands each value to the component that its sender is of. The values of
+// one component stay in their order.
+func (l *links) Deliver(batch []mapping.Parcel[mapping.XMPP]) {
+	if len(batch) == 0 {
+		return
+	}
+	first, same := l.of(batch[0].Value), 1
+	for same < len(batch) && l.of(batch[same].Value) == first {
+		same++
+	}
+	if same == len(batch) {
+		l.all[first].Deliver(batch)
+		return
+	}
+	parts := make([][]mapping.Parcel[mapping.XMPP], len(l.all))
+	parts[first] = append(parts[first], batch[:same]...)
+	for _, p := range batch[same:] {
+		i := l.of(p.Value)
+		parts[i] = append(parts[i], p)
+	}
+	for i, part := range parts {
+		l.all[i].Deliver(part)
+	}
+}
+
+// of is the component that writes v. What is of none goes to the first, which
+// refuses it and says so (SEC-16).
+func (l *links) of(v mapping.XMPP) int {
+	if len(l.all) == 1 {
+		return 0
+	}
+	switch v := v.(type) {
+	case *mapping.XMPPMessage:
+		return l.byName[v.From.Domain()]
+	case *mapping.XMPPError:
+		return l.byName[v.From.Domain()]
+	}
+	return 0
+}
+
+// Up reports whether any link takes messages.
+func (l *links) Up() bool {
+	for _, c := range l.all {
+		if c.Status().State == component.StateUp {
+			return true
+		}
+	}
+	return false
+}
