@@ -49,10 +49,7 @@ func New(cfg *config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, faults(err)
 	}
-	a.bridge = bridge.New(a.xmpp, a.sip, a.journal, bridge.Options{
-		Policy: policy,
-		Secret: []byte(cfg.XMPP.Secret.Reveal()),
-	}, log)
+	a.bridge = bridge.New(a.xmpp, a.sip, a.journal, bridgeOptions(cfg, policy), log)
 	return a, nil
 }
 
@@ -98,7 +95,9 @@ func (a *App) Run(ctx context.Context) (err error) {
 		a.drain()
 	}
 	errs := []error{failed, a.stop(sip)}
-	a.seal()
+	// From here on nobody can be told anything: what the servers still write until
+	// their streams are closed is for the next start.
+	a.bridge.Seal()
 	errs = append(errs, a.stop(xmpp...), a.stop(middle), a.stop(journal))
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -114,14 +113,6 @@ func (a *App) drain() {
 	defer cancel()
 	if err := a.bridge.Drain(ctx); err != nil {
 		a.log.Warn("stopping before everything was finished", "err", err)
-	}
-}
-
-// seal tells the bridge that from here on nothing more can be sent: what the
-// servers still write until their streams are closed is for the next start.
-func (a *App) seal() {
-	if b, ok := any(a.bridge).(interface{ Seal() }); ok {
-		b.Seal()
 	}
 }
 

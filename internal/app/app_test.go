@@ -295,12 +295,16 @@ func TestNoLink(t *testing.T) {
 	}
 }
 
-// A stop in the middle of everything: every sender is told, and then the stream
-// is closed. The errors are more than the room that messages have.
+// A stop in the middle of everything, with nothing to keep it in: every sender is
+// told, and then the stream is closed. The errors are more than the room that
+// messages have.
 func TestStopTellsEverySender(t *testing.T) {
 	const destinations, each = 60, 50
 	eachNetwork(t, func(t *testing.T, network string) {
-		g := startGateway(t, network, func(cfg *config.Config) { cfg.ShutdownTimeout = time.Millisecond })
+		g := startGateway(t, network, func(cfg *config.Config) {
+			cfg.ShutdownTimeout = time.Millisecond
+			cfg.Store.Path = ""
+		})
 		g.peer.Answer(func(*siptest.Message) string { return "" })
 		long := strings.Repeat("x", 2000)
 		for i := range destinations * each {

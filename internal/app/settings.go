@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 
 	"github.com/stoxgw/stox/component"
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/config"
+	"github.com/stoxgw/stox/internal/store"
 	"github.com/stoxgw/stox/internal/version"
 	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside"
@@ -76,6 +78,18 @@ func sipHost(cfg *config.Config) string {
 }
 
 // componentConfig is for one of the component's names.
+func bridgeOptions(cfg *config.Config, p bridge.Policy) bridge.Options {
+	return bridge.Options{
+		Policy:   p,
+		Secret:   []byte(cfg.XMPP.Secret.Reveal()),
+		Limits:   bridge.Limits{Stored: cfg.Queue.MaxMessages},
+		Volatile: cfg.Store.Path == "",
+		Full:     func(err error) bool { return errors.Is(err, store.ErrFull) },
+		// For measurements only, so no key of the configuration: see docs/reliability.md.
+		NoEarly: os.Getenv("STOXDEBUG") == "early=off",
+	}
+}
+
 func componentConfig(cfg *config.Config, server, domain string, secret config.Secret, access mapping.Access) component.Config {
 	return component.Config{
 		Server:         server,

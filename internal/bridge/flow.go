@@ -133,8 +133,8 @@ func (b *Bridge) update(out *work, o *outbound) {
 // settle takes what became of one request.
 func (b *Bridge) settle(out *work, o *outbound, res mapping.Outcome) {
 	v, f := o.judge(res, out.now)
-	if (v == again || v == later) && o.row == 0 {
-		v = failed // what is not in the journal is not tried again
+	if (v == again || v == later) && (o.row == 0 || b.closing && b.volatile) {
+		v = failed // what is not in the journal, or will not be, is not tried again
 	}
 	l := b.lanes.byKey[o.lane]
 	b.circuit(out, l, v, f, res)
