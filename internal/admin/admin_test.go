@@ -342,6 +342,18 @@ func TestCloseWithoutRun(t *testing.T) {
 	}
 }
 
+// Without a path there is no door, and nothing else is different.
+func TestNoSocket(t *testing.T) {
+	s := NewServer("", &fake{}, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	over := make(chan error, 1)
+	go func() { over <- s.Run(ctx) }()
+	cancel()
+	if err := errors.Join(<-over, s.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
 // An answer that is being given when the stop comes is given; the end waits for it.
 func TestStopWaitsForAnswers(t *testing.T) {
 	path, f := sock(t), &fake{hold: make(chan struct{})}

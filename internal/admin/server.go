@@ -33,7 +33,8 @@ type Server struct {
 	socket *socket // of Listen
 }
 
-// NewServer makes a Server for the socket at path. It opens nothing.
+// NewServer makes a Server for the socket at path; with an empty one nobody is
+// answered. It opens nothing.
 func NewServer(path string, queue Queue, log *slog.Logger) *Server {
 	return &Server{path: path, queue: queue, log: log}
 }
@@ -41,6 +42,9 @@ func NewServer(path string, queue Queue, log *slog.Logger) *Server {
 // Listen opens the socket, so that the daemon can say what is wrong before it is
 // ready. Run does it if nobody else did. Errors say how to mend.
 func (s *Server) Listen() error {
+	if s.path == "" {
+		return nil
+	}
 	socket, err := openSocket(context.Background(), s.path)
 	if err != nil {
 		return fmt.Errorf("admin.socket: %w", err)
@@ -64,6 +68,10 @@ func (s *Server) Run(ctx context.Context) error {
 		if err := s.Listen(); err != nil {
 			return err
 		}
+	}
+	if s.socket == nil {
+		<-ctx.Done()
+		return nil
 	}
 	defer s.socket.Close()
 

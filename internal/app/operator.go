@@ -110,7 +110,7 @@ func (r Rows) describe(entries []store.Entry, look func(*bridge.Waiting)) []admi
 
 func (r Rows) describeOne(e *store.Entry, look func(*bridge.Waiting)) admin.Message {
 	m := admin.Message{ID: e.ID, Lane: e.Lane, Read: e.Read, Expire: e.Expire, Size: len(e.Data)}
-	w, err := r.Read(operatorRow(e))
+	w, err := r.Read(rowOf(*e))
 	if err != nil {
 		m.State, m.Problem = admin.Damaged, "the row cannot be read: "+err.Error()
 		return m
@@ -124,10 +124,6 @@ func (r Rows) describeOne(e *store.Entry, look func(*bridge.Waiting)) admin.Mess
 		m.Expire = w.Expire
 	}
 	return m
-}
-
-func operatorRow(e *store.Entry) bridge.Row {
-	return bridge.Row{ID: e.ID, Rev: e.Rev, Lane: e.Lane, Data: e.Data, Read: e.Read, Expire: e.Expire}
 }
 
 const (
@@ -157,7 +153,7 @@ func (r Rows) find(ctx context.Context, page func(uint64, int) ([]store.Entry, e
 			return admin.Message{}, err
 		}
 		for i := range rows {
-			if w, err := r.Read(operatorRow(&rows[i])); err == nil && (w.Stanza == id || w.CallID == id) {
+			if w, err := r.Read(rowOf(rows[i])); err == nil && (w.Stanza == id || w.CallID == id) {
 				found = append(found, rows[i])
 			}
 		}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,57 +18,11 @@ import (
 	"github.com/stoxgw/stox/internal/admin"
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/config"
+	"github.com/stoxgw/stox/internal/queuetest"
 	"github.com/stoxgw/stox/internal/store"
-	"github.com/stoxgw/stox/mapping"
 )
 
-// plainRows reads rows whose data is the description itself.
-var plainRows = Rows{
-	Read: func(r bridge.Row) (w bridge.Waiting, err error) {
-		if json.Unmarshal(r.Data, &w) != nil {
-			return w, errors.New("not of this version")
-		}
-		w.ID, w.Expire = r.ID, r.Expire
-		return w, nil
-	},
-	Retry: func(r bridge.Row, now time.Time, expire time.Duration) (bridge.Row, error) {
-		r.Expire = now.Add(expire)
-		return rewrite(r, func(w *bridge.Waiting) { w.State, w.Attempts = bridge.Queued, 0 })
-	},
-	Drop: func(r bridge.Row, _ time.Time) (bridge.Row, error) {
-		return rewrite(r, func(w *bridge.Waiting) { w.State, w.Problem = bridge.Reporting, "dropped" })
-	},
-}
-
-func rewrite(r bridge.Row, f func(*bridge.Waiting)) (bridge.Row, error) {
-	var w bridge.Waiting
-	if err := json.Unmarshal(r.Data, &w); err != nil {
-		return r, err
-	}
-	if w.State == bridge.Reporting {
-		return r, bridge.ErrNoRow
-	}
-	f(&w)
-	var err error
-	r.Data, err = json.Marshal(w)
-	return r, err
-}
-
-func plainEntry(id uint64, w bridge.Waiting) store.Entry {
-	data, err := json.Marshal(w)
-	if err != nil {
-		panic(err)
-	}
-	now := time.UnixMilli(time.Now().UnixMilli())
-	return store.Entry{ID: id, Lane: "sip:romeo@example.net", Data: data, Read: now, Expire: now.Add(5 * time.Minute)}
-}
-
-func waiting(stanza, call string) bridge.Waiting {
-	return bridge.Waiting{
-		Stanza: stanza, CallID: call, State: bridge.Sent, Attempts: 2, Problem: "503",
-		From: mapping.MustParseJID("juliet@example.com"), To: mapping.MustParseJID("romeo@sip.example.com"),
-	}
-}
+var plainRows = Rows{Read: queuetest.Read, Retry: queuetest.Retry, Drop: queuetest.Drop}
 
 // fill puts rows and a trail into a store that then runs until the test ends, or stop.
 func fill(t *testing.T, path string, entries []store.Entry, trail ...store.TrailEvent) (s *store.Store, stop func()) {
@@ -109,14 +62,16 @@ func fill(t *testing.T, path string, entries []store.Entry, trail ...store.Trail
 }
 
 func entriesForTest() []store.Entry {
-	all := []store.Entry{
-		plainEntry(5, waiting("m-1", "a@gw")),
-		plainEntry(6, waiting("same", "b@gw")),
-		plainEntry(7, waiting("same", "c@gw")),
-		plainEntry(8, waiting("5", "d@gw")), // a stanza id that looks like a number
-		plainEntry(9, waiting("m-4", "e@gw")),
+	sent := queuetest.Waiting{State: bridge.Sent, Attempts: 2, Problem: "503"}
+	var all []store.Entry
+	for i, ids := range [][2]string{{"m-1", "a@gw"}, {"same", "b@gw"}, {"same", "c@gw"}, {"5", "d@gw"}, {"m-4", "e@gw"}} {
+		w := sent
+		w.ID, w.Stanza, w.CallID = uint64(5+i), ids[0], ids[1] // a stanza id may look like a number
+		if w.ID == 9 {
+			w.State = queuetest.Damaged
+		}
+		all = append(all, queuetest.Entry(w))
 	}
-	all[4].Data = []byte("rubbish")
 	return all
 }
 
@@ -210,7 +165,7 @@ func TestLiveQueue(t *testing.T) {
 
 	m, err := q.Show(ctx, "m-1")
 	want := admin.Message{
-		ID: 5, Stanza: "m-1", CallID: "a@gw", From: "juliet@example.com", To: "romeo@sip.example.com", Lane: "sip:romeo@example.net",
+		ID: 5, Stanza: "m-1", CallID: "a@gw", From: "juliet@example.com/balcony", To: "romeo@sip.example.com", Lane: "sip:romeo@example.net",
 		Read: all[0].Read, Expire: all[0].Expire, State: "back-off", Next: time.UnixMilli(1_800_000_000_000), Attempts: 2, Problem: "503", Size: len(all[0].Data),
 	}
 	if diff := cmp.Diff(want, m); err != nil || diff != "" {
@@ -282,10 +237,10 @@ func TestFileQueue(t *testing.T) {
 
 	before := time.Now()
 	m, err := q.Retry(ctx, "m-1")
-	if err != nil || m.ID != 5 || m.State != "queued" || m.Attempts != 0 || m.Expire.Before(before.Add(9*time.Minute)) || m.Expire.After(time.Now().Add(10*time.Minute)) {
+	if err != nil || m.ID != 5 || m.State != "queued" || m.Expire.Before(before.Add(9*time.Minute)) || m.Expire.After(time.Now().Add(10*time.Minute)) {
 		t.Errorf("%+v, %v", m, err)
 	}
-	if m, err = q.Drop(ctx, "8"); err != nil || m.ID != 8 || m.State != "reporting" || m.Problem != "dropped" {
+	if m, err = q.Drop(ctx, "8"); err != nil || m.ID != 8 || m.State != "reporting" || m.Problem != "dropped by the operator" {
 		t.Errorf("%+v, %v", m, err)
 	}
 	if _, err := q.Drop(ctx, "d@gw"); !errors.Is(err, admin.ErrNotFound) {
@@ -410,5 +365,45 @@ func TestOpenFileErrors(t *testing.T) {
 	}
 	if q, err := OpenFile(fileConfig(other), Rows{}); !errors.Is(err, store.ErrCorrupt) {
 		t.Errorf("not a database: %v, %v", q, err)
+	}
+}
+
+// A running daemon answers on its socket until it is stopped.
+func TestDaemonAnswersTheOperator(t *testing.T) {
+	g := startGateway(t, "udp")
+	path := g.cfg.Admin.Socket
+	c, err := admin.Dial(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if p, err := c.List(t.Context(), 0, 10); err != nil || p.Total != 0 || len(p.Messages) != 0 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for name, f := range map[string]func(context.Context, string) (admin.Message, error){"show": c.Show, "retry": c.Retry, "drop": c.Drop} {
+		if _, err := f(t.Context(), "4711"); !errors.Is(err, admin.ErrNotFound) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if steps, err := c.Trail(t.Context(), "4711"); err != nil || len(steps) != 0 {
+		t.Errorf("%v, %v", steps, err)
+	}
+	if err := g.stop(); err != nil {
+		t.Error(err)
+	}
+	if _, err := admin.Dial(t.Context(), path); !errors.Is(err, admin.ErrNoDaemon) {
+		t.Errorf("after the stop: %v", err)
+	}
+}
+
+// A socket that cannot be made stops the daemon before it says that it is ready.
+func TestDaemonWithoutPlaceForItsSocket(t *testing.T) {
+	g := newGateway(t, "udp", func(cfg *config.Config) { cfg.Admin.Socket = filepath.Join(t.TempDir(), "none", "stox.sock") })
+	err := g.app.Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "admin.socket: the directory "+filepath.Dir(g.cfg.Admin.Socket)+" does not exist; make it") {
+		t.Errorf("%v", err)
+	}
+	if log := g.log.String(); strings.Contains(log, "msg=ready") {
+		t.Errorf("ready:\n%s", log)
 	}
 }

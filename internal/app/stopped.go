@@ -32,7 +32,7 @@ type FileQueue struct {
 func OpenFile(cfg *config.Config, rows Rows) (*FileQueue, error) {
 	q := &FileQueue{
 		path:   cfg.Store.Path,
-		o:      store.Options{MaxEntries: cfg.Queue.MaxMessages, TrailFor: cfg.Store.Trail},
+		o:      storeOptions(cfg),
 		expire: cfg.Queue.Expire,
 		rows:   rows.orBridge(),
 	}
@@ -146,18 +146,18 @@ func (q *FileQueue) change(ctx context.Context, id, what string, f func(bridge.R
 		return admin.Message{}, operatorError(bridge.ErrNoRow, id)
 	}
 	now := time.Now()
-	row, err := f(operatorRow(&rows[0]), now)
+	row, err := f(rowOf(rows[0]), now)
 	if err != nil {
 		return admin.Message{}, operatorError(err, id)
 	}
 	if row.ID == 0 {
 		s.Done([]uint64{m.ID})
 	} else {
-		e := store.Entry{ID: row.ID, Rev: row.Rev, Lane: row.Lane, Data: row.Data, Read: row.Read, Expire: row.Expire}
-		if _, err := s.Update([]store.Entry{e}); err != nil {
+		changed := entries([]bridge.Row{row})
+		if _, err := s.Update(changed); err != nil {
 			return admin.Message{}, err
 		}
-		m = q.rows.describeOne(&e, nil)
+		m = q.rows.describeOne(&changed[0], nil)
 	}
 	s.PutTrail([]store.TrailEvent{{ID: m.Stanza, Other: m.CallID, At: now, Kind: "operator", Detail: what}})
 	over, end := context.WithCancel(ctx)

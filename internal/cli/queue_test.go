@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -18,84 +17,28 @@ import (
 
 	"github.com/stoxgw/stox/internal/admin"
 	"github.com/stoxgw/stox/internal/app"
-	"github.com/stoxgw/stox/internal/bridge"
-	"github.com/stoxgw/stox/internal/store"
-	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/internal/queuetest"
 )
 
-// plainRows reads rows whose data is the description itself.
-var plainRows = app.Rows{
-	Read: func(r bridge.Row) (w bridge.Waiting, err error) {
-		if json.Unmarshal(r.Data, &w) != nil {
-			return w, errors.New("not of this version")
-		}
-		w.ID = r.ID
-		return w, nil
-	},
-	Retry: func(r bridge.Row, now time.Time, expire time.Duration) (bridge.Row, error) {
-		r.Expire = now.Add(expire)
-		return rewrite(r, func(w *bridge.Waiting) { w.State = bridge.Queued })
-	},
-	Drop: func(r bridge.Row, _ time.Time) (bridge.Row, error) {
-		return rewrite(r, func(w *bridge.Waiting) { w.State, w.Problem = bridge.Reporting, "dropped by the operator" })
-	},
-}
-
-func rewrite(r bridge.Row, f func(*bridge.Waiting)) (bridge.Row, error) {
-	var w bridge.Waiting
-	if err := json.Unmarshal(r.Data, &w); err != nil {
-		return r, err
-	}
-	f(&w)
-	var err error
-	r.Data, err = json.Marshal(w)
-	return r, err
-}
-
-// fillFile makes the file of a stopped daemon.
-func fillFile(path string, rows []store.Entry, trail []store.TrailEvent) error {
-	s, err := store.Open(path, store.Options{MaxWaiting: len(rows) + 1, MaxWaitingBytes: 1 << 30, TrailFor: 100 * 365 * 24 * time.Hour})
-	if err != nil {
-		return err
-	}
-	if _, err := s.Append(rows); err != nil {
-		return errors.Join(err, s.Close())
-	}
-	s.PutTrail(trail)
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel() // commit what is there and return
-	return errors.Join(s.Run(ctx, store.Events{}), s.Close())
-}
-
-func fileRow(id uint64, w bridge.Waiting) store.Entry {
-	w.From, w.To = mapping.MustParseJID("juliet@example.com/balcony"), mapping.MustParseJID("romeo@sip.example.com")
-	data, err := json.Marshal(w)
-	if err != nil {
-		panic(err)
-	}
-	now := time.Now()
-	return store.Entry{ID: id, Lane: "sip:romeo@example.net", Data: data, Read: now.Add(-90 * time.Second), Expire: now.Add(time.Hour)}
-}
+var plainRows = app.Rows{Read: queuetest.Read, Retry: queuetest.Retry, Drop: queuetest.Drop}
 
 // cmdRows makes the file of a stopped daemon: "rows FILE".
 func cmdRows(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: rows FILE")
 	}
-	bad := fileRow(4, bridge.Waiting{})
-	bad.Data = []byte("rubbish")
 	at := time.Date(2026, 3, 1, 12, 0, 0, 123e6, time.UTC)
-	ts.Check(fillFile(ts.MkAbs(args[0]), []store.Entry{
-		fileRow(1, bridge.Waiting{Stanza: "m-1", CallID: "a@gw", State: bridge.Sent, Attempts: 2, Problem: "503 \x1b[2JBusy"}),
-		fileRow(2, bridge.Waiting{Stanza: "same", CallID: "b@gw", State: bridge.Queued}),
-		fileRow(3, bridge.Waiting{Stanza: "same", CallID: "c@gw", State: bridge.Queued}),
-		bad,
-	}, []store.TrailEvent{
+	ts.Check(queuetest.Fill(ts.MkAbs(args[0]), []queuetest.Waiting{
+		{ID: 1, Stanza: "m-1", CallID: "a@gw", State: "sent", Attempts: 2, Problem: "503 \x1b[2JBusy"},
+		{ID: 2, Stanza: "same", CallID: "b@gw", State: "queued"},
+		{ID: 3, Stanza: "same", CallID: "c@gw", State: "queued"},
+		{ID: 4, State: queuetest.Damaged},
+	}, []queuetest.Event{
 		{ID: "m-1", Other: "a@gw", At: at.Add(time.Second), Kind: "answered", Detail: "503 \x1b[2JBusy"},
 		{ID: "m-1", Other: "a@gw", At: at, Kind: "read", Detail: "from juliet@example.com"},
 		{ID: "same", Other: "b@gw", At: at, Kind: "read"},
 		{ID: "same", Other: "c@gw", At: at, Kind: "read"},
-	}))
+	}...))
 }
 
 // daemonQueue is what a running daemon answers: rows 1 to n.
@@ -227,11 +170,11 @@ func TestQueueListStreams(t *testing.T) {
 func TestQueueListOfAFile(t *testing.T) {
 	const rows = 5_000
 	dir, file := queueConfig(t)
-	all := make([]store.Entry, rows)
+	all := make([]queuetest.Waiting, rows)
 	for i := range all {
-		all[i] = fileRow(uint64(2*i+1), bridge.Waiting{Stanza: "m", State: bridge.Queued})
+		all[i] = queuetest.Waiting{ID: uint64(2*i + 1), State: "queued"}
 	}
-	if err := fillFile(filepath.Join(dir, "stox.db"), all, nil); err != nil {
+	if err := queuetest.Fill(filepath.Join(dir, "stox.db"), all); err != nil {
 		t.Fatal(err)
 	}
 	s, out, errOut := std("")
@@ -349,11 +292,10 @@ func TestPrintable(t *testing.T) {
 func TestTrailOfSeveralMessages(t *testing.T) {
 	dir, file := queueConfig(t)
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.Local)
-	err := fillFile(filepath.Join(dir, "stox.db"), nil, []store.TrailEvent{
-		{ID: "1", Other: "a@gw", At: at, Kind: "read", Detail: "from juliet"},
-		{ID: "1", Other: "b@gw", At: at.Add(time.Millisecond), Kind: "answered"},
-		{ID: "1", At: at.Add(time.Second), Kind: "read"},
-	})
+	err := queuetest.Fill(filepath.Join(dir, "stox.db"), nil,
+		queuetest.Event{ID: "1", Other: "a@gw", At: at, Kind: "read", Detail: "from juliet"},
+		queuetest.Event{ID: "1", Other: "b@gw", At: at.Add(time.Millisecond), Kind: "answered"},
+		queuetest.Event{ID: "1", At: at.Add(time.Second), Kind: "read"})
 	if err != nil {
 		t.Fatal(err)
 	}
