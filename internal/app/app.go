@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/stoxgw/stox/internal/admin"
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/config"
 	"github.com/stoxgw/stox/internal/store"
@@ -66,6 +67,11 @@ func (a *App) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.journal.store.Close()) }()
+	door, err := a.openDoor()
+	if err != nil {
+		return err
+	}
+	defer door.Close()
 	if err := a.sip.Listen(); err != nil {
 		return err
 	}
@@ -78,7 +84,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 		xmpp = append(xmpp, run.start("xmpp side "+a.xmpp.names[i], func(ctx context.Context) error { return c.Run(ctx, a.bridge) }))
 	}
 	sip := run.start("sip side", func(ctx context.Context) error { return a.sip.Run(ctx, a.bridge) })
-	// The administrator's door belongs here: the last to open, the first to close.
+	operator := run.start("admin", door.Run)
 
 	stopWatchdog := startWatchdog()
 	defer stopWatchdog()
@@ -94,7 +100,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	if failed == nil {
 		a.drain()
 	}
-	errs := []error{failed, a.stop(sip)}
+	errs := []error{failed, a.stop(operator), a.stop(sip)}
 	// From here on nobody can be told anything: what the servers still write until
 	// their streams are closed is for the next start.
 	a.bridge.Seal()
@@ -104,6 +110,13 @@ func (a *App) Run(ctx context.Context) (err error) {
 	}
 	a.log.Info("stopped")
 	return nil
+}
+
+// openDoor opens the operator's socket, if there is one.
+func (a *App) openDoor() (*admin.Server, error) {
+	queue := &liveQueue{store: a.journal.store, bridge: a.bridge, rows: Rows{}.orBridge()}
+	s := admin.NewServer(a.cfg.Admin.Socket, queue, a.log)
+	return s, s.Listen()
 }
 
 // drain lets the bridge finish what is open within shutdown_timeout.

@@ -38,7 +38,7 @@ func (j *journal) PutSeen(batch []bridge.Seen) {
 func (j *journal) PutTrail(batch []bridge.Event) {
 	out := make([]store.TrailEvent, len(batch))
 	for i, e := range batch {
-		out[i] = store.TrailEvent{ID: e.ID, At: e.At, Kind: e.Kind, Detail: e.Detail}
+		out[i] = store.TrailEvent(e)
 	}
 	j.store.PutTrail(out)
 }

@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/stoxgw/stox/internal/app"
 )
 
 // Exit statuses.
@@ -38,6 +40,8 @@ type IO struct {
 
 	// Outward is the address that this machine sends from; nil = it is not told.
 	Outward func() (netip.Addr, bool)
+
+	rows app.Rows // reads the rows of a stopped daemon's file; tests have their own
 }
 
 // System is the IO of this process.
@@ -115,7 +119,7 @@ func root(std IO) *cobra.Command {
 	cmd.SetErr(std.Err)
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{err.Error(), cmd.CommandPath()} })
 	cmd.CompletionOptions.HiddenDefaultCmd = true
-	cmd.AddCommand(runCommand(std), checkCommand(std), initCommand(std), mapCommand(std), versionCommand())
+	cmd.AddCommand(runCommand(std), checkCommand(std), initCommand(std), mapCommand(std), queueCommand(std), trailCommand(std), versionCommand())
 	return cmd
 }
 

@@ -27,7 +27,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"stox": func() { os.Exit(Main(os.Args[1:], System())) }})
+	testscript.Main(m, map[string]func(){"stox": func() {
+		std := System()
+		std.rows = plainRows
+		os.Exit(Main(os.Args[1:], std))
+	}})
 }
 
 // TestScript runs the command line as a process, as a shell would.
@@ -37,6 +41,8 @@ func TestScript(t *testing.T) {
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"status": cmdStatus,
 			"mode":   cmdMode,
+			"daemon": cmdDaemon,
+			"rows":   cmdRows,
 		},
 	})
 }

@@ -131,7 +131,7 @@ func commandPage() string {
 	r.macro("SH", "NAME")
 	r.text("stox - " + strings.ToLower(top.Short[:1]) + top.Short[1:])
 	r.macro("SH", "SYNOPSIS")
-	for i, cmd := range top.Commands() {
+	for i, cmd := range leaves(top) {
 		if i > 0 {
 			r.macro("br")
 		}
@@ -142,7 +142,7 @@ func commandPage() string {
 	r.macro("PP")
 	r.text("Results go to standard output, everything else to standard error.")
 	r.macro("SH", "COMMANDS")
-	for _, cmd := range top.Commands() {
+	for _, cmd := range leaves(top) {
 		r.command(cmd)
 	}
 	r.macro("SH", "EXIT STATUS")
@@ -160,6 +160,18 @@ func commandPage() string {
 	r.macro("SH", "SEE ALSO")
 	r.text("`stox.toml`(5), `prosody`(8), `ejabberdctl`(8)")
 	return r.String()
+}
+
+// leaves are the commands that do something themselves.
+func leaves(cmd *cobra.Command) []*cobra.Command {
+	if !cmd.HasSubCommands() {
+		return []*cobra.Command{cmd}
+	}
+	var all []*cobra.Command
+	for _, sub := range cmd.Commands() {
+		all = append(all, leaves(sub)...)
+	}
+	return all
 }
 
 func (r *roff) command(cmd *cobra.Command) {

@@ -167,6 +167,8 @@ max_messages = 10
 [store]
 path = "stox.db"
 trail = "24h"
+[admin]
+socket = "/run/stox/stox.sock"
 [log]
 level = "debug"
 format = "json"

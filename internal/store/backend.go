@@ -17,6 +17,8 @@ type backend interface {
 	// index calls f with every row, in any order, and its size.
 	index(f func(id uint64, size int)) error
 	load(f func(Entry) error) error
+	// page returns the first rows with an id over after, n or fewer; none at the end.
+	page(after uint64, n int) ([]Entry, error)
 	get(ids []uint64) ([]Entry, error)
 	loadSeen(f func([]Seen) error) error
 	lookup(id string) ([]TrailEvent, error)

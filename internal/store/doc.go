@@ -51,6 +51,6 @@
 //
 // All methods of Store may be called from any goroutine. Append, Update, Done,
 // PutSeen, PutTrail, SetLimits and State never wait for the disk. Load, LoadSeen,
-// Get and Lookup read it. Functions of Events are called one at a time from a
+// Page, Get and Lookup read it. Functions of Events are called one at a time from a
 // goroutine of Run, with no lock held, and may call the store.
 package store

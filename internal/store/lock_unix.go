@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"syscall"
@@ -16,7 +17,15 @@ import (
 // SQLite's locks on the file itself come and go, and closing any other descriptor
 // of that file would release them.
 func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	// Not through a symbolic link: root may look after a file whose directory
+	// belongs to the daemon.
+	const flags = os.O_CREATE | os.O_RDWR | syscall.O_NOFOLLOW
+	f, err := os.OpenFile(path, flags|os.O_EXCL, 0o600)
+	if err == nil {
+		giveToOwner(f, strings.TrimSuffix(path, lockSuffix))
+	} else if errors.Is(err, fs.ErrExist) {
+		f, err = os.OpenFile(path, flags, 0o600)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("store: cannot lock: %w", err)
 	}
@@ -39,4 +48,19 @@ func lockFile(path string) (*os.File, error) {
 	_ = f.Truncate(0)
 	_, _ = fmt.Fprintln(f, os.Getpid()) // for the message above only
 	return f, nil
+}
+
+// giveToOwner makes a new lock belong to whom the file belongs, who has to be able
+// to take it later.
+func giveToOwner(lock *os.File, path string) {
+	if os.Geteuid() != 0 {
+		return
+	}
+	st, err := os.Stat(path)
+	if err != nil {
+		return // not there yet: it will be root's as well
+	}
+	if owner, ok := st.Sys().(*syscall.Stat_t); ok {
+		_ = lock.Chown(int(owner.Uid), int(owner.Gid)) // at worst the daemon says that it cannot lock
+	}
 }

@@ -51,7 +51,9 @@ func (m *memory) commit(w *work) error {
 	return nil
 }
 
-func trailBytes(e TrailEvent) int64 { return int64(len(e.ID) + len(e.Kind) + len(e.Detail) + 8) }
+func trailBytes(e TrailEvent) int64 {
+	return int64(len(e.ID) + len(e.Other) + len(e.Kind) + len(e.Detail) + 8)
+}
 
 func (m *memory) recover() error    { return nil }
 func (m *memory) checkpoint() error { return nil }
@@ -70,6 +72,17 @@ func (m *memory) load(f func(Entry) error) error {
 		}
 	}
 	return err
+}
+
+func (m *memory) page(after uint64, n int) ([]Entry, error) {
+	m.mu.Lock()
+	ids := slices.Sorted(maps.Keys(m.rows))
+	m.mu.Unlock()
+	first, found := slices.BinarySearch(ids, after)
+	if found {
+		first++
+	}
+	return m.get(ids[first:min(first+n, len(ids))])
 }
 
 func (m *memory) get(ids []uint64) ([]Entry, error) {
@@ -105,7 +118,7 @@ func (m *memory) lookup(id string) ([]TrailEvent, error) {
 	defer m.mu.Unlock()
 	var out []TrailEvent
 	for _, e := range m.trail {
-		if e.ID == id {
+		if e.is(id) {
 			out = append(out, e)
 		}
 	}

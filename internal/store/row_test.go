@@ -42,8 +42,10 @@ func FuzzSeen(f *testing.F) {
 func FuzzTrail(f *testing.F) {
 	f.Add(packTrail([]TrailEvent{
 		{ID: "a", At: time.UnixMilli(5), Kind: "read", Detail: "x"},
-		{ID: "a", At: time.UnixMilli(3), Kind: "sent"},
-		{ID: "b", At: time.UnixMilli(9), Kind: "answered", Detail: "200"},
+		{ID: "a", Other: "1@example.net", At: time.UnixMilli(3), Kind: "sent"},
+		{ID: "a", Other: "1@example.net", At: time.UnixMilli(4), Kind: "answered", Detail: "200"},
+		{ID: "b", At: time.UnixMilli(9), Kind: "read"},
+		{Other: "2@example.net", At: time.UnixMilli(9), Kind: "refused"},
 	}))
 	f.Add([]byte{1, 5})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -57,8 +59,10 @@ func FuzzTrail(f *testing.F) {
 		}
 		filter := trailFilter(all)
 		for _, e := range all {
-			if !mayHold(filter, e.ID) {
-				t.Errorf("the filter hides %q", e.ID)
+			for _, id := range []string{e.ID, e.Other} {
+				if id != "" && !mayHold(filter, id) {
+					t.Errorf("the filter hides %q", id)
+				}
 			}
 		}
 	})

@@ -25,6 +25,7 @@ var migrations embed.FS
 const (
 	applicationID = 1937010552 // "stox"
 	versionTable  = "goose_db_version"
+	lockSuffix    = ".lock"
 )
 
 // wrapConnector lets tests stand between the store and the driver.
@@ -37,7 +38,7 @@ func openSQLite(path string, o Options) (_ *sqliteStore, err error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := lockFile(path + ".lock")
+	lock, err := lockFile(path + lockSuffix)
 	if err != nil {
 		return nil, err
 	}

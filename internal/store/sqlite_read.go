@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"time"
 )
@@ -42,8 +43,8 @@ func (b *sqliteStore) index(f func(id uint64, size int)) error {
 }
 
 func (b *sqliteStore) load(f func(Entry) error) error {
-	for after := int64(0); ; {
-		batch, err := b.some(after)
+	for after := uint64(0); ; {
+		batch, err := b.page(after, readRows)
 		if err != nil {
 			return withRemedy(b.path, err)
 		}
@@ -55,12 +56,15 @@ func (b *sqliteStore) load(f func(Entry) error) error {
 		if len(batch) < readRows {
 			return nil
 		}
-		after = int64(batch[len(batch)-1].ID)
+		after = batch[len(batch)-1].ID
 	}
 }
 
-func (b *sqliteStore) some(after int64) ([]Entry, error) {
-	rows, err := b.reader.Query("SELECT id, row FROM journal WHERE id > ? ORDER BY id LIMIT ?", after, readRows)
+func (b *sqliteStore) page(after uint64, n int) ([]Entry, error) {
+	if after > math.MaxInt64 {
+		return nil, nil
+	}
+	rows, err := b.reader.Query("SELECT id, row FROM journal WHERE id > ? ORDER BY id LIMIT ?", int64(after), min(n, readRows))
 	if err != nil {
 		return nil, classify(err)
 	}
@@ -152,7 +156,7 @@ func (b *sqliteStore) lookup(id string) ([]TrailEvent, error) {
 				return nil, classify(err)
 			}
 			err = unpackTrail(data, func(e TrailEvent) {
-				if e.ID == id {
+				if e.is(id) {
 					out = append(out, e)
 				}
 			})
@@ -233,11 +237,31 @@ func atRest(path string) bool {
 // Load is Store.Load.
 func (r *Reader) Load(f func(Entry) error) error { return r.b.load(f) }
 
+// Page is Store.Page.
+func (r *Reader) Page(after uint64, n int) ([]Entry, error) {
+	page, err := r.b.page(after, n)
+	if err != nil {
+		return nil, withRemedy(r.b.path, err)
+	}
+	return page, nil
+}
+
+// Count returns how many rows there are.
+func (r *Reader) Count() (n int, err error) {
+	if err := r.b.reader.QueryRow("SELECT count(*) FROM journal").Scan(&n); err != nil {
+		return 0, withRemedy(r.b.path, classify(err))
+	}
+	return n, nil
+}
+
 // Get is Store.Get.
 func (r *Reader) Get(ids []uint64) ([]Entry, error) { return r.b.get(ids) }
 
 // Lookup is Store.Lookup.
 func (r *Reader) Lookup(id string) ([]TrailEvent, error) {
+	if id == "" {
+		return nil, nil
+	}
 	return r.b.lookup(clip(id, maxTrailID))
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -145,6 +146,32 @@ func (s *Store) Close() error {
 // Load calls f with every row on the disk, in the order of ID, and stops with the
 // first error. Rows waiting for their commit are left out.
 func (s *Store) Load(f func(Entry) error) error { return s.b.load(f) }
+
+// Page returns the first rows on the disk with an id over after, in the order of
+// ID, n or fewer; none means that there are no more. Rows that are done and not yet
+// deleted are left out. For those who list the queue while it is in use: between
+// two pages nothing is held.
+func (s *Store) Page(after uint64, n int) ([]Entry, error) {
+	for {
+		page, err := s.b.page(after, n)
+		if err != nil || len(page) == 0 {
+			return nil, err
+		}
+		after = page[len(page)-1].ID
+		if page = s.living(page); len(page) > 0 {
+			return page, nil
+		}
+	}
+}
+
+func (s *Store) living(page []Entry) []Entry {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(page, func(e Entry) bool {
+		r, ok := s.rows[e.ID]
+		return !ok || r.state == dead
+	})
+}
 
 // Get returns the rows of these ids as last committed, in the order of ID, without
 // those that are not on the disk: for rows that need not stay in memory.

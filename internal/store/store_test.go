@@ -2,6 +2,8 @@ package store
 
 import (
 	"errors"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -253,4 +255,65 @@ func TestModes(t *testing.T) {
 			t.Errorf("%s has mode %o", f.Name(), st.Mode().Perm())
 		}
 	}
+}
+
+// The queue can be read in pages while it changes.
+func TestPage(t *testing.T) {
+	engines(t, func(t *testing.T, path string) {
+		s := mustOpen(t, path, Options{})
+		r := start(t, s)
+		var batch []Entry
+		for id := uint64(1); id <= 2000; id++ {
+			batch = append(batch, entry(2*id, fmt.Sprint(id)))
+		}
+		mustAppend(t, s, batch...)
+		r.committed(batch[len(batch)-1].ID)
+		all := func(n int) (ids []uint64) {
+			t.Helper()
+			for after := uint64(0); ; {
+				page, err := r.Page(after, n)
+				if err != nil || len(page) > n {
+					t.Fatalf("%d rows, %v", len(page), err)
+				}
+				if len(page) == 0 {
+					return ids
+				}
+				ids = append(ids, idsOf(page)...)
+				after = ids[len(ids)-1]
+			}
+		}
+		want := idsOf(batch)
+		for _, n := range []int{7, readRows, 5000} {
+			if got := all(n); !slices.Equal(got, want) {
+				t.Errorf("pages of %d: %d rows, want %d", n, len(got), len(want))
+			}
+		}
+		page, err := r.Page(4, 1)
+		if err != nil || len(page) != 1 || page[0].ID != 6 || string(page[0].Data) != "3" {
+			t.Errorf("after 4: %v, %v", page, err)
+		}
+		if page, err := r.Page(math.MaxUint64, 1); err != nil || len(page) != 0 {
+			t.Errorf("after all: %v, %v", page, err)
+		}
+		// What is done is not shown, whether or not it is deleted already.
+		r.Done(want[:1500])
+		if got := all(100); !slices.Equal(got, want[1500:]) {
+			t.Errorf("%d rows, want the last 500", len(got))
+		}
+		if path == "" {
+			return
+		}
+		if err := errors.Join(r.stop(), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		rd, err := OpenReadOnly(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rd.Close()
+		page, err = rd.Page(want[1999]-4, 10)
+		if n, err2 := rd.Count(); err != nil || err2 != nil || n != 500 || !slices.Equal(idsOf(page), want[1998:]) {
+			t.Errorf("%d rows, %v, %v %v", n, page, err, err2)
+		}
+	})
 }

@@ -9,11 +9,15 @@ import (
 
 // TrailEvent is one step in the life of a message. It never holds its text.
 type TrailEvent struct {
-	ID     string    // stanza id or Call-ID; the first 255 bytes are kept
+	ID     string    // of the stanza; the first 255 bytes are kept
+	Other  string    // a second id of the same message, its Call-ID; likewise
 	At     time.Time // kept in milliseconds
 	Kind   string    // what happened, one word; the first 64 bytes are kept
 	Detail string    // status, reason, address; the first 512 bytes are kept
 }
+
+// is reports whether e is an event of the message with this id.
+func (e *TrailEvent) is(id string) bool { return e.ID == id || e.Other == id }
 
 const (
 	maxTrailID     = 255
@@ -21,7 +25,7 @@ const (
 	maxTrailDetail = 512
 )
 
-// PutTrail keeps events. They are written in packed batches, at 4096 or after 1 s,
+// PutTrail keeps events that have an id, at least one of the two. They are written in packed batches, at 4096 or after 1 s,
 // without a report; after TrailFor, or beyond MaxTrailBytes, the oldest go. During
 // a fault at most 65,536 wait, the oldest are dropped.
 func (s *Store) PutTrail(batch []TrailEvent) {
@@ -37,10 +41,11 @@ func (s *Store) PutTrail(batch []TrailEvent) {
 		s.trailSince = time.Now()
 	}
 	for _, e := range batch {
-		if e.ID == "" {
+		if e.ID == "" && e.Other == "" {
 			continue
 		}
-		e.ID, e.Kind, e.Detail = clip(e.ID, maxTrailID), clip(e.Kind, maxTrailKind), clip(e.Detail, maxTrailDetail)
+		e.ID, e.Other = clip(e.ID, maxTrailID), clip(e.Other, maxTrailID)
+		e.Kind, e.Detail = clip(e.Kind, maxTrailKind), clip(e.Detail, maxTrailDetail)
 		e.At = fromMillis(millis(e.At))
 		s.trail = append(s.trail, e)
 	}
@@ -48,14 +53,18 @@ func (s *Store) PutTrail(batch []TrailEvent) {
 	s.signal()
 }
 
-// Lookup returns what is known of the message with this id, in the order of time,
-// also what is not yet on the disk.
+// Lookup returns what is known of the message with this id, either of its two, in
+// the order of time, also what is not yet on the disk. Different senders may have
+// used the same id.
 func (s *Store) Lookup(id string) ([]TrailEvent, error) {
+	if id == "" {
+		return nil, nil
+	}
 	id = clip(id, maxTrailID)
 	var out []TrailEvent
 	pick := func(from []TrailEvent) {
 		for _, e := range from {
-			if e.ID == id {
+			if e.is(id) {
 				out = append(out, e)
 			}
 		}
@@ -90,23 +99,19 @@ func clip(s string, n int) string {
 
 // A batch of the trail is one row: a filter that says which ids may be in it, so
 // that Lookup need not read every batch, and a blob: a version byte, then for each
-// event its ID (empty: as the one before), milliseconds since the event before it,
-// Kind and Detail.
+// event its ID, its Other, milliseconds since the event before it, Kind and Detail.
 const trailVersion = 1
 
 func packTrail(batch []TrailEvent) []byte {
 	b := make([]byte, 0, 64*len(batch))
 	b = append(b, trailVersion)
-	var lastID string
+	var last TrailEvent
 	var lastAt int64
 	for i := range batch {
 		e := &batch[i]
-		id := e.ID
-		if i > 0 && id == lastID {
-			id = ""
-		}
-		lastID = e.ID
-		b = appendString(b, id)
+		b = appendAgain(b, e.ID, last.ID)
+		b = appendAgain(b, e.Other, last.Other)
+		last = *e
 		at := millis(e.At)
 		b = binary.AppendVarint(b, at-lastAt)
 		lastAt = at
@@ -114,6 +119,25 @@ func packTrail(batch []TrailEvent) []byte {
 		b = appendString(b, e.Detail)
 	}
 	return b
+}
+
+// appendAgain writes an id: 0 if it is that of the event before, else one more than
+// its length, and the id.
+func appendAgain(b []byte, id, last string) []byte {
+	if id == last {
+		return append(b, 0)
+	}
+	b = binary.AppendUvarint(b, uint64(len(id))+1)
+	return append(b, id...)
+}
+
+// again reads what appendAgain wrote.
+func (p *parser) again(last string) string {
+	n := p.uvarint()
+	if n == 0 {
+		return last
+	}
+	return string(p.bytes(n - 1))
 }
 
 // unpackTrail calls f with each event until the batch ends.
@@ -125,9 +149,7 @@ func unpackTrail(b []byte, f func(TrailEvent)) error {
 	var e TrailEvent
 	var at int64
 	for len(p.b) > 0 {
-		if id := p.string(); id != "" {
-			e.ID = id
-		}
+		e.ID, e.Other = p.again(e.ID), p.again(e.Other)
 		at += p.varint()
 		e.At, e.Kind, e.Detail = fromMillis(at), p.string(), p.string()
 		if p.bad {
@@ -147,16 +169,27 @@ const (
 
 func trailFilter(batch []TrailEvent) []byte {
 	n := 0
-	for i := range batch {
-		if i == 0 || batch[i].ID != batch[i-1].ID {
-			n++
-		}
-	}
+	eachID(batch, func(string) { n++ })
 	f := make([]byte, (n*filterBits+7)/8)
-	for i := range batch {
-		probe(f, batch[i].ID, func(b *byte, bit byte) bool { *b |= bit; return true })
-	}
+	eachID(batch, func(id string) {
+		probe(f, id, func(b *byte, bit byte) bool { *b |= bit; return true })
+	})
 	return f
+}
+
+// eachID calls f with the ids of a batch, once for events in a row that share one.
+func eachID(batch []TrailEvent, f func(id string)) {
+	var last TrailEvent
+	for i := range batch {
+		e := &batch[i]
+		if e.ID != last.ID && e.ID != "" {
+			f(e.ID)
+		}
+		if e.Other != last.Other && e.Other != "" {
+			f(e.Other)
+		}
+		last = *e
+	}
 }
 
 func mayHold(filter []byte, id string) bool {

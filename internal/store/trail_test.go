@@ -37,6 +37,9 @@ func TestTrail(t *testing.T) {
 		if got, err := r.Lookup("nobody"); err != nil || len(got) != 0 {
 			t.Errorf("%v, %v", got, err)
 		}
+		if got, err := r.Lookup(""); err != nil || len(got) != 0 {
+			t.Errorf("no id: %v, %v", got, err)
+		}
 		long := TrailEvent{ID: strings.Repeat("é", 300), At: at, Kind: strings.Repeat("k", 100), Detail: strings.Repeat("d", 1000)}
 		r.PutTrail([]TrailEvent{long})
 		r.flushed()
@@ -45,6 +48,68 @@ func TestTrail(t *testing.T) {
 			t.Errorf("%v, %v", got, err)
 		}
 	})
+}
+
+// An event is found under either id of its message, in memory and on the disk, by
+// the daemon and in its file.
+func TestTrailOfTwoIDs(t *testing.T) {
+	engines(t, func(t *testing.T, path string) {
+		s := mustOpen(t, path, Options{})
+		r := start(t, s)
+		at := time.UnixMilli(time.Now().UnixMilli())
+		all := []TrailEvent{
+			{ID: "m-1", At: at, Kind: "read"}, // has no Call-ID yet
+			{ID: "m-2", Other: "b@example.net", At: at.Add(time.Millisecond), Kind: "sent"},
+			{ID: "m-1", Other: "a@example.net", At: at.Add(2 * time.Millisecond), Kind: "sent"},
+			{ID: "m-1", Other: "a@example.net", At: at.Add(3 * time.Millisecond), Kind: "answered", Detail: "200"},
+			{Other: "c@example.net", At: at.Add(4 * time.Millisecond), Kind: "refused"},
+			{ID: "m-1", Other: "d@example.net", At: at.Add(5 * time.Millisecond), Kind: "sent"}, // somebody else's m-1
+		}
+		r.PutTrail(all)
+		check := func(when string, lookup func(string) ([]TrailEvent, error)) {
+			t.Helper()
+			for id, want := range map[string][]TrailEvent{
+				"m-1":           {all[0], all[2], all[3], all[5]},
+				"a@example.net": {all[2], all[3]},
+				"m-2":           {all[1]},
+				"b@example.net": {all[1]},
+				"c@example.net": {all[4]},
+				"":              nil,
+			} {
+				if got, err := lookup(id); err != nil || !slices.Equal(got, want) {
+					t.Errorf("%s, %q: %v, %v", when, id, got, err)
+				}
+			}
+		}
+		check("in memory", r.Lookup)
+		r.flushed()
+		check("on disk", r.Lookup)
+		if path == "" {
+			return
+		}
+		if err := errors.Join(r.stop(), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		ro, err := OpenReadOnly(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer ro.Close()
+		check("in the file", ro.Lookup)
+	})
+}
+
+// Events in a row of one message cost their ids once.
+func TestTrailIsCompact(t *testing.T) {
+	one := TrailEvent{ID: strings.Repeat("i", 100), Other: strings.Repeat("o", 100), At: time.UnixMilli(1), Kind: "sent"}
+	first := len(packTrail([]TrailEvent{one}))
+	ten := slices.Repeat([]TrailEvent{one}, 10)
+	if n := len(packTrail(ten)) - first; n > 9*len("12345sent") {
+		t.Errorf("%d bytes for 9 further events", n)
+	}
+	if n, want := len(trailFilter(ten)), len(trailFilter(ten[:1])); n != want {
+		t.Errorf("a filter of %d bytes, want %d", n, want)
+	}
 }
 
 // The trail is written in big batches, so that a search reads few of them.
@@ -210,7 +275,7 @@ func TestSeen(t *testing.T) {
 func TestFilter(t *testing.T) {
 	var batch []TrailEvent
 	for i := range 1000 {
-		batch = append(batch, TrailEvent{ID: fmt.Sprintf("call-%d@example.net", i)})
+		batch = append(batch, TrailEvent{ID: fmt.Sprintf("m-%d", i), Other: fmt.Sprintf("call-%d@example.net", i)})
 	}
 	f := trailFilter(batch)
 	passed := 0

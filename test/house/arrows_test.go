@@ -33,11 +33,13 @@ var rules = []struct {
 	{"internal/bridge", []string{"mapping"}, nil},
 	{"internal/config", nil, []string{"github.com/spf13/viper", "github.com/go-viper/mapstructure/v2", "github.com/pelletier/go-toml/v2"}},
 	{"internal/store", nil, []string{"modernc.org/sqlite", "github.com/pressly/goose/v3"}},
-	{"internal/app", []string{"mapping", "component", "sipside", "internal/bridge", "internal/store", "internal/config", "internal/version"}, []string{"github.com/coreos/go-systemd/v22/daemon", "golang.org/x/sys/unix"}},
-	{"internal/cli", []string{"mapping", "internal/app", "internal/config", "internal/version", "contrib"}, []string{"github.com/spf13/cobra"}},
+	{"internal/admin", nil, nil},
+	{"internal/app", []string{"mapping", "component", "sipside", "internal/bridge", "internal/store", "internal/admin", "internal/config", "internal/version"}, []string{"github.com/coreos/go-systemd/v22/daemon", "golang.org/x/sys/unix"}},
+	{"internal/cli", []string{"mapping", "internal/app", "internal/admin", "internal/config", "internal/version", "contrib"}, []string{"github.com/spf13/cobra"}},
 	{"internal/version", nil, nil},
 	{"internal/xmpptest", nil, nil},
 	{"internal/siptest", nil, nil},
+	{"internal/queuetest", []string{"mapping", "internal/bridge", "internal/store"}, nil},
 	{"contrib", nil, nil},
 	{"cmd/stox", []string{"internal/cli"}, nil},
 	{"test", []string{"test"}, nil},
@@ -45,7 +47,7 @@ var rules = []struct {
 
 // testHelpers may be imported by any test.
 var (
-	testHelpers = []string{"internal/xmpptest", "internal/siptest"}
+	testHelpers = []string{"internal/xmpptest", "internal/siptest", "internal/queuetest"}
 	testForeign = []string{"pgregory.net/rapid", "go.uber.org/goleak", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "mellium.im/xmpp/jid"}
 )
 

@@ -1,0 +1,19 @@
+// Package admin is the operator's door to a running daemon: a Unix socket on which
+// a Server answers questions about the queue and the trail, and the Client that
+// asks them. It speaks HTTP/1.1 with JSON, so that curl --unix-socket does as well:
+//
+//	GET  /v1/queue/list?after=ID&n=500   Page: rows in the order of their ids
+//	GET  /v1/queue/show?id=ID            Message
+//	POST /v1/queue/retry?id=ID           Message, as it is afterwards
+//	POST /v1/queue/drop?id=ID            Message, as it was
+//	GET  /v1/trail?id=ID                 []Step
+//
+// An answer other than 200 is an Error. A list is read page by page: nothing is
+// held in between, on either side, however long the queue is and however slowly
+// it is read.
+//
+// Who may open the socket (mode 0600: root and the daemon's own user) may do all of
+// this. The text of a message is never part of it.
+//
+// The package knows nobody: whoever has a queue implements Queue.
+package admin

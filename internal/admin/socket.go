@@ -1,0 +1,114 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// maxConns at the same time are served; more wait in the kernel.
+const maxConns = 8
+
+// socket is a listener on a path of the file system. It takes a connection only
+// when there is room for one; closed tells it that one is over.
+type socket struct {
+	*net.UnixListener
+	path string
+	own  fs.FileInfo // what is at path since we made it
+	room chan struct{}
+	end  chan struct{}
+	once sync.Once
+}
+
+// openSocket listens at path with mode 0600. What an earlier daemon left behind is
+// removed, if it is a socket and nobody answers there.
+func openSocket(ctx context.Context, path string) (*socket, error) {
+	if err := removeStale(ctx, path); err != nil {
+		return nil, err
+	}
+	// The mode of a socket that is bound is that of its descriptor (Linux): nobody
+	// else can connect, not even between bind and chmod.
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) })
+	}}
+	l, err := lc.Listen(ctx, "unix", path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("the directory %s does not exist; make it, owned by the user that stox runs as, or set another admin.socket", filepath.Dir(path))
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("%w; the directory must be writable for the user that stox runs as, or set another admin.socket", err)
+	case err != nil:
+		return nil, err
+	}
+	s := &socket{UnixListener: l.(*net.UnixListener), path: path, room: make(chan struct{}, maxConns), end: make(chan struct{})}
+	s.SetUnlinkOnClose(false) // it might be another one's by then
+	if err = os.Chmod(path, 0o600); err == nil {
+		s.own, err = os.Lstat(path)
+	}
+	if err != nil {
+		_ = s.UnixListener.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// removeStale makes room at path.
+func removeStale(ctx context.Context, path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return fmt.Errorf("%s is there already and is no socket: remove it, or set another admin.socket", path)
+	}
+	d := net.Dialer{Timeout: 5 * time.Second}
+	c, err := d.DialContext(ctx, "unix", path)
+	if err == nil {
+		_ = c.Close()
+		return fmt.Errorf("another process answers at %s: stop it, or set another admin.socket", path)
+	}
+	if !errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("%s belongs to another process, or one that does not answer: %w", path, err)
+	}
+	return os.Remove(path)
+}
+
+// Accept waits for room, then for a connection.
+func (s *socket) Accept() (net.Conn, error) {
+	select {
+	case s.room <- struct{}{}:
+	case <-s.end:
+		return nil, net.ErrClosed
+	}
+	c, err := s.UnixListener.Accept()
+	if err != nil {
+		<-s.room
+	}
+	return c, err
+}
+
+// closed notes the end of a connection that Accept returned.
+func (s *socket) closed() { <-s.room }
+
+// Close removes the socket and takes no further connections.
+func (s *socket) Close() error {
+	var err error
+	s.once.Do(func() {
+		close(s.end)
+		if now, gone := os.Lstat(s.path); gone == nil && os.SameFile(now, s.own) {
+			_ = os.Remove(s.path)
+		}
+		err = s.UnixListener.Close()
+	})
+	return err
+}

@@ -1,0 +1,166 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/stoxgw/stox/internal/admin"
+	"github.com/stoxgw/stox/internal/bridge"
+	"github.com/stoxgw/stox/internal/config"
+	"github.com/stoxgw/stox/internal/store"
+)
+
+// FileQueue is the queue of a daemon that is not running: its file. To read it is
+// to leave it as it is, and needs no lock; so it may also be read while a daemon
+// has it. Changes are made under the lock of the store.
+type FileQueue struct {
+	path   string
+	o      store.Options
+	expire time.Duration
+	rows   Rows
+
+	reader *store.Reader // opened when needed, closed for a change
+	total  int           // rows when it was opened: to count them takes reading them all
+}
+
+// OpenFile opens the file that cfg names. An error says what is wrong and how to
+// mend it; fs.ErrNotExist if there is no file.
+func OpenFile(cfg *config.Config, rows Rows) (*FileQueue, error) {
+	q := &FileQueue{
+		path:   cfg.Store.Path,
+		o:      storeOptions(cfg),
+		expire: cfg.Queue.Expire,
+		rows:   rows.orBridge(),
+	}
+	f, err := os.Open(q.path) // the engine would not say why
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("%s: permission denied: run this as root or as the user that stox runs as", q.path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	_ = f.Close()
+	if err := q.open(); err != nil {
+		return nil, err
+	}
+	return q, nil
+}
+
+func (q *FileQueue) open() error {
+	if q.reader != nil {
+		return nil
+	}
+	r, err := store.OpenReadOnly(q.path)
+	if err != nil {
+		return err
+	}
+	if q.total, err = r.Count(); err != nil {
+		return errors.Join(err, r.Close())
+	}
+	q.reader = r
+	return nil
+}
+
+// Close closes the file.
+func (q *FileQueue) Close() error {
+	if q.reader == nil {
+		return nil
+	}
+	err := q.reader.Close()
+	q.reader = nil
+	return err
+}
+
+// List is that of admin.Queue, as are the other methods.
+func (q *FileQueue) List(_ context.Context, after uint64, n int) (admin.Page, error) {
+	if err := q.open(); err != nil {
+		return admin.Page{}, err
+	}
+	rows, err := q.reader.Page(after, n)
+	if err != nil {
+		return admin.Page{}, err
+	}
+	return admin.Page{Total: q.total, Messages: q.rows.describe(rows, nil)}, nil
+}
+
+// Show finds one row.
+func (q *FileQueue) Show(ctx context.Context, id string) (admin.Message, error) {
+	if err := q.open(); err != nil {
+		return admin.Message{}, err
+	}
+	return q.rows.find(ctx, q.reader.Page, nil, id)
+}
+
+// Trail looks up what became of a message.
+func (q *FileQueue) Trail(ctx context.Context, id string) ([]admin.Step, error) {
+	if err := q.open(); err != nil {
+		return nil, err
+	}
+	return trail(ctx, q.reader.Lookup, q.Show, id)
+}
+
+// Retry has a row tried at once when the daemon starts, with queue.expire from now.
+func (q *FileQueue) Retry(ctx context.Context, id string) (admin.Message, error) {
+	return q.change(ctx, id, "retry: it is tried again when stox starts", func(r bridge.Row, now time.Time) (bridge.Row, error) {
+		return q.rows.Retry(r, now, q.expire)
+	})
+}
+
+// Drop has the sender told when the daemon starts.
+func (q *FileQueue) Drop(ctx context.Context, id string) (admin.Message, error) {
+	return q.change(ctx, id, "drop: it is given up when stox starts", func(r bridge.Row, now time.Time) (bridge.Row, error) {
+		if _, err := q.rows.Read(r); err != nil { // there is nobody to tell
+			return bridge.Row{}, nil
+		}
+		return q.rows.Drop(r, now)
+	})
+}
+
+// change replaces one row, or deletes it if f returns none, and notes in the trail
+// what the operator did.
+func (q *FileQueue) change(ctx context.Context, id, what string, f func(bridge.Row, time.Time) (bridge.Row, error)) (admin.Message, error) {
+	m, err := q.Show(ctx, id)
+	if err != nil {
+		return admin.Message{}, err
+	}
+	if err := q.Close(); err != nil { // or the log of the file would stay
+		return admin.Message{}, err
+	}
+	s, err := store.Open(q.path, q.o)
+	if errors.Is(err, store.ErrLocked) {
+		return admin.Message{}, fmt.Errorf("a daemon has %s, and it does not answer: is admin.socket the one that it was started with? (%w)", q.path, err)
+	}
+	if err != nil {
+		return admin.Message{}, err
+	}
+	defer s.Close()
+	rows, err := s.Get([]uint64{m.ID})
+	if err != nil {
+		return admin.Message{}, err
+	}
+	if len(rows) == 0 {
+		return admin.Message{}, operatorError(bridge.ErrNoRow, id)
+	}
+	now := time.Now()
+	row, err := f(rowOf(rows[0]), now)
+	if err != nil {
+		return admin.Message{}, operatorError(err, id)
+	}
+	if row.ID == 0 {
+		s.Done([]uint64{m.ID})
+	} else {
+		changed := entries([]bridge.Row{row})
+		if _, err := s.Update(changed); err != nil {
+			return admin.Message{}, err
+		}
+		m = q.rows.describeOne(&changed[0], nil)
+	}
+	s.PutTrail([]store.TrailEvent{{ID: m.Stanza, Other: m.CallID, At: now, Kind: "operator", Detail: what}})
+	over, end := context.WithCancel(ctx)
+	end() // Run commits what is there and returns
+	return m, s.Run(over, store.Events{})
+}
