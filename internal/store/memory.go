@@ -76,25 +76,29 @@ func (m *memory) load(f func(Entry) error) error {
 
 func (m *memory) page(after uint64, n int) ([]Entry, error) {
 	m.mu.Lock()
+	defer m.mu.Unlock() // all of it: an empty page says that there are no more
 	ids := slices.Sorted(maps.Keys(m.rows))
-	m.mu.Unlock()
 	first, found := slices.BinarySearch(ids, after)
 	if found {
 		first++
 	}
-	return m.get(ids[first:min(first+n, len(ids))])
+	return m.pick(ids[first:min(first+n, len(ids))]), nil
 }
 
 func (m *memory) get(ids []uint64) ([]Entry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var out []Entry
-	for _, id := range sortedIDs(ids) {
+	return m.pick(sortedIDs(ids)), nil
+}
+
+// pick returns the rows of ids that are there. m.mu is held.
+func (m *memory) pick(ids []uint64) (out []Entry) {
+	for _, id := range ids {
 		if e, ok := m.rows[id]; ok {
 			out = append(out, e)
 		}
 	}
-	return out, nil
+	return out
 }
 
 func sortedIDs(ids []uint64) []uint64 {
