@@ -21,7 +21,7 @@ const (
 	maxAnswer  = 64 << 20    // bytes
 )
 
-// ErrNoDaemon: there is no socket, or nobody answers on it.
+// ErrNoDaemon means that there is no socket, or that nobody answers on it.
 var ErrNoDaemon = errors.New("no daemon answers")
 
 // Client asks a running daemon. It is a Queue.

@@ -2,14 +2,17 @@
 // order in which messages leave, and what the sender is told in the end.
 //
 // It knows neither XMPP nor SIP, only the values of package mapping, and speaks
-// to the two sides through the small interfaces XMPPSide and SIPSide.
+// to the two sides and to the store through the small interfaces XMPPSide, SIPSide
+// and Journal.
 //
 // The life of a message XMPP -> SIP:
 //
-//	FromXMPP     access, translation, queueing in the lane of its destination
+//	FromXMPP     access, translation, a row in the journal, a place in a lane
 //	lanes        one request pending per destination; in turn between senders
 //	SIPSide      Deliver; the result comes back through SIPOutcomes
-//	SIPOutcomes  a 2xx ends it; anything else becomes one error stanza
+//	SIPOutcomes  a 2xx ends it; what may be tried again is (retry.go)
+//	report       anything else becomes one error stanza, which ends the row when
+//	             it has reached its server
 //
 // and SIP -> XMPP:
 //
@@ -21,8 +24,11 @@
 //
 // # Concurrency
 //
-// The bridge starts no goroutine. All its methods may be called from any
-// goroutine, return at once, and may call the two sides before they return; the
-// sides therefore must not call the bridge while they hold a lock, and must not
-// report outcomes from within Deliver.
+// Run is the only goroutine: it does what time demands, and reads from the journal.
+// All other methods may be called from any goroutine, return at once, and may call
+// the two sides before they return; the sides therefore must not call the bridge
+// while they hold a lock, and must not report outcomes from within Deliver. RetryNow
+// and Drop, for the operator, read the disk. One mutex guards everything; it is held
+// while rows are handed to the journal, which must not wait for the disk then, nor
+// call the bridge from within.
 package bridge
