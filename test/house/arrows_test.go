@@ -34,7 +34,7 @@ var rules = []struct {
 	{"internal/config", nil, []string{"github.com/spf13/viper", "github.com/go-viper/mapstructure/v2", "github.com/pelletier/go-toml/v2"}},
 	{"internal/store", nil, []string{"modernc.org/sqlite", "github.com/pressly/goose/v3"}},
 	{"internal/admin", nil, nil},
-	{"internal/app", []string{"mapping", "component", "sipside", "internal/bridge", "internal/store", "internal/admin", "internal/config", "internal/version"}, []string{"github.com/coreos/go-systemd/v22/daemon", "golang.org/x/sys/unix"}},
+	{"internal/app", []string{"mapping", "component", "sipside", "internal/bridge", "internal/store", "internal/admin", "internal/config", "internal/version"}, []string{"github.com/coreos/go-systemd/v22/daemon"}},
 	{"internal/cli", []string{"mapping", "internal/app", "internal/admin", "internal/config", "internal/version", "contrib"}, []string{"github.com/spf13/cobra"}},
 	{"internal/version", nil, nil},
 	{"internal/xmpptest", nil, nil},
