@@ -210,7 +210,7 @@ func TestNothingIsLost(t *testing.T) {
 		}
 		for _, st := range g.xmpp.NextN(n) {
 			if st.From != "romeo@sip.example.com" || st.To != "juliet@example.com" {
-				t.Fatalf("a stanza from %s to %s", st.From, st.To)
+				t.Fatalf("not a message from the phone: %s", st.Raw)
 			}
 			arrived["from sip "+st.Body]++
 		}
