@@ -186,6 +186,8 @@ func operatorError(err error, id string) error {
 	switch {
 	case errors.Is(err, bridge.ErrNoRow):
 		return admin.ErrNotFound.With(fmt.Sprintf("no message %+q in the queue (any more)", id))
+	case errors.Is(err, bridge.ErrReporting):
+		return admin.ErrUnderWay.With(fmt.Sprintf("message %+q is given up already, and its sender is being told", id))
 	case errors.Is(err, bridge.ErrUnderWay):
 		return admin.ErrUnderWay.With(fmt.Sprintf("message %+q is under way at this moment, its answer decides: try again in half a minute", id))
 	}

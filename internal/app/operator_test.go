@@ -19,6 +19,7 @@ import (
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/config"
 	"github.com/stoxgw/stox/internal/queuetest"
+	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/internal/store"
 )
 
@@ -90,6 +91,8 @@ func (b *fakeBridge) answer(id uint64) error {
 		return bridge.ErrNoRow
 	case 7:
 		return fmt.Errorf("wrapped: %w", bridge.ErrUnderWay)
+	case 8:
+		return bridge.ErrReporting
 	}
 	return nil
 }
@@ -173,7 +176,7 @@ func TestLiveQueue(t *testing.T) {
 	}
 
 	// What the bridge refuses.
-	for id, want := range map[string]error{"6": admin.ErrNotFound, "7": admin.ErrUnderWay, "none": admin.ErrNotFound} {
+	for id, want := range map[string]error{"6": admin.ErrNotFound, "7": admin.ErrUnderWay, "8": admin.ErrUnderWay, "none": admin.ErrNotFound} {
 		if _, err := q.Retry(ctx, id); !errors.Is(err, want) {
 			t.Errorf("retry %s: %v", id, err)
 		}
@@ -184,7 +187,7 @@ func TestLiveQueue(t *testing.T) {
 	if m, err := q.Retry(ctx, "m-1"); err != nil || m.ID != 5 {
 		t.Errorf("%v, %v", m, err)
 	}
-	if m, err := q.Drop(ctx, "d@gw"); err != nil || m.ID != 8 {
+	if m, err := q.Drop(ctx, "a@gw"); err != nil || m.ID != 5 {
 		t.Errorf("%v, %v", m, err)
 	}
 	// Nobody but the operator can end a row that cannot be read.
@@ -194,7 +197,7 @@ func TestLiveQueue(t *testing.T) {
 	if _, err := q.Show(ctx, "9"); !errors.Is(err, admin.ErrNotFound) {
 		t.Errorf("after the drop: %v", err)
 	}
-	if slices.Contains(b.dropped, 9) || !slices.Contains(b.dropped, 8) || !slices.Contains(b.retried, 5) {
+	if slices.Contains(b.dropped, 9) || !slices.Contains(b.dropped, 5) || !slices.Contains(b.retried, 5) {
 		t.Errorf("the bridge was asked to drop %v, retry %v", b.dropped, b.retried)
 	}
 
@@ -405,5 +408,94 @@ func TestDaemonWithoutPlaceForItsSocket(t *testing.T) {
 	}
 	if log := g.log.String(); strings.Contains(log, "msg=ready") {
 		t.Errorf("ready:\n%s", log)
+	}
+}
+
+// A message that waits is seen, dropped and told of; one that a stopped daemon has
+// left is seen and changed in the file. Its text is nowhere.
+func TestOperatorOnAMessage(t *testing.T) {
+	const secret = "the text of a message"
+	g := newGateway(t, "udp", func(cfg *config.Config) { cfg.ShutdownTimeout = time.Millisecond })
+	g.peer.Answer(func(m *siptest.Message) string { return m.Reply(503, "Service Unavailable") })
+	g.run()
+	c, err := admin.Dial(t.Context(), g.cfg.Admin.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	said := ""
+	waits := func(q admin.Queue, id, to string) (m admin.Message) {
+		t.Helper()
+		for m.State != "back-off" || m.Problem == "" { // until the answer is committed
+			var err error
+			if m, err = q.Show(t.Context(), id); err != nil && !errors.Is(err, admin.ErrNotFound) {
+				t.Fatal(err)
+			}
+		}
+		if m.Stanza != id || m.From != "juliet@example.com/balcony" || m.To != to || m.CallID == "" || m.Attempts == 0 || !strings.Contains(m.Problem, "503") || !m.Expire.Equal(m.Read.Add(g.cfg.Queue.Expire)) {
+			t.Errorf("%+v", m)
+		}
+		said += fmt.Sprintf("%+v", m)
+		return m
+	}
+	g.message("m-1", "romeo@sip.example.com", secret)
+	g.message("m-2", "tybalt@sip.example.com", secret)
+	m := waits(c, "m-1", "romeo@sip.example.com")
+	if m.State != "back-off" || m.Next.IsZero() {
+		t.Errorf("%+v", m)
+	}
+	if _, err := c.Drop(t.Context(), m.CallID); err != nil {
+		t.Fatal(err)
+	}
+	if st := g.xmpp.Next(); st.ID != "m-1" || st.Type != "error" {
+		t.Errorf("the sender got %s", st.Raw)
+	}
+	kinds := func(q admin.Queue, id string) (all []string) {
+		t.Helper()
+		steps, err := q.Trail(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range steps {
+			all = append(all, s.Kind)
+		}
+		said += fmt.Sprintf("%+v", steps)
+		return all
+	}
+	for _, id := range []string{"m-1", m.CallID} {
+		if got := kinds(c, id); !slices.Contains(got, "retry") || !slices.Contains(got, "failed") {
+			t.Errorf("trail of %s: %v", id, got)
+		}
+	}
+	waits(c, "m-2", "tybalt@sip.example.com")
+	if err := g.stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	q, err := OpenFile(g.cfg, Rows{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	left, err := q.Show(t.Context(), "m-2")
+	if err != nil || left.To != "tybalt@sip.example.com" || !strings.Contains(left.Problem, "503") {
+		t.Errorf("%+v, %v", left, err)
+	}
+	again, err := q.Retry(t.Context(), "m-2")
+	if err != nil || !again.Expire.After(left.Expire) || !again.Next.IsZero() {
+		t.Errorf("%+v, %v", again, err)
+	}
+	gone, err := q.Drop(t.Context(), left.CallID)
+	if err != nil || gone.State != "reporting" {
+		t.Errorf("%+v, %v", gone, err)
+	}
+	if _, err := q.Drop(t.Context(), "m-2"); !errors.Is(err, admin.ErrUnderWay) {
+		t.Errorf("dropped twice: %v", err)
+	}
+	if got := kinds(q, "m-2"); !slices.Contains(got, "operator") || !slices.Contains(got, "retry") {
+		t.Errorf("trail: %v", got)
+	}
+	if strings.Contains(said, secret) || strings.Contains(fmt.Sprint(left, again, gone), secret) {
+		t.Errorf("the text is in\n%s", said)
 	}
 }

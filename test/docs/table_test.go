@@ -85,7 +85,7 @@ func TestPlantedFaults(t *testing.T) {
 // A key, and what else an admin can put a hand to: a command, a variable, a
 // setting of Prosody, a line of the file, a setting of the phone.
 var (
-	keyName = regexp.MustCompile(`\b(?:xmpp|sip|domain|access|limits|queue|store|log)(?:\.[a-z_]+)+|\bshutdown_timeout\b`)
+	keyName = regexp.MustCompile(`\b(?:xmpp|sip|domain|access|limits|queue|store|admin|log)(?:\.[a-z_]+)+|\bshutdown_timeout\b`)
 	command = regexp.MustCompile(`\bstox (?:init|check|map|run)\b|\bss -|\bip address\b|\bSTOX_[A-Z_]+\b|\bcomponent_conflict_resolve\b|\bstox\.toml:\d+:|\btext/plain\b`)
 )
 
