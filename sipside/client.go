@@ -1,16 +1,18 @@
 package sipside
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"math"
 	"net/netip"
-	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -25,6 +27,7 @@ type client struct {
 
 	mu     sync.Mutex // guards the following
 	open   map[uint64]*clientTx
+	held   map[hopKey]int // of open, by next hop
 	steps  [len(timerE)]delays[*clientTx]
 	expire delays[*clientTx] // Timer F
 	closed bool
@@ -38,6 +41,8 @@ type clientTx struct {
 	hop hop
 
 	id         uint64
+	more       bool // there is a target that the request has not been tried at
+	moved      bool // to TCP, for its size
 	sent       bool // given to a socket
 	dest       netip.AddrPort
 	udp        *udpSocket
@@ -45,6 +50,7 @@ type clientTx struct {
 	start      uint64 // TCP: where in the stream the request begins
 	wire       []byte // UDP: for retransmission
 	step       int    // index in timerE
+	repeated   bool   // UDP: transmitted more than once
 	proceeding bool
 	ended      bool
 	again      delayed[*clientTx] // Timer E
@@ -52,7 +58,7 @@ type clientTx struct {
 }
 
 func newClient(u *UA) *client {
-	c := &client{u: u, seed: maphash.MakeSeed(), open: make(map[uint64]*clientTx)}
+	c := &client{u: u, seed: maphash.MakeSeed(), open: make(map[uint64]*clientTx), held: make(map[hopKey]int)}
 	for i := range c.steps {
 		c.steps[i].after = timerE[i]
 	}
@@ -69,10 +75,12 @@ func (c *client) branch(id uint64) string {
 	return sip.RFC3261BranchMagicCookie + hex.EncodeToString(b[:])
 }
 
+const branchLen = len(sip.RFC3261BranchMagicCookie) + 24
+
 // parseBranch gives the transaction's id if the branch is one of ours.
 func (c *client) parseBranch(s string) (id uint64, ok bool) {
 	const cookie = len(sip.RFC3261BranchMagicCookie)
-	if len(s) != cookie+24 || !strings.EqualFold(s[:cookie], sip.RFC3261BranchMagicCookie) {
+	if len(s) != branchLen || !strings.EqualFold(s[:cookie], sip.RFC3261BranchMagicCookie) {
 		return 0, false
 	}
 	var b [12]byte
@@ -108,7 +116,7 @@ func (c *client) deliver(batch []mapping.Parcel[mapping.SIP]) {
 			continue
 		}
 		if h.addr.IsValid() {
-			c.send(tx, h.addr)
+			c.send(tx, []netip.Addr{h.addr})
 			continue
 		}
 		c.u.names.lookup(h.host, func(n *name) {
@@ -116,12 +124,13 @@ func (c *client) deliver(batch []mapping.Parcel[mapping.SIP]) {
 				c.fail(tx, notWritten(n.failure))
 				return
 			}
-			c.send(tx, c.u.reachable(n.addrs))
+			c.send(tx, n.addrs)
 		})
 	}
 }
 
-// begin gives tx a place in the table (SEC-30) and its id.
+// begin gives tx a place in the table (SEC-30) and its id. No next hop may have
+// more than a quarter of the places, so that a dead one leaves room for others.
 func (c *client) begin(tx *clientTx) *mapping.Failure {
 	var b [8]byte
 	rand.Read(b[:])
@@ -131,31 +140,46 @@ func (c *client) begin(tx *clientTx) *mapping.Failure {
 	if c.closed {
 		return mapping.FailShutdown()
 	}
-	if len(c.open) >= c.u.cfg.MaxPending || c.open[tx.id] != nil {
+	most, key := c.u.cfg.MaxPending, tx.hop.key()
+	if len(c.open) >= most || c.held[key] >= max(most/4, 1) || c.open[tx.id] != nil {
 		return mapping.FailBusy(5)
 	}
 	c.open[tx.id] = tx
+	c.held[key]++
 	return nil
 }
 
-// send builds the request for addr and gives it to a socket.
-func (c *client) send(tx *clientTx, addr netip.Addr) {
-	dest := netip.AddrPortFrom(addr, tx.hop.port)
+// send builds the request for its target and gives it to a socket. addrs are those
+// of the next hop, one at least.
+func (c *client) send(tx *clientTx, addrs []netip.Addr) {
+	var room [4]target
+	to, more := pick(c.u.targets(room[:0], &tx.hop, addrs), tx.msg.Target)
+	if more {
+		c.mu.Lock()
+		tx.more = true
+		c.mu.Unlock()
+	}
+	dest := to.addr
 	if c.u.isSelf(dest) || c.u.isOurs(via{host: tx.hop.host, port: tx.hop.port}) {
 		c.fail(tx, notWritten(mapping.FailLoop()))
 		return
 	}
-	sock := c.u.udpFor(addr)
+	sock := c.u.udpFor(dest.Addr())
 	sentBy := c.u.tcpSentBy
-	if sock != nil && !tx.hop.tcp {
+	if sock != nil && !to.tcp {
 		sentBy = sock.sentBy
 	}
 	wire := c.u.message(tx.msg, tx.hop.route, "UDP", sentBy, c.branch(tx.id))
-	tcp, f := tx.hop.fit(len(wire))
+	tcp, f := tx.hop.fit(len(wire), to.tcp)
 	switch {
 	case f != nil:
 		c.fail(tx, notWritten(f))
 	case tcp:
+		if !to.tcp {
+			c.mu.Lock()
+			tx.moved = true
+			c.mu.Unlock()
+		}
 		c.u.conns.send(tx, dest)
 	case sock == nil:
 		f := mapping.FailUnreachable()
@@ -214,6 +238,12 @@ func (c *client) end(tx *clientTx, o mapping.Outcome) {
 	}
 	tx.ended = true
 	delete(c.open, tx.id)
+	if key := tx.hop.key(); c.held[key] > 1 {
+		c.held[key]--
+	} else {
+		delete(c.held, key)
+	}
+	o.More = tx.more && !o.Accepted()
 	tx.again.stop()
 	tx.giveUp.stop()
 	c.u.outbox.add(tx.ref, o)
@@ -223,6 +253,46 @@ func (c *client) fail(tx *clientTx, o mapping.Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.end(tx, o)
+}
+
+// undialed is told that no connection to the target of a request could be made.
+func (c *client) undialed(tx *clientTx, err error) {
+	f := mapping.FailUnreachable()
+	f.Err = err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if tx.moved && (errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOPROTOOPT)) {
+		f = tooLongForUDP(err)
+	}
+	c.end(tx, notWritten(f))
+}
+
+// refused is told that a datagram to dest was not taken by anybody, of which wire
+// is the beginning (an ICMP error). Such a message is easily forged, so it has to
+// show the branch, which only those know who have seen the request.
+//
+// The outcome is NotWritten: nobody was there to read the request. That holds only
+// if it was sent once and never answered, else an earlier transmission may have
+// been read; then the next answer or Timer F decides.
+func (c *client) refused(dest netip.AddrPort, wire []byte, err error) {
+	const param = ";branch="
+	at := bytes.Index(wire, []byte(param)) + len(param)
+	if at < len(param) || len(wire) < at+branchLen {
+		return
+	}
+	id, ok := c.parseBranch(string(wire[at : at+branchLen]))
+	if !ok {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	tx := c.open[id]
+	if tx == nil || tx.udp == nil || tx.dest != dest || tx.repeated || tx.proceeding || !bytes.HasPrefix(tx.wire, wire[:at+branchLen]) {
+		return
+	}
+	f := mapping.FailUnreachable()
+	f.Err = err
+	c.end(tx, notWritten(f))
 }
 
 // unsent is told that the first transmission of a UDP request failed locally.
@@ -253,71 +323,6 @@ func (c *client) lost(s *stream, taken uint64, err error) {
 	}
 }
 
-// response takes a response from a read loop. Those that match nothing are
-// dropped: late ones (Timer K), and those that were never asked for (SIP-16).
-func (c *client) response(rd *reader, res *sip.Response) {
-	f := readFields(res.Headers())
-	if len(f.vias) != 1 {
-		c.u.stats.Unmatched.Add(1)
-		return
-	}
-	v, ok := parseVia(f.vias[0])
-	id, made := c.parseBranch(v.branch)
-	_, method, ok2 := parseCSeq(f.cseq)
-	if !ok || v.rest != "" || !made || !ok2 || method != "MESSAGE" || !c.u.isOurs(v) {
-		c.u.stats.Unmatched.Add(1)
-		return
-	}
-	now := time.Now()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	tx := c.open[id]
-	// Over UDP the source is not looked at (RFC 3261 §17.1.3): a server with several
-	// addresses may answer from another one, and who knows the branch has seen the
-	// request.
-	if tx == nil || !tx.sent || tx.stream != rd.stream {
-		c.u.stats.Unmatched.Add(1)
-		return
-	}
-	if res.StatusCode < 200 {
-		if tx.udp != nil && !tx.proceeding {
-			tx.proceeding, tx.step = true, len(timerE)-1 // from now on every T2
-			tx.again.stop()
-			c.steps[tx.step].push(&tx.again, tx, now)
-		}
-		return
-	}
-	c.end(tx, finalOutcome(res, rd.first, &f))
-}
-
-// finalOutcome reads a final response. The first line is taken as it came.
-func finalOutcome(res *sip.Response, first string, f *fields) mapping.Outcome {
-	o := mapping.Outcome{Kind: mapping.Answered, Status: res.StatusCode}
-	if res.StatusCode < 300 {
-		return o
-	}
-	_, reason, _ := strings.Cut(first, " ")
-	_, reason, _ = strings.Cut(reason, " ")
-	var contacts []string
-	for _, row := range f.contacts {
-		for row != "" && len(contacts) < maxRows {
-			var one string
-			one, row = cutList(row)
-			contacts = append(contacts, one)
-		}
-	}
-	var after time.Duration
-	digits := strings.TrimSpace(f.retryAfter)
-	if i := strings.IndexFunc(digits, func(r rune) bool { return r < '0' || r > '9' }); i >= 0 {
-		digits = digits[:i]
-	}
-	if n, err := strconv.ParseUint(digits, 10, 32); err == nil {
-		after = time.Duration(min(n, 24*3600)) * time.Second
-	}
-	o.Failure = mapping.FailureFromStatus(res.StatusCode, reason, after, contacts)
-	return o
-}
-
 // tick retransmits and gives up, and tells when something is due next.
 func (c *client) tick(now time.Time) (next time.Time) {
 	c.mu.Lock()
@@ -338,6 +343,7 @@ func (c *client) tick(now time.Time) (next time.Time) {
 				break
 			}
 			tx := e.item
+			tx.repeated = true
 			tx.udp.put(packet{b: tx.wire, to: tx.dest})
 			tx.step = min(tx.step+1, len(timerE)-1)
 			next = earliest(next, c.steps[tx.step].push(&tx.again, tx, now))

@@ -34,19 +34,19 @@ type conns struct {
 	next     uint64
 	accepted int
 	strange  int // accepted from hosts that are no peers
-	targets  map[netip.AddrPort]*target
+	outward  map[netip.AddrPort]*outward
 	closed   bool
 }
 
-// target is an address that requests go to: a connection, or those who wait for one.
-type target struct {
+// outward is an address that requests go to: a connection, or those who wait for one.
+type outward struct {
 	stream  *stream
 	waiting []*clientTx
 }
 
 func newConns(u *UA) *conns {
 	c := &conns{u: u, jobs: make(chan netip.AddrPort, u.cfg.MaxPending), streams: make(map[string]*stream),
-		targets: make(map[netip.AddrPort]*target)}
+		outward: make(map[netip.AddrPort]*outward)}
 	c.layer = newLayer(&u.cfg, u.quiet, c.handle)
 	c.made = &madeListener{conns: make(chan net.Conn), done: make(chan struct{})}
 	return c
@@ -108,8 +108,8 @@ func (c *conns) remove(s *stream) {
 		if !s.peered {
 			c.strange--
 		}
-	} else if t := c.targets[s.dialed]; t != nil && t.stream == s {
-		delete(c.targets, s.dialed)
+	} else if t := c.outward[s.dialed]; t != nil && t.stream == s {
+		delete(c.outward, s.dialed)
 	}
 }
 
@@ -117,7 +117,7 @@ func (c *conns) remove(s *stream) {
 func (c *conns) send(tx *clientTx, dest netip.AddrPort) {
 	for {
 		c.mu.Lock()
-		t := c.targets[dest]
+		t := c.outward[dest]
 		if t != nil && t.stream != nil {
 			s := t.stream
 			c.mu.Unlock()
@@ -139,7 +139,7 @@ func (c *conns) send(tx *clientTx, dest netip.AddrPort) {
 		}
 		select {
 		case c.jobs <- dest:
-			c.targets[dest] = &target{waiting: []*clientTx{tx}}
+			c.outward[dest] = &outward{waiting: []*clientTx{tx}}
 			c.mu.Unlock()
 		default:
 			c.mu.Unlock()
@@ -167,20 +167,20 @@ func (c *conns) dial(ctx context.Context) {
 func (c *conns) connect(ctx context.Context, dest netip.AddrPort) {
 	s, err := c.open(ctx, dest)
 	c.mu.Lock()
-	t := c.targets[dest] // has no stream yet, so it is nobody's but ours
+	t := c.outward[dest] // has no stream yet, so it is nobody's but ours
 	waiting := t.waiting
 	t.waiting = nil
 	if s != nil && c.streams[s.id] == s {
 		t.stream = s
 	} else {
-		delete(c.targets, dest)
+		delete(c.outward, dest)
 	}
 	c.mu.Unlock()
 	for _, tx := range waiting {
-		if s == nil || !c.u.client.sendTCP(tx, s) {
-			f := mapping.FailUnreachable()
-			f.Err = err
-			c.u.client.fail(tx, notWritten(f))
+		if s == nil {
+			c.u.client.undialed(tx, err)
+		} else if !c.u.client.sendTCP(tx, s) {
+			c.u.client.undialed(tx, errClosed)
 		}
 	}
 }
@@ -215,7 +215,7 @@ func (c *conns) close() (done func() bool) {
 	}
 	c.mu.Unlock()
 	for _, s := range all {
-		s.finish()
+		s.finish(net.ErrClosed)
 	}
 	c.made.Close()
 	return time.AfterFunc(time.Second, func() {

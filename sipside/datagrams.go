@@ -8,17 +8,24 @@ import (
 )
 
 // batchIO reads and writes several datagrams per system call (recvmmsg,
-// sendmmsg). ipv4.PacketConn serves sockets of either family.
+// sendmmsg), and listens to what ICMP says of them (refused_linux.go).
+// ipv4.PacketConn serves sockets of either family.
 type batchIO struct {
-	conn *net.UDPConn
-	pc   *ipv4.PacketConn
+	conn    *net.UDPConn
+	pc      *ipv4.PacketConn
+	refused func(dest netip.AddrPort, wire []byte, err error)
+
 	in   []ipv4.Message
 	out  []ipv4.Message
 	addr []net.UDPAddr
 }
 
-func newBatchIO(c *net.UDPConn) *batchIO {
-	b := &batchIO{conn: c, pc: ipv4.NewPacketConn(c), in: make([]ipv4.Message, udpBatch),
+// newBatchIO takes over a socket. refused is called for datagrams of which an ICMP
+// error says that their destination could not be reached, by whoever reads or writes.
+// wire is what the error shows of them, and is only lent.
+func newBatchIO(c *net.UDPConn, refused func(dest netip.AddrPort, wire []byte, err error)) *batchIO {
+	askForErrors(c)
+	b := &batchIO{conn: c, pc: ipv4.NewPacketConn(c), refused: refused, in: make([]ipv4.Message, udpBatch),
 		out: make([]ipv4.Message, udpBatch), addr: make([]net.UDPAddr, udpBatch)}
 	for i := range udpBatch {
 		b.in[i].Buffers = make([][]byte, 1)
@@ -33,8 +40,11 @@ func (b *batchIO) read(into []packet) (int, error) {
 		b.in[i].Buffers[0] = into[i].b
 	}
 	n, err := b.pc.ReadBatch(b.in[:len(into)], 0)
-	if err != nil {
-		return 0, err
+	for ; err != nil; n, err = b.pc.ReadBatch(b.in[:len(into)], 0) {
+		readErrors(b.conn, b.refused)
+		if !isRefusal(err) {
+			return 0, err
+		}
 	}
 	for i := range n {
 		a := b.in[i].Addr.(*net.UDPAddr).AddrPort()
@@ -50,9 +60,21 @@ func (b *batchIO) write(packets []packet) (int, error) {
 		b.out[i].Buffers[0] = p.b
 		b.addr[i] = net.UDPAddr{IP: append(b.addr[i].IP[:0], p.to.Addr().AsSlice()...), Port: int(p.to.Port()), Zone: p.to.Addr().Zone()}
 	}
-	n, err := b.pc.WriteBatch(b.out[:n], 0)
-	return max(n, 0), err // -1 if the first one failed
+	tried := 0
+	sent, err := b.pc.WriteBatch(b.out[:n], 0)
+	for ; err != nil && isRefusal(err) && tried < writeTries; sent, err = b.pc.WriteBatch(b.out[:n], 0) {
+		readErrors(b.conn, b.refused)
+		tried++
+	}
+	if err == nil && sent < n {
+		readErrors(b.conn, b.refused) // may be why
+	}
+	return max(sent, 0), err // -1 if the first one failed
 }
+
+// writeTries is how often a write is tried again that has failed because an earlier
+// datagram was refused. It may also be its own failure, which comes each time.
+const writeTries = 8
 
 func (b *batchIO) close() error { return b.conn.Close() }
 

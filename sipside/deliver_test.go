@@ -264,27 +264,6 @@ func TestRouteByDNS(t *testing.T) {
 	})
 }
 
-// TestBigGoesToTCP: a request of more than 1300 bytes to a UDP route is sent over
-// TCP to the same next hop, and its Via says so (SIP-07).
-func TestBigGoesToTCP(t *testing.T) {
-	p := siptest.Listen(t, "tcp")
-	p.Answer(func(m *siptest.Message) string { return m.Reply(200, "OK") })
-	cfg := testConfig()
-	cfg.Routes = []Route{{Domain: "*", Via: mapping.URI{Scheme: "sip", Host: "127.0.0.1", Port: p.Addr().Port()}}}
-	b := newBridge(nil)
-	u := start(t, cfg, b)
-	m := outgoing(p, 1)
-	m.RequestURI = mapping.URI{Scheme: "sip", User: "romeo", Host: "example.net"}
-	m.Body = []byte(strings.Repeat("x", 1300))
-	u.Deliver(parcel("x", m))
-	if o := b.outcome("x"); o.Kind != mapping.Answered {
-		t.Fatalf("%+v", o)
-	}
-	if via := p.Await(1)[0].Get("Via"); !strings.HasPrefix(via, "SIP/2.0/TCP ") {
-		t.Errorf("Via %s", via)
-	}
-}
-
 // TestManyOut: 10,000 requests to one peer, none lost, none told twice.
 func TestManyOut(t *testing.T) {
 	const total, window = 10000, 100

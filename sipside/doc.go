@@ -14,9 +14,14 @@
 //
 // # How a request goes out
 //
-// Deliver -> client.go (the transaction) -> nexthop.go, resolve.go, stream.go
-// (where to) -> wire.go (the bytes) -> the socket's writer. The final answer, or
-// what else became of it, reaches Handler.SIPOutcomes.
+// Deliver -> client.go (the transaction) -> nexthop.go, resolve.go, targets.go
+// (where to) -> wire.go (the bytes) -> the socket's writer, stream.go. The final
+// answer (answers.go), or what else became of it, reaches Handler.SIPOutcomes.
+//
+// The next hop may have several targets (RFC 3263). A request goes to one of them
+// only, which SIPMessage.Target chooses; Outcome.More says whether there is another
+// to try. Who asks decides that: a repeat after an outcome that is not definite may
+// arrive twice.
 //
 // # What sipgo does and what it does not
 //
@@ -54,6 +59,11 @@
 // Client side (§17.1.2): Timer E 0.5, 1, 2, 4, 4 ... s over UDP, Timer F 32 s. What
 // is still late after that is recognised by its branch and dropped (Timer K).
 //
+// On Linux a UDP request whose destination is unreachable by ICMP (nobody listens on
+// the port) ends at once, as NotWritten: refused_linux.go. The error has to quote the
+// request up to the branch, and to come before a response and a retransmission; all
+// others are ignored, as an earlier copy may have been read (RFC 3261 §18.4).
+//
 // # Goroutines, locks, limits
 //
 // All goroutines belong to Run, which waits for them: per UDP socket a reader and
@@ -73,5 +83,9 @@
 //   - The Request-URI of a request that is sent to a route stays as it is. A Route
 //     header is added only for a route marked loose (";lr").
 //   - A request has at most 70 Via values.
+//   - A request that goes over TCP for its size, and is refused there, is not sent
+//     over UDP (RFC 3261 §18.1.1): a MESSAGE must not be (RFC 3428 §8).
+//   - A name's addresses keep the order in which they were first seen, as far as they
+//     are still there: the load is not spread by a name server that turns them round.
 //   - DNS: A and AAAA only; no NAPTR, no SRV.
 package sipside

@@ -59,7 +59,8 @@ func (u *UA) nextHop(m *mapping.SIPMessage) (hop, *mapping.Failure) {
 }
 
 // fit decides whether a request of n bytes goes over TCP, or not at all (EL-005).
-func (h hop) fit(n int) (tcp bool, f *mapping.Failure) {
+// tcp is what its target asks for.
+func (h *hop) fit(n int, tcp bool) (bool, *mapping.Failure) {
 	switch {
 	case h.route == nil && n > maxUnrouted:
 		f := mapping.FailTooLarge(maxUnrouted)
@@ -69,7 +70,7 @@ func (h hop) fit(n int) (tcp bool, f *mapping.Failure) {
 		return false, mapping.FailTooLarge(maxRouted)
 	}
 	// A big request moves to TCP, to the same next hop (SIP-07).
-	return h.tcp || n > maxUnrouted, nil
+	return tcp || n > maxUnrouted, nil
 }
 
 // isSelf reports whether a is one of the addresses that we listen on: a request

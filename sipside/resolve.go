@@ -1,10 +1,12 @@
 package sipside
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,7 +36,7 @@ type names struct {
 }
 
 type name struct {
-	addrs   []netip.Addr
+	addrs   []netip.Addr // while it is looked up, or if that failed: those of the last answer
 	failure *mapping.Failure
 	until   time.Time // of the answer; zero while it is looked up
 	waiting []func(*name)
@@ -70,9 +72,13 @@ func (n *names) lookup(host string, f func(*name)) {
 			}
 		}
 	}
+	var last []netip.Addr
+	if e != nil {
+		last = e.addrs
+	}
 	select {
 	case n.jobs <- host:
-		n.known[host] = &name{waiting: []func(*name){f}}
+		n.known[host] = &name{addrs: last, waiting: []func(*name){f}}
 		n.mu.Unlock()
 	default:
 		n.mu.Unlock()
@@ -96,6 +102,7 @@ func (n *names) run(ctx context.Context) {
 func (n *names) settle(host string, e *name) {
 	n.mu.Lock()
 	waiting := n.known[host].waiting
+	e.keepOrder(n.known[host].addrs)
 	if len(n.known) > maxNames {
 		delete(n.known, host)
 	} else {
@@ -130,6 +137,24 @@ func (n *names) resolve(ctx context.Context, host string) *name {
 	return e
 }
 
+// keepOrder brings the addresses into the order of the last answer; new ones come
+// behind. A name server gives them in another order each time, but a request that
+// got no answer from the first in the 32 s of Timer F has to find the second in its
+// place.
+func (e *name) keepOrder(last []netip.Addr) {
+	if e.failure != nil {
+		e.addrs = last
+		return
+	}
+	place := func(a netip.Addr) int {
+		if i := slices.Index(last, a); i >= 0 {
+			return i
+		}
+		return len(last)
+	}
+	slices.SortStableFunc(e.addrs, func(a, b netip.Addr) int { return cmp.Compare(place(a), place(b)) })
+}
+
 // watchRoutes keeps the addresses of route hosts that are names: a route's host is
 // a peer, and requests to it do not queue behind lookups of whatever names users
 // write to.
@@ -146,11 +171,16 @@ func (n *names) watchRoutes(ctx context.Context, p *peers) {
 				pause = retryRouteName // the last good answer stays: for sending until it expires
 				continue
 			}
-			found[host] = e.addrs
 			e.until = time.Now().Add(2 * refreshRoutes)
 			n.mu.Lock()
+			if last := n.routes[host]; last != nil {
+				e.keepOrder(last.addrs)
+			} else if last := n.known[host]; last != nil {
+				e.keepOrder(last.addrs)
+			}
 			n.routes[host] = e
 			n.mu.Unlock()
+			found[host] = e.addrs
 		}
 		byAddr := make(map[netip.Addr][]string)
 		for host, addrs := range found {

@@ -17,7 +17,10 @@ const (
 	minRead      = 4096
 )
 
-var errSlowPeer = errors.New("the peer does not read")
+var (
+	errSlowPeer = errors.New("the peer does not read")
+	errClosed   = errors.New("connection closed")
+)
 
 // stream is a TCP connection, accepted or dialled. Reading is sipgo's, through
 // sipgoConn; writing goes through a bounded buffer that a goroutine of its own
@@ -40,13 +43,14 @@ type stream struct {
 	give    []byte // of the current message, still to be given to sipgo
 	used    int    // bytes of buf that the current message takes up
 	begun   time.Time
+	ended   error // why there is nothing more to read
 
 	mu     sync.Mutex // guards the following
 	out    []byte     // not yet taken by the writer
 	queued uint64     // bytes put so far
 	taken  uint64     // bytes that may have left
 	closed bool
-	last   bool // close once all is written
+	last   bool // close once all is written, because of err
 	err    error
 	wake   chan struct{}
 }
@@ -71,6 +75,7 @@ func (s *stream) read(b []byte) (int, error) {
 		ready, err := s.next()
 		if err != nil {
 			s.rd.flush()
+			s.ended = err
 			return 0, err
 		}
 		if ready {
@@ -78,6 +83,7 @@ func (s *stream) read(b []byte) (int, error) {
 		}
 		s.rd.flush()
 		if err := s.more(); err != nil {
+			s.ended = err
 			return 0, err
 		}
 	}
@@ -137,7 +143,7 @@ func (s *stream) next() (ready bool, err error) {
 			} else {
 				s.u.stats.Malformed.Add(1)
 			}
-			s.finish() // there is no way to go on
+			s.finish(errors.New("not SIP")) // there is no way to go on
 			return false, io.EOF
 		}
 		size := s.f.head + s.f.body
@@ -276,7 +282,7 @@ func (s *stream) write() {
 		}
 		if len(s.out) == 0 {
 			if s.last {
-				s.shut(io.EOF)
+				s.shut(s.err)
 				s.mu.Unlock()
 				break
 			}
@@ -313,7 +319,10 @@ func (s *stream) shut(err error) {
 	if s.closed {
 		return
 	}
-	s.closed, s.err = true, err
+	s.closed = true
+	if s.err == nil {
+		s.err = err
+	}
 	s.conn.Close()
 	s.signal()
 }
@@ -325,10 +334,16 @@ func (s *stream) close(err error) {
 	s.shut(err)
 }
 
-// finish closes the connection once what was put so far is written.
-func (s *stream) finish() {
+// finish closes the connection once what was put so far is written; err says why.
+func (s *stream) finish(err error) {
+	if err == nil || errors.Is(err, io.EOF) {
+		err = errClosed
+	}
 	s.mu.Lock()
 	s.last = true
+	if s.err == nil {
+		s.err = err
+	}
 	s.mu.Unlock()
 	s.signal()
 }
@@ -355,7 +370,7 @@ func (c *sipgoConn) Close() error {
 		c.s.rd.settle() // if it is the parser that gave up
 		c.s.rd.flush()
 		// The peer may have closed its half only: it still gets what was put so far.
-		c.s.finish()
+		c.s.finish(c.s.ended)
 		c.s.u.wg.Done()
 	})
 	return nil

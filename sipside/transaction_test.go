@@ -284,7 +284,9 @@ func TestCaps(t *testing.T) {
 			t.Errorf("%d handed over", b.count())
 		}
 		for i := range 9 {
-			u.Deliver(parcel(i, toMem(i+1)))
+			v := toMem(i + 1)
+			v.RequestURI.Host = fmt.Sprint("192.0.2.", 10+i/2) // of one next hop there may be two
+			u.Deliver(parcel(i, v))
 		}
 		synctest.Wait()
 		if len(b.outcomes) != 1 || b.outcomes[8].Kind != mapping.NotWritten {

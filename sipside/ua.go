@@ -96,7 +96,7 @@ func New(cfg Config, log *slog.Logger) (*UA, error) {
 	u.client = newClient(u)
 	u.conns = newConns(u)
 	u.names = newNames(&cfg)
-	u.listenUDP = bindUDP
+	u.listenUDP = func(addr string) (datagrams, netip.AddrPort, error) { return bindUDP(addr, u.client.refused) }
 	u.listenTCP = func(addr string) (net.Listener, error) { return net.Listen("tcp"+family(addr), addr) }
 	u.dial = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 4}}).DialContext
 	return u, nil
@@ -112,7 +112,7 @@ func family(addr string) string {
 	return ""
 }
 
-func bindUDP(addr string) (datagrams, netip.AddrPort, error) {
+func bindUDP(addr string, refused func(dest netip.AddrPort, wire []byte, err error)) (datagrams, netip.AddrPort, error) {
 	conn, err := net.ListenPacket("udp"+family(addr), addr)
 	if err != nil {
 		return nil, netip.AddrPort{}, err
@@ -121,7 +121,7 @@ func bindUDP(addr string) (datagrams, netip.AddrPort, error) {
 	// Bursts wait here while the read loop is at work. What the system grants is enough.
 	c.SetReadBuffer(4 << 20)
 	c.SetWriteBuffer(1 << 20)
-	return newBatchIO(c), addrPortOf(c.LocalAddr()), nil
+	return newBatchIO(c, refused), addrPortOf(c.LocalAddr()), nil
 }
 
 var bindCauses = []struct {
@@ -290,16 +290,6 @@ func (u *UA) udpFor(addr netip.Addr) *udpSocket {
 		}
 	}
 	return second
-}
-
-// reachable picks the first address that a socket of ours fits; addrs has one at least.
-func (u *UA) reachable(addrs []netip.Addr) netip.Addr {
-	for _, a := range addrs {
-		if u.udpFor(a) != nil {
-			return a
-		}
-	}
-	return addrs[0]
 }
 
 // outbox collects outcomes for the goroutine that tells them.

@@ -1,0 +1,233 @@
+package sipside
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stoxgw/stox/internal/siptest"
+	"github.com/stoxgw/stox/mapping"
+)
+
+// turningDNS gives the same addresses each time, the last one going to the front.
+type turningDNS struct {
+	mu    sync.Mutex // guards the following
+	addrs []netip.Addr
+}
+
+func (d *turningDNS) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	last := len(d.addrs) - 1
+	d.addrs = append([]netip.Addr{d.addrs[last]}, d.addrs[:last]...)
+	return slices.Clone(d.addrs), nil
+}
+
+func addrs(all ...string) (list []netip.Addr) {
+	for _, a := range all {
+		list = append(list, netip.MustParseAddr(a))
+	}
+	return list
+}
+
+// TestTargets: the list for a next hop, without what we cannot send to.
+func TestTargets(t *testing.T) {
+	u, _ := memUA(t, testConfig(), newBridge(nil)) // has one UDP socket, for IPv4
+	for _, tt := range []struct {
+		hop   hop
+		addrs []netip.Addr
+		want  string
+	}{
+		{hop{port: 5060}, addrs("192.0.2.8"), "udp 192.0.2.8:5060"},
+		{hop{port: 5070}, addrs("192.0.2.8", "2001:db8::1", "192.0.2.7"), "udp 192.0.2.8:5070, udp 192.0.2.7:5070"},
+		{hop{port: 5060, tcp: true}, addrs("2001:db8::1", "192.0.2.8", "192.0.2.7"), "tcp 192.0.2.8:5060, tcp 192.0.2.7:5060, tcp [2001:db8::1]:5060"},
+		{hop{port: 5060}, addrs("2001:db8::1", "2001:db8::2"), "udp [2001:db8::1]:5060, udp [2001:db8::2]:5060"},
+	} {
+		got := ""
+		for _, to := range u.targets(nil, &tt.hop, tt.addrs) {
+			if got != "" {
+				got += ", "
+			}
+			got += map[bool]string{true: "tcp ", false: "udp "}[to.tcp] + to.addr.String()
+		}
+		if got != tt.want {
+			t.Errorf("%v: %s\nwant %s", tt.addrs, got, tt.want)
+		}
+	}
+}
+
+// IM-59: SIPMessage.Target chooses among the targets of the next hop, and
+// Outcome.More says whether there is one that has not been tried.
+func TestTargetOfRequest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig()
+		cfg.Resolver = &turningDNS{addrs: addrs("192.0.2.8", "192.0.2.9", "2001:db8::9", "192.0.2.7")}
+		b := newBridge(nil)
+		u, m := memUA(t, cfg, b)
+		for i, tt := range []struct {
+			target, status int
+			to             string
+			more           bool
+		}{
+			{0, 503, "192.0.2.7:5060", true},
+			{1, 503, "192.0.2.8:5060", true},
+			{2, 503, "192.0.2.9:5060", false},
+			{3, 503, "192.0.2.7:5060", false}, // round
+			{5, 503, "192.0.2.9:5060", false},
+			{0, 404, "192.0.2.7:5060", true},
+			{0, 302, "192.0.2.7:5060", true},
+			{0, 200, "192.0.2.7:5060", false},
+			{0, 202, "192.0.2.7:5060", false},
+		} {
+			v := toMem(i + 1)
+			v.RequestURI.Host, v.Target = "trunk.example", tt.target
+			u.Deliver(parcel(i, v))
+			synctest.Wait()
+			sent := m.all()
+			if len(sent) != i+1 || sent[i].to.String() != tt.to {
+				t.Fatalf("%+v: %d packets, the last to %s", tt, len(sent), sent[len(sent)-1].to)
+			}
+			req, _, err := siptest.Parse(sent[i].data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.in <- packet{b: []byte(req.Reply(tt.status, "Why")), to: sent[i].to}
+			synctest.Wait()
+			if o := b.outcome(i); o.Status != tt.status || o.More != tt.more {
+				t.Errorf("%+v: %+v", tt, o)
+			}
+		}
+	})
+}
+
+// One target after another, and no request goes to two of them by itself. The order
+// is kept although the name server gives another one with each answer, and the
+// answer is forgotten while the first target is waited for.
+func TestNextTargetAfterTimeout(t *testing.T) {
+	for _, via := range []string{"", "trunk.example"} {
+		t.Run("route "+via, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := testConfig()
+				cfg.Resolver = &turningDNS{addrs: addrs("192.0.2.7", "192.0.2.8", "192.0.2.9")}
+				if via != "" {
+					cfg.Routes = []Route{{Domain: "*", Via: mapping.URI{Scheme: "sip", Host: via}}}
+				}
+				b := newBridge(nil)
+				u, m := memUA(t, cfg, b)
+				synctest.Wait() // for the addresses of the route
+				met := make(map[string]bool)
+				for i := range 3 {
+					v := toMem(i + 1)
+					v.RequestURI.Host, v.Target = "trunk.example", i
+					before := len(m.all())
+					u.Deliver(parcel(i, v))
+					time.Sleep(timerF + 30*time.Second) // and a refresh of the route's name comes
+					synctest.Wait()
+					if o := b.outcome(i); o.Kind != mapping.Unknown || o.More != (i < 2) {
+						t.Errorf("target %d: %+v", i, o)
+					}
+					sent := m.all()[before:]
+					for _, p := range sent {
+						if p.to != sent[0].to {
+							t.Errorf("target %d: sent to %s and %s", i, sent[0].to, p.to)
+						}
+					}
+					met[sent[0].to.String()] = true
+				}
+				if len(met) != 3 {
+					t.Errorf("targets met: %v", met)
+				}
+			})
+		})
+	}
+}
+
+// What fails before a target is known has none to follow; what fails at one may.
+func TestMoreWhenNothingLeft(t *testing.T) {
+	cfg := testConfig()
+	closed := siptest.Listen(t, "tcp")
+	closed.Close()
+	via := func(host string) mapping.URI {
+		return mapping.URI{Scheme: "sip", Host: host, Port: closed.Addr().Port(), Transport: "tcp"}
+	}
+	cfg.Resolver = &fakeDNS{hosts: map[string]string{"pbx.example": "127.0.0.1"}} // and an IPv6 address
+	cfg.Routes = []Route{{Domain: "two.example", Via: via("pbx.example")}, {Domain: "none.example", Via: via("nowhere.example")}, {Domain: "one.example", Via: via("127.0.0.1")}}
+	b := newBridge(nil)
+	u := start(t, cfg, b)
+	for host, more := range map[string]bool{"two.example": true, "none.example": false, "one.example": false} {
+		m := outgoing(closed, 1)
+		m.RequestURI = mapping.URI{Scheme: "sip", User: "romeo", Host: host}
+		u.Deliver(parcel(host, m))
+		if o := b.outcome(host); o.Kind != mapping.NotWritten || o.More != more {
+			t.Errorf("%s: %+v", host, o)
+		}
+	}
+}
+
+// SEC-30: no next hop holds more than a quarter of the open requests, whatever the
+// Request-URIs; what is over gives its place back.
+func TestShareOfNextHop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig()
+		cfg.MaxPending = 8
+		cfg.Routes = []Route{{Domain: "trunk.example", Via: mapping.URI{Scheme: "sip", Host: "192.0.2.10"}}}
+		b := newBridge(nil)
+		u, m := memUA(t, cfg, b)
+		n := 0
+		deliver := func(host string) mapping.Outcome {
+			t.Helper()
+			n++
+			v := toMem(n)
+			v.RequestURI.User, v.RequestURI.Host = fmt.Sprint("u", n), host
+			u.Deliver(parcel(n, v))
+			synctest.Wait()
+			if !b.ready(n) {
+				return mapping.Outcome{}
+			}
+			return b.outcome(n)
+		}
+		refused := func(host string) {
+			t.Helper()
+			if o := deliver(host); o.Kind != mapping.NotWritten || o.Failure == nil || o.Failure.Condition != mapping.CondResourceConstraint || o.Failure.RetryAfter != 0 {
+				t.Errorf("%s: one too many: %+v", host, o)
+			}
+		}
+		taken := func(host string) {
+			t.Helper()
+			if o := deliver(host); o != (mapping.Outcome{}) {
+				t.Errorf("%s: %+v %v", host, o, o.Failure)
+			}
+		}
+		for range 2 {
+			taken("trunk.example")
+			taken("192.0.2.11")
+		}
+		refused("trunk.example")
+		refused("192.0.2.11")
+		req, _, err := siptest.Parse(m.all()[0].data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.in <- packet{b: []byte(req.Reply(200, "OK")), to: memPeer}
+		synctest.Wait()
+		taken("trunk.example")
+		refused("trunk.example")
+		for _, host := range []string{"192.0.2.12", "192.0.2.13"} {
+			taken(host)
+			taken(host)
+		}
+		refused("192.0.2.14") // all eight places are taken
+		time.Sleep(timerF + time.Second)
+		synctest.Wait()
+		u.client.mu.Lock()
+		defer u.client.mu.Unlock()
+		if len(u.client.open) != 0 || len(u.client.held) != 0 {
+			t.Errorf("after all are over: %d open, %v", len(u.client.open), u.client.held)
+		}
+	})
+}
