@@ -105,6 +105,9 @@ type Bridge struct {
 	reports      reports
 	next         time.Time // when Run looks again; zero: never
 
+	retries     uint64 // since New
+	retryLogged time.Time
+
 	uncertain    int      // rows of an earlier run whose request may have left ...
 	uncertainIDs []string // ... and the ids of the first of these messages
 }

@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"context"
+	"log/slog"
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
@@ -139,7 +141,7 @@ func (b *Bridge) settle(out *work, o *outbound, res mapping.Outcome) {
 	l := b.lanes.byKey[o.lane]
 	b.circuit(out, l, v, f, res)
 	if v == again || v == later {
-		b.log.Debug("to be tried again", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "call_id", o.callID(), "err", f, "attempts", o.attempts)
+		b.logRetry(out, o, f)
 		out.trail(o, "retry", f)
 		o.sent = false
 		back := b.lanes.back(o)
@@ -170,6 +172,21 @@ func (b *Bridge) settle(out *work, o *outbound, res mapping.Outcome) {
 	b.hold(out, l)
 	b.serve(out, l)
 	b.feed(out)
+}
+
+// A trunk that is down fails every message: the log says so this often, and each time
+// only at debug level.
+const retryLogEvery = 10 * time.Second
+
+func (b *Bridge) logRetry(out *work, o *outbound, f *mapping.Failure) {
+	level := slog.LevelDebug
+	b.retries++
+	if out.now.Sub(b.retryLogged) >= retryLogEvery {
+		level = slog.LevelInfo
+		b.retryLogged = out.now
+	}
+	b.log.Log(context.Background(), level, "not delivered yet, to be tried again; stox queue list shows what waits", "dir", "xmpp-sip", "from", o.from, "to", o.to,
+		"id", o.id, "call_id", o.callID(), "err", f, "remedy", f.Remedy, "attempts", o.attempts, "retries_so_far", b.retries)
 }
 
 // circuit counts the failures in a row of a destination.

@@ -132,7 +132,7 @@ func (b *Bridge) loadedReport(out *work, r Row, id uint64) {
 func (b *Bridge) Restore(r Row) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.nextRow = max(b.nextRow, r.ID)
+	b.nextRow = max(b.nextRow, r.ID) // also of one that cannot be read: it stays
 	o, err := decode(r)
 	if err != nil {
 		return fmt.Errorf("row %d: %w", r.ID, err)

@@ -81,11 +81,21 @@ func (b *Bridge) Look(w *Waiting) {
 		return
 	}
 	// It is not under way, whatever was written ahead of its turn.
+	sent := w.State == Sent
 	at := w.Next
 	if l.until.After(at) {
 		at = l.until
 	}
 	w.State, w.Next = Queued, time.Time{}
+	if o := b.rows[w.ID]; o != nil {
+		w.Attempts = o.attempts
+		if o.problem != nil {
+			w.Problem = o.problem.Text
+		}
+	}
+	if sent && w.Attempts > 0 {
+		w.Attempts-- // counted ahead
+	}
 	if at.After(time.Now()) {
 		w.State, w.Next = Backoff, at
 	}
@@ -198,7 +208,7 @@ func DropRow(r Row, now time.Time) (Row, error) {
 	if o.reported != nil {
 		return r, ErrReporting
 	}
-	o.reported, o.problem, o.parts = mapping.FailDropped(), nil, nil
+	o.giveUp(mapping.FailDropped())
 	o.rev = r.Rev + 1
 	return o.encode(), nil
 }

@@ -28,6 +28,7 @@ type outbound struct {
 	notBefore time.Time
 	problem   *mapping.Failure // what the last attempt came to
 	reported  *mapping.Failure // it is given up: what its sender is told
+	lastCall  string           // given up: the Call-ID of the last request
 
 	// The row. rev is the version that the store was given last, kept the version
 	// that is on the disk, counted from 1; 0 is none.
@@ -47,13 +48,19 @@ func (o *outbound) change() *mapping.SIPMessage {
 	return &m
 }
 
+// giveUp leaves of o what its sender is told, and nothing of its text.
+func (o *outbound) giveUp(f *mapping.Failure) {
+	o.lastCall = o.callID()
+	o.reported, o.problem, o.parts = f, nil, nil
+}
+
 // safe reports whether the row is on the disk as it is in memory.
 func (o *outbound) safe() bool { return o.kept >= o.rev }
 
-// callID is that of the next request, "" if there is none left.
+// callID is that of the next request, or of the last one of a message that is given up.
 func (o *outbound) callID() string {
 	if len(o.parts) == 0 {
-		return ""
+		return o.lastCall
 	}
 	return o.message().CallID
 }

@@ -61,8 +61,8 @@ func (b *Bridge) giveUp(out *work, o *outbound, f *mapping.Failure) {
 		return
 	}
 	out.failed(o, f)
-	o.reported, o.over = f, true
-	o.problem, o.parts = nil, nil
+	o.over = true
+	o.giveUp(f)
 	b.update(out, o)
 	out.reports = append(out.reports, &report{o: o, taken: true})
 }

@@ -17,7 +17,7 @@ import (
 //	strings  from, to, id
 //	ints     attempts, ambiguous, notBefore
 //	failure  problem, if flagProblem
-//	failure  reported, if flagReported; then nothing follows
+//	failure  reported, if flagReported; then only the Call-ID of the last request follows
 //	int      number of requests, then each: see appendMessage
 const rowVersion = 1
 
@@ -61,6 +61,7 @@ func (o *outbound) encode() Row {
 	}
 	if o.reported != nil {
 		b = appendFailure(b, o.reported)
+		b = appendText(b, o.callID())
 	} else {
 		b = binary.AppendUvarint(b, uint64(len(o.parts)))
 		for _, p := range o.parts {
@@ -87,6 +88,7 @@ func decode(r Row) (*outbound, error) {
 	}
 	if flags&flagReported != 0 {
 		o.reported = p.failure()
+		o.lastCall = p.text()
 	} else {
 		n := p.uint()
 		if n == 0 || n > maxParts {

@@ -36,7 +36,7 @@ func (w *work) failed(o *outbound, f *mapping.Failure) { w.trail(o, "failed", f)
 
 // reported: the error has reached the server of the sender.
 func (w *work) reported(o *outbound) {
-	w.events = append(w.events, Event{ID: o.id, At: w.now, Kind: "reported", Detail: o.way()})
+	w.events = append(w.events, Event{ID: o.id, Other: o.callID(), At: w.now, Kind: "reported", Detail: o.way()})
 }
 
 // way says whose message it is and where it goes.

@@ -273,13 +273,13 @@ var toSIPFaults = []fault{
 			p.linked()
 			return p.fromXMPP(romeo, "hello")
 		}},
-	{id: "sip-refused", what: "Nothing listens at the SIP server's address (TCP)", remedy: "Start the SIP server, or correct `sip.route.via`.",
+	{id: "sip-refused", what: "Nothing listens at the SIP server's address (TCP)", remedy: "Start the SIP server, or correct `sip.route.via`. Until then the message is tried again (`stox queue list`); the sender learns after `queue.expire`.",
 		names: []string{"sip.route.via"}, plant: func(p *plant) seen {
 			p.name("192.0.2.10:5060", fmt.Sprintf("127.0.0.1:%d", freePort(p.T)))
 			p.linked(viaLine, `via = "sip:192.0.2.10:5060;transport=tcp"`)
 			return p.fromXMPP(romeo, "hello")
 		}},
-	{id: "sip-silent", what: "Nobody answers at the SIP server's address (UDP): it is down, it is the wrong address, or a firewall drops packets", remedy: "Correct `sip.route.via`, or open UDP both ways: the answer comes back to the port in `sip.listen`. The sender learns after 32 seconds.", slow: true,
+	{id: "sip-silent", what: "Nobody answers at the SIP server's address (UDP): it is down, it is the wrong address, or a firewall drops packets", remedy: "Correct `sip.route.via`, or open UDP both ways: the answer comes back to the port in `sip.listen`. It is tried three times for 32 seconds before the sender learns.", slow: true,
 		names: []string{"sip.route.via", "firewall"}, plant: func(p *plant) seen {
 			p.peer(nil)
 			p.linked()

@@ -99,7 +99,7 @@ func TestErrorsFromSIP(t *testing.T) {
 			w.must(err)
 			routes = append(routes, via(fmt.Sprintf("e%d.test", a.status), s.Port, "udp"))
 		}
-		w.run(routes...)
+		w.runWith("[queue]\nexpire = \"1s\"\n", routes...) // too short to try again
 		j := w.login(juliet)
 		for _, a := range answers {
 			to, id := fmt.Sprintf(`romeo\40e%d.test@%s`, a.status, w.component), fmt.Sprint("e", a.status)

@@ -192,7 +192,13 @@ func (w *world) enter(t *testing.T, others ...*stage.Stage) {
 // run starts stox and waits until it is connected.
 func (w *world) run(routes ...stage.Route) {
 	w.t.Helper()
-	w.must(w.stox.Configure(w.server.Component, routes, ""))
+	w.runWith("", routes...)
+}
+
+// runWith is run with more at the end of stox.toml.
+func (w *world) runWith(more string, routes ...stage.Route) {
+	w.t.Helper()
+	w.must(w.stox.Configure(w.server.Component, routes, more))
 	w.must(w.stox.Run(w.ctx))
 	_, err := w.stox.WaitLink(w.ctx, 0)
 	w.must(err)
