@@ -1,0 +1,123 @@
+package bridge
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// queued is a message of one sender for one lane, as the lanes see it.
+func queued(lane, sender string, size int) *outbound {
+	j := mapping.MustParseJID(sender)
+	return &outbound{lane: lane, sender: j, from: j, size: size, expire: time.Unix(1<<31, 0)}
+}
+
+// take gives o the slot of an idle lane, or lets it wait.
+func (ls *lanes) take(o *outbound) bool { return ls.takeSlot(o) || ls.push(o) != nil }
+
+// SEC-24, SEC-30: every queue is bounded, per sender, per destination, per user
+// domain and in all.
+func TestLanesAreBounded(t *testing.T) {
+	ls := newLanes(Limits{FIFO: 2, Lane: 4, Total: 16, Open: 12})
+	var taken []*outbound
+	for i, s := range []struct {
+		lane, sender string
+		want         bool
+		why          string
+	}{
+		{"a", "x@x.example", true, "takes the slot"},
+		{"b", "x@x.example", true, "takes the slot"},
+		{"c", "y@x.example", true, "takes the slot"},
+		{"d", "z@x.example", true, "waits: x.example has three slots of twelve"},
+		{"e", "x@other.example", true, "takes the slot: another domain"},
+		{"a", "x@x.example", true, ""},
+		{"a", "x@x.example", true, ""},
+		{"a", "x@x.example", false, "the sender's FIFO holds two"},
+		{"a", "y@x.example", true, ""},
+		{"b", "y@x.example", false, "four of x.example wait, of sixteen"},
+		{"a", "x@other.example", true, "another domain"},
+		{"a", "y@other.example", false, "the lane holds four"},
+		{"b", "x@third.example", true, ""},
+	} {
+		o := queued(s.lane, s.sender, 1)
+		if got := ls.take(o); got != s.want {
+			t.Errorf("step %d: %s to %s taken: %v, want %v (%s)", i, s.sender, s.lane, got, s.want, s.why)
+		} else if got {
+			taken = append(taken, o)
+		}
+	}
+	if want := (held{waiting: 6, open: 4, bytes: 10}); ls.held != want {
+		t.Errorf("held %+v, want %+v", ls.held, want)
+	}
+	for _, o := range taken {
+		l := ls.byKey[o.lane]
+		if l.open == o {
+			ls.release(o)
+			ls.tidyLane(l)
+			continue
+		}
+		f := l.fifos[o.sender]
+		ls.remove(f, len(f.queue)-1)
+		ls.tidy(f)
+	}
+	if ls.held != (held{}) || len(ls.domains) != 0 || len(ls.byKey) != 0 {
+		t.Errorf("left behind: %+v, %v, %d lanes", ls.held, ls.domains, len(ls.byKey))
+	}
+}
+
+// SEC-24: a few big messages are as bad as many small ones.
+func TestLanesAreBoundedInOctets(t *testing.T) {
+	ls := newLanes(Limits{Bytes: 4000})
+	for i, s := range []struct {
+		sender string
+		size   int
+		want   bool
+	}{
+		{"a@a.example", 900, true}, {"b@a.example", 200, false}, {"b@a.example", 100, true}, {"c@a.example", 1, false},
+		{"a@b.example", 1000, true}, {"a@c.example", 1000, true}, {"a@d.example", 999, true}, {"a@e.example", 2, false}, {"a@e.example", 1, true},
+	} {
+		if got := ls.take(queued("bob", s.sender, s.size)); got != s.want {
+			t.Errorf("step %d: %d octets of %s taken: %v, want %v", i, s.size, s.sender, got, s.want)
+		}
+	}
+}
+
+// IM-32, IM-58: one pending per destination, senders in turn, each in order.
+func TestSendersAreServedInTurn(t *testing.T) {
+	run(t, func(r *running) {
+		r.lanes.limits.FIFO = 8
+		for _, id := range []string{"l0", "l1", "l2", "l3"} {
+			r.text(id, "juliet@example.com/x")
+		}
+		r.text("q1", "nurse@example.com/x")
+		var got []string
+		for i := range 5 {
+			ref, _ := r.last(i + 1)
+			got = append(got, ref.(*outbound).id)
+			r.answer(answered(200))
+		}
+		if want := "[l0 l1 q1 l2 l3]"; fmt.Sprint(got) != want {
+			t.Errorf("order %v, want %v", got, want)
+		}
+	})
+}
+
+// A message that comes back from its slot is not asked whether there is room; that
+// must not keep anything from leaving.
+func TestComingBackLocksNobodyOut(t *testing.T) {
+	run(t, func(r *running) {
+		r.lanes.limits = Limits{Total: 4}.withDefaults() // a quarter is one
+		r.text("a", "juliet@example.com/x")
+		r.text("b", "nurse@example.com/x")
+		r.answer(answered(503)) // two wait
+		if h := r.lanes.domains["example.com"]; h.waiting+h.open != 2 || h.open != 1 {
+			t.Fatalf("held %+v, want one under way and one waiting", h)
+		}
+		r.answer(answered(503))
+		time.Sleep(10 * time.Second)
+		r.settle()
+		r.last(3)
+	})
+}
