@@ -64,12 +64,14 @@ func (b *Bridge) stir(out *work, f *fifo) {
 // those after it written as ones that may have left.
 func (b *Bridge) serve(out *work, l *lane) {
 	for !b.closing {
-		f := b.eligible(out, l)
-		if l.open != nil || f == nil {
+		f, short := b.eligible(out, l)
+		if l.open != nil {
 			break
 		}
-		if !b.lanes.room(f.sender.Domain(), held{open: 1}) {
-			b.lanes.starve(l)
+		if f == nil {
+			if short {
+				b.lanes.starve(l)
+			}
 			break
 		}
 		l.leave(f)
@@ -79,10 +81,13 @@ func (b *Bridge) serve(out *work, l *lane) {
 	b.lanes.tidyLane(l)
 }
 
-// eligible is the FIFO whose message may leave now. It has the first few in turn
-// written as ones that may leave, and takes out those that may not any more.
-func (b *Bridge) eligible(out *work, l *lane) (found *fifo) {
-	for i := 0; i < min(len(l.turn), markAhead); {
+// eligible is the FIFO whose message may leave now; if there is none, short reports
+// whether that is for want of slots. It has the first few in turn written as ones
+// that may leave, and takes out those that may not any more. Senders of a domain that
+// has all the slots that it may have hold up nobody (SEC-30).
+func (b *Bridge) eligible(out *work, l *lane) (found *fifo, short bool) {
+	slot := b.lanes.held.room(b.lanes.limits, held{open: 1})
+	for i, n := 0, 0; i < len(l.turn) && n < markAhead && (slot || i < markAhead); {
 		f := l.turn[i]
 		var o *outbound
 		if len(f.queue) > 0 {
@@ -92,17 +97,23 @@ func (b *Bridge) eligible(out *work, l *lane) (found *fifo) {
 			l.leave(f) // stir sees to it
 			continue
 		}
-		if !o.sent {
+		room := slot && b.lanes.room(f.sender.Domain(), held{open: 1})
+		if !o.sent && (room || i < markAhead) {
 			o.sent = true
 			o.attempts++
 			b.update(out, o)
 		}
-		if found == nil && o.safe() {
+		if room {
+			n++
+		}
+		if o.safe() && !room {
+			short = true
+		} else if o.safe() && found == nil {
 			found = f
 		}
 		i++
 	}
-	return found
+	return found, short
 }
 
 // feed serves lanes that had to wait for a free slot.

@@ -121,3 +121,44 @@ func TestComingBackLocksNobodyOut(t *testing.T) {
 		r.last(3)
 	})
 }
+
+// IM-58, SEC-30: a sender whose domain has all the slots that it may have holds up
+// nobody in a lane that is shared.
+func TestFullDomainHoldsUpNobody(t *testing.T) {
+	rules, err := mapping.NewRules(mapping.RulesConfig{GatewayDomain: "sip.example.com", SIPHost: "sip.example.com",
+		UserDomains: []string{"example.com", "example.org"}, DefaultSIPDomain: "pbx.example.net"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	access, err := mapping.NewAccess([]string{"example.com", "example.org"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, func(r *running) {
+		r.SetPolicy(Policy{Rules: rules, Access: access})
+		r.lanes.limits = Limits{Open: 8}.withDefaults() // a quarter is two
+		for _, m := range []mapping.XMPP{
+			fromXMPP("o1", "nurse@example.org/x", "romeo@sip.example.com", "hello"),
+			fromXMPP("c1", "juliet@example.com/x", "mercutio@sip.example.com", "hello"),
+			fromXMPP("c2", "juliet@example.com/x", "tybalt@sip.example.com", "hello"),
+			fromXMPP("c3", "juliet@example.com/x", "romeo@sip.example.com", "hello"),
+			fromXMPP("o2", "nurse@example.org/x", "romeo@sip.example.com", "hello"),
+		} {
+			r.FromXMPP([]mapping.XMPP{m})
+			r.settle()
+		}
+		ref := r.requests[0].Ref
+		r.SIPOutcomes([]mapping.Result{{Ref: ref, Outcome: answered(200)}})
+		r.settle()
+		if got, _ := r.last(4); got.(*outbound).id != "o2" {
+			t.Errorf("%s has left, want o2", got.(*outbound).id)
+		}
+		r.answer(answered(200))
+		r.last(4) // c3 waits for a slot of its domain
+		r.SIPOutcomes([]mapping.Result{{Ref: r.requests[1].Ref, Outcome: answered(200)}})
+		r.settle()
+		if got, _ := r.last(5); got.(*outbound).id != "c3" {
+			t.Errorf("%s has left, want c3", got.(*outbound).id)
+		}
+	})
+}
