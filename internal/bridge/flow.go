@@ -132,6 +132,14 @@ func (b *Bridge) send(out *work, o *outbound) {
 	out.requests = append(out.requests, mapping.Parcel[mapping.SIP]{Ref: o, Value: o.parts[0]})
 }
 
+// sendPart sends the next part of o, which has the slot, as soon as its row says so.
+func (b *Bridge) sendPart(out *work, o *outbound) {
+	if o.partNext && (o.row == 0 || o.safe()) {
+		o.partNext = false
+		b.send(out, o)
+	}
+}
+
 // update gives the store the row of o as it will be when the lock is released.
 func (b *Bridge) update(out *work, o *outbound) {
 	if o.row == 0 {
@@ -165,8 +173,9 @@ func (b *Bridge) settle(out *work, o *outbound, res mapping.Outcome) {
 		// The slot stays with the message until its last part has ended.
 		o.parts = o.parts[1:]
 		o.attempts, o.ambiguous, o.nextTried, o.restart, o.problem = 1, 0, false, false, nil
+		o.partNext = true
 		b.update(out, o)
-		b.send(out, o)
+		b.sendPart(out, o)
 		return
 	}
 	b.lanes.release(o)

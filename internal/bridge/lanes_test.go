@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
@@ -160,5 +161,41 @@ func TestFullDomainHoldsUpNobody(t *testing.T) {
 		if got, _ := r.last(5); got.(*outbound).id != "c3" {
 			t.Errorf("%s has left, want c3", got.(*outbound).id)
 		}
+	})
+}
+
+// IM-62: a part leaves only when the row says that those before it have arrived, or
+// when there is no row any more.
+func TestPartWaitsForItsRow(t *testing.T) {
+	t.Run("written", func(t *testing.T) {
+		run(t, func(r *running) {
+			inParts(r.Bridge, "m", "1", "2")
+			r.settle()
+			ref, _ := r.last(1)
+			r.SIPOutcomes([]mapping.Result{{Ref: ref, Outcome: answered(200)}})
+			synctest.Wait()
+			r.last(1)
+			r.settle()
+			r.last(2)
+			o, err := decode(r.disk.rows()[0])
+			if err != nil || !o.sent || len(o.parts) != 1 {
+				t.Errorf("the row has %d parts, sent %v, %v; want the second", len(o.parts), o.sent, err)
+			}
+		})
+	})
+	t.Run("lost", func(t *testing.T) {
+		run(t, func(r *running) {
+			inParts(r.Bridge, "m", "1", "2")
+			ref, _ := r.last(1)
+			r.SIPOutcomes([]mapping.Result{{Ref: ref, Outcome: answered(200)}})
+			r.last(1)
+			r.disk.fault = errFull
+			r.settle()
+			r.last(2)
+			r.answer(answered(404))
+			if got := r.errors(); got != "m item-not-found" {
+				t.Errorf("errors %q, want one", got)
+			}
+		})
 	})
 }

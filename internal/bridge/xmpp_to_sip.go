@@ -178,7 +178,13 @@ func (b *Bridge) settled(out *work, o *outbound) {
 		b.stir(out, f)
 	}
 	l := b.lanes.byKey[o.lane]
-	if l == nil || !out.now.Before(l.until) {
+	if l == nil {
+		return
+	}
+	if l.open == o {
+		b.sendPart(out, o)
+	}
+	if !out.now.Before(l.until) {
 		return
 	}
 	if f := l.fifos[o.sender]; f != nil {
@@ -205,7 +211,11 @@ func (b *Bridge) lost(out *work, o *outbound, err error) {
 	row := o.row
 	o.row = 0
 	l := b.lanes.byKey[o.lane]
-	if o.reported != nil || l == nil || l.open == o {
+	if o.reported != nil || l == nil {
+		return
+	}
+	if l.open == o {
+		b.sendPart(out, o)
 		return
 	}
 	f := l.fifos[o.sender]
