@@ -199,3 +199,18 @@ func TestPartWaitsForItsRow(t *testing.T) {
 		})
 	})
 }
+
+// IM-59: a message that has left and whose row is lost before the next attempt is told
+// as what it is: it may have arrived.
+func TestLostRowOfAmbiguousMessage(t *testing.T) {
+	run(t, func(r *running) {
+		r.FromXMPP([]mapping.XMPP{fromXMPP("m", "juliet@example.com/x", "romeo@sip.example.com", "hello")})
+		ref, _ := r.last(1)
+		r.SIPOutcomes([]mapping.Result{{Ref: ref, Outcome: timeout()}})
+		r.disk.fault = errFull
+		r.settle()
+		if got := r.errors(); got != "m remote-server-timeout" {
+			t.Errorf("errors %q, want that it may have arrived", got)
+		}
+	})
+}

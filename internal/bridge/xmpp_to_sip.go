@@ -225,8 +225,11 @@ func (b *Bridge) lost(out *work, o *outbound, err error) {
 	for i := range f.queue {
 		if f.queue[i].row == row {
 			b.lanes.remove(f, i)
-			fail := mapping.FailStore()
-			fail.Err = err
+			fail := o.problem // it has left before, and may even have arrived
+			if fail == nil {
+				fail = mapping.FailStore()
+				fail.Err = err
+			}
 			out.refuse(o, fail)
 			b.stir(out, f)
 			return
