@@ -228,6 +228,7 @@ func (b *Bridge) park(f *fifo) {
 	for i := range f.queue {
 		if o := f.queue[i].o; o != nil && o.row != 0 && o.safe() {
 			delete(b.rows, o.row)
+			delete(b.refused, o) // a newer version has been taken
 			b.lanes.park(f, i)
 		}
 	}

@@ -214,3 +214,23 @@ func TestLostRowOfAmbiguousMessage(t *testing.T) {
 		}
 	})
 }
+
+// A refused update is not offered again over a newer version of the row.
+func TestParkForgetsRefusedUpdates(t *testing.T) {
+	run(t, func(r *running) {
+		for _, u := range []string{"juliet", "nurse"} {
+			r.text(u, u+"@example.com/x")
+		}
+		r.Bridge.mu.Lock()
+		defer r.Bridge.mu.Unlock()
+		for _, l := range r.lanes.byKey {
+			for _, f := range l.fifos {
+				r.refused[f.queue[0].o] = true
+				r.park(f)
+			}
+		}
+		if r.lanes.stored != 1 || len(r.refused) != 0 {
+			t.Errorf("%d in the store, %d updates to be offered; want 1 and none", r.lanes.stored, len(r.refused))
+		}
+	})
+}

@@ -184,10 +184,13 @@ func (b *Bridge) settled(out *work, o *outbound) {
 	if l.open == o {
 		b.sendPart(out, o)
 	}
-	if !out.now.Before(l.until) {
+	f := l.fifos[o.sender]
+	if f == nil || len(f.queue) == 0 {
 		return
 	}
-	if f := l.fifos[o.sender]; f != nil {
+	// What is behind one that is in the store only is left to the store as well: else it
+	// might take the room that is needed to read that one.
+	if out.now.Before(l.until) || f.queue[0].o == nil {
 		b.park(f)
 	}
 }
