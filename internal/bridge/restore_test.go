@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -168,5 +169,66 @@ func TestStoredHeadIsNotLockedOut(t *testing.T) {
 		}
 		r.answer(answered(200))
 		r.last(2)
+	})
+}
+
+// SIGTERM with a journal that keeps nothing: whoever waits is told, also if the
+// message waits in the store, or comes back for another try.
+func TestDrainTellsOfWhatIsStored(t *testing.T) {
+	run(t, func(r *running) {
+		r.volatile = true
+		for _, u := range []string{"juliet", "nurse"} {
+			r.text(u, u+"@example.com/x")
+		}
+		r.Bridge.mu.Lock()
+		for _, l := range r.lanes.byKey {
+			l.until = time.Now().Add(time.Minute)
+			out := work{now: time.Now()}
+			r.hold(&out, l)
+		}
+		parked := r.lanes.stored
+		r.Bridge.mu.Unlock()
+		if parked != 1 {
+			t.Fatalf("%d messages are in the store only, want 1", parked)
+		}
+		done := make(chan error, 1)
+		go func() { done <- r.Drain(context.Background()) }()
+		synctest.Wait()
+		r.answer(answered(503))
+		if got := r.errors(); got != "nurse resource-constraint, juliet internal-server-error" {
+			t.Errorf("errors %q, want one for each", got)
+		}
+		r.side.mu.Lock()
+		stanzas := r.stanzas
+		r.side.mu.Unlock()
+		for _, p := range stanzas {
+			r.XMPPOutcomes([]mapping.Result{{Ref: p.Ref, Outcome: mapping.Outcome{Kind: mapping.Processed}}})
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What was written ahead of its turn and has not left is not uncertain after a stop.
+func TestDrainTakesMarksBack(t *testing.T) {
+	run(t, func(r *running) {
+		for _, u := range []string{"juliet", "nurse"} {
+			r.text(u, u+"@example.com/x")
+		}
+		done := make(chan error, 1)
+		go func() { done <- r.Drain(context.Background()) }()
+		r.settle()
+		r.answer(answered(200))
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		rows := r.disk.rows()
+		if len(rows) != 1 {
+			t.Fatalf("%d rows, want 1", len(rows))
+		}
+		if w, err := ReadRow(rows[0]); err != nil || w.State != Queued || w.Attempts != 0 || w.Stanza != "nurse" {
+			t.Errorf("%+v, %v; want the message of nurse queued and never sent", w, err)
+		}
 	})
 }
