@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
@@ -20,12 +21,19 @@ var ErrDrain = errors.New("bridge: not everything was finished in time")
 func (b *Bridge) Drain(ctx context.Context) error {
 	b.mu.Lock()
 	b.closing = true
+	stored := b.storedOnly()
+	b.mu.Unlock()
+	rows := b.readAll(stored)
+
+	b.mu.Lock()
 	b.idle = make(chan struct{})
 	out := work{now: time.Now()}
-	if b.volatile {
-		for _, l := range b.lanes.byKey {
-			for _, f := range l.fifos {
-				b.dismiss(&out, f)
+	for _, l := range b.lanes.byKey {
+		for _, f := range l.fifos {
+			if b.volatile {
+				b.dismiss(&out, f, rows)
+			} else {
+				b.unmark(&out, f)
 			}
 		}
 	}
@@ -52,16 +60,69 @@ func (b *Bridge) Seal() {
 	b.sealed = true
 }
 
-// dismiss tells the senders of what waits in f that it will not be sent.
-func (b *Bridge) dismiss(out *work, f *fifo) {
-	for len(f.queue) > 0 {
-		o := f.queue[0].o
-		b.lanes.remove(f, 0)
-		if o != nil {
-			b.giveUp(out, o, mapping.FailShutdown())
+// storedOnly are the rows that wait in the journal only, if that keeps nothing. b.mu is
+// held.
+func (b *Bridge) storedOnly() (ids []uint64) {
+	if !b.volatile {
+		return nil
+	}
+	for _, l := range b.lanes.byKey {
+		for _, f := range l.fifos {
+			for _, e := range f.queue {
+				if e.o == nil {
+					ids = append(ids, e.row)
+				}
+			}
 		}
 	}
+	return ids
+}
+
+func (b *Bridge) readAll(ids []uint64) map[uint64]Row {
+	found := make(map[uint64]Row, len(ids))
+	for some := range slices.Chunk(ids, rowLoad) {
+		rows, err := b.journal.Get(some)
+		if err != nil {
+			b.log.Error("the journal cannot be read; the senders of what waits in it are not told", "err", err, "count", len(some))
+		}
+		for _, r := range rows {
+			found[r.ID] = r
+		}
+	}
+	return found
+}
+
+// dismiss tells the senders of what waits in f that it will not be sent. rows has
+// those messages that are not in memory.
+func (b *Bridge) dismiss(out *work, f *fifo, rows map[uint64]Row) {
+	for len(f.queue) > 0 {
+		e := f.queue[0]
+		b.lanes.remove(f, 0)
+		o := e.o
+		if o == nil {
+			var err error
+			if o, err = decode(rows[e.row]); err != nil || o.reported != nil {
+				b.log.Error("a message of the journal cannot be read; its sender is not told", "row", e.row, "err", err)
+				continue
+			}
+			o.rev, o.kept = 1, 1
+			b.rows[o.row] = o
+		}
+		b.giveUp(out, o, mapping.FailShutdown())
+	}
 	b.lanes.tidy(f)
+}
+
+// unmark has the rows of what waits in f say that it has not left: they were written
+// ahead of their turn, which does not come any more.
+func (b *Bridge) unmark(out *work, f *fifo) {
+	for _, e := range f.queue {
+		if e.o != nil && e.o.sent {
+			e.o.sent = false
+			e.o.attempts--
+			b.update(out, e.o)
+		}
+	}
 }
 
 // wakeDrain ends Drain's wait when nothing is open any more. b.mu is held.

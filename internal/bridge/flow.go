@@ -66,12 +66,14 @@ func (b *Bridge) stir(out *work, f *fifo) {
 // those after it written as ones that may have left.
 func (b *Bridge) serve(out *work, l *lane) {
 	for !b.closing {
-		f := b.eligible(out, l)
-		if l.open != nil || f == nil {
+		f, short := b.eligible(out, l)
+		if l.open != nil {
 			break
 		}
-		if !b.lanes.room(f.sender.Domain(), held{open: 1}) {
-			b.lanes.starve(l)
+		if f == nil {
+			if short {
+				b.lanes.starve(l)
+			}
 			break
 		}
 		l.leave(f)
@@ -81,10 +83,13 @@ func (b *Bridge) serve(out *work, l *lane) {
 	b.lanes.tidyLane(l)
 }
 
-// eligible is the FIFO whose message may leave now. It has the first few in turn
-// written as ones that may leave, and takes out those that may not any more.
-func (b *Bridge) eligible(out *work, l *lane) (found *fifo) {
-	for i := 0; i < min(len(l.turn), markAhead); {
+// eligible is the FIFO whose message may leave now; if there is none, short reports
+// whether that is for want of slots. It has the first few in turn written as ones
+// that may leave, and takes out those that may not any more. Senders of a domain that
+// has all the slots that it may have hold up nobody (SEC-30).
+func (b *Bridge) eligible(out *work, l *lane) (found *fifo, short bool) {
+	slot := b.lanes.held.room(b.lanes.limits, held{open: 1})
+	for i, n := 0, 0; i < len(l.turn) && n < markAhead && (slot || i < markAhead); {
 		f := l.turn[i]
 		var o *outbound
 		if len(f.queue) > 0 {
@@ -94,17 +99,23 @@ func (b *Bridge) eligible(out *work, l *lane) (found *fifo) {
 			l.leave(f) // stir sees to it
 			continue
 		}
-		if !o.sent {
+		room := slot && b.lanes.room(f.sender.Domain(), held{open: 1})
+		if !o.sent && (room || i < markAhead) {
 			o.sent = true
 			o.attempts++
 			b.update(out, o)
 		}
-		if found == nil && o.safe() {
+		if room {
+			n++
+		}
+		if o.safe() && !room {
+			short = true
+		} else if o.safe() && found == nil {
 			found = f
 		}
 		i++
 	}
-	return found
+	return found, short
 }
 
 // feed serves lanes that had to wait for a free slot.
@@ -121,6 +132,14 @@ func (b *Bridge) feed(out *work) {
 // send hands the next request of o to the SIP side.
 func (b *Bridge) send(out *work, o *outbound) {
 	out.requests = append(out.requests, mapping.Parcel[mapping.SIP]{Ref: o, Value: o.parts[0]})
+}
+
+// sendPart sends the next part of o, which has the slot, as soon as its row says so.
+func (b *Bridge) sendPart(out *work, o *outbound) {
+	if o.partNext && (o.row == 0 || o.safe()) {
+		o.partNext = false
+		b.send(out, o)
+	}
 }
 
 // update gives the store the row of o as it will be when the lock is released.
@@ -156,8 +175,9 @@ func (b *Bridge) settle(out *work, o *outbound, res mapping.Outcome) {
 		// The slot stays with the message until its last part has ended.
 		o.parts = o.parts[1:]
 		o.attempts, o.ambiguous, o.nextTried, o.restart, o.problem = 1, 0, false, false, nil
+		o.partNext = true
 		b.update(out, o)
-		b.send(out, o)
+		b.sendPart(out, o)
 		return
 	}
 	b.lanes.release(o)
@@ -225,6 +245,7 @@ func (b *Bridge) park(f *fifo) {
 	for i := range f.queue {
 		if o := f.queue[i].o; o != nil && o.row != 0 && o.safe() {
 			delete(b.rows, o.row)
+			delete(b.refused, o) // a newer version has been taken
 			b.lanes.park(f, i)
 		}
 	}

@@ -15,7 +15,7 @@ type journalFake struct {
 	disk    map[uint64]Row // committed
 	waiting []Row          // not yet, in order
 	done    map[uint64]bool
-	fault   error // what Append says; the next commit fails with it as well
+	fault   error // what Append and Get say; the next commit fails with it as well
 	limit   int   // rows that Append takes; 0: any number
 	seen    []Seen
 	trail   []Event
@@ -70,6 +70,9 @@ func (j *journalFake) Done(ids []uint64) {
 func (j *journalFake) Get(ids []uint64) ([]Row, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.fault != nil {
+		return nil, j.fault
+	}
 	var rows []Row
 	for _, id := range ids {
 		if r, ok := j.disk[id]; ok {

@@ -47,7 +47,12 @@ func (h *held) add(d held) {
 	h.bytes += d.bytes
 }
 
-// room reports whether d may be added.
+// room reports whether d may be added. Only what grows is asked for: a message that
+// comes back from its slot may have taken one of the counts beyond its limit, which
+// must not keep anything from leaving.
 func (h held) room(l Limits, d held) bool {
-	return h.waiting+d.waiting <= l.Total && h.stored+d.waiting+d.stored <= l.Stored && h.open+d.open <= l.Open && h.bytes+d.bytes <= l.Bytes
+	return (d.waiting <= 0 || h.waiting+d.waiting <= l.Total) &&
+		(d.waiting+d.stored <= 0 || h.stored+d.waiting+d.stored <= l.Stored) &&
+		(d.open <= 0 || h.open+d.open <= l.Open) &&
+		(d.bytes <= 0 || h.bytes+d.bytes <= l.Bytes)
 }

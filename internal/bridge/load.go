@@ -11,6 +11,13 @@ import (
 // rowLoad is how many rows are read from the store at a time.
 const rowLoad = 256
 
+// So many of those that want to be read are looked at in one go, and the next so much
+// later if none had room.
+const (
+	wantedScan  = 4096
+	lookFurther = 10 * time.Millisecond
+)
+
 // loads are rows that are to be read, and what for.
 type loads struct {
 	fifos   []*fifo  // the first message of each ...
@@ -30,22 +37,35 @@ func (b *Bridge) fetch(f *fifo) {
 	b.poke()
 }
 
-// nextLoads takes out what is to be read now. b.mu is held.
+// nextLoads takes out what is to be read now: no more than memory has room for, in
+// all and for the domain of the sender (SEC-30). b.mu is held.
 func (b *Bridge) nextLoads(out *work) loads {
 	l := loads{reports: b.storedReports()}
-	for len(b.wanted) > 0 && len(l.fifos) < rowLoad {
-		if b.lanes.waiting+len(l.fifos) >= b.lanes.limits.Total {
-			b.wakeAt(out, out.now.Add(tryStoreAgain))
-			break
-		}
+	left := len(b.wanted)
+	for n := min(left, wantedScan); n > 0 && len(l.fifos) < rowLoad; n-- {
 		f := b.wanted[0]
 		b.wanted[0] = nil
 		b.wanted = b.wanted[1:]
+		left--
 		f.wanted = false
-		if len(f.queue) > 0 && f.queue[0].o == nil {
-			l.fifos = append(l.fifos, f)
-			l.rows = append(l.rows, f.queue[0].row)
+		if len(f.queue) == 0 || f.queue[0].o != nil {
+			continue
 		}
+		more := len(l.fifos) + 1
+		if !b.lanes.room(f.sender.Domain(), held{waiting: more, stored: -more, bytes: 1}) {
+			f.wanted = true
+			b.wanted = append(b.wanted, f)
+			continue
+		}
+		l.fifos = append(l.fifos, f)
+		l.rows = append(l.rows, f.queue[0].row)
+	}
+	switch {
+	case len(l.fifos) > 0: // Run comes back at once
+	case left > 0:
+		b.wakeAt(out, out.now.Add(lookFurther))
+	case len(b.wanted) > 0:
+		b.wakeAt(out, out.now.Add(tryStoreAgain))
 	}
 	return l
 }
@@ -97,20 +117,30 @@ func (b *Bridge) loaded(out *work, f *fifo, r Row) {
 		b.stir(out, f)
 		return
 	}
+	if out.now.Before(f.lane.until) && out.now.Before(e.expire) {
+		b.stir(out, f) // the circuit has opened meanwhile
+		return
+	}
 	// Versions are counted anew: nothing of the old ones is under way.
 	o.rev, o.kept = 1, 1
 	b.lanes.unpark(f, o)
 	b.rows[o.row] = o
-	if e.restored && o.sent {
-		// It may have left before this process was started.
-		o.restart, o.sent = true, false
-		o.ambiguous++
-		o.problem = o.mayHaveArrived(o.problem)
-	}
+	f.queue[0].restored, f.queue[0].hurry = false, false
 	if e.hurry {
 		o.notBefore = time.Time{}
 	}
-	f.queue[0].restored, f.queue[0].hurry = false, false
+	if e.restored && o.sent {
+		// It may have left before this process was started. The row has to say so before
+		// it is left to the store again.
+		o.restart, o.sent = true, false
+		o.ambiguous++
+		o.problem = o.mayHaveArrived(o.problem)
+		b.update(out, o)
+		if o.ambiguous >= maxAmbiguous {
+			b.lanes.remove(f, 0)
+			b.giveUp(out, o, o.problem)
+		}
+	}
 	b.stir(out, f)
 }
 

@@ -34,6 +34,7 @@ type outbound struct {
 	// that is on the disk, counted from 1; 0 is none.
 	row       uint64 // 0: there is none (any more)
 	rev, kept uint32
+	partNext  bool // it has the slot, and its next part waits for the row
 	over      bool // done or given up: nothing about it counts any more
 }
 

@@ -27,6 +27,7 @@ const (
 	flagRestart
 	flagProblem
 	flagReported
+	flagsKnown = 1<<iota - 1
 )
 
 // maxParts bounds what a row is believed to hold.
@@ -77,6 +78,9 @@ func decode(r Row) (*outbound, error) {
 		return nil, fmt.Errorf("%w: version", errRow)
 	}
 	flags := r.Data[1]
+	if flags > flagsKnown {
+		return nil, fmt.Errorf("%w: flags %#x", errRow, flags)
+	}
 	p := rowReader{b: r.Data[2:]}
 	o := &outbound{row: r.ID, rev: r.Rev, lane: r.Lane, read: r.Read, expire: r.Expire,
 		sent: flags&flagSent != 0, nextTried: flags&flagNextTried != 0, restart: flags&flagRestart != 0}

@@ -178,10 +178,19 @@ func (b *Bridge) settled(out *work, o *outbound) {
 		b.stir(out, f)
 	}
 	l := b.lanes.byKey[o.lane]
-	if l == nil || !out.now.Before(l.until) {
+	if l == nil {
 		return
 	}
-	if f := l.fifos[o.sender]; f != nil {
+	if l.open == o {
+		b.sendPart(out, o)
+	}
+	f := l.fifos[o.sender]
+	if f == nil || len(f.queue) == 0 {
+		return
+	}
+	// What is behind one that is in the store only is left to the store as well: else it
+	// might take the room that is needed to read that one.
+	if out.now.Before(l.until) || f.queue[0].o == nil {
 		b.park(f)
 	}
 }
@@ -205,7 +214,11 @@ func (b *Bridge) lost(out *work, o *outbound, err error) {
 	row := o.row
 	o.row = 0
 	l := b.lanes.byKey[o.lane]
-	if o.reported != nil || l == nil || l.open == o {
+	if o.reported != nil || l == nil {
+		return
+	}
+	if l.open == o {
+		b.sendPart(out, o)
 		return
 	}
 	f := l.fifos[o.sender]
@@ -215,8 +228,11 @@ func (b *Bridge) lost(out *work, o *outbound, err error) {
 	for i := range f.queue {
 		if f.queue[i].row == row {
 			b.lanes.remove(f, i)
-			fail := mapping.FailStore()
-			fail.Err = err
+			fail := o.problem // it has left before, and may even have arrived
+			if fail == nil {
+				fail = mapping.FailStore()
+				fail.Err = err
+			}
 			out.refuse(o, fail)
 			b.stir(out, f)
 			return

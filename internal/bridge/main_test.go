@@ -1,0 +1,10 @@
+package bridge
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// Whoever starts Run waits for it.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
