@@ -233,7 +233,7 @@ func (b *Bridge) lost(out *work, o *outbound, err error) {
 				fail = mapping.FailStore()
 				fail.Err = err
 			}
-			out.refuse(o, fail)
+			b.giveUp(out, o, fail)
 			b.stir(out, f)
 			return
 		}
