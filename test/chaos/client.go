@@ -22,9 +22,9 @@ type client struct {
 
 	mu   sync.Mutex // guards the following
 	cond *sync.Cond
-	conn net.Conn                // nil: not logged in
-	last time.Time               // when it has logged in last
-	iqs  map[string]func(stanza) // who waits for the answer to an IQ
+	conn net.Conn                     // nil: not logged in
+	last time.Time                    // when it has logged in last
+	iqs  map[string]func(kind string) // who waits for the answer to an IQ
 }
 
 const (
@@ -36,7 +36,7 @@ const (
 var errOffline = errors.New("the client is not logged in")
 
 func newClient(s *stage.XMPPServer, a stage.Account, take func(stanza)) *client {
-	c := &client{server: s, account: a, take: take, iqs: make(map[string]func(stanza))}
+	c := &client{server: s, account: a, take: take, iqs: make(map[string]func(kind string))}
 	c.cond = sync.NewCond(&c.mu)
 	return c
 }
@@ -82,15 +82,15 @@ func (c *client) session(ctx context.Context) error {
 		c.mu.Lock()
 		answered := c.iqs[st.ID]
 		c.mu.Unlock()
-		if st.XMLName.Local == "iq" && answered != nil {
-			answered(st)
+		if st.XMLName.Local == "iq" && st.Type != "get" && answered != nil {
+			answered(st.Type)
 		}
 		c.take(st)
 	}
 }
 
-// await calls f with the answer to the IQ with this id.
-func (c *client) await(id string, f func(stanza)) {
+// await calls f with the type of each answer to the IQ with this id.
+func (c *client) await(id string, f func(kind string)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.iqs[id] = f

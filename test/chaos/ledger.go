@@ -183,7 +183,7 @@ func (m *outbound) done() bool {
 // have lain in its socket, without having been committed. The contract has 50 ms
 // from the read to the commit; the rest is what a loaded machine takes to let stox
 // read.
-const gap = time.Second
+const gap = 500 * time.Millisecond
 
 // inGap reports whether a message was on its way to stox when it was killed or
 // the link was cut: written by the server and not yet in stox's hands, or read

@@ -53,7 +53,7 @@ type act struct {
 	show       bool // the receiver gets to see it
 	status     int  // final answer; 0: none, ever
 	retryAfter int  // seconds, in the answer
-	deaf       int  // so many transmissions are not heard
+	deaf       int  // so many transmissions over UDP are not answered
 	twice      bool // the answer is sent two times
 	strict     bool // a request that was shown before is answered 482 (RFC 3261 §8.2.2.2)
 }
@@ -223,7 +223,7 @@ func (p *peer) take(m *siptest.Message, tcp bool, reply func(string)) {
 	}
 	s.seen++
 	raw := s.raw
-	if s.seen <= s.act.deaf {
+	if s.seen <= s.act.deaf && !tcp { // over TCP nothing is sent again
 		raw = ""
 	}
 	p.mu.Unlock()

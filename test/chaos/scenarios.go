@@ -43,6 +43,11 @@ func scenarios() []scenario {
 	all = append(all, both("blocked", blocked, settings{})...)
 	return append(all,
 		scenario{name: "kill-9", server: "prosody", run: killed},
+		scenario{name: "kill-9-no-early", server: "prosody", run: killed, set: settings{env: []string{"STOX_DEBUG_EARLY=off"}}},
+		scenario{name: "disk-refuses", server: "prosody", run: diskRefuses},
+		scenario{name: "file-locked", server: "prosody", run: fileLocked},
+		scenario{name: "strace-enospc", server: "prosody", long: true, run: diskFault("pwrite64", "ENOSPC")},
+		scenario{name: "strace-eio", server: "ejabberd", long: true, run: diskFault("fdatasync", "EIO")},
 		scenario{name: "sip-faults", server: "prosody", run: sipFaults},
 		scenario{name: "sip-503", server: "ejabberd", run: sipBusy},
 	)
@@ -114,9 +119,24 @@ func tcpDrop(w *world) error {
 	})
 }
 
-// killed: stox itself is killed.
+// killed: stox itself is killed, now and then as soon as it is back. Its peer is
+// slow or refuses for now, so that much is under way or waits at that moment.
 func killed(w *world) error {
-	return w.again(w.form.kills, func(int) error { return w.kill() })
+	w.peer.follow(func(r request) act {
+		switch k := draw(w.form.seed, r.n) % 10; {
+		case k < 3 && r.try == 0:
+			return act{status: 503, strict: true}
+		case k < 6:
+			return act{show: true, status: 200, deaf: 1, strict: k == 3}
+		}
+		return accept
+	})
+	return w.again(w.form.kills, func(int) error {
+		if err := w.kill(); err != nil || w.rnd.IntN(5) > 0 {
+			return err
+		}
+		return w.kill()
+	})
 }
 
 // blocked: a user who is online has blocked one SIP user. What that one writes
@@ -124,7 +144,7 @@ func killed(w *world) error {
 func blocked(w *world) error {
 	juliet := w.clients[0]
 	got := make(chan string, 1)
-	juliet.await("block", func(st stanza) { got <- st.Type })
+	juliet.await("block", func(kind string) { got <- kind })
 	if err := juliet.send("<iq type='set' id='block'><block xmlns='urn:xmpp:blocking'><item jid='tybalt@" + component + "'/></block></iq>"); err != nil {
 		return err
 	}
@@ -137,7 +157,19 @@ func blocked(w *world) error {
 		return w.ctx.Err()
 	}
 	w.traffic.tybalt = true
-	return w.again(w.form.rounds, func(int) error { return w.traffic.pass(w.form.rate) })
+	if err := w.again(w.form.rounds, func(int) error { return w.traffic.pass(w.form.rate) }); err != nil {
+		return err
+	}
+	w.traffic.stop()
+	w.book.await(patience, func() bool { open, _ := w.book.unsettled(); return open == 0 })
+	w.book.note(func() {
+		for n, m := range w.book.toXMPP {
+			if bounced := len(m.answers) > 0 && m.answers[0].status == 480; bounced != (m.from == "tybalt") {
+				w.fault("call-%d from %s was answered %v", n, m.from, m.answers)
+			}
+		}
+	})
+	return nil
 }
 
 // sipFaults: the SIP peer answers as it likes.

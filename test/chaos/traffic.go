@@ -58,7 +58,7 @@ func (t *traffic) stop() {
 		return
 	}
 	t.cancel()
-	<-t.done
+	<-t.done // may be called again
 }
 
 // pass waits until so many more messages were sent each way.

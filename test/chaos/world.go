@@ -252,6 +252,11 @@ func (w *world) listed() map[string]bool {
 func (w *world) finish(ctx context.Context, patience time.Duration) error {
 	w.traffic.stop()
 	w.say("the traffic has stopped")
+	for i, c := range w.clients[:2] {
+		if err := w.through(c, fmt.Sprintf("through-%d", i)); err != nil {
+			return err
+		}
+	}
 	settled := w.book.await(patience, func() bool {
 		open, _ := w.book.unsettled()
 		return open == 0
@@ -272,6 +277,35 @@ func (w *world) finish(ctx context.Context, patience time.Duration) error {
 	return nil
 }
 
+// through returns when the server has handed to stox what the client has sent: it
+// keeps the order, and stox answers a ping.
+func (w *world) through(c *client, id string) error {
+	answered := make(chan struct{}, 1)
+	c.await(id, func(kind string) {
+		if kind == "result" { // else it comes from the server, which had no stox just then
+			select {
+			case answered <- struct{}{}:
+			default:
+			}
+		}
+	})
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	for {
+		if err := c.wait(w.ctx); err != nil {
+			return err
+		}
+		c.send(fmt.Sprintf("<iq type='get' to='%s' id='%s'><ping xmlns='urn:xmpp:ping'/></iq>", component, id))
+		select {
+		case <-answered:
+			return nil
+		case <-again.C: // the client or stox has lost its connection meanwhile
+		case <-w.ctx.Done():
+			return fmt.Errorf("stox does not answer %s: %w", c.bare(), w.ctx.Err())
+		}
+	}
+}
+
 // missing counts messages to XMPP that were answered 200 and have not arrived.
 // l.mu is held.
 func (l *ledger) missing() (n int) {
@@ -286,6 +320,7 @@ func (l *ledger) missing() (n int) {
 // fence sends a last message to every user and waits for it: what stox has written
 // before has come before.
 func (w *world) fence() {
+	w.peer.follow(func(request) act { return accept })
 	var all sync.WaitGroup
 	for _, c := range w.clients {
 		all.Go(func() {
