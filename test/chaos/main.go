@@ -127,10 +127,9 @@ func perform(ctx context.Context, dir, bin string, s scenario, f form) (r result
 		w.Close()
 		w.wg.Wait()
 		os.WriteFile(filepath.Join(dir, "stox.log"), []byte(strings.Join(w.lines(), "\n")), 0o600)
+		os.WriteFile(filepath.Join(dir, "all.log"), []byte(w.Logs()), 0o600)
 	}()
-	if r.err = w.scene(run, s); r.err != nil {
-		r.err = fmt.Errorf("%w\n%s", r.err, w.Logs())
-	}
+	r.err = w.scene(run, s)
 	var faults []string
 	r.rows, faults = w.book.judge(w.evidence())
 	r.faults = append(w.faults, faults...)
@@ -182,6 +181,13 @@ func report(results []result) (ok bool) {
 		}
 	}
 	t.Flush()
+	for _, r := range results {
+		for _, row := range r.rows {
+			if len(row.lost) > 0 {
+				fmt.Printf("%s: lost in the gap, as they reached stox before (-) or after the break: %v\n", r.name, row.lost)
+			}
+		}
+	}
 	const most = 15
 	for _, r := range results {
 		for i, f := range r.faults {

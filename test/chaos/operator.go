@@ -5,12 +5,16 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
 
 // old is set for a stox without a journal.
-var old = os.Getenv("CHAOS_OLD") != ""
+var (
+	old   = os.Getenv("CHAOS_OLD") == "1"
+	blind = os.Getenv("CHAOS_OLD") != ""
+)
 
 // command runs one of stox's commands beside the daemon.
 func (w *world) command(args ...string) (string, error) {
@@ -29,7 +33,7 @@ func (w *world) command(args ...string) (string, error) {
 
 // queueEmpty waits until nothing is left in the queue.
 func (w *world) queueEmpty(limit time.Duration) error {
-	if old {
+	if blind {
 		return nil
 	}
 	beat := time.NewTicker(100 * time.Millisecond)
@@ -50,14 +54,20 @@ func (w *world) queueEmpty(limit time.Duration) error {
 	}
 }
 
-// trails asks for the trail of messages of either direction: of those that ids
-// names, each must be known. It returns those whose trail says "uncertain".
-func (w *world) trails(ids []string) (uncertain map[string]bool, err error) {
+// sampled is how many messages each way are looked up besides those that ended in
+// an odd way.
+const sampled = 15
+
+// trails looks messages up as an operator does. Each must be known, without its
+// text. It returns those that the trail calls uncertain.
+func (w *world) trails() (uncertain map[string]bool, err error) {
 	uncertain = make(map[string]bool)
-	if old {
+	if blind {
 		return uncertain, nil
 	}
-	for _, id := range ids {
+	odd, rest := w.book.ids()
+	w.rnd.Shuffle(len(rest), func(i, k int) { rest[i], rest[k] = rest[k], rest[i] })
+	for _, id := range append(odd, rest[:min(len(rest), 2*sampled)]...) {
 		out, err := w.command("trail", id)
 		if err != nil {
 			return nil, err
@@ -70,4 +80,36 @@ func (w *world) trails(ids []string) (uncertain map[string]bool, err error) {
 		}
 	}
 	return uncertain, nil
+}
+
+// ids are the ids of messages whose end the trail must know: those that arrived
+// more than once, or although their sender was told that they did not, and the
+// others. A kill may take the last second of the trail with it.
+func (l *ledger) ids() (odd, rest []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	forgotten := func(end time.Time) bool {
+		return slices.ContainsFunc(l.breaks, func(b rupture) bool {
+			return b.kind == "kill" && end.Before(b.at) && end.After(b.at.Add(-2*time.Second))
+		})
+	}
+	for n, m := range l.toSIP {
+		switch {
+		case len(m.shown) > 1, len(m.shown) > 0 && len(m.errors) > 0:
+			odd = append(odd, outboundID(n))
+		case m.handed.IsZero(), !m.done(), len(m.errors) == 0 && forgotten(m.accepted), len(m.errors) > 0 && forgotten(m.told):
+		default:
+			rest = append(rest, outboundID(n))
+		}
+	}
+	for _, m := range l.toXMPP {
+		switch {
+		case m.id == "" || len(m.answers) == 0:
+		case m.arrived > 1, m.arrived > 0 && m.answers[0].status >= 300:
+			odd = append(odd, m.id)
+		case !forgotten(m.answers[0].at):
+			rest = append(rest, m.id, m.callID)
+		}
+	}
+	return odd, rest
 }

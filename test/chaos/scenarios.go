@@ -165,7 +165,7 @@ func blocked(w *world) error {
 	w.book.note(func() {
 		for n, m := range w.book.toXMPP {
 			if bounced := len(m.answers) > 0 && m.answers[0].status == 480; bounced != (m.from == "tybalt") {
-				w.fault("call-%d from %s was answered %v", n, m.from, m.answers)
+				w.fault("call-%d from %s was answered %v", n, m.from, statuses(m.answers))
 			}
 		}
 	})

@@ -9,14 +9,15 @@ import (
 
 // row is a line of the report: one direction of a scenario.
 type row struct {
-	way       string // "to SIP", "to XMPP"
-	sent      int    // to SIP: those that the XMPP server handed to stox
-	delivered int    // messages that their receiver got
-	errors    int    // messages whose sender was told that they did not arrive
-	handed    int    // to XMPP: answered 202
-	uncertain int    // in stox's own list, or open at a kill
-	gap       int    // to SIP: lost without a word in a kill or a cut
-	twice     int    // messages that their receiver got more than once
+	way       string          // "to SIP", "to XMPP"
+	sent      int             // to SIP: those that the XMPP server handed to stox
+	delivered int             // messages that their receiver got
+	errors    int             // messages whose sender was told that they did not arrive
+	handed    int             // to XMPP: answered 202
+	uncertain int             // in stox's own list, or open at a kill
+	lost      []time.Duration // for each of these: when it was in stox's hands, or on the link, from the rupture on
+	gap       int             // to SIP: lost without a word in a kill or a cut
+	twice     int             // messages that their receiver got more than once
 }
 
 // evidence is what stox itself and the clients tell beside the ledger.
@@ -53,7 +54,7 @@ func (l *ledger) judgeOut(e evidence) (r row, faults []string) {
 		uncertain := e.listed[outboundID(n)]
 		if uncertain {
 			r.uncertain++
-			if !m.accepted.IsZero() && !l.near(m.accepted) && len(m.shown) == 1 && !failed {
+			if l.overBefore(m) {
 				fault("is listed as uncertain, although it was answered 2xx long before any break")
 			}
 		}
@@ -67,12 +68,13 @@ func (l *ledger) judgeOut(e evidence) (r row, faults []string) {
 		if shown > 1 {
 			r.twice++
 			if !uncertain {
-				fault("arrived %d times and is not uncertain: %v", shown, m.shown)
+				fault("arrived %d times and is not uncertain: %s", shown, l.showings(m))
 			}
 		}
 		switch {
 		case shown == 0 && !failed && l.inGap(m):
 			r.gap++
+			r.lost = append(r.lost, l.age(m).Round(time.Millisecond))
 		case shown == 0 && !failed:
 			fault("was lost: it neither arrived nor was its sender told%s", l.when(m.handed))
 		case shown > 0 && m.accepted.IsZero() && !failed:
@@ -140,10 +142,11 @@ func (l *ledger) judgeIn(e evidence) (r row, faults []string) {
 	return r, faults
 }
 
-// near reports whether t was within a rupture, or shortly before one.
-func (l *ledger) near(t time.Time) bool {
-	return slices.ContainsFunc(l.breaks, func(b rupture) bool {
-		return t.After(b.at.Add(-gap)) && (b.healed.IsZero() || t.Before(b.healed.Add(gap)))
+// overBefore reports whether m was answered 2xx long before the next rupture, and
+// was not on its way in any.
+func (l *ledger) overBefore(m *outbound) bool {
+	return !m.accepted.IsZero() && len(l.breaks) > 0 && !slices.ContainsFunc(l.breaks, func(b rupture) bool {
+		return m.accepted.After(b.at.Add(-gap)) && (b.healed.IsZero() || m.handed.Before(b.healed))
 	})
 }
 
@@ -167,15 +170,47 @@ func (l *ledger) openAtBreak(m *inbound) bool {
 	})
 }
 
+// age is when m had reached stox, or was written to the link, as seen from the
+// rupture that is nearest. l.mu is held.
+func (l *ledger) age(m *outbound) time.Duration {
+	at := m.handed
+	if !m.passed.IsZero() {
+		at = m.passed
+	}
+	nearest := time.Duration(1<<63 - 1)
+	for _, b := range l.breaks {
+		if d := at.Sub(b.at); d.Abs() < nearest.Abs() {
+			nearest = d
+		}
+	}
+	return nearest
+}
+
+// showings tells of each showing, for a person.
+func (l *ledger) showings(m *outbound) string {
+	var all []string
+	for _, s := range m.shown {
+		all = append(all, fmt.Sprintf("CSeq %s%s", s.cseq, l.when(s.at)))
+	}
+	return strings.Join(all, ", ")
+}
+
 // when says how t lies to the ruptures, for a person who looks for the cause.
 func (l *ledger) when(t time.Time) string {
 	var s string
 	for _, b := range l.breaks {
-		if d := t.Sub(b.at); d > -10*time.Second && d < 10*time.Second {
+		if d := t.Sub(b.at); d > -5*time.Second && d < 5*time.Second {
 			s += fmt.Sprintf(" (%s %+dms)", b.kind, d.Milliseconds())
 		}
 	}
 	return s
+}
+
+func statuses(answers []answer) (all []int) {
+	for _, a := range answers {
+		all = append(all, a.status)
+	}
+	return all
 }
 
 func outboundID(n int) string { return fmt.Sprintf("m-%d", n) }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -41,8 +42,9 @@ type world struct {
 	traffic *traffic
 	say     func(format string, args ...any)
 
-	procs []*stage.Proc // every run of stox
-	wg    sync.WaitGroup
+	procs     []*stage.Proc   // every run of stox
+	uncertain map[string]bool // ids that the trail calls so
+	wg        sync.WaitGroup
 
 	mu     sync.Mutex // guards the following
 	faults []string
@@ -86,6 +88,9 @@ func newWorld(ctx context.Context, dir, bin, name, server string, f form, seed u
 	}
 	if set.barrier != "" {
 		w.stox.Env = append(w.stox.Env, "STOX_XMPP_BARRIER_TIMEOUT="+set.barrier)
+	}
+	if set.expire == "" {
+		set.expire = "20s"
 	}
 	if !old {
 		w.stox.Env = append(w.stox.Env, "STOX_STORE_PATH="+filepath.Join(dir, "stox.db"), "STOX_QUEUE_EXPIRE="+set.expire)
@@ -244,6 +249,12 @@ func (w *world) listed() map[string]bool {
 			id, _, _ = strings.Cut(id, " ")
 			ids[strings.Trim(id, `"`)] = true
 		}
+		if _, all, ok := strings.Cut(line, " ids="); ok {
+			all, _, _ = strings.Cut(strings.Trim(all, `"[`), "]")
+			for _, id := range strings.Fields(all) {
+				ids[id] = true
+			}
+		}
 	}
 	return ids
 }
@@ -274,7 +285,9 @@ func (w *world) finish(ctx context.Context, patience time.Duration) error {
 	}
 	w.fence()
 	w.book.await(5*time.Second, func() bool { return w.book.missing() == 0 })
-	return nil
+	var err error
+	w.uncertain, err = w.trails()
+	return err
 }
 
 // through returns when the server has handed to stox what the client has sent: it
@@ -346,7 +359,9 @@ func (w *world) stopStox() error {
 
 // evidence is what is known beside the ledger.
 func (w *world) evidence() evidence {
-	return evidence{listed: w.listed(), lastUp: func(n int) time.Time { return w.traffic.senders[n].lastUp() }}
+	listed := w.listed()
+	maps.Copy(listed, w.uncertain)
+	return evidence{listed: listed, lastUp: func(n int) time.Time { return w.traffic.senders[n].lastUp() }}
 }
 
 // inspect looks for what no run may have in its log.
