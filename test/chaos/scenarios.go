@@ -27,6 +27,10 @@ type scenario struct {
 	check  func(*world) error // what this scenario asks for beyond the contract; may be nil
 }
 
+// noEarly is the end of the name of a scenario in which messages leave only when
+// they are on the disk.
+const noEarly = "-no-early"
+
 func scenarios() []scenario {
 	both := func(name string, run func(*world) error, set settings) (all []scenario) {
 		for _, server := range []string{"prosody", "ejabberd"} {
@@ -43,7 +47,7 @@ func scenarios() []scenario {
 	all = append(all, both("blocked", blocked, settings{})...)
 	return append(all,
 		scenario{name: "kill-9", server: "prosody", run: killed},
-		scenario{name: "kill-9-no-early", server: "prosody", run: killed, set: settings{env: []string{"STOX_DEBUG_EARLY=off"}}},
+		scenario{name: "kill-9" + noEarly, server: "prosody", run: killed, set: settings{env: []string{"STOX_DEBUG_EARLY=off"}}},
 		scenario{name: "disk-refuses", server: "prosody", run: diskRefuses},
 		scenario{name: "file-locked", server: "prosody", run: fileLocked},
 		scenario{name: "strace-enospc", server: "prosody", long: true, run: diskFault("pwrite64", "ENOSPC")},
