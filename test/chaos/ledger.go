@@ -63,7 +63,7 @@ type answer struct {
 
 // rupture is a moment at which the link was lost.
 type rupture struct {
-	kind   string    // "kill" (of stox), "cut" (of the connection), "server" (it ended, and had written what it had)
+	kind   string    // "kill" or "stop" (of stox), "cut" (of the connection), "server" (a stop of it)
 	at     time.Time //
 	healed time.Time // stox had its link again; zero: not yet
 }
@@ -190,7 +190,7 @@ const gap = 500 * time.Millisecond
 // only just. l.mu is held.
 func (l *ledger) inGap(m *outbound) bool {
 	return slices.ContainsFunc(l.breaks, func(b rupture) bool {
-		if b.kind == "server" || !b.healed.IsZero() && m.handed.After(b.healed) {
+		if b.kind != "kill" && b.kind != "cut" || !b.healed.IsZero() && m.handed.After(b.healed) {
 			return false
 		}
 		return m.passed.IsZero() || m.passed.After(b.at.Add(-gap))

@@ -33,7 +33,7 @@ func main() {
 		only    = flag.String("run", "", "the scenarios whose names match")
 		verbose = flag.Bool("v", false, "tell what happens")
 		keep    = flag.Bool("keep", false, "keep the directory also if all went well")
-		at      = flag.Int("parallel", 5, "scenarios at the same time")
+		at      = flag.Int("parallel", 7, "scenarios at the same time")
 	)
 	flag.Parse()
 	if *seed == 0 {
@@ -96,15 +96,19 @@ func prove(ctx context.Context, f form, only string, parallel int, keep bool) (o
 		return s.long && !f.long || !match.MatchString(s.name)
 	})
 	results := make([]result, len(all))
-	slots := make(chan struct{}, parallel)
+	next := make(chan int)
 	var wg sync.WaitGroup
-	for i, s := range all {
+	for range parallel {
 		wg.Go(func() {
-			slots <- struct{}{}
-			defer func() { <-slots }()
-			results[i] = perform(ctx, filepath.Join(dir, s.name), bin, s, f)
+			for i := range next {
+				results[i] = perform(ctx, filepath.Join(dir, all[i].name), bin, all[i], f)
+			}
 		})
 	}
+	for i := range all {
+		next <- i
+	}
+	close(next)
 	wg.Wait()
 	ok = report(results)
 	fmt.Printf("%d scenarios in %.0f s\n", len(results), time.Since(began).Seconds())

@@ -38,16 +38,19 @@ func scenarios() []scenario {
 		}
 		return all
 	}
+	// Those that take long come first.
 	all := []scenario{
-		{name: "sip-silent", server: "prosody", settle: 45 * time.Second, run: sipSilent},
+		{name: "sip-dead", server: "prosody", long: true, settle: 2 * time.Minute, set: settings{expire: "5m"}, run: sipDead},
+		{name: "sip-silent", server: "prosody", settle: 45 * time.Second, set: settings{expire: "5m"}, run: sipSilent},
+		{name: "kill-9", server: "prosody", run: killed},
+		{name: "kill-9" + noEarly, server: "prosody", run: killed, set: settings{env: []string{"STOX_DEBUG_EARLY=off"}}},
 	}
 	all = append(all, both("restart", serverRestart, settings{})...)
 	all = append(all, both("sigstop", serverStopped, settings{barrier: "2s"})...)
 	all = append(all, both("tcp-drop", tcpDrop, settings{})...)
 	all = append(all, both("blocked", blocked, settings{})...)
 	return append(all,
-		scenario{name: "kill-9", server: "prosody", run: killed},
-		scenario{name: "kill-9" + noEarly, server: "prosody", run: killed, set: settings{env: []string{"STOX_DEBUG_EARLY=off"}}},
+		scenario{name: "stop-start", server: "prosody", run: stopped, set: settings{env: []string{"STOX_SHUTDOWN_TIMEOUT=1s"}}},
 		scenario{name: "disk-refuses", server: "prosody", run: diskRefuses},
 		scenario{name: "file-locked", server: "prosody", run: fileLocked},
 		scenario{name: "strace-enospc", server: "prosody", long: true, run: diskFault("pwrite64", "ENOSPC")},
@@ -123,18 +126,35 @@ func tcpDrop(w *world) error {
 	})
 }
 
-// killed: stox itself is killed, now and then as soon as it is back. Its peer is
-// slow or refuses for now, so that much is under way or waits at that moment.
-func killed(w *world) error {
-	w.peer.follow(func(r request) act {
-		switch k := draw(w.form.seed, r.n) % 10; {
-		case k < 3 && r.try == 0:
-			return act{status: 503, strict: true}
-		case k < 6:
-			return act{show: true, status: 200, deaf: 1, strict: k == 3}
+// stopped: stox is stopped as its service manager does it, while much is under way,
+// and started again. Nothing may be lost.
+func stopped(w *world) error {
+	w.peer.follow(w.slow)
+	return w.again(3*w.form.rounds, func(int) error {
+		w.book.broke("stop")
+		if err := w.stopStox(); err != nil {
+			return err
 		}
-		return accept
+		return w.startStox()
 	})
+}
+
+// slow is the plan of a peer that is slow or refuses for now, so that much is under
+// way or waits.
+func (w *world) slow(r request) act {
+	switch k := draw(w.form.seed, r.n) % 10; {
+	case k < 3 && r.try == 0:
+		return act{status: 503, strict: true}
+	case k < 6:
+		return act{show: true, status: 200, deaf: 1, strict: k == 3}
+	}
+	return accept
+}
+
+// killed: stox itself is killed while much is under way, now and then as soon as it
+// is back.
+func killed(w *world) error {
+	w.peer.follow(w.slow)
 	return w.again(w.form.kills, func(int) error {
 		if err := w.kill(); err != nil || w.rnd.IntN(5) > 0 {
 			return err
@@ -215,20 +235,44 @@ func sipBusy(w *world) error {
 }
 
 // sipSilent: the SIP peer shows a message, or not, and says nothing for as long as
-// a transaction lasts.
+// a transaction lasts; then it answers the repeat. It has recognised it, takes it for
+// new, or refuses it.
 func sipSilent(w *world) error {
 	w.peer.follow(func(r request) act {
-		if r.try > 0 {
+		switch {
+		case r.n%3 == 0 && r.try == 0:
+			return act{show: true}
+		case r.n%3 == 0:
 			return act{show: true, status: 200, strict: true}
+		case r.n%3 == 1 && r.try == 0:
+			return act{}
+		case r.n%3 == 1:
+			return accept
+		case r.try == 0:
+			return act{show: true}
 		}
-		return act{show: draw(w.form.seed, r.n)%2 == 0}
+		return act{status: 480}
 	})
-	for i := range 6 { // each to somebody else: they do not wait for each other
+	return w.fewMessages()
+}
+
+// sipDead: the SIP peer shows what it gets, or not, and never says anything.
+func sipDead(w *world) error {
+	w.peer.follow(func(r request) act { return act{show: r.n%2 == 0 && r.try == 0} })
+	return w.fewMessages()
+}
+
+// fewMessages sends some messages to SIP, each to somebody else: they do not wait
+// for each other.
+func (w *world) fewMessages() error {
+	for i := range 12 {
 		to := fmt.Sprintf("u%d@%s", i, component)
 		if i%2 == 1 {
 			to = fmt.Sprintf(`t%d\40%s@%s`, i, tcpDomain, component)
 		}
-		w.traffic.sendOut(w.clients[i%2], to)
+		if w.traffic.sendOut(w.clients[i/6], to) < 0 {
+			return errOffline
+		}
 	}
 	return nil
 }

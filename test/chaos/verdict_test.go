@@ -51,6 +51,7 @@ func TestVerdictOut(t *testing.T) {
 		{name: "lost just before a kill", m: given(990, outbound{}), breaks: []rupture{kill}},
 		{name: "lost on the link", m: outbound{sent: at(0), handed: at(400)}, breaks: []rupture{cut}},
 		{name: "lost in a restart of the server", m: given(990, outbound{}), breaks: []rupture{restart}, want: "was lost"},
+		{name: "lost in a stop", m: given(990, outbound{}), breaks: []rupture{{"stop", at(1000), at(2000)}}, want: "was lost"},
 		{name: "lost after the kill", m: given(2001, outbound{}), breaks: []rupture{kill}, want: "was lost"},
 		{name: "twice", m: given(0, outbound{shown: shown(2), accepted: at(100)}), want: "arrived 2 times"},
 		{name: "twice, and listed", m: given(0, outbound{shown: shown(2), accepted: at(900)}), breaks: []rupture{kill}, listed: true},
