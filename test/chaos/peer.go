@@ -230,10 +230,10 @@ func (p *peer) take(m *siptest.Message, tcp bool, reply func(string)) {
 	if raw == "" {
 		return
 	}
-	if s.act.show {
+	if s.act.show && s.act.status/100 == 2 || s.act.status == 482 {
 		now := time.Now()
 		p.book.out(n, func(o *outbound) {
-			if s.act.status/100 == 2 && o.accepted.IsZero() {
+			if o.accepted.IsZero() {
 				o.accepted = now
 			}
 		})
