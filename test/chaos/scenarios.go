@@ -43,7 +43,7 @@ func scenarios() []scenario {
 		{name: "sip-dead", server: "prosody", long: true, settle: 2 * time.Minute, set: settings{expire: "5m"}, run: sipDead},
 		{name: "sip-silent", server: "prosody", settle: 45 * time.Second, set: settings{expire: "5m"}, run: sipSilent},
 		{name: "kill-9", server: "prosody", run: killed},
-		{name: "kill-9" + noEarly, server: "prosody", run: killed, set: settings{env: []string{"STOX_DEBUG_EARLY=off"}}},
+		{name: "kill-9" + noEarly, server: "prosody", run: killed, set: settings{env: []string{"STOXDEBUG=early=off"}}},
 	}
 	all = append(all, both("restart", serverRestart, settings{})...)
 	all = append(all, both("sigstop", serverStopped, settings{barrier: "2s"})...)
