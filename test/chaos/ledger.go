@@ -31,6 +31,7 @@ type outbound struct {
 	told     time.Time // stox had written an error to the link
 	notices  int       // messages that tell its sender of the failure
 	accepted time.Time // the receiver's first 2xx, or 482 to a repeat of what it had shown
+	last     time.Time // and the last one
 }
 
 // showing is a SIP transaction by which a receiver got a message.

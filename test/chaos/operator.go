@@ -54,32 +54,36 @@ func (w *world) queueEmpty(limit time.Duration) error {
 	}
 }
 
+// trailDelay is how much of the trail a kill may take with it: a second, and what it
+// takes to write it.
+const trailDelay = 2 * time.Second
+
 // sampled is how many messages each way are looked up besides those that ended in
 // an odd way.
 const sampled = 15
 
 // trails looks messages up as an operator does. Each must be known, without its
 // text. It returns those that the trail calls uncertain.
-func (w *world) trails() (uncertain map[string]bool, err error) {
+func (w *world) trails() (uncertain map[string]bool) {
 	uncertain = make(map[string]bool)
 	if blind {
-		return uncertain, nil
+		return uncertain
 	}
 	odd, rest := w.book.ids()
 	w.rnd.Shuffle(len(rest), func(i, k int) { rest[i], rest[k] = rest[k], rest[i] })
 	for _, id := range append(odd, rest[:min(len(rest), 2*sampled)]...) {
 		out, err := w.command("trail", id)
 		if err != nil {
-			return nil, err
+			w.fault("%v", err)
 		}
 		if strings.Contains(out, "uncertain") {
 			uncertain[id] = true
 		}
 		if strings.Contains(out, secret) {
-			return nil, fmt.Errorf("the text of a message is in its trail: %s", out)
+			w.fault("the text of a message is in its trail: %s", out)
 		}
 	}
-	return uncertain, nil
+	return uncertain
 }
 
 // ids are the ids of messages whose end the trail must know: those that arrived
@@ -90,14 +94,14 @@ func (l *ledger) ids() (odd, rest []string) {
 	defer l.mu.Unlock()
 	forgotten := func(end time.Time) bool {
 		return slices.ContainsFunc(l.breaks, func(b rupture) bool {
-			return b.kind == "kill" && end.Before(b.at) && end.After(b.at.Add(-2*time.Second))
+			return b.kind == "kill" && end.Before(b.at) && end.After(b.at.Add(-trailDelay))
 		})
 	}
 	for n, m := range l.toSIP {
 		switch {
 		case len(m.shown) > 1, len(m.shown) > 0 && len(m.errors) > 0:
 			odd = append(odd, outboundID(n))
-		case m.handed.IsZero(), !m.done(), len(m.errors) == 0 && forgotten(m.accepted), len(m.errors) > 0 && forgotten(m.told):
+		case m.handed.IsZero(), !m.done(), len(m.errors) == 0 && forgotten(m.last), len(m.errors) > 0 && forgotten(m.told):
 		default:
 			rest = append(rest, outboundID(n))
 		}

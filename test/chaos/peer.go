@@ -236,6 +236,7 @@ func (p *peer) take(m *siptest.Message, tcp bool, reply func(string)) {
 			if o.accepted.IsZero() {
 				o.accepted = now
 			}
+			o.last = now
 		})
 	}
 	reply(raw)

@@ -56,7 +56,7 @@ func scenarios() []scenario {
 		scenario{name: "strace-enospc", server: "prosody", long: true, run: diskFault("pwrite64", "ENOSPC")},
 		scenario{name: "strace-eio", server: "ejabberd", long: true, run: diskFault("fdatasync", "EIO")},
 		scenario{name: "sip-faults", server: "prosody", run: sipFaults},
-		scenario{name: "sip-503", server: "ejabberd", run: sipBusy},
+		scenario{name: "sip-503", server: "prosody", run: sipBusy},
 	)
 }
 

@@ -23,6 +23,7 @@ type row struct {
 // evidence is what stox itself and the clients tell beside the ledger.
 type evidence struct {
 	listed map[string]bool       // ids that stox calls uncertain
+	hidden int                   // so many more it has counted without naming them
 	lastUp func(n int) time.Time // when the sender of message n to SIP has logged in last
 }
 
@@ -52,6 +53,10 @@ func (l *ledger) judgeOut(e evidence) (r row, faults []string) {
 		r.sent++
 		shown, failed := len(m.shown), len(m.errors) > 0 || !m.told.IsZero()
 		uncertain := e.listed[outboundID(n)]
+		if !uncertain && shown > 1 && e.hidden > 0 && l.killedBetween(m.shown) {
+			uncertain = true
+			e.hidden--
+		}
 		if uncertain {
 			r.uncertain++
 			if l.overBefore(m) {
@@ -77,7 +82,7 @@ func (l *ledger) judgeOut(e evidence) (r row, faults []string) {
 			r.lost = append(r.lost, l.age(m).Round(time.Millisecond))
 		case shown == 0 && !failed:
 			fault("was lost: it neither arrived nor was its sender told%s", l.when(m.handed))
-		case shown > 0 && m.accepted.IsZero() && !failed:
+		case shown > 0 && m.accepted.IsZero() && !failed && !l.inGap(m): // else stox had sent it and not yet written it down
 			fault("has no end: its receiver never said 2xx and its sender was not told")
 		case shown > 0 && failed && !ambiguous:
 			fault("arrived, and its sender was told that it did not: %q", m.errors)
@@ -147,6 +152,13 @@ func (l *ledger) judgeIn(e evidence) (r row, faults []string) {
 func (l *ledger) overBefore(m *outbound) bool {
 	return !m.accepted.IsZero() && len(l.breaks) > 0 && !slices.ContainsFunc(l.breaks, func(b rupture) bool {
 		return m.accepted.After(b.at.Add(-gap)) && (b.healed.IsZero() || m.handed.Before(b.healed))
+	})
+}
+
+// killedBetween reports whether stox was killed between two showings.
+func (l *ledger) killedBetween(all []showing) bool {
+	return slices.ContainsFunc(l.breaks, func(b rupture) bool {
+		return b.kind == "kill" && all[0].at.Before(b.at) && all[len(all)-1].at.After(b.at)
 	})
 }
 

@@ -40,6 +40,7 @@ func TestVerdictOut(t *testing.T) {
 		m      outbound
 		breaks []rupture
 		listed bool
+		hidden int
 		want   string // "": it holds
 	}{
 		{name: "delivered", m: given(0, outbound{shown: shown(1), accepted: at(100)})},
@@ -55,6 +56,9 @@ func TestVerdictOut(t *testing.T) {
 		{name: "lost after the kill", m: given(2001, outbound{}), breaks: []rupture{kill}, want: "was lost"},
 		{name: "twice", m: given(0, outbound{shown: shown(2), accepted: at(100)}), want: "arrived 2 times"},
 		{name: "twice, and listed", m: given(0, outbound{shown: shown(2), accepted: at(900)}), breaks: []rupture{kill}, listed: true},
+		{name: "twice over a kill, and counted", m: given(0, outbound{shown: []showing{{at: at(100)}, {at: at(1100)}}, accepted: at(1100)}), breaks: []rupture{kill}, hidden: 1},
+		{name: "twice before a kill, and others counted", m: given(0, outbound{shown: shown(2), accepted: at(900)}), breaks: []rupture{kill}, hidden: 1, want: "arrived 2 times"},
+		{name: "arrived just before a kill", m: given(990, outbound{shown: shown(1)}), breaks: []rupture{kill}},
 		{name: "listed without need", m: given(0, outbound{shown: shown(1), accepted: at(100)}), breaks: []rupture{kill}, listed: true, want: "listed as uncertain"},
 		{name: "arrived and refused", m: given(0, outbound{shown: shown(1), accepted: at(100), errors: []string{"x"}}), want: "arrived, and its sender"},
 		{name: "arrived and doubted", m: given(0, outbound{shown: shown(1), errors: []string{"x: it may have arrived"}})},
@@ -67,7 +71,7 @@ func TestVerdictOut(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLedger()
 			l.breaks, l.toSIP = c.breaks, []*outbound{&c.m}
-			_, faults := l.judge(evidence{listed: map[string]bool{"m-0": c.listed}, lastUp: func(int) time.Time { return at(50) }})
+			_, faults := l.judge(evidence{listed: map[string]bool{"m-0": c.listed}, hidden: c.hidden, lastUp: func(int) time.Time { return at(50) }})
 			expect(t, faults, c.want)
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -238,25 +239,41 @@ func (w *world) lines() (all []string) {
 	return all
 }
 
-// listed are the ids that stox has called uncertain in its log.
-func (w *world) listed() map[string]bool {
-	ids := make(map[string]bool)
+// listed are the ids that stox has called uncertain in its log, which names so many
+// and counts the rest.
+func (w *world) listed() (ids map[string]bool, hidden int) {
+	ids = make(map[string]bool)
 	for _, line := range w.lines() {
 		if !strings.Contains(line, "uncertain") {
 			continue
 		}
-		if _, id, ok := strings.Cut(line, " id="); ok {
-			id, _, _ = strings.Cut(id, " ")
-			ids[strings.Trim(id, `"`)] = true
+		if id := attr(line, "id"); id != "" {
+			ids[id] = true
 		}
-		if _, all, ok := strings.Cut(line, " ids="); ok {
-			all, _, _ = strings.Cut(strings.Trim(all, `"[`), "]")
-			for _, id := range strings.Fields(all) {
-				ids[id] = true
-			}
+		named := strings.Fields(strings.Trim(attr(line, "ids"), "[]"))
+		for _, id := range named {
+			ids[id] = true
+		}
+		if count, err := strconv.Atoi(attr(line, "count")); err == nil {
+			hidden += count - len(named)
 		}
 	}
-	return ids
+	return ids, hidden
+}
+
+// attr is an attribute of a log line.
+func attr(line, name string) string {
+	_, v, _ := strings.Cut(line, " "+name+"=")
+	if v, ok := strings.CutPrefix(v, `"`); ok {
+		v, _, _ = strings.Cut(v, `"`)
+		return v
+	}
+	if strings.HasPrefix(v, "[") {
+		v, _, _ = strings.Cut(v, "]")
+		return v
+	}
+	v, _, _ = strings.Cut(v, " ")
+	return v
 }
 
 // finish ends the traffic, waits for what is on its way, and stops stox.
@@ -285,9 +302,8 @@ func (w *world) finish(ctx context.Context, patience time.Duration) error {
 	}
 	w.fence()
 	w.book.await(5*time.Second, func() bool { return w.book.missing() == 0 })
-	var err error
-	w.uncertain, err = w.trails()
-	return err
+	w.uncertain = w.trails()
+	return nil
 }
 
 // through returns when the server has handed to stox what the client has sent: it
@@ -359,9 +375,9 @@ func (w *world) stopStox() error {
 
 // evidence is what is known beside the ledger.
 func (w *world) evidence() evidence {
-	listed := w.listed()
+	listed, hidden := w.listed()
 	maps.Copy(listed, w.uncertain)
-	return evidence{listed: listed, lastUp: func(n int) time.Time { return w.traffic.senders[n].lastUp() }}
+	return evidence{listed: listed, hidden: hidden, lastUp: func(n int) time.Time { return w.traffic.senders[n].lastUp() }}
 }
 
 // inspect looks for what no run may have in its log.
