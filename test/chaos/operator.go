@@ -62,18 +62,21 @@ const trailDelay = 2 * time.Second
 // an odd way.
 const sampled = 15
 
-// trails looks messages up as an operator does. Each must be known, without its
-// text. It returns those that the trail calls uncertain.
+// trails looks messages up as an operator does: all that ended in an odd way and
+// that the log has not called uncertain, and some of the others, of which each must
+// be known. It returns those that the trail calls uncertain.
 func (w *world) trails() (uncertain map[string]bool) {
 	uncertain = make(map[string]bool)
 	if blind {
 		return uncertain
 	}
 	odd, rest := w.book.ids()
+	listed, _ := w.listed()
+	odd = slices.DeleteFunc(odd, func(id string) bool { return listed[id] })
 	w.rnd.Shuffle(len(rest), func(i, k int) { rest[i], rest[k] = rest[k], rest[i] })
-	for _, id := range append(odd, rest[:min(len(rest), 2*sampled)]...) {
+	for i, id := range append(odd, rest[:min(len(rest), 2*sampled)]...) {
 		out, err := w.command("trail", id)
-		if err != nil {
+		if err != nil && i >= len(odd) {
 			w.fault("%v", err)
 		}
 		if strings.Contains(out, "uncertain") {
@@ -86,9 +89,9 @@ func (w *world) trails() (uncertain map[string]bool) {
 	return uncertain
 }
 
-// ids are the ids of messages whose end the trail must know: those that arrived
-// more than once, or although their sender was told that they did not, and the
-// others. A kill may take the last second of the trail with it.
+// ids are the ids of messages: those that arrived more than once, or although their
+// sender was told that they did not, and the others, as far as the trail must know
+// their end. A kill may take the last second of it.
 func (l *ledger) ids() (odd, rest []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -67,7 +67,7 @@ func (w *world) between(from, to int) int { return from + w.rnd.IntN(to-from) }
 func (w *world) again(times int, disturb func(i int) error) error {
 	w.traffic.start(w.form.rate)
 	for i := range times {
-		if err := w.traffic.pass(w.between(w.form.rate/2, w.form.rate)); err != nil {
+		if err := w.traffic.pass(w.between(w.form.rate/2, 2*w.form.rate)); err != nil {
 			return err
 		}
 		w.say("disturbance %d of %d", i+1, times)
