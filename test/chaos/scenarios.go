@@ -67,7 +67,7 @@ func (w *world) between(from, to int) int { return from + w.rnd.IntN(to-from) }
 func (w *world) again(times int, disturb func(i int) error) error {
 	w.traffic.start(w.form.rate)
 	for i := range times {
-		if err := w.traffic.pass(w.between(w.form.rate/2, 2*w.form.rate)); err != nil {
+		if err := w.traffic.pass(w.between(w.form.rate/2, w.form.rate)); err != nil {
 			return err
 		}
 		w.say("disturbance %d of %d", i+1, times)
@@ -156,6 +156,10 @@ func (w *world) slow(r request) act {
 func killed(w *world) error {
 	w.peer.follow(w.slow)
 	return w.again(w.form.kills, func(int) error {
+		// Less often than the trail is written, else it never is.
+		if err := w.traffic.pass(w.form.rate); err != nil {
+			return err
+		}
 		if err := w.kill(); err != nil || w.rnd.IntN(5) > 0 {
 			return err
 		}
