@@ -30,7 +30,7 @@ type client struct {
 const (
 	resource = "chaos"
 	redial   = 50 * time.Millisecond
-	patience = 10 * time.Second // for a server that is there to say something
+	patience = 20 * time.Second // for what comes at once, if it comes at all
 )
 
 var errOffline = errors.New("the client is not logged in")

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 
 	_ "modernc.org/sqlite"
 )
@@ -88,11 +87,13 @@ func (w *world) failing(fault func(pid string) error) error {
 	if err := fault(fmt.Sprint(w.stox.PID())); err != nil {
 		return err
 	}
-	_, next, err := w.stox.WaitLine(w.ctx, from, "level=ERROR", "journal")
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
+	defer cancel()
+	_, next, err := w.stox.WaitLine(ctx, from, "level=ERROR", "journal")
 	if err != nil {
 		return err
 	}
-	if _, _, err := w.stox.WaitLine(w.ctx, next, "level=INFO", "journal"); err != nil {
+	if _, _, err := w.stox.WaitLine(ctx, next, "level=INFO", "journal"); err != nil {
 		return err
 	}
 	if w.book.refusals() == refused {
@@ -130,7 +131,7 @@ func (l *ledger) refusals() (n int) {
 
 // run runs a program to its end.
 func (w *world) run(name string, args ...string) error {
-	ctx, cancel := context.WithTimeout(w.ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
 	defer cancel()
 	if out, err := exec.CommandContext(ctx, name, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", name, err, out)

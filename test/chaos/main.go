@@ -136,17 +136,13 @@ func perform(ctx context.Context, dir, bin string, s scenario, f form) (r result
 		os.WriteFile(filepath.Join(dir, "stox.log"), []byte(strings.Join(w.lines(), "\n")), 0o600)
 		os.WriteFile(filepath.Join(dir, "all.log"), []byte(w.Logs()), 0o600)
 	}()
-	r.err = w.scene(run, s)
-	var faults []string
-	r.rows, faults = w.book.judge(w.evidence())
-	r.faults = append(w.faults, faults...)
+	if r.err = w.scene(run, s); r.err != nil {
+		return r // what became of the messages is nobody's fault then
+	}
+	r.rows, r.faults = w.book.judge(w.evidence())
+	r.faults = append(w.faults, r.faults...)
 	if err := w.inspect(); err != nil {
 		r.faults = append(r.faults, err.Error())
-	}
-	if r.err == nil && s.check != nil {
-		if err := s.check(w); err != nil {
-			r.faults = append(r.faults, err.Error())
-		}
 	}
 	return r
 }
@@ -186,8 +182,12 @@ func report(results []result) (ok bool) {
 	fmt.Fprintln(t, "scenario\t\tsent\tarrived\terrors\t202\tuncertain\tlost in the gap\ttwice\tverdict\tseconds\t")
 	for _, r := range results {
 		verdict := "holds"
-		if r.err != nil || len(r.faults) > 0 {
+		if len(r.faults) > 0 {
 			verdict, ok = "BROKEN", false
+		}
+		if r.err != nil {
+			ok = false
+			fmt.Fprintf(t, "%s\t\t\t\t\t\t\t\t\tFAILED\t%.0f\t\n", r.name, r.took.Seconds())
 		}
 		for i, row := range r.rows {
 			name, last, seconds := r.name, verdict, fmt.Sprintf("%.0f", r.took.Seconds())

@@ -24,7 +24,6 @@ type scenario struct {
 	set    settings
 	settle time.Duration // what is on its way has so long to come to an end; zero: 20 s
 	run    func(*world) error
-	check  func(*world) error // what this scenario asks for beyond the contract; may be nil
 }
 
 // noEarly is the end of the name of a scenario in which messages leave only when
@@ -54,7 +53,7 @@ func scenarios() []scenario {
 		scenario{name: "disk-refuses", server: "prosody", run: diskRefuses},
 		scenario{name: "file-locked", server: "prosody", run: fileLocked},
 		scenario{name: "strace-enospc", server: "prosody", long: true, run: diskFault("pwrite64", "ENOSPC")},
-		scenario{name: "strace-eio", server: "ejabberd", long: true, run: diskFault("fdatasync", "EIO")},
+		scenario{name: "strace-eio", server: "ejabberd", long: true, run: diskFault("fsync,fdatasync", "EIO")},
 		scenario{name: "sip-faults", server: "prosody", run: sipFaults},
 		scenario{name: "sip-503", server: "prosody", run: sipBusy},
 	)
