@@ -123,7 +123,7 @@ func perform(ctx context.Context, dir, bin string, s scenario, f form) (r result
 	for _, c := range strings.TrimSuffix(s.name, noEarly) { // its twin draws the same
 		f.seed = draw(f.seed, int(c))
 	}
-	w, err := newWorld(ctx, dir, bin, s.name, s.server, f, f.seed, s.set)
+	w, err := newWorld(ctx, dir, bin, s.name, s.server, f, f.seed, s.env)
 	if err != nil {
 		r.err = err
 		return r

@@ -3,17 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"time"
-)
-
-// old is set for a stox without a journal.
-var (
-	old   = os.Getenv("CHAOS_OLD") == "1"
-	blind = os.Getenv("CHAOS_OLD") != ""
 )
 
 // command runs one of stox's commands beside the daemon.
@@ -33,9 +26,6 @@ func (w *world) command(args ...string) (string, error) {
 
 // queueEmpty waits until nothing is left in the queue.
 func (w *world) queueEmpty(limit time.Duration) error {
-	if blind {
-		return nil
-	}
 	beat := time.NewTicker(100 * time.Millisecond)
 	defer beat.Stop()
 	end := time.NewTimer(limit)
@@ -67,9 +57,6 @@ const sampled = 15
 // be known. It returns those that the trail calls uncertain.
 func (w *world) trails() (uncertain map[string]bool) {
 	uncertain = make(map[string]bool)
-	if blind {
-		return uncertain
-	}
 	odd, rest := w.book.ids()
 	listed, _ := w.listed()
 	odd = slices.DeleteFunc(odd, func(id string) bool { return listed[id] })

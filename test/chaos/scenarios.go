@@ -20,8 +20,8 @@ type form struct {
 type scenario struct {
 	name   string
 	server string
-	long   bool // in the long form only
-	set    settings
+	long   bool          // in the long form only
+	env    []string      // what it changes of stox
 	settle time.Duration // what is on its way has so long to come to an end; zero: 20 s
 	run    func(*world) error
 }
@@ -31,25 +31,25 @@ type scenario struct {
 const noEarly = "-no-early"
 
 func scenarios() []scenario {
-	both := func(name string, run func(*world) error, set settings) (all []scenario) {
+	both := func(name string, run func(*world) error, env ...string) (all []scenario) {
 		for _, server := range []string{"prosody", "ejabberd"} {
-			all = append(all, scenario{name: name + "-" + server, server: server, set: set, run: run})
+			all = append(all, scenario{name: name + "-" + server, server: server, env: env, run: run})
 		}
 		return all
 	}
 	// Those that take long come first.
 	all := []scenario{
-		{name: "sip-dead", server: "prosody", long: true, settle: 2 * time.Minute, set: settings{expire: "5m"}, run: sipDead},
-		{name: "sip-silent", server: "prosody", settle: 45 * time.Second, set: settings{expire: "5m"}, run: sipSilent},
+		{name: "sip-dead", server: "prosody", long: true, settle: 2 * time.Minute, env: []string{"STOX_QUEUE_EXPIRE=5m"}, run: sipDead},
+		{name: "sip-silent", server: "prosody", settle: 45 * time.Second, env: []string{"STOX_QUEUE_EXPIRE=5m"}, run: sipSilent},
 		{name: "kill-9", server: "prosody", run: killed},
-		{name: "kill-9" + noEarly, server: "prosody", run: killed, set: settings{env: []string{"STOXDEBUG=early=off"}}},
+		{name: "kill-9" + noEarly, server: "prosody", run: killed, env: []string{"STOXDEBUG=early=off"}},
 	}
-	all = append(all, both("restart", serverRestart, settings{})...)
-	all = append(all, both("sigstop", serverStopped, settings{barrier: "2s"})...)
-	all = append(all, both("tcp-drop", tcpDrop, settings{})...)
-	all = append(all, both("blocked", blocked, settings{})...)
+	all = append(all, both("restart", serverRestart)...)
+	all = append(all, both("sigstop", serverStopped, "STOX_XMPP_BARRIER_TIMEOUT=2s")...)
+	all = append(all, both("tcp-drop", tcpDrop)...)
+	all = append(all, both("blocked", blocked)...)
 	return append(all,
-		scenario{name: "stop-start", server: "prosody", run: stopped, set: settings{env: []string{"STOX_SHUTDOWN_TIMEOUT=1s"}}},
+		scenario{name: "stop-start", server: "prosody", run: stopped, env: []string{"STOX_SHUTDOWN_TIMEOUT=1s"}},
 		scenario{name: "disk-refuses", server: "prosody", run: diskRefuses},
 		scenario{name: "file-locked", server: "prosody", run: fileLocked},
 		scenario{name: "strace-enospc", server: "prosody", long: true, run: diskFault("pwrite64", "ENOSPC")},

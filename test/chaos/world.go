@@ -51,14 +51,7 @@ type world struct {
 	faults []string
 }
 
-// settings are what a scenario changes of stox.
-type settings struct {
-	expire  string // queue.expire
-	barrier string // xmpp.barrier_timeout
-	env     []string
-}
-
-func newWorld(ctx context.Context, dir, bin, name, server string, f form, seed uint64, set settings) (*world, error) {
+func newWorld(ctx context.Context, dir, bin, name, server string, f form, seed uint64, env []string) (*world, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -87,16 +80,8 @@ func newWorld(ctx context.Context, dir, bin, name, server string, f form, seed u
 	if w.peer, err = newPeer(w.book, w.stox.SIP); err != nil {
 		return nil, err
 	}
-	if set.barrier != "" {
-		w.stox.Env = append(w.stox.Env, "STOX_XMPP_BARRIER_TIMEOUT="+set.barrier)
-	}
-	if set.expire == "" {
-		set.expire = "20s"
-	}
-	if !old {
-		w.stox.Env = append(w.stox.Env, "STOX_STORE_PATH="+filepath.Join(dir, "stox.db"), "STOX_QUEUE_EXPIRE="+set.expire)
-	}
-	w.stox.Env = append(w.stox.Env, set.env...)
+	w.stox.Env = []string{"STOX_STORE_PATH=" + filepath.Join(dir, "stox.db"), "STOX_QUEUE_EXPIRE=20s"}
+	w.stox.Env = append(w.stox.Env, env...)
 	err = w.stox.Configure(w.tap.port(), []stage.Route{
 		{Domain: tcpDomain, Via: fmt.Sprintf("sip:127.0.0.1:%d;transport=tcp", w.peer.port)},
 		{Domain: "*", Via: fmt.Sprintf("sip:127.0.0.1:%d;transport=udp", w.peer.port)},
