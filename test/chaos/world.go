@@ -286,7 +286,14 @@ func (w *world) finish(ctx context.Context, patience time.Duration) error {
 		return err
 	}
 	w.fence()
-	w.book.await(5*time.Second, func() bool { return w.book.missing() == 0 })
+	// What came while its receiver was logging in may lie in the server's store for
+	// those who are offline until the next time.
+	for _, c := range w.clients {
+		if err := c.send("<presence type='unavailable'/><presence/>"); err != nil {
+			return err
+		}
+	}
+	w.book.await(patience, func() bool { return w.book.missing() == 0 })
 	w.uncertain = w.trails()
 	return nil
 }
