@@ -97,9 +97,10 @@ func (l *ledger) ids() (odd, rest []string) {
 		}
 	}
 	for _, m := range l.toXMPP {
+		status, _ := m.final()
 		switch {
 		case m.id == "" || len(m.answers) == 0:
-		case m.arrived > 1, m.arrived > 0 && m.answers[0].status >= 300:
+		case m.arrived > 1, m.arrived > 0 && status >= 300:
 			odd = append(odd, m.id)
 		case !forgotten(m.answers[0].at):
 			rest = append(rest, m.id, m.callID)

@@ -109,7 +109,8 @@ func serverStopped(w *world) error {
 // tcpDrop: the connection between stox and the server ends, by a reset, in good
 // order, or after it has let nothing through for a while.
 func tcpDrop(w *world) error {
-	return w.again(3*w.form.rounds, func(i int) error {
+	// Each time stox waits longer before it dials again.
+	return w.again(min(3*w.form.rounds, 5), func(i int) error {
 		from := len(w.stox.Lines())
 		hole := i%3 == 2
 		if hole {

@@ -123,12 +123,9 @@ func (l *ledger) judgeIn(e evidence) (r row, faults []string) {
 			fault("was never answered")
 			continue
 		}
-		status := m.answers[0].status
-		for _, a := range m.answers {
-			if a.status != status && !uncertain {
-				fault("was answered both %d and %d", status, a.status)
-				break
-			}
+		status, alike := m.final()
+		if !alike && !uncertain {
+			fault("was answered %v", statuses(m.answers))
 		}
 		switch {
 		case status == 200 && m.arrived == 0:
@@ -145,6 +142,22 @@ func (l *ledger) judgeIn(e evidence) (r row, faults []string) {
 		}
 	}
 	return r, faults
+}
+
+// final is what a request came to. A 503 says that it was not written: a copy of it
+// by another way may then be taken (IM-57). All other answers have to be alike.
+func (m *inbound) final() (status int, alike bool) {
+	status, alike = 503, true
+	for _, a := range m.answers {
+		if a.status == 503 {
+			continue
+		}
+		if status == 503 {
+			status = a.status
+		}
+		alike = alike && status == a.status
+	}
+	return status, alike
 }
 
 // overBefore reports whether m was answered 2xx long before the next rupture, and

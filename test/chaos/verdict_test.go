@@ -103,7 +103,10 @@ func TestVerdictIn(t *testing.T) {
 		{name: "listed without a break", m: inbound{arrived: 1, answers: answers(200)}, listed: true, want: "open at no break"},
 		{name: "listed after the break", m: inbound{sent: at(70), arrived: 1, answers: answers(200)}, breaks: []rupture{kill}, listed: true, want: "open at no break"},
 		{name: "never answered", m: inbound{arrived: 1}, want: "never answered"},
-		{name: "answered this way and that", m: inbound{arrived: 1, answers: answers(200, 480)}, want: "answered both"},
+		{name: "answered this way and that", m: inbound{arrived: 1, answers: answers(200, 480)}, want: "answered [200 480]"},
+		{name: "a copy was taken later", m: inbound{arrived: 1, answers: answers(503, 200)}},
+		{name: "a copy was taken before", m: inbound{arrived: 1, answers: answers(200, 503)}},
+		{name: "a copy was taken and did not arrive", m: inbound{answers: answers(503, 200)}, want: "200 and never arrived"},
 		{name: "an odd answer", m: inbound{arrived: 1, answers: answers(204)}, want: "answered 204"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

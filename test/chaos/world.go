@@ -331,7 +331,7 @@ func (w *world) through(c *client, id string) error {
 // l.mu is held.
 func (l *ledger) missing() (n int) {
 	for _, m := range l.toXMPP {
-		if len(m.answers) > 0 && m.answers[0].status == 200 && m.arrived == 0 {
+		if status, _ := m.final(); status == 200 && m.arrived == 0 {
 			n++
 		}
 	}
