@@ -48,11 +48,10 @@ func (w *world) queueEmpty(limit time.Duration) error {
 // takes to write it.
 const trailDelay = 2 * time.Second
 
-// sampled is how many messages each way are looked up besides those that ended in
-// an odd way.
-const sampled = 15
+// sampled is how many messages of each kind are looked up: each starts a program.
+const sampled = 10
 
-// trails looks messages up as an operator does: all that ended in an odd way and
+// trails looks messages up as an operator does: some that ended in an odd way and
 // that the log has not called uncertain, and some of the others, of which each must
 // be known. It returns those that the trail calls uncertain.
 func (w *world) trails() (uncertain map[string]bool) {
@@ -60,8 +59,11 @@ func (w *world) trails() (uncertain map[string]bool) {
 	odd, rest := w.book.ids()
 	listed, _ := w.listed()
 	odd = slices.DeleteFunc(odd, func(id string) bool { return listed[id] })
-	w.rnd.Shuffle(len(rest), func(i, k int) { rest[i], rest[k] = rest[k], rest[i] })
-	for i, id := range append(odd, rest[:min(len(rest), 2*sampled)]...) {
+	for _, ids := range [][]string{odd, rest} {
+		w.rnd.Shuffle(len(ids), func(i, k int) { ids[i], ids[k] = ids[k], ids[i] })
+	}
+	odd, rest = odd[:min(len(odd), sampled)], rest[:min(len(rest), sampled)]
+	for i, id := range append(odd, rest...) {
 		out, err := w.command("trail", id)
 		if err != nil && i >= len(odd) {
 			w.fault("%v", err)

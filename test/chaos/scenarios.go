@@ -156,9 +156,10 @@ func (w *world) slow(r request) act {
 func killed(w *world) error {
 	w.peer.follow(w.slow)
 	return w.again(w.form.kills, func(int) error {
-		// Less often than the trail is written, else it never is.
-		if err := w.traffic.pass(w.form.rate); err != nil {
-			return err
+		if w.form.long { // less often than the trail is written, else it never is
+			if err := w.traffic.pass(w.form.rate); err != nil {
+				return err
+			}
 		}
 		if err := w.kill(); err != nil || w.rnd.IntN(5) > 0 {
 			return err
