@@ -131,8 +131,10 @@ func perform(ctx context.Context, dir, bin string, s scenario, f form) (r result
 	run, stop := context.WithCancel(ctx)
 	defer func() {
 		stop()
+		w.traffic.stop()
 		w.Close()
 		w.wg.Wait()
+		w.traffic.open.Wait()
 		os.WriteFile(filepath.Join(dir, "stox.log"), []byte(strings.Join(w.lines(), "\n")), 0o600)
 		os.WriteFile(filepath.Join(dir, "all.log"), []byte(w.Logs()), 0o600)
 	}()
@@ -159,7 +161,7 @@ func (w *world) scene(ctx context.Context, s scenario) error {
 	if settle == 0 {
 		settle = 20 * time.Second
 	}
-	if err := w.finish(ctx, settle); err != nil {
+	if err := w.finish(settle); err != nil {
 		return err
 	}
 	return w.stopStox()

@@ -57,8 +57,8 @@ const sampled = 10
 func (w *world) trails() (uncertain map[string]bool) {
 	uncertain = make(map[string]bool)
 	odd, rest := w.book.ids()
-	listed, _ := w.listed()
-	odd = slices.DeleteFunc(odd, func(id string) bool { return listed[id] })
+	told, _ := listed(w.lines())
+	odd = slices.DeleteFunc(odd, func(id string) bool { return told[id] })
 	for _, ids := range [][]string{odd, rest} {
 		w.rnd.Shuffle(len(ids), func(i, k int) { ids[i], ids[k] = ids[k], ids[i] })
 	}

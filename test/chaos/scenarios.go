@@ -88,7 +88,15 @@ func serverRestart(w *world) error {
 		if err := w.server.Boot(w.ctx); err != nil {
 			return err
 		}
-		return w.linked(from)
+		if err := w.linked(from); err != nil {
+			return err
+		}
+		for _, c := range w.clients[:2] {
+			if err := c.wait(w.ctx); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -33,7 +33,7 @@ func newTraffic(w *world, seed uint64) *traffic {
 
 // start begins to send, rate messages a second each way.
 func (t *traffic) start(rate int) {
-	ctx, cancel := context.WithCancel(t.w.ctx)
+	ctx, cancel := context.WithCancel(t.w.life)
 	t.cancel = cancel
 	go func() {
 		defer close(t.done)
@@ -115,6 +115,6 @@ func (t *traffic) inward() {
 
 func (t *traffic) sendIn(from, to string, tcp bool, copies int) (n int) {
 	n = t.w.book.newInbound(from, to)
-	t.open.Go(func() { t.w.peer.message(t.w.ctx, n, from, to, tcp, copies) })
+	t.open.Go(func() { t.w.peer.message(t.w.life, n, from, to, tcp, copies) })
 	return n
 }

@@ -162,6 +162,19 @@ func TestVerdictCounts(t *testing.T) {
 	}
 }
 
+// The lines are those of a real log.
+func TestListed(t *testing.T) {
+	ids, hidden := listed([]string{
+		`level=DEBUG msg="uncertain: the link was lost before the server had confirmed it" side=xmpp to=juliet@xmpp.test id=b7tk`,
+		`level=WARN msg="uncertain: the link was lost before the server had confirmed these stanzas" side=xmpp count=1 ids=[b7tk]`,
+		`level=WARN msg="uncertain: these messages may have left before the last stop" dir=xmpp-sip count=5 ids="[m-32 m-35]"`,
+		`level=DEBUG msg=delivered dir=xmpp-sip id=m-7 call_id=x status=200`,
+	})
+	if len(ids) != 3 || !ids["b7tk"] || !ids["m-32"] || !ids["m-35"] || hidden != 3 {
+		t.Errorf("%v, %d hidden", ids, hidden)
+	}
+}
+
 func expect(t *testing.T, faults []string, want string) {
 	t.Helper()
 	switch {

@@ -30,7 +30,8 @@ var accounts = []stage.Account{{Local: "juliet", Password: "juliet-secret"}, {Lo
 // world is a scenario's own stox with an XMPP server, XMPP clients and a SIP peer.
 type world struct {
 	*stage.Stage
-	ctx     context.Context
+	ctx     context.Context // of what is waited for
+	life    context.Context // of what runs beside the scenario
 	name    string
 	form    form
 	rnd     *rand.Rand // of the scenario's own goroutine
@@ -98,6 +99,7 @@ func newWorld(ctx context.Context, dir, bin, name, server string, f form, seed u
 
 // start starts everything but the traffic.
 func (w *world) start(ctx context.Context) error {
+	w.life = ctx
 	w.wg.Go(func() { w.tap.Run(ctx) })
 	w.wg.Go(func() { w.peer.Run(ctx) })
 	if err := w.server.Boot(w.ctx); err != nil {
@@ -226,9 +228,9 @@ func (w *world) lines() (all []string) {
 
 // listed are the ids that stox has called uncertain in its log, which names so many
 // and counts the rest.
-func (w *world) listed() (ids map[string]bool, hidden int) {
+func listed(log []string) (ids map[string]bool, hidden int) {
 	ids = make(map[string]bool)
-	for _, line := range w.lines() {
+	for _, line := range log {
 		if !strings.Contains(line, "uncertain") {
 			continue
 		}
@@ -262,7 +264,7 @@ func attr(line, name string) string {
 }
 
 // finish ends the traffic, waits for what is on its way, and stops stox.
-func (w *world) finish(ctx context.Context, patience time.Duration) error {
+func (w *world) finish(settle time.Duration) error {
 	w.traffic.stop()
 	w.say("the traffic has stopped")
 	for i, c := range w.clients[:2] {
@@ -270,18 +272,18 @@ func (w *world) finish(ctx context.Context, patience time.Duration) error {
 			return err
 		}
 	}
-	settled := w.book.await(patience, func() bool {
+	settled := w.book.await(settle, func() bool {
 		open, _ := w.book.unsettled()
 		return open == 0
 	})
 	if !settled { // the verdict says what it was
 		w.say("not everything has come to an end")
 	}
-	if err := w.queueEmpty(patience); err != nil {
+	if err := w.queueEmpty(settle); err != nil {
 		w.fault("%v", err)
 	}
 	nurse := w.clients[2]
-	w.wg.Go(func() { nurse.Run(ctx) })
+	w.wg.Go(func() { nurse.Run(w.life) })
 	if err := nurse.wait(w.ctx); err != nil {
 		return err
 	}
@@ -367,9 +369,9 @@ func (w *world) stopStox() error {
 
 // evidence is what is known beside the ledger.
 func (w *world) evidence() evidence {
-	listed, hidden := w.listed()
-	maps.Copy(listed, w.uncertain)
-	return evidence{listed: listed, hidden: hidden, lastUp: func(n int) time.Time { return w.traffic.senders[n].lastUp() }}
+	ids, hidden := listed(w.lines())
+	maps.Copy(ids, w.uncertain)
+	return evidence{listed: ids, hidden: hidden, lastUp: func(n int) time.Time { return w.traffic.senders[n].lastUp() }}
 }
 
 // inspect looks for what no run may have in its log.
