@@ -42,7 +42,7 @@ func main() {
 	f := form{rate: 40, rounds: 1, kills: 10, verbose: *verbose, seed: *seed}
 	limit := 3 * time.Minute
 	if *long {
-		f.long, f.rate, f.rounds, f.kills = true, 80, 4, 25
+		f.long, f.rate, f.rounds, f.kills = true, 80, 6, 35
 		limit = 10 * time.Minute
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)

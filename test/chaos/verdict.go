@@ -168,10 +168,11 @@ func (l *ledger) overBefore(m *outbound) bool {
 	})
 }
 
-// killedBetween reports whether stox was killed between two showings.
+// killedBetween reports whether stox was killed between two showings. What it had
+// sent just before may be shown a moment after.
 func (l *ledger) killedBetween(all []showing) bool {
 	return slices.ContainsFunc(l.breaks, func(b rupture) bool {
-		return b.kind == "kill" && all[0].at.Before(b.at) && all[len(all)-1].at.After(b.at)
+		return b.kind == "kill" && (b.healed.IsZero() || all[0].at.Before(b.healed)) && all[len(all)-1].at.After(b.at)
 	})
 }
 

@@ -57,6 +57,8 @@ func TestVerdictOut(t *testing.T) {
 		{name: "twice", m: given(0, outbound{shown: shown(2), accepted: at(100)}), want: "arrived 2 times"},
 		{name: "twice, and listed", m: given(0, outbound{shown: shown(2), accepted: at(900)}), breaks: []rupture{kill}, listed: true},
 		{name: "twice over a kill, and counted", m: given(0, outbound{shown: []showing{{at: at(100)}, {at: at(1100)}}, accepted: at(1100)}), breaks: []rupture{kill}, hidden: 1},
+		{name: "twice just after a kill, and counted", m: given(0, outbound{shown: []showing{{at: at(1001)}, {at: at(1100)}}, accepted: at(1100)}), breaks: []rupture{kill}, hidden: 1},
+		{name: "twice after a kill, and others counted", m: given(2001, outbound{shown: []showing{{at: at(2010)}, {at: at(2100)}}, accepted: at(2100)}), breaks: []rupture{kill}, hidden: 1, want: "arrived 2 times"},
 		{name: "twice before a kill, and others counted", m: given(0, outbound{shown: shown(2), accepted: at(900)}), breaks: []rupture{kill}, hidden: 1, want: "arrived 2 times"},
 		{name: "arrived just before a kill", m: given(990, outbound{shown: shown(1)}), breaks: []rupture{kill}},
 		{name: "listed without need", m: given(0, outbound{shown: shown(1), accepted: at(100)}), breaks: []rupture{kill}, listed: true, want: "listed as uncertain"},
