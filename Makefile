@@ -11,7 +11,7 @@ FUZZTIME    ?= 60s
 TIMEOUT     := 8m
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo go-check test test-long check unit interop interop-report generate fuzz needs tidy-check fmt-check clean
+.PHONY: help build demo go-check test test-long check unit interop chaos chaos-long interop-report generate fuzz needs tidy-check fmt-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,9 +30,9 @@ go-check:
 	1.[0-9].*|1.1[0-9]*|1.2[0-5]*) echo "Go $$v is too old: install Go 1.26 or later, see https://go.dev/doc/install"; exit 1;; \
 	esac
 
-test: go-check needs check unit interop ## everything CI runs (15 minutes at most)
+test: go-check needs check unit interop chaos ## everything CI runs (15 minutes at most)
 
-test-long: fuzz ## what takes longer: each parser fuzzed for FUZZTIME
+test-long: chaos-long fuzz ## what takes longer: chaos, and each parser fuzzed for FUZZTIME
 
 check: fmt-check tidy-check $(STATICCHECK) ## gofmt, vet, staticcheck, go.mod tidy
 	$(GO) vet ./...
@@ -52,6 +52,14 @@ unit: ## unit tests and fuzz seeds with the race detector
 
 interop: ## real servers and phones, started by the tests in private directories
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop/... ./test/docs/...
+
+CHAOS := CGO_ENABLED=1 $(GO) run -race ./test/chaos $(if $(SEED),-seed $(SEED)) $(if $(RUN),-run '$(RUN)')
+
+chaos: go-check ## break what stox depends on, and account for every message (SEED=, RUN=scenarios)
+	$(CHAOS)
+
+chaos-long: go-check ## the same for four minutes, harder, and with a disk that fails
+	$(CHAOS) -long
 
 interop-report: ## write docs/interop.md and the tables of docs/troubleshooting.md anew
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop -update-report

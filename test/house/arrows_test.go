@@ -42,6 +42,7 @@ var rules = []struct {
 	{"internal/queuetest", []string{"mapping", "internal/bridge", "internal/store"}, nil},
 	{"contrib", nil, nil},
 	{"cmd/stox", []string{"internal/cli"}, nil},
+	{"test/chaos", []string{"test", "internal/siptest"}, []string{"modernc.org/sqlite"}}, // locks the file of a running stox
 	{"test", []string{"test"}, nil},
 }
 

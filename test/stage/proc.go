@@ -177,6 +177,9 @@ func (p *Proc) Wait(ctx context.Context) (int, error) {
 	}
 }
 
+// PID is the process id of the program.
+func (p *Proc) PID() int { return p.cmd.Process.Pid }
+
 // Signal sends sig to the program.
 func (p *Proc) Signal(sig syscall.Signal) error { return p.cmd.Process.Signal(sig) }
 

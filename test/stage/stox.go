@@ -32,9 +32,10 @@ const unhurried = "GORACE=atexit_sleep_ms=20"
 type Stox struct {
 	*Proc
 	Bin     string
-	Config  string // path of stox.toml
-	Snippet string // what stox init printed for the server
-	SIP     int    // port, UDP and TCP
+	Config  string   // path of stox.toml
+	Snippet string   // what stox init printed for the server
+	SIP     int      // port, UDP and TCP
+	Env     []string // further variables for the daemon, put after the stage's own
 	stage   *Stage
 	env     []string
 }
@@ -92,10 +93,15 @@ func (s *Stox) Run(ctx context.Context) error {
 func (s *Stox) Start() error {
 	// Not of the context: the daemon ends with its stage, or when it is told to.
 	cmd := exec.Command(s.Bin, "run", "-c", s.Config)
-	cmd.Env = append(os.Environ(), s.env...)
+	cmd.Env = s.Environ()
 	p, err := s.stage.Start(cmd, "stox")
 	s.Proc = p
 	return err
+}
+
+// Environ is the environment of the daemon.
+func (s *Stox) Environ() []string {
+	return append(append(os.Environ(), s.env...), s.Env...)
 }
 
 // WaitLink waits until the daemon has a link to the XMPP server, in the lines
@@ -108,7 +114,7 @@ func (s *Stox) WaitLink(ctx context.Context, from int) (next int, err error) {
 // Check runs "stox check" with the daemon's environment.
 func (s *Stox) Check(ctx context.Context) (output string, status int, err error) {
 	cmd := exec.CommandContext(ctx, s.Bin, "check", "-c", s.Config)
-	cmd.Env = append(os.Environ(), s.env...)
+	cmd.Env = s.Environ()
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
