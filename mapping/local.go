@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -18,6 +19,12 @@ func FailTimeout() *Failure {
 	return &Failure{Status: 504, Condition: CondRemoteServerTimeout, Type: TypeWait,
 		Text:   "No answer came in time. The message may have arrived all the same.",
 		Remedy: "does a SIP server listen there, over that transport, and does a firewall let us through? (sip.route.via)"}
+}
+
+// MayHaveArrived adds to the text of a Failure that an earlier copy of the message may
+// have arrived all the same.
+func MayHaveArrived(text string) string {
+	return sentence(strings.TrimSuffix(text, ".") + ". An earlier copy of the message may have arrived.")
 }
 
 // FailUnreachable means that no SIP server for the address took a connection. Nothing has left.

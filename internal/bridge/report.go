@@ -50,6 +50,7 @@ type reports struct {
 // It needs no lock: unlock makes the stanza.
 func (w *work) refuse(o *outbound, f *mapping.Failure) {
 	o.reported, o.row, o.over = f, 0, true
+	w.trail(o, "refused", f)
 	w.reports = append(w.reports, &report{o: o})
 }
 

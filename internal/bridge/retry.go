@@ -73,6 +73,12 @@ func (o *outbound) judge(out mapping.Outcome, now time.Time) (verdict, *mapping.
 		o.change().Target++
 		return o.orExpired(again, 0, now)
 	}
+	if o.ambiguous > 0 {
+		// This copy was refused; of an earlier one nobody knows.
+		g := *f
+		g.Text = mapping.MayHaveArrived(f.Text)
+		f = &g
+	}
 	return failed, f
 }
 

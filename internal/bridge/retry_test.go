@@ -191,6 +191,23 @@ func TestAmbiguousIsRepeated(t *testing.T) {
 	}
 }
 
+// A repeat that is refused says nothing about the copy before it: the sender learns
+// both.
+func TestRefusedAfterAmbiguous(t *testing.T) {
+	run(t, func(r *running) {
+		r.text("m", "juliet@example.com/x")
+		r.answer(timeout())
+		r.answer(answered(480))
+		if len(r.stanzas) != 1 {
+			t.Fatalf("%d stanzas, want the error", len(r.stanzas))
+		}
+		f := r.stanzas[0].Value.(*mapping.XMPPError).Failure
+		if f.Condition != answered(480).Failure.Condition || !strings.HasPrefix(f.Text, "480 ") || !strings.Contains(f.Text, "may have arrived") {
+			t.Errorf("%s %q", f.Condition, f.Text)
+		}
+	})
+}
+
 // IM-59: 482 to a repeat says that the first request had arrived; to a first request
 // it is a failure like any other.
 func TestLoopDetected(t *testing.T) {
