@@ -49,7 +49,7 @@ type liveQueue struct {
 // liveBridge is what only the running bridge knows and does.
 type liveBridge interface {
 	Look(*bridge.Waiting)
-	RetryNow(id uint64) error
+	RetryNow(id uint64) (ahead int, err error)
 	Drop(id uint64) error
 }
 
@@ -68,7 +68,7 @@ func (q *liveQueue) Show(ctx context.Context, id string) (admin.Message, error) 
 func (q *liveQueue) Retry(ctx context.Context, id string) (admin.Message, error) {
 	m, err := q.Show(ctx, id)
 	if err == nil {
-		err = q.bridge.RetryNow(m.ID)
+		_, err = q.bridge.RetryNow(m.ID)
 	}
 	if err != nil {
 		return admin.Message{}, operatorError(err, id)

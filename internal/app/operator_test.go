@@ -97,9 +97,9 @@ func (b *fakeBridge) answer(id uint64) error {
 	return nil
 }
 
-func (b *fakeBridge) RetryNow(id uint64) error {
+func (b *fakeBridge) RetryNow(id uint64) (int, error) {
 	b.retried = append(b.retried, id)
-	return b.answer(id)
+	return 0, b.answer(id)
 }
 
 func (b *fakeBridge) Drop(id uint64) error {

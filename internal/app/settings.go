@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/stoxgw/stox/component"
@@ -82,12 +83,23 @@ func bridgeOptions(cfg *config.Config, p bridge.Policy) bridge.Options {
 	return bridge.Options{
 		Policy:   p,
 		Secret:   []byte(cfg.XMPP.Secret.Reveal()),
-		Limits:   bridge.Limits{Stored: cfg.Queue.MaxMessages},
+		Limits:   bridge.Limits{Stored: cfg.Queue.MaxMessages, Alone: oneDomain(cfg)},
 		Volatile: cfg.Store.Path == "",
 		Full:     func(err error) bool { return errors.Is(err, store.ErrFull) },
 		// For measurements only, so no key of the configuration: see docs/reliability.md.
 		NoEarly: os.Getenv("STOXDEBUG") == "early=off",
 	}
+}
+
+// oneDomain reports whether all who may send are users of one XMPP domain.
+func oneDomain(cfg *config.Config) bool {
+	return len(cfg.XMPP.UserDomains) == 1 && !slices.ContainsFunc(cfg.Access.Allow, func(who string) bool {
+		_, domain, user := strings.Cut(who, "@")
+		if !user {
+			domain = who
+		}
+		return !strings.EqualFold(domain, cfg.XMPP.UserDomains[0])
+	})
 }
 
 func componentConfig(cfg *config.Config, server, domain string, secret config.Secret, access mapping.Access) component.Config {

@@ -52,12 +52,15 @@ func (b *Bridge) Drain(ctx context.Context) error {
 		ErrDrain, open, incoming, errs)
 }
 
-// Seal has messages that are read from now on journaled for the next start, since
-// nobody can be told any more. Call it after Drain, before the stream is closed.
+// Seal has messages that are read from now on journaled for the next start, and errors
+// that do not get there any more, since nobody can be told. Call it after Drain, before the stream is closed.
 func (b *Bridge) Seal() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.sealed = true
+	for _, r := range b.reports.again {
+		b.keep(r)
+	}
 }
 
 // storedOnly are the rows that wait in the journal only, if that keeps nothing. b.mu is

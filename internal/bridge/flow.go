@@ -211,6 +211,9 @@ func (b *Bridge) logRetry(out *work, o *outbound, f *mapping.Failure) {
 
 // circuit counts the failures in a row of a destination.
 func (b *Bridge) circuit(out *work, l *lane, v verdict, f *mapping.Failure, res mapping.Outcome) {
+	if ours(res) {
+		return // it says nothing about the destination
+	}
 	if f == nil || !ambiguous(res) && !temporary(res, f) {
 		open := !l.until.IsZero()
 		l.failures, l.until = 0, time.Time{}
@@ -231,10 +234,11 @@ func (b *Bridge) circuit(out *work, l *lane, v verdict, f *mapping.Failure, res 
 
 // hold leaves what waits behind an open circuit to the store.
 func (b *Bridge) hold(out *work, l *lane) {
-	if !out.now.Before(l.until) {
+	if b.closing || !out.now.Before(l.until) {
 		return
 	}
 	for _, f := range l.fifos {
+		b.unmark(out, f)
 		b.park(f)
 		b.stir(out, f)
 	}
@@ -243,7 +247,7 @@ func (b *Bridge) hold(out *work, l *lane) {
 // park leaves what is in f to the store, as far as it is there.
 func (b *Bridge) park(f *fifo) {
 	for i := range f.queue {
-		if o := f.queue[i].o; o != nil && o.row != 0 && o.safe() {
+		if o := f.queue[i].o; o != nil && o.row != 0 && !o.sent && o.safe() {
 			delete(b.rows, o.row)
 			delete(b.refused, o) // a newer version has been taken
 			b.lanes.park(f, i)

@@ -71,7 +71,7 @@ func newLanes(l Limits) *lanes {
 
 // room reports whether there is room for h more of that domain, in all and for it.
 func (ls *lanes) room(domain string, h held) bool {
-	return ls.held.room(ls.limits, h) && ls.domains[domain].room(ls.limits.quarter(), h)
+	return ls.held.room(ls.limits, h) && ls.domains[domain].room(ls.limits.share(), h)
 }
 
 // count notes what is taken or given back.

@@ -21,7 +21,7 @@ func (ls *lanes) take(o *outbound) bool { return ls.takeSlot(o) || ls.push(o) !=
 // SEC-24, SEC-30: every queue is bounded, per sender, per destination, per user
 // domain and in all.
 func TestLanesAreBounded(t *testing.T) {
-	ls := newLanes(Limits{FIFO: 2, Lane: 4, Total: 16, Open: 12})
+	ls := newLanes(Limits{FIFO: 2, Lane: 4, Total: 8, Open: 12})
 	var taken []*outbound
 	for i, s := range []struct {
 		lane, sender string
@@ -37,7 +37,7 @@ func TestLanesAreBounded(t *testing.T) {
 		{"a", "x@x.example", true, ""},
 		{"a", "x@x.example", false, "the sender's FIFO holds two"},
 		{"a", "y@x.example", true, ""},
-		{"b", "y@x.example", false, "four of x.example wait, of sixteen"},
+		{"b", "y@x.example", false, "four of x.example wait, of eight"},
 		{"a", "x@other.example", true, "another domain"},
 		{"a", "y@other.example", false, "the lane holds four"},
 		{"b", "x@third.example", true, ""},
@@ -70,14 +70,14 @@ func TestLanesAreBounded(t *testing.T) {
 
 // SEC-24: a few big messages are as bad as many small ones.
 func TestLanesAreBoundedInOctets(t *testing.T) {
-	ls := newLanes(Limits{Bytes: 4000})
+	ls := newLanes(Limits{Bytes: 2000})
 	for i, s := range []struct {
 		sender string
 		size   int
 		want   bool
 	}{
 		{"a@a.example", 900, true}, {"b@a.example", 200, false}, {"b@a.example", 100, true}, {"c@a.example", 1, false},
-		{"a@b.example", 1000, true}, {"a@c.example", 1000, true}, {"a@d.example", 999, true}, {"a@e.example", 2, false}, {"a@e.example", 1, true},
+		{"a@b.example", 999, true}, {"a@c.example", 2, false}, {"a@c.example", 1, true},
 	} {
 		if got := ls.take(queued("bob", s.sender, s.size)); got != s.want {
 			t.Errorf("step %d: %d octets of %s taken: %v, want %v", i, s.size, s.sender, got, s.want)
@@ -109,7 +109,7 @@ func TestSendersAreServedInTurn(t *testing.T) {
 // must not keep anything from leaving.
 func TestComingBackLocksNobodyOut(t *testing.T) {
 	run(t, func(r *running) {
-		r.lanes.limits = Limits{Total: 4}.withDefaults() // a quarter is one
+		r.lanes.limits = Limits{Total: 2}.withDefaults() // half of it is one
 		r.text("a", "juliet@example.com/x")
 		r.text("b", "nurse@example.com/x")
 		r.answer(answered(503)) // two wait
@@ -226,6 +226,7 @@ func TestParkForgetsRefusedUpdates(t *testing.T) {
 		for _, l := range r.lanes.byKey {
 			for _, f := range l.fifos {
 				r.refused[f.queue[0].o] = true
+				f.queue[0].o.sent = false
 				r.park(f)
 			}
 		}

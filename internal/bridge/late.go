@@ -73,6 +73,10 @@ func (b *Bridge) noteLate(out *work, p *Policy, key stanzaKey, e *mapping.XMPPEr
 		b.log.Debug("error stanza dropped: too late, or told before", "from", e.From, "to", e.To, "id", e.ID)
 		return
 	}
+	if !p.Access.Allows(e.From) && !p.server(e.From) {
+		b.log.Debug("error stanza dropped: its sender may not use the gateway", "from", e.From, "to", e.To, "id", e.ID)
+		return
+	}
 	seen.meta |= seenLate
 	b.tally.Late++
 	b.log.Debug("an error came after SIP had been told that the message arrived", "dir", "sip-xmpp",
@@ -87,6 +91,12 @@ func (b *Bridge) noteLate(out *work, p *Policy, key stanzaKey, e *mapping.XMPPEr
 	b.late.queue = append(b.late.queue, l)
 	b.late.waiting[key] = l
 	b.wakeAt(out, l.due)
+}
+
+// server reports whether j is the server of a domain that we serve.
+func (p *Policy) server(j mapping.JID) bool {
+	_, served := p.Rules.Serves(j.Domain())
+	return served && j == j.DomainJID()
 }
 
 // received takes a receipt for the stanza with this id: an error of the same

@@ -1,8 +1,7 @@
 package bridge
 
 // Limits of what may wait and of what may be under way. Zero values are replaced
-// by the defaults. Of the last four no user domain may hold more than a quarter
-// (SEC-30).
+// by the defaults.
 type Limits struct {
 	FIFO   int // waiting messages of one sender to one destination (64)
 	Lane   int // waiting messages to one destination (1024)
@@ -10,6 +9,8 @@ type Limits struct {
 	Stored int // waiting messages that are in the store only (1,000,000)
 	Open   int // messages under way, one to a destination (4096, as the SIP side has)
 	Bytes  int // octets of all that are in memory (64 MiB)
+
+	Alone bool // there is one user domain only
 }
 
 func (l Limits) withDefaults() Limits {
@@ -24,10 +25,15 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// quarter is what one user domain may hold.
-func (l Limits) quarter() Limits {
-	for _, v := range []*int{&l.Total, &l.Stored, &l.Open, &l.Bytes} {
-		*v = max(*v/4, 1)
+// share is what one user domain may hold: a quarter of the requests that are pending
+// (SEC-30), and half of what waits, so that there is always room for others; all of
+// it if there are no others.
+func (l Limits) share() Limits {
+	l.Open = max(l.Open/4, 1)
+	if !l.Alone {
+		for _, v := range []*int{&l.Total, &l.Stored, &l.Bytes} {
+			*v = max(*v/2, 1)
+		}
 	}
 	return l
 }

@@ -95,8 +95,7 @@ func (b *Bridge) load(l loads) {
 	}
 	for _, id := range l.reports {
 		if err != nil {
-			b.reports.stored = append(b.reports.stored, id)
-			b.retellAt(&out, out.now.Add(tryStoreAgain))
+			b.storeReport(&out, id)
 			continue
 		}
 		b.loadedReport(&out, found[id], id)
@@ -129,11 +128,14 @@ func (b *Bridge) loaded(out *work, f *fifo, r Row) {
 	if e.hurry {
 		o.notBefore = time.Time{}
 	}
-	if e.restored && o.sent {
+	if e.restored && (o.sent || o.ambiguous > 0) {
 		// It may have left before this process was started. The row has to say so before
 		// it is left to the store again.
-		o.restart, o.sent = true, false
-		o.ambiguous++
+		o.restart = true
+		if o.sent {
+			o.sent = false
+			o.ambiguous++
+		}
 		o.problem = o.mayHaveArrived(o.problem)
 		b.update(out, o)
 		if o.ambiguous >= maxAmbiguous {
@@ -169,10 +171,10 @@ func (b *Bridge) Restore(r Row) error {
 	}
 	if o.reported != nil {
 		b.reports.stored = append(b.reports.stored, r.ID)
-		b.reports.at = time.Now()
+		b.reports.storedAt = time.Now()
 		return nil
 	}
-	if o.sent {
+	if o.sent || o.ambiguous > 0 {
 		b.uncertain++
 		ev := work{now: time.Now()}
 		ev.trail(o, "uncertain", mayHaveLeft)

@@ -317,7 +317,7 @@ func (w *world) check() {
 					back[""]++
 					back[sender.Domain()]++
 				}
-				if now.Before(l.until) && e.o.row != 0 && e.o.safe() {
+				if !b.closing && now.Before(l.until) && e.o.row != 0 && e.o.safe() {
 					w.Errorf("%s is in memory although it is on the disk and the circuit of %s is open", e.o.id, key)
 				}
 				w.checkWait(e.o, now)
@@ -342,7 +342,7 @@ func (w *world) check() {
 	for d, h := range domains {
 		l := limits
 		if d != "" {
-			l.Total, l.Open, l.Bytes = max(l.Total/4, 1), max(l.Open/4, 1), l.Bytes/4
+			l.Total, l.Open, l.Bytes = max(l.Total/2, 1), max(l.Open/4, 1), l.Bytes/2
 		}
 		// One that comes back from its slot is not asked whether there is room to wait.
 		if h.open > l.Open || h.waiting-back[d] > l.Total || h.bytes > l.Bytes {

@@ -122,7 +122,7 @@ func (m *model) resume(o *outbound) {
 		return
 	}
 	m.part = len(m.parts) - len(o.parts)
-	m.amb, m.restart = o.ambiguous, o.restart
+	m.amb, m.restart = o.ambiguous, o.restart || o.ambiguous > 0
 	m.next = o.message()
 	m.last = m.next
 	if o.sent {

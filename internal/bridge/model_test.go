@@ -446,9 +446,17 @@ func (w *world) operate() {
 	if w.rng.IntN(2) == 0 {
 		w.say("%s: drop", m.id)
 		ended := m.ended
+		w.mu.Lock()
+		givenUp := m.told > 0 || got.State == Reporting
+		w.mu.Unlock()
 		m.ended = true // what comes after it may leave at once
 		if w.b.Drop(r.ID) == nil {
 			w.dropped++
+			if givenUp { // the operator does not want it told
+				w.mu.Lock()
+				m.toldOK++
+				w.mu.Unlock()
+			}
 		} else {
 			m.ended = ended
 		}
@@ -462,7 +470,7 @@ func (w *world) operate() {
 		}
 	}
 	w.mu.Unlock()
-	if err := w.b.RetryNow(r.ID); err != nil && err != ErrNoRow && err != ErrUnderWay && err != ErrReporting && err != errDisk {
+	if _, err := w.b.RetryNow(r.ID); err != nil && err != ErrNoRow && err != ErrUnderWay && err != ErrReporting && err != errDisk {
 		w.Error(err)
 	}
 }

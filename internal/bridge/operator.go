@@ -101,18 +101,18 @@ func (b *Bridge) Look(w *Waiting) {
 	}
 }
 
-// RetryNow ends the back-off of a row, and of its destination. It returns
-// ErrNoRow, ErrUnderWay, or why the row cannot be read.
-func (b *Bridge) RetryNow(id uint64) error {
-	return b.operate(id, func(out *work, o *outbound, f *fifo, _ int) error {
+// RetryNow ends the back-off of a row, and of its destination. ahead is how many
+// messages of the same sender are before it, and are tried first. It returns ErrNoRow,
+// ErrUnderWay, ErrReporting if its error is under way, or why the row cannot be read.
+func (b *Bridge) RetryNow(id uint64) (ahead int, err error) {
+	err = b.operate(id, func(out *work, o *outbound, f *fifo, i int) error {
 		if f == nil {
-			if b.reports.at.IsZero() {
-				return ErrReporting // its stanza is under way
+			if !b.hurryReport(out, id) {
+				return ErrReporting
 			}
-			b.reports.at = time.Time{}
-			b.retellAt(out, out.now)
 			return nil
 		}
+		ahead = i
 		e := &f.queue[0]
 		e.hurry = true
 		if e.o != nil {
@@ -124,21 +124,34 @@ func (b *Bridge) RetryNow(id uint64) error {
 		}
 		return nil
 	})
+	return ahead, err
 }
 
-// Drop gives a row up: its sender is told that the operator dropped it. It returns
-// ErrNoRow, ErrUnderWay, ErrReporting, or why the row cannot be read.
+// Drop gives a row up: its sender is told that the operator dropped it. If it was given
+// up before, it is gone then, and its sender not told. It returns ErrNoRow, ErrUnderWay,
+// or why the row cannot be read.
 func (b *Bridge) Drop(id uint64) error {
 	return b.operate(id, func(out *work, o *outbound, f *fifo, i int) error {
 		if f == nil {
-			return ErrReporting
+			b.dropReport(out, o)
+			return nil
 		}
+		mayHaveLeft := o.ambiguous > 0 || f.queue[i].restored && o.sent
 		b.lanes.remove(f, i)
 		b.rows[id] = o
-		b.giveUp(out, o, mapping.FailDropped())
+		b.giveUp(out, o, dropped(mayHaveLeft))
 		b.stir(out, f)
 		return nil
 	})
+}
+
+// dropped is what the sender of a dropped message is told.
+func dropped(mayHaveLeft bool) *mapping.Failure {
+	f := mapping.FailDropped()
+	if mayHaveLeft {
+		f.Text = mapping.MayHaveArrived(f.Text)
+	}
+	return f
 }
 
 // operate finds the message of a row and calls do with b.mu held: with its place,
@@ -194,6 +207,9 @@ func RetryRow(r Row, now time.Time, expire time.Duration) (Row, error) {
 		return r, ErrReporting
 	}
 	o.notBefore, o.expire = time.Time{}, now.Add(expire)
+	if o.sent || o.ambiguous > 0 { // whoever asks for it gets one more attempt
+		o.restart, o.sent, o.ambiguous = true, false, 1
+	}
 	o.rev = r.Rev + 1
 	return o.encode(), nil
 }
@@ -208,7 +224,7 @@ func DropRow(r Row, now time.Time) (Row, error) {
 	if o.reported != nil {
 		return r, ErrReporting
 	}
-	o.giveUp(mapping.FailDropped())
+	o.giveUp(dropped(o.sent || o.ambiguous > 0))
 	o.rev = r.Rev + 1
 	return o.encode(), nil
 }

@@ -29,6 +29,7 @@ type outbound struct {
 	problem   *mapping.Failure // what the last attempt came to
 	reported  *mapping.Failure // it is given up: what its sender is told
 	lastCall  string           // given up: the Call-ID of the last request
+	dropped   bool             // given up: the operator does not want its sender told any more
 
 	// The row. rev is the version that the store was given last, kept the version
 	// that is on the disk, counted from 1; 0 is none.

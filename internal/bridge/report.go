@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
@@ -15,21 +16,29 @@ const (
 	// An error later than this also comes as an ordinary message, since servers drop
 	// errors to users who are offline.
 	noticeAfter = 30 * time.Second
-	// So many errors wait in memory for a link; what has a row can wait in the store.
+	// So many errors of messages with a row wait in memory for a link; more than that
+	// wait in the store.
 	maxRetell = 1024
-	// So many are written at once when it is back.
+	// So many are read from the store at once.
 	retellBatch = 256
 
 	firstRetell   = time.Second
 	maxRetellWait = 10 * time.Second
+	warnEvery     = 10 * time.Second
 )
 
-// report is an error stanza on its way to the sender of a message.
+// report is an error stanza on its way to the sender of a message, with the ordinary
+// message beside it if it comes late.
 type report struct {
-	o     *outbound
-	taken bool // of a message that had been taken: Drain waits for it
-	left  int  // stanzas without an outcome
-	lost  bool // one of them did not get there
+	o        *outbound
+	taken    bool // of a message that had been taken: Drain waits for it
+	left     int  // stanzas without an outcome
+	told     bool // the error is confirmed
+	noticed  bool // the notice has been written, or is not needed
+	hopeless bool // the error cannot be written at all
+
+	at   time.Time // when it is written again
+	wait time.Duration
 }
 
 // notice is the ordinary message that goes with a report.
@@ -37,20 +46,26 @@ type notice struct{ *report }
 
 // reports is what waits to be told. b.mu guards it.
 type reports struct {
-	open    int       // written, of messages that had been taken; Drain waits for them
-	again   []*report // to be written again
-	stored  []uint64  // rows to be reported that are in the store only
-	at      time.Time // when again and stored are looked at; zero: never
-	wait    time.Duration
-	load    int    // so many of stored are to be read now
-	dropped uint64 // refusals that no link would take
+	open     int       // written, of messages that had been taken; Drain waits for them
+	again    []*report // to be written again, each in its time
+	stored   []uint64  // rows to be reported that are in the store only
+	storedAt time.Time // when the next of them are read; zero: there are none
+	failed   bool      // since the last of them were read, an error was not confirmed
+	load     int       // so many of stored are to be read now
+	dropped  uint64    // errors without a row that no link would take
+	warned   time.Time // when that was logged
+}
+
+// refused is refuse, and keeps in the trail why.
+func (w *work) refused(o *outbound, f *mapping.Failure) {
+	w.trail(o, "refused", f)
+	w.refuse(o, f)
 }
 
 // refuse notes that the sender of a message that was not taken is to be told why.
 // It needs no lock: unlock makes the stanza.
 func (w *work) refuse(o *outbound, f *mapping.Failure) {
 	o.reported, o.row, o.over = f, 0, true
-	w.trail(o, "refused", f)
 	w.reports = append(w.reports, &report{o: o})
 }
 
@@ -68,29 +83,45 @@ func (b *Bridge) giveUp(out *work, o *outbound, f *mapping.Failure) {
 	out.reports = append(out.reports, &report{o: o, taken: true})
 }
 
-// tell makes the stanzas of a report: the error, from the address that had been
-// written to and with the id of the message (ERR-11), and if it comes late a
-// message. b.mu is held.
+// tell makes the stanzas of a report, as far as they have not got there: the error,
+// from the address that had been written to and with the id of the message (ERR-11),
+// and if it comes late a message. b.mu is held.
 func (b *Bridge) tell(out *work, r *report) {
+	if b.sealed {
+		b.keep(r)
+		return
+	}
 	o, p := r.o, b.policy.Load()
 	f := p.Rules.FailureToXMPP(o.reported)
-	b.log.Debug("not delivered", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "reason", f.Condition, "err", f, "remedy", f.Remedy)
-	r.left, r.lost = 1, false
+	b.log.Debug("not delivered", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "call_id", o.callID(), "reason", f.Condition, "err", f, "remedy", f.Remedy)
 	if r.taken {
 		b.reports.open++
 	}
+	r.left = 1
 	out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{
 		Ref:   r,
 		Value: &mapping.XMPPError{From: o.to, To: o.from, ID: o.id, Failure: f},
 	})
-	if !p.Notice || !r.taken || out.now.Sub(o.read) < noticeAfter {
+	if r.noticed || !p.Notice || !r.taken || out.now.Sub(o.read) < noticeAfter {
 		return
 	}
 	r.left++
+	r.noticed = true
 	out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{
 		Ref:   notice{r},
 		Value: &mapping.XMPPMessage{From: o.to, To: o.sender, ID: b.ids.noticeID(o), Type: "chat", Bodies: []mapping.Text{{Value: noticeText(f, o.read)}}},
 	})
+}
+
+// keep leaves an error to the next start: after Seal no stanza gets there.
+func (b *Bridge) keep(r *report) {
+	if o := r.o; o.row == 0 && !b.volatile {
+		b.nextRow++
+		o.row, o.rev = b.nextRow, 1
+		if n, err := b.journal.Append([]Row{o.encode()}); n == 0 {
+			b.log.Error("an error is lost: the stream is closed, and the journal does not take it", "id", o.id, "err", err)
+		}
+	}
 }
 
 // noticeText says why and which message; the time is that of this machine.
@@ -105,15 +136,18 @@ func noticeText(f *mapping.Failure, read time.Time) string {
 	return fmt.Sprintf("Not delivered: %s, sent %s", text, read.Format("15:04"))
 }
 
-// settleReport takes what became of the stanza of a report. b.mu is held.
+// settleReport takes what became of a stanza of a report. b.mu is held.
 func (b *Bridge) settleReport(out *work, r *report, k mapping.OutcomeKind, isNotice bool) {
-	switch k {
-	case mapping.NotWritten, mapping.Uncertain:
-		r.lost = true
-	case mapping.Unknown:
-		r.lost = r.lost || !isNotice // of a notice no more can be known
-	case mapping.Refused:
-		b.log.Error("an error stanza cannot be written; its sender is not told, please report this", "id", r.o.id)
+	lost := k == mapping.NotWritten || k == mapping.Uncertain
+	switch {
+	case isNotice:
+		r.noticed = !lost // of what was written and is not confirmed no more can be known
+	case k == mapping.Refused:
+		r.hopeless = true
+		b.log.Error("an error cannot be written; its sender is not told", "from", r.o.to, "to", r.o.from, "id", r.o.id,
+			"remedy", "is the component name that was written to still configured? (xmpp.domain, domain.xmpp)")
+	default:
+		r.told = !lost && k != mapping.Unknown
 	}
 	if r.left--; r.left > 0 {
 		return
@@ -121,66 +155,122 @@ func (b *Bridge) settleReport(out *work, r *report, k mapping.OutcomeKind, isNot
 	if r.taken {
 		b.reports.open--
 	}
-	if !r.lost {
-		b.reports.wait = 0
-		if r.taken {
-			out.reported(r.o)
-			b.end(out, r.o)
-		}
-		if len(b.reports.again)+len(b.reports.stored) > 0 {
-			b.retellAt(out, out.now)
-		}
+	if r.told || r.hopeless || r.o.dropped {
+		b.endReport(out, r)
+		return
+	}
+	if b.sealed {
+		b.keep(r)
 		return
 	}
 	b.log.Debug("the error did not reach its sender; it is written again", "dir", "xmpp-sip", "id", r.o.id)
+	b.reports.failed = true
+	if len(b.reports.stored) > 0 {
+		b.reports.storedAt = out.now.Add(firstRetell)
+	}
+	r.wait = min(max(2*r.wait, firstRetell), maxRetellWait)
+	r.at = out.now.Add(r.wait)
+	bound := maxRetell
+	if r.o.row == 0 {
+		bound += b.lanes.limits.Total // there is no other place for them
+	}
 	switch {
-	case len(b.reports.again) < maxRetell:
+	case len(b.reports.again) < bound || r.o.row != 0 && !r.o.safe():
 		b.reports.again = append(b.reports.again, r)
-	case r.o.row != 0 && r.o.safe():
-		delete(b.rows, r.o.row)
-		b.reports.stored = append(b.reports.stored, r.o.row)
+		b.wakeAt(out, r.at)
 	case r.o.row != 0:
-		b.reports.again = append(b.reports.again, r) // few: what the store has not written yet
+		delete(b.rows, r.o.row)
+		b.storeReport(out, r.o.row)
 	default:
-		b.reports.dropped++
-		b.log.Warn("too many errors wait for the link to the XMPP server: a sender is not told", "id", r.o.id, "dropped", b.reports.dropped)
+		if b.reports.dropped++; out.now.Sub(b.reports.warned) >= warnEvery {
+			b.reports.warned = out.now
+			b.log.Warn("too many errors wait for the link to the XMPP server: senders are not told", "count", b.reports.dropped)
+		}
 	}
-	b.reports.wait = min(max(2*b.reports.wait, firstRetell), maxRetellWait)
-	b.retellAt(out, out.now.Add(b.reports.wait))
 }
 
-func (b *Bridge) retellAt(out *work, at time.Time) {
-	if b.reports.at.IsZero() || at.Before(b.reports.at) {
-		b.reports.at = at
+// endReport ends a report, and with it its row.
+func (b *Bridge) endReport(out *work, r *report) {
+	if r.taken {
+		if r.told {
+			out.reported(r.o)
+		} else {
+			out.untold(r.o)
+		}
+		b.end(out, r.o)
 	}
-	b.wakeAt(out, b.reports.at)
+	if r.told && !b.reports.failed && len(b.reports.stored) > 0 {
+		b.reports.storedAt = out.now
+		b.wakeAt(out, out.now)
+	}
 }
 
-// retell writes the next errors again, and has more read from the store. b.mu is
-// held.
+// storeReport leaves an error that is to be told to the store.
+func (b *Bridge) storeReport(out *work, row uint64) {
+	b.reports.stored = append(b.reports.stored, row)
+	if b.reports.storedAt.IsZero() {
+		b.reports.storedAt = out.now.Add(firstRetell)
+	}
+	b.wakeAt(out, b.reports.storedAt)
+}
+
+// retell writes again what is due, and has more read from the store. b.mu is held.
 func (b *Bridge) retell(out *work) {
-	if b.reports.at.IsZero() || out.now.Before(b.reports.at) {
-		return
+	rest := b.reports.again[:0]
+	for _, r := range b.reports.again {
+		if out.now.Before(r.at) {
+			b.wakeAt(out, r.at)
+			rest = append(rest, r)
+		} else {
+			b.tell(out, r)
+		}
 	}
-	b.reports.at = time.Time{}
-	if b.reports.open >= retellBatch {
-		return // the next one that is confirmed brings more
-	}
-	n := min(len(b.reports.again), retellBatch)
-	for _, r := range b.reports.again[:n] {
-		b.tell(out, r)
-	}
-	rest := copy(b.reports.again, b.reports.again[n:])
-	clear(b.reports.again[rest:])
-	b.reports.again = b.reports.again[:rest]
-	if n == 0 {
+	clear(b.reports.again[len(rest):])
+	b.reports.again = rest
+	switch {
+	case len(b.reports.stored) == 0:
+		b.reports.storedAt = time.Time{}
+	case out.now.Before(b.reports.storedAt):
+		b.wakeAt(out, b.reports.storedAt)
+	default:
 		b.reports.load = min(len(b.reports.stored), retellBatch)
+		b.reports.failed = false
+		b.reports.storedAt = out.now.Add(firstRetell)
+		b.wakeAt(out, b.reports.storedAt)
 	}
+}
+
+// hurryReport has the error of a row told now. It reports false if it is under way.
+func (b *Bridge) hurryReport(out *work, row uint64) bool {
+	if i := slices.Index(b.reports.stored, row); i >= 0 {
+		copy(b.reports.stored[1:i+1], b.reports.stored[:i])
+		b.reports.stored[0], b.reports.storedAt = row, out.now
+		b.wakeAt(out, out.now)
+		return true
+	}
+	for _, r := range b.reports.again {
+		if r.o.row == row {
+			r.at = out.now
+			b.wakeAt(out, out.now)
+			return true
+		}
+	}
+	return false
+}
+
+// dropReport ends the error of o, which its sender does not get then.
+func (b *Bridge) dropReport(out *work, o *outbound) {
+	o.dropped = true
+	b.reports.stored = slices.DeleteFunc(b.reports.stored, func(row uint64) bool { return row == o.row })
+	b.reports.again = slices.DeleteFunc(b.reports.again, func(r *report) bool { return r.o.row == o.row })
+	out.untold(o)
+	b.end(out, o)
+	o.row = 0
 }
 
 // storedReports takes out the rows that retell wants to be read. b.mu is held.
 func (b *Bridge) storedReports() []uint64 {
-	ids := b.reports.stored[:b.reports.load]
+	ids := slices.Clone(b.reports.stored[:b.reports.load])
 	b.reports.stored = b.reports.stored[b.reports.load:]
 	b.reports.load = 0
 	return ids

@@ -130,6 +130,11 @@ func temporary(out mapping.Outcome, f *mapping.Failure) bool {
 	return false
 }
 
+// ours: the SIP side itself had no room for it.
+func ours(out mapping.Outcome) bool {
+	return out.Kind == mapping.NotWritten && out.Failure != nil && out.Failure.Condition == mapping.CondResourceConstraint
+}
+
 // nextCSeq stays below 2^31 (RFC 3261 §8.1.1.5).
 func nextCSeq(n uint32) uint32 { return (n + 1) & 0x7fffffff }
 

@@ -61,7 +61,6 @@ func (b *Bridge) tick() (from loads, next time.Time) {
 	}
 	b.wakeAt(&out, b.retryUpdates)
 	b.retell(&out)
-	b.wakeAt(&out, b.reports.at)
 	b.tickLate(&out)
 	from = b.nextLoads(&out)
 	out.wake = false // whoever called looks at b.next

@@ -39,6 +39,11 @@ func (w *work) reported(o *outbound) {
 	w.events = append(w.events, Event{ID: o.id, Other: o.callID(), At: w.now, Kind: "reported", Detail: o.way()})
 }
 
+// untold: the error could not be told.
+func (w *work) untold(o *outbound) {
+	w.events = append(w.events, Event{ID: o.id, Other: o.callID(), At: w.now, Kind: "untold", Detail: o.way()})
+}
+
 // way says whose message it is and where it goes.
 func (o *outbound) way() string {
 	return "xmpp-sip " + o.from.String() + " -> " + o.to.String()

@@ -53,12 +53,12 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 	// Access comes before the address is looked at: whoever may not send learns
 	// nothing about addresses (SEC-13).
 	if !p.Access.Allows(m.From) {
-		out.refuse(o, mapping.FailForbidden())
+		out.refuse(o, mapping.FailForbidden()) // no trail: strangers could push out that of others
 		return nil
 	}
 	parts, err := translate(b.log, p.Rules.ToSIP, mapping.XMPP(m))
 	if err != nil {
-		out.refuse(o, asFailure(err))
+		out.refused(o, asFailure(err))
 		return nil
 	}
 	if len(parts) == 0 {
@@ -79,20 +79,22 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 // enqueue journals messages and gives each its place. b.mu is held.
 func (b *Bridge) enqueue(out *work, batch []*outbound) {
 	var rows []Row
+	early := 0 // of this batch
 	taken := batch[:0]
 	for _, o := range batch {
 		if b.closing && (!b.sealed || b.volatile) {
-			out.refuse(o, mapping.FailShutdown())
+			out.refused(o, mapping.FailShutdown())
 			continue
 		}
 		b.nextRow++
 		o.row, o.rev = b.nextRow, 1
-		if b.early(out.now) && b.lanes.takeSlot(o) {
+		if b.early(out.now, early) && b.lanes.takeSlot(o) {
 			o.sent, o.attempts = true, 1
+			early++
 		} else {
 			f := b.lanes.push(o)
 			if f == nil {
-				out.refuse(o, mapping.FailBusy(busySeconds))
+				out.refused(o, mapping.FailBusy(busySeconds))
 				continue
 			}
 			if f.lane.waiting <= markAhead && f.lane.until.IsZero() && !b.closing {
@@ -136,11 +138,12 @@ func (b *Bridge) notJournaled(out *work, o *outbound, err error) {
 	if f.Err = err; b.full(err) {
 		f = mapping.FailBusy(busySeconds)
 	}
-	out.refuse(o, f)
+	out.refused(o, f)
 }
 
-// early reports whether a message may leave before its row is on the disk.
-func (b *Bridge) early(now time.Time) bool {
+// early reports whether a message may leave before its row is on the disk, if so many
+// more are about to.
+func (b *Bridge) early(now time.Time, more int) bool {
 	for len(b.unjournaled) > 0 && (b.unjournaled[0].kept > 0 || b.unjournaled[0].over) {
 		b.unjournaled[0] = nil
 		b.unjournaled = b.unjournaled[1:]
@@ -149,7 +152,10 @@ func (b *Bridge) early(now time.Time) bool {
 		return false
 	}
 	n := len(b.unjournaled)
-	return n == 0 || n < maxUnjournaled && now.Sub(b.unjournaled[0].read) < maxUnjournaledAge
+	if n+more >= maxUnjournaled {
+		return false
+	}
+	return n == 0 || now.Sub(b.unjournaled[0].read) < maxUnjournaledAge
 }
 
 // Committed takes what the store reports of commits, in the order of Append and
@@ -185,12 +191,13 @@ func (b *Bridge) settled(out *work, o *outbound) {
 		b.sendPart(out, o)
 	}
 	f := l.fifos[o.sender]
-	if f == nil || len(f.queue) == 0 {
+	if f == nil || len(f.queue) == 0 || b.closing {
 		return
 	}
 	// What is behind one that is in the store only is left to the store as well: else it
 	// might take the room that is needed to read that one.
 	if out.now.Before(l.until) || f.queue[0].o == nil {
+		b.unmark(out, f)
 		b.park(f)
 	}
 }
