@@ -16,12 +16,13 @@ type ledger struct {
 	toSIP  []*outbound
 	toXMPP []*inbound
 	breaks []rupture
-	owners map[string]int // stanza id of stox -> number of the message to XMPP
+	notes  map[string]int // messages without a number, by their sender: notices of failures
 	strays []string       // what nobody has sent
 }
 
 // outbound is a message from XMPP to SIP.
 type outbound struct {
+	to       string    // bare JID
 	sent     time.Time // by its sender, to the XMPP server
 	handed   time.Time // the server had written it to the link
 	passed   time.Time // stox's kernel had it
@@ -29,7 +30,6 @@ type outbound struct {
 	unshown  int       // transactions in which the receiver got it, and did not show it
 	errors   []string  // what its sender was told: condition and text
 	told     time.Time // stox had written an error to the link
-	notices  int       // messages that tell its sender of the failure
 	accepted time.Time // the receiver's first 2xx, or 482 to a repeat of what it had shown
 	last     time.Time // and the last one
 }
@@ -70,7 +70,7 @@ type rupture struct {
 }
 
 func newLedger() *ledger {
-	l := &ledger{owners: make(map[string]int)}
+	l := &ledger{notes: make(map[string]int)}
 	l.cond = sync.NewCond(&l.mu)
 	return l
 }
@@ -100,10 +100,10 @@ func (l *ledger) await(limit time.Duration, done func() bool) bool {
 }
 
 // newOutbound gives the number of a message that is about to be sent to SIP.
-func (l *ledger) newOutbound() (n int) {
+func (l *ledger) newOutbound(to string) (n int) {
 	l.note(func() {
 		n = len(l.toSIP)
-		l.toSIP = append(l.toSIP, &outbound{sent: time.Now()})
+		l.toSIP = append(l.toSIP, &outbound{to: to, sent: time.Now()})
 	})
 	return n
 }

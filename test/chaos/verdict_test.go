@@ -67,12 +67,14 @@ func TestVerdictOut(t *testing.T) {
 		{name: "arrived without an end", m: given(0, outbound{shown: shown(1)}), want: "has no end"},
 		{name: "told twice", m: given(0, outbound{errors: []string{"x", "x"}, told: at(100)}), want: "told 2 times"},
 		{name: "told twice over a kill", m: given(0, outbound{errors: []string{"x", "x"}, told: at(100)}), breaks: []rupture{kill}},
+		{name: "told late", m: given(0, outbound{errors: []string{"x"}, told: at(32000)}), want: "without a notice"},
+		{name: "told late, with a notice", m: given(0, outbound{to: "noted", errors: []string{"x"}, told: at(32000)})},
 		{name: "error lost while the sender was there", m: given(0, outbound{told: at(100)}), want: "did not get it"},
 		{name: "error lost while the sender was away", m: given(0, outbound{told: at(40)})},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLedger()
-			l.breaks, l.toSIP = c.breaks, []*outbound{&c.m}
+			l.breaks, l.toSIP, l.notes["noted"] = c.breaks, []*outbound{&c.m}, 1
 			_, faults := l.judge(evidence{listed: map[string]bool{"m-0": c.listed}, hidden: c.hidden, lastUp: func(int) time.Time { return at(50) }})
 			expect(t, faults, c.want)
 		})
@@ -156,11 +158,25 @@ func TestVerdictCounts(t *testing.T) {
 		t.Errorf("faults: %q", faults)
 	}
 	out, in := rows[0], rows[1]
-	if out.sent != 4 || out.delivered != 2 || out.errors != 1 || out.uncertain != 1 || out.gap != 1 || out.twice != 1 || len(out.lost) != 1 || out.lost[0] != -time.Millisecond {
+	if out.sent != 4 || out.delivered != 2 || out.errors != 1 || out.uncertain != 1 || out.gap != 1 || out.twice != 1 || len(out.lost) != 1 || out.lost[0] != -time.Millisecond || out.breaks != 1 || out.hurt != 1 {
 		t.Errorf("to SIP: %+v", out)
 	}
 	if in.sent != 4 || in.delivered != 2 || in.errors != 1 || in.handed != 1 || in.uncertain != 1 || in.twice != 1 {
 		t.Errorf("to XMPP: %+v", in)
+	}
+}
+
+func TestCompare(t *testing.T) {
+	for _, c := range []struct {
+		early, late int
+		alike       bool
+	}{{0, 0, true}, {10, 12, true}, {16, 10, true}, {40, 40, true}, {25, 5, false}, {40, 20, false}} {
+		if got := compare(&row{breaks: 40, hurt: c.early}, &row{breaks: 40, hurt: c.late}); got != c.alike {
+			t.Errorf("%d against %d: %v", c.early, c.late, got)
+		}
+	}
+	if !compare(nil, &row{}) || !compare(&row{}, nil) {
+		t.Error("one alone cannot be worse")
 	}
 }
 

@@ -191,9 +191,6 @@ func (w *world) wrote(st stanza, at time.Time) {
 // took handles what a client gets.
 func (w *world) took(local string) func(stanza) {
 	return func(st stanza) {
-		if st.XMLName.Local == "presence" {
-			return
-		}
 		if st.XMLName.Local != "message" {
 			return
 		}
@@ -206,7 +203,7 @@ func (w *world) took(local string) func(stanza) {
 		}
 		n, ok := number(st.Body, "to-xmpp")
 		if !ok {
-			w.book.note(func() { w.traffic.notices++ })
+			w.book.note(func() { w.book.notes[st.From]++ })
 			return
 		}
 		w.book.in(n, func(m *inbound) {
@@ -358,7 +355,7 @@ func (w *world) fence() {
 	all.Wait()
 }
 
-// stop ends stox as its service manager does.
+// stopStox ends stox as its service manager does.
 func (w *world) stopStox() error {
 	status, err := w.stox.Stop(w.ctx)
 	if err == nil && status != 0 {
