@@ -16,8 +16,9 @@ type ledger struct {
 	toSIP  []*outbound
 	toXMPP []*inbound
 	breaks []rupture
-	notes  map[string]int // messages without a number, by their sender: notices of failures
-	strays []string       // what nobody has sent
+	byID   map[string]*inbound // by the id of its stanza
+	notes  map[string]int      // messages without a number, by their sender: notices of failures
+	strays []string            // what nobody has sent
 }
 
 // outbound is a message from XMPP to SIP.
@@ -48,9 +49,11 @@ type inbound struct {
 	from    string // user parts
 	to      string
 	callID  string
-	id      string // of the stanza that it became
-	written int    // copies that stox has written to the link
-	arrived int    // copies that its receiver got
+	id      string    // of the stanza that it became
+	written int       // copies that stox has written to the link
+	arrived int       // copies that its receiver got
+	put     time.Time // stox had written the first copy
+	refused time.Time // the server had written its error
 	answers []answer
 	gaveUp  bool // the sender's time was up without an answer
 }
@@ -70,7 +73,7 @@ type rupture struct {
 }
 
 func newLedger() *ledger {
-	l := &ledger{notes: make(map[string]int)}
+	l := &ledger{byID: make(map[string]*inbound), notes: make(map[string]int)}
 	l.cond = sync.NewCond(&l.mu)
 	return l
 }

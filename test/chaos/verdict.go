@@ -144,7 +144,7 @@ func (l *ledger) judgeIn(e evidence) (r row, faults []string) {
 		}
 		switch {
 		case status == 200 && m.arrived == 0:
-			fault("was answered 200 and never arrived%s", l.when(m.answers[0].at))
+			fault("was answered 200 and never arrived%s%s", m.bounce(), l.when(m.answers[0].at))
 		case status == 202:
 			r.handed++
 		case status >= 300:
@@ -225,6 +225,15 @@ func (l *ledger) age(m *outbound) (age time.Duration, nearest int) {
 		}
 	}
 	return age, nearest
+}
+
+// bounce tells how late the server has refused m, if it has.
+func (m *inbound) bounce() string {
+	if m.refused.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf(": the server refused it %d ms after it was written, %d ms after the answer",
+		m.refused.Sub(m.put).Milliseconds(), m.refused.Sub(m.answers[0].at).Milliseconds())
 }
 
 // showings tells of each showing, for a person.

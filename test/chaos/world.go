@@ -159,7 +159,16 @@ func (w *world) fault(format string, args ...any) {
 
 // handed, passed and wrote are told by the tap.
 func (w *world) handed(st stanza, at time.Time) {
-	if n, ok := number(st.ID, "m"); ok && st.XMLName.Local == "message" && st.Type != "error" {
+	if st.XMLName.Local != "message" {
+		return
+	}
+	if st.Type == "error" {
+		w.book.note(func() {
+			if m := w.book.byID[st.ID]; m != nil && m.refused.IsZero() {
+				m.refused = at
+			}
+		})
+	} else if n, ok := number(st.ID, "m"); ok {
 		w.book.out(n, func(m *outbound) { m.handed = at })
 	}
 }
@@ -180,7 +189,8 @@ func (w *world) wrote(st stanza, at time.Time) {
 		w.book.in(n, func(m *inbound) {
 			m.written++
 			if m.id == "" {
-				m.id = st.ID
+				m.id, m.put = st.ID, at
+				w.book.byID[st.ID] = m
 			} else if m.id != st.ID {
 				w.book.strays = append(w.book.strays, fmt.Sprintf("call-%d was written with the ids %s and %s", n, m.id, st.ID))
 			}
