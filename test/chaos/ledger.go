@@ -67,9 +67,10 @@ type answer struct {
 
 // rupture is a moment at which the link was lost.
 type rupture struct {
-	kind   string    // "kill" or "stop" (of stox), "cut" (of the connection), "server" (a stop of it)
-	at     time.Time //
-	healed time.Time // stox had its link again; zero: not yet
+	kind   string        // "kill" or "stop" (of stox), "cut" (of the connection), "server" (a stop of it)
+	at     time.Time     //
+	healed time.Time     // stox had its link again; zero: not yet
+	stall  time.Duration // the disk may have held up a commit for so long
 }
 
 func newLedger() *ledger {
@@ -147,6 +148,16 @@ func (l *ledger) broke(kind string) {
 	l.note(func() { l.breaks = append(l.breaks, rupture{kind: kind, at: time.Now()}) })
 }
 
+// slowed notes how slow the disk was before each rupture. A row may have waited for
+// the commit before its own.
+func (l *ledger) slowed(disk *stalls) {
+	l.note(func() {
+		for i := range l.breaks {
+			l.breaks[i].stall = 2 * disk.before(l.breaks[i].at)
+		}
+	})
+}
+
 func (l *ledger) heal() {
 	l.note(func() {
 		for i := range l.breaks {
@@ -184,9 +195,9 @@ func (m *outbound) done() bool {
 }
 
 // gap is how long before a kill or a cut a message may have been read by stox, or
-// have lain in its socket, without having been committed. The contract has 50 ms
-// from the read to the commit; the rest is what a loaded machine takes to let stox
-// read.
+// have lain in its socket, without having been committed, on a disk that does not
+// stall. The commit begins at once; the rest is what a loaded machine takes to let
+// stox read and write.
 const gap = 500 * time.Millisecond
 
 // inGap reports whether a message was on its way to stox when it was killed or
@@ -197,6 +208,21 @@ func (l *ledger) inGap(m *outbound) bool {
 		if b.kind != "kill" && b.kind != "cut" || !b.healed.IsZero() && m.handed.After(b.healed) {
 			return false
 		}
-		return m.passed.IsZero() || m.passed.After(b.at.Add(-gap))
+		return m.passed.IsZero() || m.passed.After(b.at.Add(-gap-b.stall))
+	})
+}
+
+// overtaken reports whether something that reached stox after m, and before the
+// next kill, was still known after it. Then m must have been: rows are committed in
+// the order in which they were read. l.mu is held.
+func (l *ledger) overtaken(m *outbound) bool {
+	i := slices.IndexFunc(l.breaks, func(b rupture) bool { return b.kind == "kill" && b.at.After(m.passed) })
+	if m.passed.IsZero() || i < 0 || l.breaks[i].healed.IsZero() {
+		return false
+	}
+	b := l.breaks[i]
+	return slices.ContainsFunc(l.toSIP, func(k *outbound) bool {
+		return k.passed.After(m.passed) && k.passed.Before(b.at) &&
+			(k.told.After(b.healed) || slices.ContainsFunc(k.shown, func(s showing) bool { return s.at.After(b.healed) }))
 	})
 }

@@ -95,13 +95,18 @@ func prove(ctx context.Context, f form, only string, parallel int, keep bool) (o
 	all := slices.DeleteFunc(scenarios(), func(s scenario) bool {
 		return s.long && !f.long || !match.MatchString(s.name)
 	})
+	disk := new(stalls)
+	probe, stop := context.WithCancel(ctx)
+	var watcher sync.WaitGroup
+	var probed error
+	watcher.Go(func() { probed = disk.watch(probe, dir) })
 	results := make([]result, len(all))
 	next := make(chan int)
 	var wg sync.WaitGroup
 	for range parallel {
 		wg.Go(func() {
 			for i := range next {
-				results[i] = perform(ctx, filepath.Join(dir, all[i].name), bin, all[i], f)
+				results[i] = perform(ctx, filepath.Join(dir, all[i].name), bin, all[i], f, disk)
 			}
 		})
 	}
@@ -110,20 +115,25 @@ func prove(ctx context.Context, f form, only string, parallel int, keep bool) (o
 	}
 	close(next)
 	wg.Wait()
+	stop()
+	watcher.Wait()
+	if probed != nil {
+		return false, probed
+	}
 	ok = report(results)
 	fmt.Printf("%d scenarios in %.0f s\n", len(results), time.Since(began).Seconds())
 	return ok && len(results) > 0, nil
 }
 
 // perform runs one scenario.
-func perform(ctx context.Context, dir, bin string, s scenario, f form) (r result) {
+func perform(ctx context.Context, dir, bin string, s scenario, f form, disk *stalls) (r result) {
 	began := time.Now()
 	r.name = s.name
 	defer func() { r.took = time.Since(began) }()
 	for _, c := range strings.TrimSuffix(s.name, noEarly) { // its twin draws the same
 		f.seed = draw(f.seed, int(c))
 	}
-	w, err := newWorld(ctx, dir, bin, s.name, s.server, f, f.seed, s.env)
+	w, err := newWorld(ctx, dir, bin, s.name, s.server, f, disk, f.seed, s.env)
 	if err != nil {
 		r.err = err
 		return r
@@ -141,6 +151,7 @@ func perform(ctx context.Context, dir, bin string, s scenario, f form) (r result
 	if r.err = w.scene(run, s); r.err != nil {
 		return r // what became of the messages is nobody's fault then
 	}
+	w.book.slowed(disk)
 	r.rows, r.faults = w.book.judge(w.evidence())
 	r.faults = append(w.faults, r.faults...)
 	if err := w.inspect(); err != nil {

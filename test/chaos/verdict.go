@@ -85,6 +85,8 @@ func (l *ledger) judgeOut(e evidence) (r row, faults []string) {
 			}
 		}
 		switch {
+		case shown == 0 && !failed && l.overtaken(m):
+			fault("was lost, and something that stox had read after it was not%s", l.when(m.passed))
 		case shown == 0 && !failed && l.inGap(m):
 			r.gap++
 			age, nearest := l.age(m)
@@ -179,7 +181,7 @@ func (m *inbound) final() (status int, alike bool) {
 // was not on its way in any.
 func (l *ledger) overBefore(m *outbound) bool {
 	return !m.accepted.IsZero() && len(l.breaks) > 0 && !slices.ContainsFunc(l.breaks, func(b rupture) bool {
-		return m.accepted.After(b.at.Add(-gap)) && (b.healed.IsZero() || m.handed.Before(b.healed))
+		return m.accepted.After(b.at.Add(-gap-b.stall)) && (b.healed.IsZero() || m.handed.Before(b.healed))
 	})
 }
 

@@ -34,6 +34,7 @@ type world struct {
 	life    context.Context // of what runs beside the scenario
 	name    string
 	form    form
+	disk    *stalls
 	rnd     *rand.Rand // of the scenario's own goroutine
 	server  *stage.XMPPServer
 	stox    *stage.Stox
@@ -52,7 +53,7 @@ type world struct {
 	faults []string
 }
 
-func newWorld(ctx context.Context, dir, bin, name, server string, f form, seed uint64, env []string) (*world, error) {
+func newWorld(ctx context.Context, dir, bin, name, server string, f form, disk *stalls, seed uint64, env []string) (*world, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -60,7 +61,7 @@ func newWorld(ctx context.Context, dir, bin, name, server string, f form, seed u
 	if err != nil {
 		return nil, err
 	}
-	w := &world{Stage: st, ctx: ctx, name: name, form: f, rnd: rand.New(rand.NewPCG(seed, 1)), book: newLedger()}
+	w := &world{Stage: st, ctx: ctx, name: name, form: f, disk: disk, rnd: rand.New(rand.NewPCG(seed, 1)), book: newLedger()}
 	began := time.Now()
 	w.say = func(format string, args ...any) {
 		if f.verbose {
@@ -126,7 +127,7 @@ func (w *world) startStox() error {
 	if _, err := w.stox.WaitLink(w.ctx, 0); err != nil {
 		return err
 	}
-	w.book.heal()
+	w.healed()
 	return nil
 }
 
@@ -134,8 +135,14 @@ func (w *world) startStox() error {
 // from the from-th on.
 func (w *world) linked(from int) error {
 	_, err := w.stox.WaitLink(w.ctx, from)
-	w.book.heal()
+	w.healed()
 	return err
+}
+
+// healed notes that stox has its link again.
+func (w *world) healed() {
+	w.book.heal()
+	w.book.slowed(w.disk)
 }
 
 // kill ends stox with SIGKILL and starts it again on the same store.
