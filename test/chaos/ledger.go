@@ -217,7 +217,10 @@ func (l *ledger) inGap(m *outbound) bool {
 // the order in which they were read. l.mu is held.
 func (l *ledger) overtaken(m *outbound) bool {
 	i := slices.IndexFunc(l.breaks, func(b rupture) bool { return b.kind == "kill" && b.at.After(m.passed) })
-	if m.passed.IsZero() || i < 0 || l.breaks[i].healed.IsZero() {
+	dead := slices.ContainsFunc(l.breaks, func(b rupture) bool { // the link was, when the server wrote it
+		return b.at.Before(m.passed) && (b.healed.IsZero() || m.handed.Before(b.healed))
+	})
+	if m.passed.IsZero() || dead || i < 0 || l.breaks[i].healed.IsZero() {
 		return false
 	}
 	b := l.breaks[i]

@@ -53,6 +53,7 @@ func TestVerdictOut(t *testing.T) {
 		{name: "lost just before a kill", m: given(990, outbound{}), breaks: []rupture{kill}},
 		{name: "lost while the disk stalled", m: given(400, outbound{}), breaks: []rupture{{kind: "kill", at: at(1000), healed: at(2000), stall: 200 * time.Millisecond}}},
 		{name: "lost, and a later one kept", m: given(990, outbound{}), breaks: []rupture{kill}, later: &outbound{sent: at(995), handed: at(995), passed: at(995), shown: []showing{{at: at(2100)}}, accepted: at(2100)}, want: "after it was not"},
+		{name: "lost on a dead link, and a later one kept", m: given(600, outbound{}), breaks: []rupture{{kind: "kill", at: at(500), healed: at(700)}, kill}, later: &outbound{sent: at(995), handed: at(995), passed: at(995), shown: []showing{{at: at(2100)}}, accepted: at(2100)}},
 		{name: "lost, and a later one gone before", m: given(990, outbound{}), breaks: []rupture{kill}, later: &outbound{sent: at(995), handed: at(995), passed: at(995), shown: []showing{{at: at(999)}}, accepted: at(999)}},
 		{name: "lost on the link", m: outbound{sent: at(0), handed: at(400)}, breaks: []rupture{cut}},
 		{name: "lost in a restart of the server", m: given(990, outbound{}), breaks: []rupture{restart}, want: "was lost"},
