@@ -79,7 +79,8 @@ func (w *world) again(times int, disturb func(i int) error) error {
 
 // serverRestart: the XMPP server ends in good order and comes back.
 func serverRestart(w *world) error {
-	return w.again(w.form.rounds, func(int) error {
+	// Each time stox waits longer before it dials again.
+	return w.again(min(w.form.rounds, 4), func(int) error {
 		from := len(w.stox.Lines())
 		w.book.broke("server")
 		// What comes while its receiver is logging in may be lost in ejabberd: its store
@@ -118,7 +119,7 @@ func serverStopped(w *world) error {
 // tcpDrop: the connection between stox and the server ends, by a reset, in good
 // order, or after it has let nothing through for a while.
 func tcpDrop(w *world) error {
-	// Each time stox waits longer before it dials again.
+	// As above.
 	return w.again(min(3*w.form.rounds, 5), func(i int) error {
 		from := len(w.stox.Lines())
 		hole := i%3 == 2
