@@ -29,6 +29,7 @@ type client struct {
 
 const (
 	resource = "chaos"
+	present  = "present" // id of the ping behind the presence: its answer says that the server knows it
 	redial   = 50 * time.Millisecond
 	patience = 20 * time.Second // for what comes at once, if it comes at all
 )
@@ -69,12 +70,14 @@ func (c *client) session(ctx context.Context) error {
 		return err
 	}
 	conn.SetReadDeadline(time.Time{})
-	c.set(conn)
 	defer c.set(nil)
 	for {
 		st, err := in.next()
 		if err != nil {
 			return err
+		}
+		if st.XMLName.Local == "iq" && st.ID == present {
+			c.set(conn)
 		}
 		if st.XMLName.Local == "iq" && st.Type == "get" {
 			fmt.Fprintf(conn, "<iq type='result' to='%s' id='%s'/>", stage.Escape(st.From), stage.Escape(st.ID))
@@ -184,7 +187,7 @@ func (c *client) login(conn net.Conn, in *input) error {
 			}
 		}
 	}
-	_, err := conn.Write([]byte("<presence/>"))
+	_, err := fmt.Fprintf(conn, "<presence/><iq type='get' to='%s' id='%s'><ping xmlns='urn:xmpp:ping'/></iq>", c.server.Domain, present)
 	return err
 }
 

@@ -16,12 +16,14 @@ type ledger struct {
 	toSIP  []*outbound
 	toXMPP []*inbound
 	breaks []rupture
-	owners map[string]int // stanza id of stox -> number of the message to XMPP
-	strays []string       // what nobody has sent
+	byID   map[string]*inbound // by the id of its stanza
+	notes  map[string]int      // messages without a number, by their sender: notices of failures
+	strays []string            // what nobody has sent
 }
 
 // outbound is a message from XMPP to SIP.
 type outbound struct {
+	to       string    // bare JID
 	sent     time.Time // by its sender, to the XMPP server
 	handed   time.Time // the server had written it to the link
 	passed   time.Time // stox's kernel had it
@@ -29,7 +31,6 @@ type outbound struct {
 	unshown  int       // transactions in which the receiver got it, and did not show it
 	errors   []string  // what its sender was told: condition and text
 	told     time.Time // stox had written an error to the link
-	notices  int       // messages that tell its sender of the failure
 	accepted time.Time // the receiver's first 2xx, or 482 to a repeat of what it had shown
 	last     time.Time // and the last one
 }
@@ -48,9 +49,11 @@ type inbound struct {
 	from    string // user parts
 	to      string
 	callID  string
-	id      string // of the stanza that it became
-	written int    // copies that stox has written to the link
-	arrived int    // copies that its receiver got
+	id      string    // of the stanza that it became
+	written int       // copies that stox has written to the link
+	arrived int       // copies that its receiver got
+	put     time.Time // stox had written the first copy
+	refused time.Time // the server had written its error
 	answers []answer
 	gaveUp  bool // the sender's time was up without an answer
 }
@@ -64,13 +67,14 @@ type answer struct {
 
 // rupture is a moment at which the link was lost.
 type rupture struct {
-	kind   string    // "kill" or "stop" (of stox), "cut" (of the connection), "server" (a stop of it)
-	at     time.Time //
-	healed time.Time // stox had its link again; zero: not yet
+	kind   string        // "kill" or "stop" (of stox), "cut" (of the connection), "server" (a stop of it)
+	at     time.Time     //
+	healed time.Time     // stox had its link again; zero: not yet
+	stall  time.Duration // the disk may have held up a commit for so long
 }
 
 func newLedger() *ledger {
-	l := &ledger{owners: make(map[string]int)}
+	l := &ledger{byID: make(map[string]*inbound), notes: make(map[string]int)}
 	l.cond = sync.NewCond(&l.mu)
 	return l
 }
@@ -100,10 +104,10 @@ func (l *ledger) await(limit time.Duration, done func() bool) bool {
 }
 
 // newOutbound gives the number of a message that is about to be sent to SIP.
-func (l *ledger) newOutbound() (n int) {
+func (l *ledger) newOutbound(to string) (n int) {
 	l.note(func() {
 		n = len(l.toSIP)
-		l.toSIP = append(l.toSIP, &outbound{sent: time.Now()})
+		l.toSIP = append(l.toSIP, &outbound{to: to, sent: time.Now()})
 	})
 	return n
 }
@@ -144,6 +148,16 @@ func (l *ledger) broke(kind string) {
 	l.note(func() { l.breaks = append(l.breaks, rupture{kind: kind, at: time.Now()}) })
 }
 
+// slowed notes how slow the disk was before each rupture. A row may have waited for
+// the commit before its own.
+func (l *ledger) slowed(disk *stalls) {
+	l.note(func() {
+		for i := range l.breaks {
+			l.breaks[i].stall = 2 * disk.before(l.breaks[i].at)
+		}
+	})
+}
+
 func (l *ledger) heal() {
 	l.note(func() {
 		for i := range l.breaks {
@@ -181,9 +195,9 @@ func (m *outbound) done() bool {
 }
 
 // gap is how long before a kill or a cut a message may have been read by stox, or
-// have lain in its socket, without having been committed. The contract has 50 ms
-// from the read to the commit; the rest is what a loaded machine takes to let stox
-// read.
+// have lain in its socket, without having been committed, on a disk that does not
+// stall. The commit begins at once; the rest is what a loaded machine takes to let
+// stox read and write.
 const gap = 500 * time.Millisecond
 
 // inGap reports whether a message was on its way to stox when it was killed or
@@ -194,6 +208,24 @@ func (l *ledger) inGap(m *outbound) bool {
 		if b.kind != "kill" && b.kind != "cut" || !b.healed.IsZero() && m.handed.After(b.healed) {
 			return false
 		}
-		return m.passed.IsZero() || m.passed.After(b.at.Add(-gap))
+		return m.passed.IsZero() || m.passed.After(b.at.Add(-gap-b.stall))
+	})
+}
+
+// overtaken reports whether something that reached stox after m, and before the
+// next kill, was still known after it. Then m must have been: rows are committed in
+// the order in which they were read. l.mu is held.
+func (l *ledger) overtaken(m *outbound) bool {
+	i := slices.IndexFunc(l.breaks, func(b rupture) bool { return b.kind == "kill" && b.at.After(m.passed) })
+	dead := slices.ContainsFunc(l.breaks, func(b rupture) bool { // the link was, when the server wrote it
+		return b.at.Before(m.passed) && (b.healed.IsZero() || m.handed.Before(b.healed))
+	})
+	if m.passed.IsZero() || dead || i < 0 || l.breaks[i].healed.IsZero() {
+		return false
+	}
+	b := l.breaks[i]
+	return slices.ContainsFunc(l.toSIP, func(k *outbound) bool {
+		return k.passed.After(m.passed) && k.passed.Before(b.at) &&
+			(k.told.After(b.healed) || slices.ContainsFunc(k.shown, func(s showing) bool { return s.at.After(b.healed) }))
 	})
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"sync"
@@ -22,6 +21,7 @@ type tap struct {
 	mu   sync.Mutex // guards the following
 	cond *sync.Cond
 	open map[*wire]bool
+	shut bool // nobody gets to the server
 	hole bool // nothing gets through, and no end of it is told
 	done bool
 }
@@ -73,9 +73,16 @@ func (t *tap) Run(ctx context.Context) {
 
 func (t *tap) serve(stox *net.TCPConn) {
 	defer stox.Close()
+	t.mu.Lock()
+	shut := t.shut
+	t.mu.Unlock()
+	if shut {
+		stox.SetLinger(0) // as if nobody had listened
+		return
+	}
 	c, err := net.DialTimeout("tcp", t.server, patience)
 	if err != nil {
-		stox.SetLinger(0) // as if nobody had listened
+		stox.SetLinger(0)
 		return
 	}
 	w := &wire{stox, c.(*net.TCPConn)}
@@ -171,21 +178,9 @@ func (t *tap) swallow(on bool) {
 	t.cond.Broadcast()
 }
 
-// gone waits until no connection is left.
-func (t *tap) gone(ctx context.Context) error {
-	stop := context.AfterFunc(ctx, func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		t.cond.Broadcast()
-	})
-	defer stop()
+// close keeps stox from the server, or lets it in again; what is open stays so.
+func (t *tap) close(shut bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for len(t.open) > 0 {
-		if ctx.Err() != nil {
-			return fmt.Errorf("a connection stays: %w", ctx.Err())
-		}
-		t.cond.Wait()
-	}
-	return nil
+	t.shut = shut
 }

@@ -21,7 +21,6 @@ type traffic struct {
 
 	repeats int             // so many in a hundred requests are sent two times at once
 	users   int             // SIP users for each transport
-	notices int             // messages without a number; guarded by the ledger's lock
 	ticks   int             // guarded by the ledger's lock
 	senders map[int]*client // of messages to SIP; guarded by the ledger's lock
 	tybalt  bool            // every third message from SIP comes from him; set before start
@@ -86,7 +85,7 @@ func (t *traffic) sendOut(c *client, to string) (n int) {
 	if !c.up() {
 		return -1
 	}
-	n = t.w.book.newOutbound()
+	n = t.w.book.newOutbound(to)
 	t.w.book.note(func() { t.senders[n] = c })
 	c.send(fmt.Sprintf("<message to='%s' id='%s' type='chat'><body>%s</body></message>", stage.Escape(to), outboundID(n), body("to-sip", n)))
 	return n

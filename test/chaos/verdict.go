@@ -16,6 +16,8 @@ type row struct {
 	handed    int             // to XMPP: answered 202
 	uncertain int             // in stox's own list, or open at a kill
 	lost      []time.Duration // for each of these: when it was in stox's hands, or on the link, from the rupture on
+	breaks    int             // how often the link was lost ...
+	hurt      int             // ... and how often with something that had reached stox before
 	gap       int             // to SIP: lost without a word in a kill or a cut
 	twice     int             // messages that their receiver got more than once
 }
@@ -37,8 +39,14 @@ func (l *ledger) judge(e evidence) (rows []row, faults []string) {
 	return []row{out, in}, append(append(faults, more...), l.strays...)
 }
 
+// late is when an error also comes as an ordinary message: after 30 s, and what it
+// takes to write it.
+const late = 31 * time.Second
+
 func (l *ledger) judgeOut(e evidence) (r row, faults []string) {
 	r.way = "to SIP"
+	hurt := make(map[int]bool)
+	defer func() { r.breaks, r.hurt = len(l.breaks), len(hurt) }()
 	for n, m := range l.toSIP {
 		fault := func(format string, args ...any) {
 			faults = append(faults, fmt.Sprintf("m-%d to SIP: ", n)+fmt.Sprintf(format, args...))
@@ -77,17 +85,26 @@ func (l *ledger) judgeOut(e evidence) (r row, faults []string) {
 			}
 		}
 		switch {
+		case shown == 0 && !failed && l.overtaken(m):
+			fault("was lost, and something that stox had read after it was not%s", l.when(m.passed))
 		case shown == 0 && !failed && l.inGap(m):
 			r.gap++
-			r.lost = append(r.lost, l.age(m).Round(time.Millisecond))
+			age, nearest := l.age(m)
+			r.lost = append(r.lost, age.Round(time.Millisecond))
+			if age < 0 {
+				hurt[nearest] = true
+			}
 		case shown == 0 && !failed:
 			fault("was lost: it neither arrived nor was its sender told%s", l.when(m.handed))
 		case shown > 0 && m.accepted.IsZero() && !failed && !l.inGap(m): // else stox had sent it and not yet written it down
 			fault("has no end: its receiver never said 2xx and its sender was not told")
 		case shown > 0 && failed && !ambiguous:
 			fault("arrived, and its sender was told that it did not: %q", m.errors)
-		case failed && len(m.errors) == 0 && m.notices == 0 && m.told.After(e.lastUp(n)):
+		case failed && len(m.errors) == 0 && m.told.After(e.lastUp(n)):
 			fault("the error was written, and its sender, who was there, did not get it")
+		}
+		if len(m.errors) > 0 && m.told.Sub(m.handed) > late && l.notes[m.to] == 0 {
+			fault("its sender was told late, and without a notice")
 		}
 		if len(m.errors) > 1 && len(l.breaks) == 0 {
 			fault("its sender was told %d times: %q", len(m.errors), m.errors)
@@ -129,7 +146,7 @@ func (l *ledger) judgeIn(e evidence) (r row, faults []string) {
 		}
 		switch {
 		case status == 200 && m.arrived == 0:
-			fault("was answered 200 and never arrived%s", l.when(m.answers[0].at))
+			fault("was answered 200 and never arrived%s%s", m.bounce(), l.when(m.answers[0].at))
 		case status == 202:
 			r.handed++
 		case status >= 300:
@@ -164,7 +181,7 @@ func (m *inbound) final() (status int, alike bool) {
 // was not on its way in any.
 func (l *ledger) overBefore(m *outbound) bool {
 	return !m.accepted.IsZero() && len(l.breaks) > 0 && !slices.ContainsFunc(l.breaks, func(b rupture) bool {
-		return m.accepted.After(b.at.Add(-gap)) && (b.healed.IsZero() || m.handed.Before(b.healed))
+		return m.accepted.After(b.at.Add(-gap-b.stall)) && (b.healed.IsZero() || m.handed.Before(b.healed))
 	})
 }
 
@@ -197,19 +214,28 @@ func (l *ledger) openAtBreak(m *inbound) bool {
 }
 
 // age is when m had reached stox, or was written to the link, as seen from the
-// rupture that is nearest. l.mu is held.
-func (l *ledger) age(m *outbound) time.Duration {
+// rupture that is nearest, and which one that is. l.mu is held.
+func (l *ledger) age(m *outbound) (age time.Duration, nearest int) {
 	at := m.handed
 	if !m.passed.IsZero() {
 		at = m.passed
 	}
-	nearest := time.Duration(1<<63 - 1)
-	for _, b := range l.breaks {
-		if d := at.Sub(b.at); d.Abs() < nearest.Abs() {
-			nearest = d
+	age = time.Duration(1<<63 - 1)
+	for i, b := range l.breaks {
+		if d := at.Sub(b.at); d.Abs() < age.Abs() {
+			age, nearest = d, i
 		}
 	}
-	return nearest
+	return age, nearest
+}
+
+// bounce tells how late the server has refused m, if it has.
+func (m *inbound) bounce() string {
+	if m.refused.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf(": the server refused it %d ms after it was written, %d ms after the answer",
+		m.refused.Sub(m.put).Milliseconds(), m.refused.Sub(m.answers[0].at).Milliseconds())
 }
 
 // showings tells of each showing, for a person.

@@ -28,9 +28,9 @@ func shown(n int) (all []showing) {
 // TestVerdictOut: each clause of the contract for messages to SIP can be broken, and
 // is then found.
 func TestVerdictOut(t *testing.T) {
-	kill := rupture{"kill", at(1000), at(2000)}
-	cut := rupture{"cut", at(1000), at(2000)}
-	restart := rupture{"server", at(1000), at(2000)}
+	kill := rupture{kind: "kill", at: at(1000), healed: at(2000)}
+	cut := rupture{kind: "cut", at: at(1000), healed: at(2000)}
+	restart := rupture{kind: "server", at: at(1000), healed: at(2000)}
 	given := func(ms int, m outbound) outbound {
 		m.sent, m.handed, m.passed = at(ms), at(ms), at(ms)
 		return m
@@ -41,6 +41,7 @@ func TestVerdictOut(t *testing.T) {
 		breaks []rupture
 		listed bool
 		hidden int
+		later  *outbound
 		want   string // "": it holds
 	}{
 		{name: "delivered", m: given(0, outbound{shown: shown(1), accepted: at(100)})},
@@ -50,9 +51,13 @@ func TestVerdictOut(t *testing.T) {
 		{name: "lost", m: given(0, outbound{}), want: "was lost"},
 		{name: "lost long before a kill", m: given(400, outbound{}), breaks: []rupture{kill}, want: "was lost"},
 		{name: "lost just before a kill", m: given(990, outbound{}), breaks: []rupture{kill}},
+		{name: "lost while the disk stalled", m: given(400, outbound{}), breaks: []rupture{{kind: "kill", at: at(1000), healed: at(2000), stall: 200 * time.Millisecond}}},
+		{name: "lost, and a later one kept", m: given(990, outbound{}), breaks: []rupture{kill}, later: &outbound{sent: at(995), handed: at(995), passed: at(995), shown: []showing{{at: at(2100)}}, accepted: at(2100)}, want: "after it was not"},
+		{name: "lost on a dead link, and a later one kept", m: given(600, outbound{}), breaks: []rupture{{kind: "kill", at: at(500), healed: at(700)}, kill}, later: &outbound{sent: at(995), handed: at(995), passed: at(995), shown: []showing{{at: at(2100)}}, accepted: at(2100)}},
+		{name: "lost, and a later one gone before", m: given(990, outbound{}), breaks: []rupture{kill}, later: &outbound{sent: at(995), handed: at(995), passed: at(995), shown: []showing{{at: at(999)}}, accepted: at(999)}},
 		{name: "lost on the link", m: outbound{sent: at(0), handed: at(400)}, breaks: []rupture{cut}},
 		{name: "lost in a restart of the server", m: given(990, outbound{}), breaks: []rupture{restart}, want: "was lost"},
-		{name: "lost in a stop", m: given(990, outbound{}), breaks: []rupture{{"stop", at(1000), at(2000)}}, want: "was lost"},
+		{name: "lost in a stop", m: given(990, outbound{}), breaks: []rupture{{kind: "stop", at: at(1000), healed: at(2000)}}, want: "was lost"},
 		{name: "lost after the kill", m: given(2001, outbound{}), breaks: []rupture{kill}, want: "was lost"},
 		{name: "twice", m: given(0, outbound{shown: shown(2), accepted: at(100)}), want: "arrived 2 times"},
 		{name: "twice, and listed", m: given(0, outbound{shown: shown(2), accepted: at(900)}), breaks: []rupture{kill}, listed: true},
@@ -67,12 +72,17 @@ func TestVerdictOut(t *testing.T) {
 		{name: "arrived without an end", m: given(0, outbound{shown: shown(1)}), want: "has no end"},
 		{name: "told twice", m: given(0, outbound{errors: []string{"x", "x"}, told: at(100)}), want: "told 2 times"},
 		{name: "told twice over a kill", m: given(0, outbound{errors: []string{"x", "x"}, told: at(100)}), breaks: []rupture{kill}},
+		{name: "told late", m: given(0, outbound{errors: []string{"x"}, told: at(32000)}), want: "without a notice"},
+		{name: "told late, with a notice", m: given(0, outbound{to: "noted", errors: []string{"x"}, told: at(32000)})},
 		{name: "error lost while the sender was there", m: given(0, outbound{told: at(100)}), want: "did not get it"},
 		{name: "error lost while the sender was away", m: given(0, outbound{told: at(40)})},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLedger()
-			l.breaks, l.toSIP = c.breaks, []*outbound{&c.m}
+			l.breaks, l.toSIP, l.notes["noted"] = c.breaks, []*outbound{&c.m}, 1
+			if c.later != nil {
+				l.toSIP = append(l.toSIP, c.later)
+			}
 			_, faults := l.judge(evidence{listed: map[string]bool{"m-0": c.listed}, hidden: c.hidden, lastUp: func(int) time.Time { return at(50) }})
 			expect(t, faults, c.want)
 		})
@@ -81,7 +91,7 @@ func TestVerdictOut(t *testing.T) {
 
 // TestVerdictIn does the same for messages to XMPP.
 func TestVerdictIn(t *testing.T) {
-	kill := rupture{"kill", at(50), at(60)}
+	kill := rupture{kind: "kill", at: at(50), healed: at(60)}
 	for _, c := range []struct {
 		name   string
 		m      inbound
@@ -96,11 +106,11 @@ func TestVerdictIn(t *testing.T) {
 		{name: "200 for nothing", m: inbound{answers: answers(200)}, want: "200 and never arrived"},
 		{name: "200 for nothing, although listed", m: inbound{answers: answers(200)}, breaks: []rupture{kill}, listed: true, want: "200 and never arrived"},
 		{name: "503 and arrived", m: inbound{arrived: 1, answers: answers(503)}, want: "503 and arrived"},
-		{name: "503 and arrived, uncertain", m: inbound{arrived: 1, answers: answers(503)}, breaks: []rupture{{"cut", at(50), at(60)}}, listed: true},
+		{name: "503 and arrived, uncertain", m: inbound{arrived: 1, answers: answers(503)}, breaks: []rupture{{kind: "cut", at: at(50), healed: at(60)}}, listed: true},
 		{name: "503 and arrived, open at a kill", m: inbound{arrived: 1, answers: answers(503)}, breaks: []rupture{kill}},
 		{name: "503 and arrived, begun after the kill", m: inbound{sent: at(70), arrived: 1, answers: answers(503)}, breaks: []rupture{kill}, want: "503 and arrived"},
 		{name: "twice", m: inbound{arrived: 2, answers: answers(200)}, want: "arrived 2 times"},
-		{name: "twice, uncertain", m: inbound{arrived: 2, answers: answers(200)}, breaks: []rupture{{"server", at(50), at(60)}}, listed: true},
+		{name: "twice, uncertain", m: inbound{arrived: 2, answers: answers(200)}, breaks: []rupture{{kind: "server", at: at(50), healed: at(60)}}, listed: true},
 		{name: "202 and twice", m: inbound{arrived: 2, answers: answers(202)}, want: "arrived 2 times"},
 		{name: "listed without a break", m: inbound{arrived: 1, answers: answers(200)}, listed: true, want: "open at no break"},
 		{name: "listed after the break", m: inbound{sent: at(70), arrived: 1, answers: answers(200)}, breaks: []rupture{kill}, listed: true, want: "open at no break"},
@@ -137,7 +147,7 @@ func TestVerdictStrays(t *testing.T) {
 // TestVerdictCounts: the report counts each message in the columns where it belongs.
 func TestVerdictCounts(t *testing.T) {
 	l := newLedger()
-	l.breaks = []rupture{{"kill", at(1000), at(2000)}}
+	l.breaks = []rupture{{kind: "kill", at: at(1000), healed: at(2000)}}
 	l.toSIP = []*outbound{
 		{handed: at(0), passed: at(0), shown: shown(1), accepted: at(1)},
 		{handed: at(900), passed: at(900), shown: shown(2), accepted: at(950)},
@@ -156,11 +166,25 @@ func TestVerdictCounts(t *testing.T) {
 		t.Errorf("faults: %q", faults)
 	}
 	out, in := rows[0], rows[1]
-	if out.sent != 4 || out.delivered != 2 || out.errors != 1 || out.uncertain != 1 || out.gap != 1 || out.twice != 1 || len(out.lost) != 1 || out.lost[0] != -time.Millisecond {
+	if out.sent != 4 || out.delivered != 2 || out.errors != 1 || out.uncertain != 1 || out.gap != 1 || out.twice != 1 || len(out.lost) != 1 || out.lost[0] != -time.Millisecond || out.breaks != 1 || out.hurt != 1 {
 		t.Errorf("to SIP: %+v", out)
 	}
 	if in.sent != 4 || in.delivered != 2 || in.errors != 1 || in.handed != 1 || in.uncertain != 1 || in.twice != 1 {
 		t.Errorf("to XMPP: %+v", in)
+	}
+}
+
+func TestCompare(t *testing.T) {
+	for _, c := range []struct {
+		early, late int
+		alike       bool
+	}{{0, 0, true}, {10, 12, true}, {16, 10, true}, {40, 40, true}, {25, 5, false}, {40, 20, false}} {
+		if got := compare(&row{breaks: 40, hurt: c.early}, &row{breaks: 40, hurt: c.late}); got != c.alike {
+			t.Errorf("%d against %d: %v", c.early, c.late, got)
+		}
+	}
+	if !compare(nil, &row{}) || !compare(&row{}, nil) {
+		t.Error("one alone cannot be worse")
 	}
 }
 
@@ -184,5 +208,19 @@ func expect(t *testing.T, faults []string, want string) {
 		t.Errorf("faults: %q, want none", faults)
 	case want != "" && (len(faults) != 1 || !strings.Contains(faults[0], want)):
 		t.Errorf("faults: %q, want one with %q", faults, want)
+	}
+}
+
+func TestStalls(t *testing.T) {
+	var s stalls
+	s.note(at(0), at(49))
+	s.note(at(100), at(300))
+	s.note(at(400), at(500))
+	for _, c := range []struct {
+		t, want int
+	}{{50, 0}, {150, 200}, {1299, 200}, {1301, 100}, {1600, 0}} {
+		if got := s.before(at(c.t)); got != time.Duration(c.want)*time.Millisecond {
+			t.Errorf("before %d ms: %v, want %d ms", c.t, got, c.want)
+		}
 	}
 }

@@ -34,6 +34,7 @@ type world struct {
 	life    context.Context // of what runs beside the scenario
 	name    string
 	form    form
+	disk    *stalls
 	rnd     *rand.Rand // of the scenario's own goroutine
 	server  *stage.XMPPServer
 	stox    *stage.Stox
@@ -52,7 +53,7 @@ type world struct {
 	faults []string
 }
 
-func newWorld(ctx context.Context, dir, bin, name, server string, f form, seed uint64, env []string) (*world, error) {
+func newWorld(ctx context.Context, dir, bin, name, server string, f form, disk *stalls, seed uint64, env []string) (*world, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -60,7 +61,7 @@ func newWorld(ctx context.Context, dir, bin, name, server string, f form, seed u
 	if err != nil {
 		return nil, err
 	}
-	w := &world{Stage: st, ctx: ctx, name: name, form: f, rnd: rand.New(rand.NewPCG(seed, 1)), book: newLedger()}
+	w := &world{Stage: st, ctx: ctx, name: name, form: f, disk: disk, rnd: rand.New(rand.NewPCG(seed, 1)), book: newLedger()}
 	began := time.Now()
 	w.say = func(format string, args ...any) {
 		if f.verbose {
@@ -126,7 +127,7 @@ func (w *world) startStox() error {
 	if _, err := w.stox.WaitLink(w.ctx, 0); err != nil {
 		return err
 	}
-	w.book.heal()
+	w.healed()
 	return nil
 }
 
@@ -134,8 +135,14 @@ func (w *world) startStox() error {
 // from the from-th on.
 func (w *world) linked(from int) error {
 	_, err := w.stox.WaitLink(w.ctx, from)
-	w.book.heal()
+	w.healed()
 	return err
+}
+
+// healed notes that stox has its link again.
+func (w *world) healed() {
+	w.book.heal()
+	w.book.slowed(w.disk)
 }
 
 // kill ends stox with SIGKILL and starts it again on the same store.
@@ -159,7 +166,16 @@ func (w *world) fault(format string, args ...any) {
 
 // handed, passed and wrote are told by the tap.
 func (w *world) handed(st stanza, at time.Time) {
-	if n, ok := number(st.ID, "m"); ok && st.XMLName.Local == "message" && st.Type != "error" {
+	if st.XMLName.Local != "message" {
+		return
+	}
+	if st.Type == "error" {
+		w.book.note(func() {
+			if m := w.book.byID[st.ID]; m != nil && m.refused.IsZero() {
+				m.refused = at
+			}
+		})
+	} else if n, ok := number(st.ID, "m"); ok {
 		w.book.out(n, func(m *outbound) { m.handed = at })
 	}
 }
@@ -180,7 +196,8 @@ func (w *world) wrote(st stanza, at time.Time) {
 		w.book.in(n, func(m *inbound) {
 			m.written++
 			if m.id == "" {
-				m.id = st.ID
+				m.id, m.put = st.ID, at
+				w.book.byID[st.ID] = m
 			} else if m.id != st.ID {
 				w.book.strays = append(w.book.strays, fmt.Sprintf("call-%d was written with the ids %s and %s", n, m.id, st.ID))
 			}
@@ -191,9 +208,6 @@ func (w *world) wrote(st stanza, at time.Time) {
 // took handles what a client gets.
 func (w *world) took(local string) func(stanza) {
 	return func(st stanza) {
-		if st.XMLName.Local == "presence" {
-			return
-		}
 		if st.XMLName.Local != "message" {
 			return
 		}
@@ -206,7 +220,7 @@ func (w *world) took(local string) func(stanza) {
 		}
 		n, ok := number(st.Body, "to-xmpp")
 		if !ok {
-			w.book.note(func() { w.traffic.notices++ })
+			w.book.note(func() { w.book.notes[st.From]++ })
 			return
 		}
 		w.book.in(n, func(m *inbound) {
@@ -358,7 +372,7 @@ func (w *world) fence() {
 	all.Wait()
 }
 
-// stop ends stox as its service manager does.
+// stopStox ends stox as its service manager does.
 func (w *world) stopStox() error {
 	status, err := w.stox.Stop(w.ctx)
 	if err == nil && status != 0 {
