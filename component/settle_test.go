@@ -159,6 +159,27 @@ func TestSettleLateBounce(t *testing.T) {
 	})
 }
 
+// What another domain refuses, however late, says nothing of our server.
+func TestSettleElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var h held
+		r, conn := memory(t, h.options(), mode(BarrierSettled))
+		r.Deliver(parcels(to("far", "x@example.net"), message("a", "x")))
+		far := conn.Next()
+		for _, b := range h.takeN(t, 2) {
+			if b.To == testDomain {
+				conn.Echo(b)
+			}
+		}
+		time.Sleep(200 * time.Millisecond)
+		conn.Bounce(far, "service-unavailable")
+		time.Sleep(100 * time.Millisecond)
+		conn.Echo(h.takeN(t, 1)[0])
+		r.expect(t, "after 300 ms", map[string]mapping.OutcomeKind{"far": mapping.Bounced, "a": mapping.Processed})
+		r.stop()
+	})
+}
+
 // A second barrier that is on its way when a bounce shows that it was written too
 // early decides nothing; a third one does.
 func TestSettleTooEarly(t *testing.T) {
