@@ -52,9 +52,10 @@ func (s *settle) wait(now time.Time) time.Duration {
 	return min(max(least, s.rest(now)), s.most)
 }
 
-// rest is what still counts of what was seen.
+// rest is what still counts of what was seen. A caller that had to wait for the lock
+// may be behind the one that saw it.
 func (s *settle) rest(now time.Time) time.Duration {
-	return s.long >> min(now.Sub(s.seen)/settleHalf, 62)
+	return s.long >> max(0, now.Sub(s.seen)/settleHalf)
 }
 
 func (s *settle) see(d time.Duration, now time.Time) {

@@ -26,6 +26,7 @@ func TestSettleWait(t *testing.T) {
 		"the longer counts":          {{0, 0, 50 * ms, 100 * ms}, {0, 24 * ms, 0, 100 * ms}, {0, 26 * ms, 0, 104 * ms}, {0, 0, 53 * ms, 106 * ms}},
 		"as long again":              {{0, 0, 50 * ms, 100 * ms}, {settleHalf - 1, 0, 50 * ms, 100 * ms}, {settleHalf - 1, 0, 0, 100 * ms}},
 		"more than half, later":      {{0, 0, 50 * ms, 100 * ms}, {settleHalf, 0, 0, 50 * ms}, {0, 0, 30 * ms, 60 * ms}, {settleHalf, 0, 0, 30 * ms}},
+		"by a clock read earlier":    {{0, 0, 50 * ms, 100 * ms}, {-time.Minute, 0, 0, 100 * ms}},
 		"never more than settleMost": {{0, 30 * time.Second, 0, settleMost}, {settleHalf, 0, 0, settleMost / 2}, {0, 0, 3 * time.Second, settleMost}},
 	} {
 		s := settle{most: settleMost}
