@@ -75,7 +75,7 @@ func (q *queue) lose(how ending, now time.Time) {
 	for _, p := range q.again {
 		p.next = nil
 	}
-	q.own = track{domain: q.from, home: true}
+	q.own = ownTrack(q.from, q.timeout)
 	clear(q.domains)
 	if len(q.again) > 0 {
 		q.lookAt(q.again[0].due)

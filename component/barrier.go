@@ -22,18 +22,18 @@ import (
 type BarrierMode string
 
 // The modes. A bounce that a user's own session makes may come just after the
-// barrier on some servers; BarrierSettled waits for it, at the cost of 20 ms.
+// barrier on some servers; BarrierSettled waits for it, at the cost of that time:
+// see settle.go.
 const (
 	BarrierAuto    BarrierMode = "auto"    // Single where the server says that it is Prosody, else Settled
 	BarrierSingle  BarrierMode = "single"  // at the first barrier
-	BarrierSettled BarrierMode = "settled" // at the second, which is written 20 ms or more after the first came home
+	BarrierSettled BarrierMode = "settled" // at the second, which is written a while after the first came home
 )
 
 const (
-	maxOpen    = 2                      // barriers of one track that are on their way
-	linkCheck  = 16                     // barriers that must come home before a link is up (GW-34)
-	settleTime = 20 * time.Millisecond  // between the first barrier and the second; 2 ms are enough for an idle ejabberd only
-	waveSpan   = 100 * time.Microsecond // waves that are so near to each other are one
+	maxOpen   = 2                      // barriers of one track that are on their way
+	linkCheck = 16                     // barriers that must come home before a link is up (GW-34)
+	waveSpan  = 100 * time.Microsecond // waves that are so near to each other are one
 )
 
 // errSplit ends a link whose barriers do not come home, or not in the order
@@ -53,18 +53,19 @@ func (e *splitError) Is(target error) bool { return target == errSplit }
 
 // barrier is a ping that is on its way.
 type barrier struct {
-	n       uint64    // its number in the track
-	covers  uint64    // it confirms what was appended up to this position
-	settles uint64    // up to here an earlier barrier had come home settleTime before this was written
-	end     uint64    // its own position
-	left    time.Time // when the kernel took it; zero before
+	n      uint64    // its number in the track
+	covers uint64    // it confirms what was appended up to this position
+	end    uint64    // its own position
+	at     time.Time // when it was appended; it is the second of the waves that were ripe then
+	left   time.Time // when the kernel took it; zero before
 }
 
 // wave is what the first barrier has confirmed and the second has not. Waves
 // that are near to each other are taken together, to keep them few.
 type wave struct {
-	upTo      uint64
-	since, at time.Time // of the first and the last barrier in it
+	upTo  uint64
+	since time.Time // when the first barrier in it came home
+	ripe  time.Time // when the second may be written; not before that of the wave ahead
 }
 
 // track is one row of stanzas with the barriers behind them: that of our own
@@ -77,12 +78,12 @@ type track struct {
 	fifo []*pending // in the order of positions
 	head int        // of fifo
 
-	last     uint64 // position of the last stanza
-	covered  uint64 // up to here barriers have been written
-	settling uint64 // up to here one of them settles
-	numbers  uint64 // of barriers written
-	open     []*barrier
-	waves    []wave
+	last    uint64 // position of the last stanza
+	covered uint64 // up to here barriers have been written
+	numbers uint64 // of barriers written
+	open    []*barrier
+	waves   []wave
+	settle  settle // how long a wave waits
 
 	domainHealth // not used for our own
 }
@@ -121,13 +122,14 @@ func (t *track) wants(now time.Time) bool {
 	case t.suspended():
 		return len(t.open) == 0 && !now.Before(t.probeAt)
 	}
-	return t.last > t.covered || t.ripe(now) > t.settling
+	return t.last > t.covered || t.ripe(now) > t.settling()
 }
 
-// ripe is the position up to which a first barrier came home long enough ago.
-func (t *track) ripe(now time.Time) (upTo uint64) {
+// ripe is the position up to which a barrier that was appended at that time is the
+// second.
+func (t *track) ripe(at time.Time) (upTo uint64) {
 	for _, w := range t.waves {
-		if now.Sub(w.at) < settleTime {
+		if at.Before(w.ripe) {
 			break
 		}
 		upTo = w.upTo
@@ -135,14 +137,23 @@ func (t *track) ripe(now time.Time) (upTo uint64) {
 	return upTo
 }
 
+// settling is the position up to which a second barrier is on its way.
+func (t *track) settling() (upTo uint64) {
+	if n := len(t.open); n > 0 {
+		upTo = t.ripe(t.open[n-1].at)
+	}
+	return upTo
+}
+
 // ripens is when wants has to be asked again because of a wave; zero if never.
 func (t *track) ripens() time.Time {
-	if t.suspended() {
+	if t.suspended() || len(t.open) >= maxOpen {
 		return time.Time{}
 	}
+	settling := t.settling()
 	for _, w := range t.waves {
-		if w.upTo > t.settling && len(t.open) < maxOpen {
-			return w.at.Add(settleTime)
+		if w.upTo > settling {
+			return w.ripe
 		}
 	}
 	return time.Time{}
@@ -150,14 +161,15 @@ func (t *track) ripens() time.Time {
 
 // wave notes that a first barrier has confirmed what is up to a position.
 func (t *track) wave(upTo uint64, now time.Time) {
+	ripe := t.ripeAt(now)
 	if p := t.front(); p == nil || p.end > upTo {
 		return
 	}
 	if n := len(t.waves); n > 0 && now.Sub(t.waves[n-1].since) < waveSpan {
-		t.waves[n-1].upTo, t.waves[n-1].at = upTo, now
+		t.waves[n-1].upTo, t.waves[n-1].ripe = upTo, ripe
 		return
 	}
-	t.waves = append(t.waves, wave{upTo: upTo, since: now, at: now})
+	t.waves = append(t.waves, wave{upTo: upTo, since: now, ripe: ripe})
 }
 
 // dropWaves forgets the waves up to a position: what they confirmed is settled.
@@ -198,10 +210,9 @@ func (q *queue) writeBarriers(t *track, now time.Time) {
 }
 
 func (q *queue) writeBarrier(t *track, now time.Time) {
-	b := &barrier{covers: q.end, settles: t.ripe(now)}
 	t.numbers++
-	b.n = t.numbers
-	t.covered, t.settling = b.covers, max(t.settling, b.settles)
+	b := &barrier{n: t.numbers, covers: q.end, at: now}
+	t.covered = b.covers
 	if t.suspended() {
 		t.probeAt = now.Add(probeEvery)
 	}
@@ -272,6 +283,9 @@ func (q *queue) homecoming(n uint64, now time.Time) (up bool, err error) {
 		return false, nil // never written, or at home before
 	}
 	t.open = t.open[:copy(t.open, t.open[1:])]
+	if !b.left.IsZero() {
+		t.settle.trip(now.Sub(b.left), now)
+	}
 	q.confirm(t, b, now)
 	if q.state == queueChecking && b.n == linkCheck {
 		q.state, up = queueOpen, true
@@ -288,8 +302,9 @@ func (q *queue) confirm(t *track, b *barrier, now time.Time) {
 		t.dropWaves(b.covers)
 		return
 	}
-	q.settleUpTo(t, b.settles, mapping.Outcome{Kind: mapping.Processed})
-	t.dropWaves(b.settles)
+	settles := t.ripe(b.at) // of now: a bounce may have come since that shows that it was early
+	q.settleUpTo(t, settles, mapping.Outcome{Kind: mapping.Processed})
+	t.dropWaves(settles)
 	t.wave(b.covers, now)
 }
 

@@ -45,8 +45,8 @@
 // domain (domain.go). The reader matches bounces and barriers in stream order,
 // before it hands anything over, so when a barrier has come home every bounce
 // that the server's router made of what it covers has been seen. What a user's
-// session refuses may come later: BarrierSettled gives it 20 ms or more, which a
-// busy or freshly started ejabberd can exceed. Barriers come home in the order written. One that
+// session refuses may come later: BarrierSettled waits for it, for as long as the
+// link has shown that it takes (settle.go), which is no proof. Barriers come home in the order written. One that
 // does not shows that somebody else gets what is ours; that link is split and not
 // used. A bounce after the barrier is late: it is counted and dropped.
 //

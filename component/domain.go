@@ -43,10 +43,10 @@ func (t *track) trust() {
 // there are too many. For errors that we send our own domain suffices. q.mu is
 // held.
 func (q *queue) trackOf(a *addressed, now time.Time) *track {
-	domain := a.to.Domain()
-	if !a.bounces || domain == q.parent || domain == q.domain.Domain() {
+	if q.isOwn(a) {
 		return &q.own
 	}
+	domain := a.to.Domain()
 	t := q.domains[domain]
 	if t == nil {
 		if len(q.domains) >= maxDomains && !q.forgetIdle() {
@@ -58,6 +58,12 @@ func (q *queue) trackOf(a *addressed, now time.Time) *track {
 	}
 	t.used = now
 	return t
+}
+
+// isOwn reports whether the barriers of our own domain decide on a stanza.
+func (q *queue) isOwn(a *addressed) bool {
+	domain := a.to.Domain()
+	return !a.bounces || domain == q.parent || domain == q.domain.Domain()
 }
 
 // idle reports whether nothing is under way. The misses of an idle track are

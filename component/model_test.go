@@ -24,6 +24,7 @@ type modelMessage struct {
 	seen      int       // place on the present link; 0: not seen on it
 	copies    int       // written so far
 	first     time.Time // when a barrier behind it came home
+	ripe      time.Time // when the second may be written
 	want      mapping.OutcomeKind
 	lost      bool // waits for a link
 }
@@ -38,6 +39,7 @@ type modelTrack struct {
 	open      []modelPing
 	misses    int
 	suspended time.Time
+	settle    settle // of our own domain; tested by itself
 }
 
 type model struct {
@@ -101,7 +103,7 @@ func (m *model) options() xmpptest.Options {
 
 func (m *model) track(name string) *modelTrack {
 	if m.tracks[name] == nil {
-		m.tracks[name] = &modelTrack{}
+		m.tracks[name] = &modelTrack{settle: settle{most: settleMost}}
 	}
 	return m.tracks[name]
 }
@@ -181,7 +183,7 @@ func (m *model) next(limit time.Time) time.Time {
 		if x.open() {
 			consider(x.due)
 			if !x.first.IsZero() {
-				consider(x.first.Add(settleTime))
+				consider(x.ripe)
 			}
 		}
 	}
@@ -235,10 +237,10 @@ func (m *model) check() {
 		if !up || len(t.open) >= maxOpen {
 			continue
 		}
-		covered, second := false, x.first.IsZero() || now.Sub(x.first) < settleTime
+		covered, second := false, x.first.IsZero() || now.Before(x.ripe)
 		for _, p := range t.open {
 			covered = covered || p.seen > x.seen
-			second = second || p.at.Sub(x.first) >= settleTime
+			second = second || !p.at.Before(x.ripe)
 		}
 		if x.first.IsZero() && !covered || !second {
 			m.fail("%s waits for a barrier that was not written", x.id)
@@ -295,6 +297,7 @@ func (m *model) answer(younger bool) {
 	m.note("answer ping %s of %s, younger %v", p.st.ID[len(p.st.ID)-3:], name, younger)
 	if name == testDomain {
 		m.conn.Echo(p.st)
+		t.settle.trip(time.Since(p.at), time.Now())
 	} else {
 		m.conn.Result(p.st)
 		t.misses, t.suspended = 0, time.Time{}
@@ -304,6 +307,7 @@ func (m *model) answer(younger bool) {
 		m.lose(mapping.Unknown)
 		return
 	}
+	ripe := m.ripe(name)
 	for _, x := range m.msgs {
 		if !x.open() || x.lost || x.track != name || x.seen > p.seen {
 			continue
@@ -314,9 +318,32 @@ func (m *model) answer(younger bool) {
 		case !m.settled:
 			x.want = mapping.Processed
 		case x.first.IsZero():
-			x.first = time.Now()
-		case p.at.Sub(x.first) >= settleTime:
+			x.first, x.ripe = time.Now(), ripe
+		case !p.at.Before(x.ripe):
 			x.want = mapping.Processed
+		case x.first.Equal(time.Now()):
+			x.ripe = ripe // one wave
+		}
+	}
+}
+
+// ripe is when the second barrier may be written of what the first confirms now.
+func (m *model) ripe(name string) time.Time {
+	now := time.Now()
+	if name != testDomain {
+		return now.Add(settleTime)
+	}
+	s := &m.track(name).settle
+	s.until = later(s.until, now.Add(s.wait(now)))
+	return s.until
+}
+
+// late notes that x has bounced after its first barrier.
+func (m *model) late(x *modelMessage) {
+	until := m.track(testDomain).settle.late(time.Since(x.first), time.Now())
+	for _, y := range m.msgs {
+		if y.open() && !y.lost && y.track == testDomain && !y.first.IsZero() && !y.first.Before(x.first) {
+			y.ripe = later(y.ripe, until)
 		}
 	}
 }
@@ -357,6 +384,9 @@ func (m *model) bounce() {
 	m.conn.Bounce(xmpptest.Stanza{Name: "message", From: "romeo@" + testDomain, To: "juliet@" + domain, ID: x.id}, "service-unavailable")
 	if x.open() && !x.lost {
 		x.want = mapping.Bounced
+		if m.settled && x.track == testDomain && !x.first.IsZero() {
+			m.late(x)
+		}
 	}
 }
 

@@ -88,7 +88,7 @@ func newQueue(cfg Config, domain mapping.JID, log *slog.Logger) *queue {
 		mode: cfg.Barrier, timeout: cfg.BarrierTimeout, pingTimeout: cfg.PingTimeout,
 		writer: make(chan struct{}, 1), teller: make(chan struct{}, 1), slot: make(chan struct{}, 1), fault: make(chan error, 1),
 		pending: newPendingTable(),
-		own:     track{domain: domain.String(), home: true}, domains: make(map[string]*track),
+		own:     ownTrack(domain.String(), cfg.BarrierTimeout), domains: make(map[string]*track),
 	}
 }
 
@@ -360,6 +360,9 @@ func (q *queue) bounced(id string, from, to mapping.JID, f *mapping.Failure) boo
 	if p == nil {
 		q.counts.LateBounces++
 		return false
+	}
+	if q.isOwn(&p.addressed) {
+		q.own.refused(p.end, time.Now())
 	}
 	q.finish(p, mapping.Outcome{Kind: mapping.Bounced, Failure: f})
 	return true
