@@ -113,6 +113,11 @@ func (b *Bridge) repeat(out *work, in *incoming) bool {
 	b.tally.Repeated++
 	o := repeatOutcome(uint16(e.meta))
 	out.answers = append(out.answers, mapping.Result{Ref: in.ref, Outcome: o})
+	// The trail of the first one may be lost with the last second before a kill.
+	in.outcome = o
+	again := in.finished(out.now)
+	again.Kind = eventRepeated
+	out.events = append(out.events, again)
 	b.log.Debug("repeat of a request that is finished", "dir", "sip-xmpp", "from", in.from, "to", in.to, "id", in.id, "call_id", in.callID)
 	return true
 }
@@ -134,6 +139,7 @@ const (
 	eventFailed    = "failed"    // SIP was told that it did not arrive
 	eventUnknown   = "unknown"   // it was handed over; nothing confirmed it in time
 	eventUncertain = "uncertain" // it may have arrived twice, or once although SIP was told that it failed
+	eventRepeated  = "repeated"  // it came again, and was answered as before
 	eventLate      = "late"      // an error came after the answer
 )
 

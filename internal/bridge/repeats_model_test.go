@@ -20,8 +20,17 @@ type ledger struct {
 	events []Event
 }
 
-func (l *ledger) PutSeen(batch []Seen)   { l.seen = append(l.seen, batch...) }
-func (l *ledger) PutTrail(batch []Event) { l.events = append(l.events, batch...) }
+func (l *ledger) PutSeen(batch []Seen) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.seen = append(l.seen, batch...)
+}
+
+func (l *ledger) PutTrail(batch []Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events = append(l.events, batch...)
+}
 
 // linked is an XMPP side whose links can go down.
 type linked struct {

@@ -225,7 +225,8 @@ func TestTrailFromSIP(t *testing.T) {
 				t.Errorf("%s: counts %+v", c.detail, got)
 			}
 			if c.kind == "delivered" {
-				if r.take("again", hi()) != 200 || len(j.events) != 1 || r.Tally().Repeated != 1 {
+				want.Kind, want.Detail = "repeated", who+"200 0 ms"
+				if r.take("again", hi()) != 200 || len(j.events) != 2 || j.events[1] != want || r.Tally().Repeated != 1 {
 					t.Errorf("after a repeat: events %+v, counts %+v", j.events, r.Tally())
 				}
 			}
