@@ -195,7 +195,7 @@ func TestServerCloses(t *testing.T) {
 func TestDropMidBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, conn := memory(t, xmpptest.Options{}, nil)
-		conn.Stall()
+		stall(conn)
 		one := len(appendValue(nil, message("id0000", "x"), testDomain))
 		var batch []mapping.XMPP
 		for i := range 3000 {

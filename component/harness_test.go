@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"go.uber.org/goleak"
 
@@ -214,6 +215,13 @@ func accept(t *testing.T, srv *xmpptest.Server) *xmpptest.Conn {
 		t.Errorf("the component begins with %s", st[0].Raw)
 	}
 	return conn
+}
+
+// stall lets the server end the read that is under way, and read no further. In a
+// bubble there is one for certain.
+func stall(c *xmpptest.Conn) {
+	synctest.Wait()
+	c.Stall()
 }
 
 // send writes to the component; the connection must be there.

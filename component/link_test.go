@@ -123,7 +123,7 @@ func TestStopDuringHandshake(t *testing.T) {
 func TestCleanClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, conn := memory(t, xmpptest.Options{}, nil)
-		conn.Stall()
+		stall(conn)
 		r.Deliver(parcels(message("m0", "taken by the read under way")))
 		synctest.Wait()
 		r.Deliver(parcels(message("m1", "last words")))
@@ -157,7 +157,7 @@ func TestCleanClose(t *testing.T) {
 func TestCloseTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, conn := memory(t, xmpptest.Options{}, nil)
-		conn.Stall()
+		stall(conn)
 		r.Deliver(parcels(message("m0", "x"), message("m1", "y")))
 		synctest.Wait()
 		r.Deliver(parcels(message("m2", "stuck")))
@@ -220,7 +220,7 @@ func TestWhitespaceKeepsAlive(t *testing.T) {
 func TestStalledWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, conn := memory(t, xmpptest.Options{}, nil)
-		conn.Stall()
+		stall(conn)
 		r.Deliver(parcels(message("m0", "taken by the read under way")))
 		synctest.Wait()
 		begin := time.Now()
@@ -250,7 +250,7 @@ func TestStalledWrite(t *testing.T) {
 func TestReplySlots(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, conn := memory(t, xmpptest.Options{}, func(c *Config) { c.ReplySlots = 4; c.WriteTimeout = 10 * time.Second })
-		conn.Stall()
+		stall(conn)
 		r.Deliver(parcels(message("m0", "taken by the read under way")))
 		synctest.Wait()
 		ping := `<iq type='get' from='juliet@example.com/b' to='sip.example.com' id='p'><ping xmlns='urn:xmpp:ping'/></iq>`
@@ -271,7 +271,7 @@ func TestReplySlots(t *testing.T) {
 		}
 		r.sink.wait(1)
 
-		conn.Stall()
+		stall(conn)
 		go conn.Send(strings.Repeat(ping, 12))
 		time.Sleep(10*time.Second + time.Millisecond)
 		if st := r.Status(); st.State != StateDown || st.Reason != "stalled" {

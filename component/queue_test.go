@@ -170,7 +170,7 @@ func TestQueueFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		// Without echo: the scripted server could not read while it waits for us to.
 		r, conn := memory(t, xmpptest.Options{NoEcho: true}, func(c *Config) { c.QueueBytes, c.ReplySlots = 4000, 10 })
-		conn.Stall()
+		stall(conn)
 		r.Deliver(parcels(message("m", "taken by the read under way")))
 		synctest.Wait()
 		full, size := 0, len(appendValue(nil, message("id00", strings.Repeat("x", 100)), testDomain))
