@@ -75,8 +75,9 @@ type track struct {
 	domain string // whom the barriers are addressed to
 	home   bool   // our own
 
-	fifo []*pending // in the order of positions
-	head int        // of fifo
+	fifo    []*pending // in the order of positions
+	head    int        // of fifo
+	overdue []*pending // errors out of fifo whose deadline is over; all are before what is in fifo
 
 	last    uint64 // position of the last stanza
 	covered uint64 // up to here barriers have been written
@@ -100,13 +101,34 @@ func (t *track) push(p *pending) {
 
 // front is the oldest entry, nil if there is none.
 func (t *track) front() *pending {
+	if len(t.overdue) > 0 {
+		return t.overdue[0]
+	}
+	return t.first()
+}
+
+// first is the oldest entry of fifo, nil if there is none.
+func (t *track) first() *pending {
 	if t.head == len(t.fifo) {
 		return nil
 	}
 	return t.fifo[t.head]
 }
 
+// pop takes out the front.
 func (t *track) pop() {
+	if len(t.overdue) == 0 {
+		t.popFirst()
+		return
+	}
+	t.overdue[0] = nil
+	if t.overdue = t.overdue[1:]; len(t.overdue) == 0 {
+		t.overdue = nil
+	}
+}
+
+// popFirst takes out the first.
+func (t *track) popFirst() {
 	t.fifo[t.head] = nil
 	if t.head++; t.head == len(t.fifo) {
 		t.fifo, t.head = t.fifo[:0], 0

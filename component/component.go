@@ -228,10 +228,13 @@ func (c *Component) Run(ctx context.Context, h Handler) error {
 //     not ours (SEC-16; Failure says which);
 //   - Refused: the value makes no legal stanza or one that is too big;
 //   - Unknown: it was written, the link is alive, and within Config.BarrierTimeout
-//     nothing confirmed it, or there is no hope that anything will;
-//   - Uncertain: the link was lost after writing, and did not return within
-//     Config.BarrierTimeout or was lost again. If it returns in time the value is
-//     written once more with the same id, and the outcome of that copy counts.
+//     nothing confirmed it, or there is no hope that anything will. Only messages have
+//     that deadline: an XMPPError waits until it is confirmed or its link has ended,
+//     so that whoever has it written again does not repeat what this link has taken;
+//   - Uncertain: the link was lost after writing, and did not return before the
+//     value was older than Config.BarrierTimeout, or was lost again. If it returns in
+//     time the value is written once more with the same id, and the outcome of that
+//     copy counts.
 //
 // Results for values given before Run come once it runs; for values given after
 // it has returned there are none.

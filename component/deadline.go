@@ -61,12 +61,20 @@ func (q *queue) look(now time.Time) {
 //
 // Unknown says that it was handed over. What the kernel has not taken yet was
 // not, so it waits on: either it is written, or the link is lost.
+//
+// Only messages have a peer that waits for an answer. An error waits on too: who
+// gave it would write it again, and the link has the first copy already.
 func (q *queue) lookTrack(t *track, now time.Time) {
-	for p := t.front(); p != nil; p = t.front() {
+	for p := t.first(); p != nil; p = t.first() {
 		if !p.done {
 			if now.Before(p.due) {
 				q.lookAt(p.due)
 				break
+			}
+			if !p.bounces {
+				t.popFirst()
+				t.overdue = append(t.overdue, p)
+				continue
 			}
 			if p.end > q.written {
 				q.blocked = true
@@ -74,7 +82,8 @@ func (q *queue) lookTrack(t *track, now time.Time) {
 			}
 			q.finish(p, mapping.Outcome{Kind: mapping.Unknown})
 		}
-		q.popFront(t)
+		t.popFirst()
+		q.pending.entries--
 	}
 	if p := t.front(); p == nil {
 		t.waves = t.waves[:0]

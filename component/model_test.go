@@ -27,6 +27,7 @@ type modelMessage struct {
 	ripe      time.Time // when the second may be written
 	want      mapping.OutcomeKind
 	lost      bool // waits for a link
+	overdue   bool // an error that has waited for longer than a message would
 }
 
 type modelPing struct {
@@ -143,11 +144,14 @@ func (x *modelMessage) open() bool { return x.want == 0 }
 func (m *model) tick() {
 	now := time.Now()
 	for _, x := range m.msgs {
-		if x.open() && !now.Before(x.due) {
+		switch {
+		case !x.open() || now.Before(x.due):
+		case x.lost:
+			x.want = mapping.Uncertain
+		case x.isError:
+			x.overdue = true // and waits on
+		default:
 			x.want = mapping.Unknown
-			if x.lost {
-				x.want = mapping.Uncertain
-			}
 		}
 	}
 	for name, t := range m.tracks {
@@ -448,6 +452,9 @@ func (m *model) run(steps int) {
 		m.check()
 	}
 	m.r.stop()
+	if p := &m.r.q.pending; p.entries != 0 || p.open != 0 || p.held != 0 || len(p.byID) != 0 {
+		m.fail("left behind: %d entries, %d open, %d octets, %d ids", p.entries, p.open, p.held, len(p.byID))
+	}
 	for _, x := range m.msgs {
 		o := m.r.sink.outcome(m.t, x.id)
 		if x.open() && o.Kind != mapping.Unknown && o.Kind != mapping.Uncertain || !x.open() && o.Kind != x.want {
@@ -464,7 +471,7 @@ func TestModel(t *testing.T) {
 	if testing.Short() {
 		schedules = 200
 	}
-	kinds := make(map[mapping.OutcomeKind]int)
+	kinds, overdue := make(map[mapping.OutcomeKind]int), make(map[mapping.OutcomeKind]int)
 	second := 0
 	for seed := range uint64(schedules) {
 		synctest.Test(t, func(t *testing.T) {
@@ -480,6 +487,9 @@ func TestModel(t *testing.T) {
 			m.run(60)
 			for _, x := range m.msgs {
 				kinds[x.want]++
+				if x.overdue {
+					overdue[x.want]++
+				}
 				if x.copies == 2 {
 					second++
 				}
@@ -489,10 +499,15 @@ func TestModel(t *testing.T) {
 			return
 		}
 	}
-	t.Logf("outcomes %v, second copies %d", kinds, second)
+	t.Logf("outcomes %v, of errors that waited long %v, second copies %d", kinds, overdue, second)
 	for _, k := range []mapping.OutcomeKind{mapping.Processed, mapping.Bounced, mapping.NotWritten, mapping.Unknown, mapping.Uncertain} {
 		if kinds[k] < schedules/10 {
 			t.Errorf("only %d outcomes are %v: the schedules show nothing about it", kinds[k], k)
+		}
+	}
+	for _, k := range []mapping.OutcomeKind{mapping.Processed, mapping.Uncertain} {
+		if overdue[k] < schedules/10 {
+			t.Errorf("only %d outcomes of errors that waited long are %v", overdue[k], k)
 		}
 	}
 	if second < schedules/20 {

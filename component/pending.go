@@ -21,7 +21,7 @@ type pending struct {
 	value mapping.XMPP
 	size  int
 	end   uint64    // its position
-	due   time.Time // when its outcome is Unknown, or without a link Uncertain
+	due   time.Time // when a message is Unknown, and without a link anything is Uncertain
 	next  *pending  // with the same id
 	done  bool      // settled; still in the FIFO of its track
 	again bool      // this is the second copy
