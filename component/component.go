@@ -224,9 +224,9 @@ func (c *Component) Run(ctx context.Context, h Handler) error {
 //   - Processed: the server has handled it, and no bounce came (Config.Barrier);
 //   - Bounced: the server answered with an error, or the server of the addressee's
 //     domain cannot be reached (messages only; Failure is set);
-//   - NotWritten: there is no link, the queue is full, or the value's From is
-//     not ours (SEC-16; Failure says which);
-//   - Refused: the value makes no legal stanza or one that is too big;
+//   - NotWritten: there is no link, or the queue is full (Failure says which);
+//   - Refused: the value makes no legal stanza, one that is too big, or one whose From
+//     is not ours (SEC-16). It would be refused again;
 //   - Unknown: it was written, the link is alive, and within Config.BarrierTimeout
 //     nothing confirmed it, or there is no hope that anything will. Only messages have
 //     that deadline: an XMPPError waits until it is confirmed or its link has ended,

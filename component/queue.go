@@ -158,10 +158,11 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
 		return
 	}
 	if a.from.Domain() != q.domain.Domain() {
-		// SEC-16: such a stanza would end the stream for everybody.
+		// SEC-16: such a stanza would end the stream for everybody. It may be about a
+		// message from before its component name was taken out of the configuration.
 		err := fmt.Errorf("refusing to write a stanza from %q: not in %s", a.from, q.from)
-		q.log.Error("stanza with a foreign sender refused; this is a fault of stox", "from", a.from.String(), "id", a.id)
-		settle(mapping.NotWritten, mapping.FailInternal(err))
+		q.log.Error("stanza with a foreign sender refused; unless its component name was taken out of the configuration this is a fault of stox", "from", a.from.String(), "id", a.id)
+		settle(mapping.Refused, mapping.FailInternal(err))
 		return
 	}
 	// An error is the answer to a stanza that was read. There is always room for it:

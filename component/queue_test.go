@@ -124,9 +124,10 @@ func TestDeliverRefusals(t *testing.T) {
 			kind   mapping.OutcomeKind
 			status int
 		}{
-			{"foreign", foreign, mapping.NotWritten, 500},
-			{"below", below, mapping.NotWritten, 500},
-			{"nofrom", noFrom, mapping.NotWritten, 500},
+			{"foreign", foreign, mapping.Refused, 500},
+			{"below", below, mapping.Refused, 500},
+			{"nofrom", noFrom, mapping.Refused, 500},
+			{"error", &mapping.XMPPError{From: foreign.From, To: foreign.To, ID: "error", Failure: mapping.FailDNS()}, mapping.Refused, 500},
 			{"noto", noTo, mapping.Refused, 500},
 			{"type", typ, mapping.Refused, 500},
 			{"group", group, mapping.Refused, 500},
@@ -157,7 +158,7 @@ func TestDeliverRefusals(t *testing.T) {
 		if strings.Contains(r.log.String(), "secret text") {
 			t.Error("a text is in the log (SEC-14)")
 		}
-		if len(r.log.lines("level=ERROR")) != 3 {
+		if len(r.log.lines("level=ERROR")) != 4 {
 			t.Errorf("log:\n%s", r.log)
 		}
 		r.stop()
