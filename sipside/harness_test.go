@@ -252,6 +252,7 @@ type memNet struct {
 	once sync.Once
 
 	mu   sync.Mutex
+	deny func(p packet) error // if set: what sending p fails with, nil if it does not
 	sent []memPacket
 }
 
@@ -277,6 +278,11 @@ func (m *memNet) read(into []packet) (int, error) {
 func (m *memNet) write(p []packet) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.deny != nil {
+		if err := m.deny(p[0]); err != nil {
+			return 0, err
+		}
+	}
 	m.sent = append(m.sent, memPacket{time.Now(), p[0].to, bytes.Clone(p[0].b)})
 	return 1, nil
 }

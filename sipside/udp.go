@@ -208,7 +208,7 @@ func (s *udpSocket) write() {
 				s.u.stats.Dropped.Add(1)
 				s.u.log.LogAttrs(context.Background(), slog.LevelDebug, "cannot send a SIP packet",
 					slog.Any("to", p.to), slog.Any("err", err))
-				if p.tx != nil {
+				if p.tx != nil && !isShortage(err) { // else as if it got lost: Timer E repeats it
 					s.u.client.unsent(p.tx, err)
 				}
 			}
