@@ -88,7 +88,7 @@ func TestLocalEvents(t *testing.T) {
 // Each constructor sets both forms; none says what a gateway may not.
 func TestLocalFailures(t *testing.T) {
 	all := map[string]*Failure{
-		"Timeout": FailTimeout(), "Unreachable": FailUnreachable(), "DNS": FailDNS(), "TooLarge": FailTooLarge(1),
+		"Timeout": FailTimeout(), "Unreachable": FailUnreachable(), "NeedsTCP": FailNeedsTCP(1300), "DNS": FailDNS(), "TooLarge": FailTooLarge(1),
 		"Busy": FailBusy(0), "Overloaded": FailOverloaded(0), "NoLink": FailNoLink(), "LinkLost": FailLinkLost(),
 		"Shutdown": FailShutdown(), "Forbidden": FailForbidden(), "NotServed": FailNotServed(), "Loop": FailLoop(),
 		"TooManyHops": FailTooManyHops(), "Extension": FailExtension(), "Method": FailMethod(),
@@ -131,6 +131,11 @@ func TestLocalFailures(t *testing.T) {
 	f := FailBadRequest("CSeq\r\nEvil: <x>")
 	if f.Reason != "Bad Request (CSeq Evil: x )" || f.Text != "The request is malformed: CSeq Evil: <x>." {
 		t.Errorf("%q %q", f.Reason, f.Text)
+	}
+	// SIP-07, IM-59: for what the server may take later the sender is not told to
+	// shorten it, but what would help.
+	if f, g := FailNeedsTCP(1300), FailUnreachable(); !f.Temporary() || f.Status != g.Status || f.Condition != g.Condition || !strings.Contains(f.Text, "too long") || !strings.Contains(f.Text, "TCP") || !strings.Contains(f.Remedy, "1300") {
+		t.Errorf("%v, %q", f, f.Remedy)
 	}
 	cause := errors.New("boom")
 	if f := FailInternal(cause); !errors.Is(f, cause) || strings.Contains(f.Text, "boom") {

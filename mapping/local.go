@@ -34,6 +34,16 @@ func FailUnreachable() *Failure {
 		Remedy: "is the SIP server running, and is its port open? (sip.route.via)"}
 }
 
+// FailNeedsTCP means that a message is too long for UDP, limit bytes being what goes
+// over that, and that the SIP server for the address took no TCP connection. Whether
+// it never does or is being restarted cannot be told, so it is tried again like any
+// server that cannot be reached. Nothing has left.
+func FailNeedsTCP(limit int) *Failure {
+	return &Failure{Status: 503, Condition: CondRemoteServerTimeout, Type: TypeWait,
+		Text:   "The message is too long for UDP, and the SIP server of this address takes no TCP connection at the moment.",
+		Remedy: fmt.Sprintf("is the SIP server running, and does it listen on TCP? Messages of more than %d bytes, headers included, go there over TCP (sip.route.via)", limit)}
+}
+
 // FailDNS means that the SIP domain does not exist.
 func FailDNS() *Failure {
 	return &Failure{Status: 404, Condition: CondRemoteServerNotFound, Type: TypeCancel,

@@ -5,14 +5,12 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"hash/maphash"
 	"math"
 	"net/netip"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -142,7 +140,7 @@ func (c *client) begin(tx *clientTx) *mapping.Failure {
 	}
 	most, key := c.u.cfg.MaxPending, tx.hop.key()
 	if len(c.open) >= most || c.held[key] >= max(most/4, 1) || c.open[tx.id] != nil {
-		return mapping.FailBusy(5)
+		return mapping.FailBusy(busySeconds)
 	}
 	c.open[tx.id] = tx
 	c.held[key]++
@@ -257,14 +255,9 @@ func (c *client) fail(tx *clientTx, o mapping.Outcome) {
 
 // undialed is told that no connection to the target of a request could be made.
 func (c *client) undialed(tx *clientTx, err error) {
-	f := mapping.FailUnreachable()
-	f.Err = err
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if tx.moved && (errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOPROTOOPT)) {
-		f = tooLongForUDP(err)
-	}
-	c.end(tx, notWritten(f))
+	c.end(tx, notWritten(unconnected(tx.moved, err)))
 }
 
 // refused is told that a datagram to dest was not taken by anybody, of which wire
@@ -295,7 +288,8 @@ func (c *client) refused(dest netip.AddrPort, wire []byte, err error) {
 	c.end(tx, notWritten(f))
 }
 
-// unsent is told that the first transmission of a UDP request failed locally.
+// unsent is told that the first transmission of a UDP request failed locally, for good:
+// not for want of room (isShortage).
 func (c *client) unsent(tx *clientTx, err error) {
 	f := mapping.FailUnreachable()
 	f.Err = err

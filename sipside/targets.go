@@ -1,7 +1,6 @@
 package sipside
 
 import (
-	"fmt"
 	"net/netip"
 
 	"github.com/stoxgw/stox/mapping"
@@ -56,12 +55,17 @@ func (h *hop) key() hopKey {
 	return hopKey{host: h.host}
 }
 
-// tooLongForUDP says that a request which would have gone over UDP is too big for
-// that, and that the target takes no TCP. RFC 3261 §18.1.1 would have it sent over
-// UDP all the same; a MESSAGE of that size must not be (RFC 3428 §8).
-func tooLongForUDP(err error) *mapping.Failure {
-	f := mapping.FailTooLarge(maxUnrouted)
+// unconnected says why a request does not go to a target that no TCP connection was
+// made to. moved says that it would have gone over UDP, but is too big for that:
+// RFC 3261 §18.1.1 would have it sent over UDP all the same if TCP is refused, but a
+// MESSAGE of that size must not be (RFC 3428 §8).
+func unconnected(moved bool, err error) (f *mapping.Failure) {
+	switch {
+	case moved:
+		f = mapping.FailNeedsTCP(maxUnrouted)
+	default:
+		f = mapping.FailUnreachable()
+	}
 	f.Err = err
-	f.Remedy = fmt.Sprintf("the SIP server takes no TCP connection, over which messages of more than %d bytes go: open TCP there (sip.route.via)", maxUnrouted)
 	return f
 }

@@ -110,7 +110,8 @@ func retryAfter(status int, d time.Duration) mapping.Outcome {
 func TestTemporaryIsTriedAgain(t *testing.T) {
 	for name, out := range map[string]mapping.Outcome{
 		"503": retryAfter(503, 0), "503 with Retry-After": retryAfter(503, 40*time.Second), "430": answered(430),
-		"refused": {Kind: mapping.NotWritten, Failure: mapping.FailUnreachable()},
+		"refused":          {Kind: mapping.NotWritten, Failure: mapping.FailUnreachable()},
+		"too long for UDP": {Kind: mapping.NotWritten, Failure: mapping.FailNeedsTCP(1300)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(r *running) {
