@@ -143,7 +143,7 @@ func (c *conns) send(tx *clientTx, dest netip.AddrPort) {
 			c.mu.Unlock()
 		default:
 			c.mu.Unlock()
-			c.u.client.fail(tx, notWritten(mapping.FailBusy(5)))
+			c.u.client.fail(tx, notWritten(mapping.FailBusy(busySeconds)))
 		}
 		return
 	}

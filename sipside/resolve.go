@@ -82,7 +82,7 @@ func (n *names) lookup(host string, f func(*name)) {
 		n.mu.Unlock()
 	default:
 		n.mu.Unlock()
-		f(&name{failure: mapping.FailBusy(5)})
+		f(&name{failure: mapping.FailBusy(busySeconds)})
 	}
 }
 
@@ -128,9 +128,12 @@ func (n *names) resolve(ctx context.Context, host string) *name {
 	e.until = time.Now().Add(notFoundFor)
 	var dns *net.DNSError
 	var none *net.AddrError // a name without an address
-	if err == nil || errors.As(err, &dns) && dns.IsNotFound || errors.As(err, &none) {
+	switch {
+	case errors.Is(err, context.Canceled): // we are stopping
+		e.failure = mapping.FailShutdown()
+	case err == nil || errors.As(err, &dns) && dns.IsNotFound || errors.As(err, &none):
 		e.failure = mapping.FailDNS() // EL-003
-	} else {
+	default:
 		e.failure = mapping.FailUnreachable() // EL-002
 	}
 	e.failure.Err = err

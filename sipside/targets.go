@@ -1,6 +1,8 @@
 package sipside
 
 import (
+	"context"
+	"errors"
 	"net/netip"
 
 	"github.com/stoxgw/stox/mapping"
@@ -61,6 +63,10 @@ func (h *hop) key() hopKey {
 // MESSAGE of that size must not be (RFC 3428 §8).
 func unconnected(moved bool, err error) (f *mapping.Failure) {
 	switch {
+	case errors.Is(err, context.Canceled): // we are stopping
+		f = mapping.FailShutdown()
+	case isShortage(err):
+		f = mapping.FailBusy(busySeconds)
 	case moved:
 		f = mapping.FailNeedsTCP(maxUnrouted)
 	default:

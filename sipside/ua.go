@@ -270,6 +270,11 @@ func (u *UA) pause(d time.Duration) bool {
 // Deliver takes requests to be sent and returns at once; Listen must have been
 // called. Each gets exactly one Result through Handler.SIPOutcomes, as long as Run
 // has not returned. The values may not be changed afterwards.
+//
+// NotWritten with the condition resource-constraint says that the lack was ours: a
+// table, a queue or a share of them was full, the system was short of something, or
+// Run is ending. It says nothing about the next hop. No fault of a next hop, of the
+// way there, or of a name server comes as NotWritten with that condition.
 func (u *UA) Deliver(batch []mapping.Parcel[mapping.SIP]) { u.client.deliver(batch) }
 
 // Answer ends requests that came through FromSIP. What was answered before, or
