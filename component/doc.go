@@ -50,6 +50,9 @@
 // does not shows that somebody else gets what is ours; that link is split and not
 // used. A bounce after the barrier is late: it is counted and dropped.
 //
+// A message whose barrier takes too long is Unknown, since its SIP transaction cannot
+// wait. An error of ours can: it waits for as long as its link lives (deadline.go).
+//
 // # Reply slots
 //
 // Whatever is read may need an answer: an IQ result or a stanza error, at once or
