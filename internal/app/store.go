@@ -46,7 +46,11 @@ func (a *App) restore() error {
 	err := a.journal.store.Load(func(e store.Entry) error {
 		if err := a.bridge.Restore(rowOf(e)); err != nil {
 			if unreadable++; unreadable <= maxUnreadable {
-				a.log.Error("a message in the journal cannot be read; it is kept and not sent", "row", e.ID, "read", e.Read, "err", err)
+				attrs := []any{"row", e.ID, "err", err}
+				if !e.Read.IsZero() {
+					attrs = append(attrs, "read", e.Read)
+				}
+				a.log.Error("a message in the journal cannot be read; it is kept and not sent", attrs...)
 			}
 			return nil
 		}
@@ -58,16 +62,19 @@ func (a *App) restore() error {
 	}
 	if unreadable > 0 {
 		a.log.Error("messages in the journal cannot be read; they are kept and not sent", "count", unreadable,
-			"remedy", "if a newer version of stox has run here, run that one")
+			"remedy", "if a newer version of stox has run here, run that one; else give them up (stox queue list, stox queue drop)")
 	}
 	seen := 0
-	err = a.journal.store.LoadSeen(func(batch []store.Seen) error {
+	lost, err := a.journal.store.LoadSeen(func(batch []store.Seen) error {
 		seen += len(batch)
 		a.bridge.RestoreSeen(seenOf(batch))
 		return nil
 	})
 	if err != nil {
 		return err
+	}
+	if lost > 0 {
+		a.log.Warn("outcomes of requests in the journal cannot be read; repeats of these requests are not recognised", "batches", lost)
 	}
 	if rows > 0 || seen > 0 {
 		a.log.Info("read the journal", "messages", rows, "outcomes", seen)
