@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/stoxgw/stox/internal/config"
@@ -140,33 +141,40 @@ func StoreFault(cfg *config.Config) (f config.Fault, bad bool) {
 	}
 	dir := filepath.Dir(path)
 	info, err := os.Stat(dir)
-	owner := "it must belong to the user that stox runs as: chown stox: "
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fault("make it for the user that stox runs as: install -d -m 700 -o stox -g stox "+dir+"; or set store.path", "the directory %s does not exist", config.Quote(dir))
 	case err != nil:
-		return fault(owner+dir, "the directory %s cannot be used: %s", config.Quote(dir), reason(err))
+		return fault(mend(err, dir, dir), "the directory %s cannot be used: %s", config.Quote(dir), reason(err))
 	case !info.IsDir():
 		return fault("name a file in a directory of its own", "%s is not a directory", config.Quote(dir))
 	}
 	if err := writable(dir, true); err != nil {
-		return fault(owner+dir, "the directory %s cannot be written: %s", config.Quote(dir), reason(err))
+		return fault(mend(err, dir, dir), "the directory %s cannot be written: %s", config.Quote(dir), reason(err))
 	}
 	info, err = os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return f, false
 	case err != nil:
-		return fault(owner+path, "%s cannot be used: %s", config.Quote(path), reason(err))
+		return fault(mend(err, dir, path), "%s cannot be used: %s", config.Quote(path), reason(err))
 	case info.IsDir():
 		return fault("name the file in it, such as "+filepath.Join(path, "stox.db"), "%s is a directory", config.Quote(path))
 	case !info.Mode().IsRegular():
 		return fault("name a file", "%s is not a file", config.Quote(path))
 	}
 	if err := writable(path, false); err != nil {
-		return fault(owner+path+"*", "%s cannot be written: %s", config.Quote(path), reason(err))
+		return fault(mend(err, dir, path+"*"), "%s cannot be written: %s", config.Quote(path), reason(err))
 	}
 	return f, false
+}
+
+// mend says how path, in or at dir, comes to be usable after err.
+func mend(err error, dir, path string) string {
+	if errors.Is(err, syscall.EROFS) { // also what ProtectSystem= of the unit makes of it
+		return "allow it in the unit (systemctl edit stox: [Service] ReadWritePaths=" + dir + "), or mount it read-write"
+	}
+	return "it must belong to the user that stox runs as: chown stox: " + path
 }
 
 // reason is what the system says, without the path, which stands in front.

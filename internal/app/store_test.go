@@ -5,10 +5,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -236,6 +238,20 @@ func TestStoreThatCannotBeUsed(t *testing.T) {
 		var fault *config.Error
 		if err := a.storeError(fmt.Errorf("store: %w: of the test", class)); errors.As(err, &fault) || !errors.Is(err, class) || !strings.Contains(err.Error(), filepath.Dir(a.cfg.Store.Path)) {
 			t.Errorf("%v became %v", class, err)
+		}
+	}
+}
+
+// A file system that is read-only, which the unit makes of all but its own
+// directories, is nothing that its owner could mend.
+func TestRemedyForReadOnly(t *testing.T) {
+	for err, want := range map[error]string{
+		&fs.PathError{Op: "access", Path: "/srv/x", Err: syscall.EROFS}: "allow it in the unit (systemctl edit stox: [Service] ReadWritePaths=/srv/x), or mount it read-write",
+		syscall.EROFS:  "allow it in the unit (systemctl edit stox: [Service] ReadWritePaths=/srv/x), or mount it read-write",
+		syscall.EACCES: "it must belong to the user that stox runs as: chown stox: /srv/x/stox.db*",
+	} {
+		if got := mend(err, "/srv/x", "/srv/x/stox.db*"); got != want {
+			t.Errorf("%v: %s", err, got)
 		}
 	}
 }
