@@ -61,7 +61,8 @@ func (a *App) Rules() *mapping.Rules { return a.rules }
 // stops in reverse: refuse and finish what is open while both exits still work,
 // then the SIP side, then our streams, then the bridge, and last the store, so
 // that whatever the others had to say is on the disk. It returns nil after an
-// orderly stop; a store that cannot be used as it is configured is a *config.Error.
+// orderly stop; a store or a socket that cannot be used as it is configured is a
+// *config.Error.
 func (a *App) Run(ctx context.Context) (err error) {
 	if err := a.openStore(); err != nil {
 		return err
@@ -116,7 +117,11 @@ func (a *App) Run(ctx context.Context) (err error) {
 func (a *App) openDoor() (*admin.Server, error) {
 	queue := &liveQueue{store: a.journal.store, bridge: a.bridge, rows: Rows{}.orBridge()}
 	s := admin.NewServer(a.cfg.Admin.Socket, queue, a.log)
-	return s, s.Listen()
+	err := s.Listen()
+	if errors.Is(err, admin.ErrPlace) { // starting again cannot mend it
+		err = &config.Error{Faults: []config.Fault{{Path: "admin.socket", Text: strings.TrimPrefix(err.Error(), "admin.socket: ")}}}
+	}
+	return s, err
 }
 
 // drain lets the bridge finish what is open within shutdown_timeout.

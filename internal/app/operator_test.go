@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -399,15 +400,37 @@ func TestDaemonAnswersTheOperator(t *testing.T) {
 	}
 }
 
-// A socket that cannot be made stops the daemon before it says that it is ready.
+// A socket that cannot be made stops the daemon before it says that it is ready. It
+// is a fault of the configuration unless it may pass by itself.
 func TestDaemonWithoutPlaceForItsSocket(t *testing.T) {
-	g := newGateway(t, "udp", func(cfg *config.Config) { cfg.Admin.Socket = filepath.Join(t.TempDir(), "none", "stox.sock") })
-	err := g.app.Run(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "admin.socket: the directory "+filepath.Dir(g.cfg.Admin.Socket)+" does not exist; make it") {
-		t.Errorf("%v", err)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	if log := g.log.String(); strings.Contains(log, "msg=ready") {
-		t.Errorf("ready:\n%s", log)
+	taken := filepath.Join(dir, "taken")
+	l, err := net.Listen("unix", taken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, c := range []struct {
+		path, text string
+		fault      bool
+	}{
+		{filepath.Join(dir, "none", "stox.sock"), "admin.socket: the directory " + filepath.Join(dir, "none") + " does not exist; make it", true},
+		{file, "admin.socket: " + file + " is there already and is no socket", true},
+		{taken, "admin.socket: another process answers at " + taken, false},
+	} {
+		g := newGateway(t, "udp", func(cfg *config.Config) { cfg.Admin.Socket = c.path })
+		err := g.app.Run(t.Context())
+		var fault *config.Error
+		if err == nil || errors.As(err, &fault) != c.fault || !strings.HasPrefix(err.Error(), c.text) {
+			t.Errorf("%v", err)
+		}
+		if log := g.log.String(); strings.Contains(log, "msg=ready") {
+			t.Errorf("ready:\n%s", log)
+		}
 	}
 }
 
