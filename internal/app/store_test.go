@@ -136,7 +136,11 @@ func TestDamagedFile(t *testing.T) {
 	if err := g.stop(); err != nil {
 		t.Fatalf("stop: %v", err)
 	}
+	g.log.await("level=INFO", "action=drop row=4711")
 	q := openFile(t, path, Rows{})
+	if steps, err := q.Trail(t.Context(), "4711"); err != nil || len(steps) != 1 || steps[0].Kind != "operator" {
+		t.Errorf("trail: %v, %v", steps, err)
+	}
 	if _, err := q.Drop(t.Context(), "4712"); err != nil {
 		t.Errorf("drop: %v", err)
 	}
