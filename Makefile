@@ -68,6 +68,8 @@ interop-report: ## write docs/interop.md and the tables of docs/troubleshooting.
 generate: ## write the configuration reference and the man pages anew
 	$(GO) generate ./...
 
+# FuzzAccepted of internal/cli puts whole daemons together, and so has SQLite instrumented with
+# the rest: its first build takes minutes before FUZZTIME begins.
 fuzz: ## every fuzz target for FUZZTIME each
 	@set -e; for pkg in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \

@@ -1,9 +1,30 @@
 package contrib
 
 import (
+	"os"
+	"slices"
 	"strings"
 	"testing"
 )
+
+// The unit makes the machine read-only but for the directories of the documented
+// paths, and says what to do for others.
+func TestUnitCanWriteWhereItIsToldTo(t *testing.T) {
+	unit, err := os.ReadFile("stox.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(string(unit), "\n")
+	for _, want := range []string{
+		"ProtectSystem=strict", "#ReadWritePaths=/srv/stox",
+		"StateDirectory=stox", "StateDirectoryMode=0700", // /var/lib/stox/stox.db
+		"RuntimeDirectory=stox", "RuntimeDirectoryMode=0700", // /run/stox/stox.sock
+	} {
+		if !slices.Contains(lines, want) {
+			t.Errorf("the unit lacks %s", want)
+		}
+	}
+}
 
 func TestSnippet(t *testing.T) {
 	for name, text := range map[string]string{"prosody": Prosody, "ejabberd": Ejabberd} {

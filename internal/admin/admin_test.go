@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -273,7 +274,7 @@ func TestWhatIsThereAlready(t *testing.T) {
 		path := sock(t)
 		serve(t, path, &fake{n: 1})
 		err := NewServer(path, &fake{}, slog.New(slog.DiscardHandler)).Run(t.Context())
-		if err == nil || !strings.Contains(err.Error(), "admin.socket: another process answers at "+path) {
+		if err == nil || errors.Is(err, ErrPlace) || !strings.Contains(err.Error(), "admin.socket: another process answers at "+path) {
 			t.Errorf("%v", err)
 		}
 		if p, err := dial(t, path).List(t.Context(), 0, 1); err != nil || p.Total != 1 {
@@ -291,7 +292,7 @@ func TestWhatIsThereAlready(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := NewServer(path, &fake{}, slog.New(slog.DiscardHandler)).Listen()
-			if err == nil || !strings.Contains(err.Error(), "is no socket: remove it, or set another admin.socket") {
+			if !errors.Is(err, ErrPlace) || !strings.Contains(err.Error(), "is no socket: remove it, or set another admin.socket") {
 				t.Errorf("%v", err)
 			}
 			if _, err := os.Lstat(path); err != nil {
@@ -302,13 +303,41 @@ func TestWhatIsThereAlready(t *testing.T) {
 	t.Run("no directory", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "none", "stox.sock")
 		err := NewServer(path, &fake{}, slog.New(slog.DiscardHandler)).Listen()
-		if err == nil || !strings.Contains(err.Error(), "the directory "+filepath.Dir(path)+" does not exist; make it") {
+		if !errors.Is(err, ErrPlace) || !strings.Contains(err.Error(), "the directory "+filepath.Dir(path)+" does not exist; make it") {
 			t.Errorf("%v", err)
 		}
 		if _, err := Dial(t.Context(), path); !errors.Is(err, ErrNoDaemon) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// What does not pass by itself is told apart from what may.
+func TestPlaceForASocket(t *testing.T) {
+	file := sock(t)
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	err := NewServer(filepath.Join(file, "stox.sock"), &fake{}, slog.New(slog.DiscardHandler)).Listen()
+	if !errors.Is(err, ErrPlace) || !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("a file for a directory: %v", err)
+	}
+	for _, c := range []struct {
+		err  error
+		want bool
+		text string
+	}{
+		{syscall.EACCES, true, "must be writable for the user"},
+		{syscall.EROFS, true, "ReadWritePaths=/srv/x)"},
+		{syscall.ELOOP, true, "set another admin.socket"},
+		{syscall.EMFILE, false, ""},
+		{syscall.EADDRINUSE, false, ""},
+	} {
+		err := explain(&os.SyscallError{Syscall: "bind", Err: c.err}, "/srv/x/stox.sock")
+		if errors.Is(err, ErrPlace) != c.want || !errors.Is(err, c.err) || !strings.Contains(err.Error(), c.text) {
+			t.Errorf("%v became %v", c.err, err)
+		}
+	}
 }
 
 // A socket that another daemon has made meanwhile is not removed at the end.

@@ -46,6 +46,7 @@ type Message struct {
 	Next     time.Time `json:"next,omitzero"`     // back-off: when it is tried again
 	Problem  string    `json:"problem,omitempty"` // what the last attempt came to, or why it is given up
 	Size     int       `json:"size"`              // octets of the row
+	Ahead    int       `json:"ahead,omitempty"`   // from Retry only: so many messages of its sender are tried before it
 }
 
 // Damaged is the state of a row that cannot be read; Problem says why.

@@ -40,7 +40,7 @@ func NewServer(path string, queue Queue, log *slog.Logger) *Server {
 }
 
 // Listen opens the socket, so that the daemon can say what is wrong before it is
-// ready. Run does it if nobody else did. Errors say how to mend.
+// ready. Run does it if nobody else did. Errors say how to mend; ErrPlace is among them.
 func (s *Server) Listen() error {
 	if s.path == "" {
 		return nil

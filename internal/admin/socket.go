@@ -27,24 +27,59 @@ type socket struct {
 	once sync.Once
 }
 
+// ErrPlace means that there can be no socket where it is to be: trying again does
+// not help, the path or the file system has to be mended.
+var ErrPlace = errors.New("no place for a socket")
+
+// placeError is an ErrPlace; its text is that of err.
+type placeError struct{ err error }
+
+func (e *placeError) Error() string        { return e.err.Error() }
+func (e *placeError) Unwrap() error        { return e.err }
+func (e *placeError) Is(target error) bool { return target == ErrPlace }
+
+func place(format string, a ...any) error { return &placeError{fmt.Errorf(format, a...)} }
+
 // openSocket listens at path with mode 0600. What an earlier daemon left behind is
-// removed, if it is a socket and nobody answers there.
+// removed, if it is a socket and nobody answers there. Errors say how to mend; those
+// that do not pass are ErrPlace.
 func openSocket(ctx context.Context, path string) (*socket, error) {
-	if err := removeStale(ctx, path); err != nil {
-		return nil, err
+	err := removeStale(ctx, path)
+	if err == nil {
+		var s *socket
+		if s, err = makeSocket(ctx, path); err == nil {
+			return s, nil
+		}
 	}
+	return nil, explain(err, path)
+}
+
+// explain says how to mend err, and marks what does not pass.
+func explain(err error, path string) error {
+	dir := filepath.Dir(path)
+	switch {
+	case errors.Is(err, ErrPlace):
+		return err
+	case errors.Is(err, fs.ErrNotExist):
+		return place("the directory %s does not exist; make it, owned by the user that stox runs as, or set another admin.socket", dir)
+	case errors.Is(err, syscall.EROFS):
+		return place("%w; allow it in the unit (systemctl edit stox: [Service] ReadWritePaths=%s), or set another admin.socket, such as /run/stox/stox.sock", err, dir)
+	case errors.Is(err, fs.ErrPermission):
+		return place("%w; the directory must be writable for the user that stox runs as, or set another admin.socket", err)
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.EINVAL):
+		return place("%w; set another admin.socket", err)
+	}
+	return err
+}
+
+func makeSocket(ctx context.Context, path string) (*socket, error) {
 	// The mode of a socket that is bound is that of its descriptor (Linux): nobody
 	// else can connect, not even between bind and chmod.
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		return c.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) })
 	}}
 	l, err := lc.Listen(ctx, "unix", path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("the directory %s does not exist; make it, owned by the user that stox runs as, or set another admin.socket", filepath.Dir(path))
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("%w; the directory must be writable for the user that stox runs as, or set another admin.socket", err)
-	case err != nil:
+	if err != nil {
 		return nil, err
 	}
 	s := &socket{UnixListener: l.(*net.UnixListener), path: path, room: make(chan struct{}, maxConns), end: make(chan struct{})}
@@ -69,7 +104,7 @@ func removeStale(ctx context.Context, path string) error {
 		return err
 	}
 	if info.Mode().Type() != fs.ModeSocket {
-		return fmt.Errorf("%s is there already and is no socket: remove it, or set another admin.socket", path)
+		return place("%s is there already and is no socket: remove it, or set another admin.socket", path)
 	}
 	d := net.Dialer{Timeout: 5 * time.Second}
 	c, err := d.DialContext(ctx, "unix", path)
@@ -77,10 +112,18 @@ func removeStale(ctx context.Context, path string) error {
 		_ = c.Close()
 		return fmt.Errorf("another process answers at %s: stop it, or set another admin.socket", path)
 	}
-	if !errors.Is(err, syscall.ECONNREFUSED) {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return place("%s belongs to another user: remove it, or set another admin.socket", path)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		err = os.Remove(path)
+	case !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s belongs to another process, or one that does not answer: %w", path, err)
 	}
-	return os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) { // its owner was quicker
+		return nil
+	}
+	return err
 }
 
 // Accept waits for room, then for a connection.

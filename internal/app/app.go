@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/stoxgw/stox/internal/admin"
 	"github.com/stoxgw/stox/internal/bridge"
@@ -28,6 +29,8 @@ type App struct {
 	bridge  *bridge.Bridge
 	journal *journal // has its store once Run has opened it
 	options store.Options
+	door    *admin.Server // of the operator, once Run has opened it
+	run     services
 }
 
 // New puts the daemon together. It opens nothing; an error is a fault of the
@@ -61,22 +64,22 @@ func (a *App) Rules() *mapping.Rules { return a.rules }
 // stops in reverse: refuse and finish what is open while both exits still work,
 // then the SIP side, then our streams, then the bridge, and last the store, so
 // that whatever the others had to say is on the disk. It returns nil after an
-// orderly stop; a store that cannot be used as it is configured is a *config.Error.
+// orderly stop; a store or a socket that cannot be used as it is configured is a
+// *config.Error.
 func (a *App) Run(ctx context.Context) (err error) {
 	if err := a.openStore(); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.journal.store.Close()) }()
-	door, err := a.openDoor()
-	if err != nil {
+	if err := a.openDoor(); err != nil {
 		return err
 	}
-	defer door.Close()
+	defer a.door.Close()
 	if err := a.sip.Listen(); err != nil {
 		return err
 	}
 
-	var run services
+	run := &a.run
 	journal := run.start("store", func(ctx context.Context) error { return a.journal.store.Run(ctx, a.storeEvents()) })
 	middle := run.start("bridge", a.bridge.Run)
 	var xmpp []*service
@@ -84,7 +87,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 		xmpp = append(xmpp, run.start("xmpp side "+a.xmpp.names[i], func(ctx context.Context) error { return c.Run(ctx, a.bridge) }))
 	}
 	sip := run.start("sip side", func(ctx context.Context) error { return a.sip.Run(ctx, a.bridge) })
-	operator := run.start("admin", door.Run)
+	operator := run.start("admin", a.answerOperator)
 
 	stopWatchdog := startWatchdog()
 	defer stopWatchdog()
@@ -97,9 +100,12 @@ func (a *App) Run(ctx context.Context) (err error) {
 	case failed = <-run.failed(): // one of them gave up
 	}
 	notify("STOPPING=1")
-	if failed == nil {
-		a.drain()
+	patience := a.cfg.ShutdownTimeout
+	if failed != nil { // what is open may need the one that is gone
+		a.log.Error("stopping, since a part of stox has ended", "err", failed)
+		patience = min(patience, failedDrain)
 	}
+	a.drain(patience)
 	errs := []error{failed, a.stop(operator), a.stop(sip)}
 	// From here on nobody can be told anything: what the servers still write until
 	// their streams are closed is for the next start.
@@ -112,17 +118,35 @@ func (a *App) Run(ctx context.Context) (err error) {
 	return nil
 }
 
+// failedDrain is shutdown_timeout if the daemon ends because one of its Runs has.
+const failedDrain = time.Second
+
 // openDoor opens the operator's socket, if there is one.
-func (a *App) openDoor() (*admin.Server, error) {
-	queue := &liveQueue{store: a.journal.store, bridge: a.bridge, rows: Rows{}.orBridge()}
-	s := admin.NewServer(a.cfg.Admin.Socket, queue, a.log)
-	return s, s.Listen()
+func (a *App) openDoor() error {
+	queue := &liveQueue{store: a.journal.store, bridge: a.bridge, rows: Rows{}.orBridge(), log: a.log}
+	a.door = admin.NewServer(a.cfg.Admin.Socket, queue, a.log)
+	err := a.door.Listen()
+	if errors.Is(err, admin.ErrPlace) { // starting again cannot mend it
+		err = &config.Error{Faults: []config.Fault{{Path: "admin.socket", Text: strings.TrimPrefix(err.Error(), "admin.socket: ")}}}
+	}
+	return err
 }
 
-// drain lets the bridge finish what is open within shutdown_timeout.
-func (a *App) drain() {
-	a.log.Debug("finishing what is open", "within", a.cfg.ShutdownTimeout)
-	ctx, cancel := context.WithTimeout(context.Background(), a.cfg.ShutdownTimeout)
+// answerOperator runs the operator's socket. Its end is not that of the daemon:
+// messages do not need it.
+func (a *App) answerOperator(ctx context.Context) error {
+	err := a.door.Run(ctx)
+	if ctx.Err() == nil {
+		a.log.Error("stox queue and stox trail are not answered any more", "socket", a.cfg.Admin.Socket, "err", err, "remedy", "restart stox")
+		<-ctx.Done()
+	}
+	return nil
+}
+
+// drain refuses what is new and lets the bridge finish what is open within that time.
+func (a *App) drain(within time.Duration) {
+	a.log.Debug("finishing what is open", "within", within)
+	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	if err := a.bridge.Drain(ctx); err != nil {
 		a.log.Warn("stopping before everything was finished", "err", err)

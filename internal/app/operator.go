@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,6 +45,7 @@ type liveQueue struct {
 	store  *store.Store
 	bridge liveBridge
 	rows   Rows
+	log    *slog.Logger
 }
 
 // liveBridge is what only the running bridge knows and does.
@@ -67,21 +69,45 @@ func (q *liveQueue) Show(ctx context.Context, id string) (admin.Message, error) 
 
 func (q *liveQueue) Retry(ctx context.Context, id string) (admin.Message, error) {
 	m, err := q.Show(ctx, id)
-	if err == nil {
-		_, err = q.bridge.RetryNow(m.ID)
+	at := time.Now()
+	ahead := 0
+	switch {
+	case err != nil:
+	case m.State == admin.Damaged:
+		err = errDamaged(id)
+	default:
+		ahead, err = q.bridge.RetryNow(m.ID)
 	}
 	if err != nil {
 		return admin.Message{}, operatorError(err, id)
 	}
-	again, err := q.Show(ctx, strconv.FormatUint(m.ID, 10))
-	if err != nil {
-		return m, nil // tried, and done since
+	q.note(at, &m, "retry", "it is tried again now")
+	if again, err := q.Show(ctx, strconv.FormatUint(m.ID, 10)); err == nil {
+		m = again
+	} // else it was tried, and is done since
+	m.Ahead = ahead
+	return m, nil
+}
+
+// note leaves a trace of what the operator did to a row.
+func (q *liveQueue) note(at time.Time, m *admin.Message, action, what string) {
+	q.store.PutTrail([]store.TrailEvent{operatorEvent(at, m, action+": "+what)})
+	q.log.Info("the operator has changed the queue", "action", action, "row", m.ID)
+}
+
+// operatorEvent is in the trail of a message, or of a number if that is all that is
+// known of it.
+func operatorEvent(at time.Time, m *admin.Message, detail string) store.TrailEvent {
+	e := store.TrailEvent{ID: m.Stanza, Other: m.CallID, At: at, Kind: "operator", Detail: detail}
+	if m.State == admin.Damaged {
+		e.ID = strconv.FormatUint(m.ID, 10)
 	}
-	return again, nil
+	return e
 }
 
 func (q *liveQueue) Drop(ctx context.Context, id string) (admin.Message, error) {
 	m, err := q.Show(ctx, id)
+	at := time.Now()
 	switch {
 	case err != nil:
 	case m.State == admin.Damaged: // the bridge does not have it
@@ -92,6 +118,7 @@ func (q *liveQueue) Drop(ctx context.Context, id string) (admin.Message, error) 
 	if err != nil {
 		return admin.Message{}, operatorError(err, id)
 	}
+	q.note(at, &m, "drop", "it is given up")
 	return m, nil
 }
 
@@ -179,6 +206,10 @@ func ambiguous(id string, found []store.Entry) error {
 		numbers = append(numbers, "...")
 	}
 	return admin.ErrAmbiguous.With(fmt.Sprintf("%+q means several messages, say which by its number: %s", id, strings.Join(numbers, ", ")))
+}
+
+func errDamaged(id string) error {
+	return admin.ErrFailed.With(fmt.Sprintf("message %+q cannot be read, so it cannot be sent: drop it, or start the version of stox that wrote it", id))
 }
 
 // operatorError says in words for an operator what the bridge refused.

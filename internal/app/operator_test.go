@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,7 @@ import (
 	"github.com/stoxgw/stox/internal/queuetest"
 	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/internal/store"
+	"github.com/stoxgw/stox/mapping"
 )
 
 var plainRows = Rows{Read: queuetest.Read, Retry: queuetest.Retry, Drop: queuetest.Drop}
@@ -99,7 +101,7 @@ func (b *fakeBridge) answer(id uint64) error {
 
 func (b *fakeBridge) RetryNow(id uint64) (int, error) {
 	b.retried = append(b.retried, id)
-	return 0, b.answer(id)
+	return 3, b.answer(id)
 }
 
 func (b *fakeBridge) Drop(id uint64) error {
@@ -161,8 +163,9 @@ func TestLiveQueue(t *testing.T) {
 		store.TrailEvent{ID: "m-1", Other: "a@gw", At: at.Add(time.Second), Kind: "answered", Detail: "503"},
 		store.TrailEvent{ID: "m-1", At: at, Kind: "read"},
 		store.TrailEvent{ID: "same", At: at, Kind: "read"})
-	b := &fakeBridge{}
-	q := &liveQueue{store: s, bridge: b, rows: plainRows}
+	start, b := time.Now(), &fakeBridge{}
+	log := newSyncBuffer(t)
+	q := &liveQueue{store: s, bridge: b, rows: plainRows, log: log.logger()}
 	finds(t, q)
 	ctx := t.Context()
 
@@ -184,7 +187,13 @@ func TestLiveQueue(t *testing.T) {
 			t.Errorf("drop %s: %v", id, err)
 		}
 	}
-	if m, err := q.Retry(ctx, "m-1"); err != nil || m.ID != 5 {
+	if _, err := q.Retry(ctx, "9"); !errors.Is(err, admin.ErrFailed) || !strings.Contains(err.Error(), `"9" cannot be read, so it cannot be sent: drop it`) {
+		t.Errorf("retry of a row that cannot be read: %v", err)
+	}
+	if log := log.String(); log != "" {
+		t.Errorf("nothing was done, and the log has\n%s", log)
+	}
+	if m, err := q.Retry(ctx, "m-1"); err != nil || m.ID != 5 || m.Ahead != 3 {
 		t.Errorf("%v, %v", m, err)
 	}
 	if m, err := q.Drop(ctx, "a@gw"); err != nil || m.ID != 5 {
@@ -202,10 +211,26 @@ func TestLiveQueue(t *testing.T) {
 	}
 
 	steps, err := q.Trail(ctx, "m-1")
-	if diff := cmp.Diff([]admin.Step{{At: at, Kind: "read", Stanza: "m-1"}, {At: at.Add(time.Second), Kind: "answered", Detail: "503", Stanza: "m-1", CallID: "a@gw"}}, steps); err != nil || diff != "" {
+	for i := range steps {
+		if steps[i].Kind == "operator" && !steps[i].At.Before(start) {
+			steps[i].At = time.Time{}
+		}
+	}
+	if diff := cmp.Diff([]admin.Step{
+		{At: at, Kind: "read", Stanza: "m-1"},
+		{At: at.Add(time.Second), Kind: "answered", Detail: "503", Stanza: "m-1", CallID: "a@gw"},
+		{Kind: "operator", Detail: "retry: it is tried again now", Stanza: "m-1", CallID: "a@gw"},
+		{Kind: "operator", Detail: "drop: it is given up", Stanza: "m-1", CallID: "a@gw"},
+	}, steps); err != nil || diff != "" {
 		t.Errorf("%v, -want +got\n%s", err, diff)
 	}
-	for id, want := range map[string]int{"5": 1, "a@gw": 1, "6": 1, "8": 0, "4711": 0, "none": 0} {
+	for _, line := range []string{"action=retry row=5", "action=drop row=5", "action=drop row=9"} {
+		log.await("level=INFO", `msg="the operator has changed the queue" `+line)
+	}
+	if n := strings.Count(log.String(), "\n"); n != 3 {
+		t.Errorf("%d lines in the log:\n%s", n, log)
+	}
+	for id, want := range map[string]int{"5": 3, "a@gw": 3, "9": 1, "6": 1, "8": 0, "4711": 0, "none": 0} {
 		if steps, err := q.Trail(ctx, id); err != nil || len(steps) != want {
 			t.Errorf("trail of %s: %v, %v, want %d", id, steps, err, want)
 		}
@@ -278,6 +303,38 @@ func TestFileQueue(t *testing.T) {
 		if err != nil || !slices.Equal(got, want) {
 			t.Errorf("trail of %s: %v, %v, want %v", id, got, err, want)
 		}
+	}
+}
+
+// What goes before a message when the daemon starts: the older ones of its sender to
+// the same destination, from whatever device, unless they are given up.
+func TestFileQueueSaysWhatIsAhead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "stox.db")
+	desk := mapping.MustParseJID("juliet@example.com/desk")
+	var all []store.Entry
+	for i, w := range []queuetest.Waiting{
+		{State: bridge.Queued},
+		{State: bridge.Backoff, From: desk},
+		{State: bridge.Reporting},
+		{State: bridge.Queued, From: mapping.MustParseJID("nurse@example.com")},
+		{State: bridge.Queued, Lane: "sip:tybalt@example.net"},
+		{State: queuetest.Damaged},
+		{State: bridge.Queued, Stanza: "here"},
+		{State: bridge.Queued},
+	} {
+		w.ID = uint64(i + 1)
+		all = append(all, queuetest.Entry(w))
+	}
+	_, stop := fill(t, path, all)
+	stop()
+	q := openFile(t, path, plainRows)
+	for id, want := range map[string]int{"1": 0, "2": 1, "4": 0, "5": 0, "here": 2, "8": 3} {
+		if m, err := q.Retry(t.Context(), id); err != nil || m.Ahead != want {
+			t.Errorf("%s: %d ahead, %v; want %d", id, m.Ahead, err, want)
+		}
+	}
+	if _, err := q.Retry(t.Context(), "6"); !errors.Is(err, admin.ErrFailed) || !strings.Contains(err.Error(), "cannot be read, so it cannot be sent") {
+		t.Errorf("a row that cannot be read: %v", err)
 	}
 }
 
@@ -399,15 +456,37 @@ func TestDaemonAnswersTheOperator(t *testing.T) {
 	}
 }
 
-// A socket that cannot be made stops the daemon before it says that it is ready.
+// A socket that cannot be made stops the daemon before it says that it is ready. It
+// is a fault of the configuration unless it may pass by itself.
 func TestDaemonWithoutPlaceForItsSocket(t *testing.T) {
-	g := newGateway(t, "udp", func(cfg *config.Config) { cfg.Admin.Socket = filepath.Join(t.TempDir(), "none", "stox.sock") })
-	err := g.app.Run(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "admin.socket: the directory "+filepath.Dir(g.cfg.Admin.Socket)+" does not exist; make it") {
-		t.Errorf("%v", err)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	if log := g.log.String(); strings.Contains(log, "msg=ready") {
-		t.Errorf("ready:\n%s", log)
+	taken := filepath.Join(dir, "taken")
+	l, err := net.Listen("unix", taken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, c := range []struct {
+		path, text string
+		fault      bool
+	}{
+		{filepath.Join(dir, "none", "stox.sock"), "admin.socket: the directory " + filepath.Join(dir, "none") + " does not exist; make it", true},
+		{file, "admin.socket: " + file + " is there already and is no socket", true},
+		{taken, "admin.socket: another process answers at " + taken, false},
+	} {
+		g := newGateway(t, "udp", func(cfg *config.Config) { cfg.Admin.Socket = c.path })
+		err := g.app.Run(t.Context())
+		var fault *config.Error
+		if err == nil || errors.As(err, &fault) != c.fault || !strings.HasPrefix(err.Error(), c.text) {
+			t.Errorf("%v", err)
+		}
+		if log := g.log.String(); strings.Contains(log, "msg=ready") {
+			t.Errorf("ready:\n%s", log)
+		}
 	}
 }
 
@@ -462,12 +541,20 @@ func TestOperatorOnAMessage(t *testing.T) {
 		said += fmt.Sprintf("%+v", steps)
 		return all
 	}
+	g.log.await("level=INFO", "action=drop", fmt.Sprint("row=", m.ID))
 	for _, id := range []string{"m-1", m.CallID} {
-		if got := kinds(c, id); !slices.Contains(got, "retry") || !slices.Contains(got, "failed") {
+		if got := kinds(c, id); !slices.Contains(got, "retry") || !slices.Contains(got, "operator") || !slices.Contains(got, "failed") {
 			t.Errorf("trail of %s: %v", id, got)
 		}
 	}
 	waits(c, "m-2", "tybalt@sip.example.com")
+	g.message("m-3", "tybalt@sip.example.com", secret)
+	for m := (admin.Message{}); m.ID == 0; { // until it is committed
+		var err error
+		if m, err = c.Show(t.Context(), "m-3"); err != nil && !errors.Is(err, admin.ErrNotFound) {
+			t.Fatal(err)
+		}
+	}
 	if err := g.stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -481,8 +568,11 @@ func TestOperatorOnAMessage(t *testing.T) {
 	if err != nil || left.To != "tybalt@sip.example.com" || !strings.Contains(left.Problem, "503") {
 		t.Errorf("%+v, %v", left, err)
 	}
+	if m, err := q.Retry(t.Context(), "m-3"); err != nil || m.Ahead != 1 {
+		t.Errorf("%+v, %v", m, err)
+	}
 	again, err := q.Retry(t.Context(), "m-2")
-	if err != nil || !again.Expire.After(left.Expire) || !again.Next.IsZero() {
+	if err != nil || again.Ahead != 0 || !again.Expire.After(left.Expire) || !again.Next.IsZero() {
 		t.Errorf("%+v, %v", again, err)
 	}
 	gone, err := q.Drop(t.Context(), left.CallID)

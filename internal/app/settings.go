@@ -78,7 +78,7 @@ func sipHost(cfg *config.Config) string {
 	return cfg.SIP.Advertise
 }
 
-// componentConfig is for one of the component's names.
+// bridgeOptions are those of the bridge that are not its policy's.
 func bridgeOptions(cfg *config.Config, p bridge.Policy) bridge.Options {
 	return bridge.Options{
 		Policy:   p,
@@ -102,6 +102,7 @@ func oneDomain(cfg *config.Config) bool {
 	})
 }
 
+// componentConfig is for one of the component's names.
 func componentConfig(cfg *config.Config, server, domain string, secret config.Secret, access mapping.Access) component.Config {
 	return component.Config{
 		Server:         server,

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stoxgw/stox/internal/admin"
@@ -104,10 +106,57 @@ func (q *FileQueue) Trail(ctx context.Context, id string) ([]admin.Step, error) 
 }
 
 // Retry has a row tried at once when the daemon starts, with queue.expire from now.
+// Those of the same sender before it go first, when they may.
 func (q *FileQueue) Retry(ctx context.Context, id string) (admin.Message, error) {
-	return q.change(ctx, id, "retry: it is tried again when stox starts", func(r bridge.Row, now time.Time) (bridge.Row, error) {
+	m, err := q.Show(ctx, id)
+	if err != nil {
+		return admin.Message{}, err
+	}
+	if m.State == admin.Damaged {
+		return admin.Message{}, errDamaged(id)
+	}
+	ahead, err := q.ahead(ctx, &m)
+	if err != nil {
+		return admin.Message{}, err
+	}
+	m, err = q.change(ctx, strconv.FormatUint(m.ID, 10), "retry: it is tried again when stox starts", func(r bridge.Row, now time.Time) (bridge.Row, error) {
 		return q.rows.Retry(r, now, q.expire)
 	})
+	m.Ahead = ahead
+	return m, err
+}
+
+// ahead counts the rows that the bridge will put before m: older ones of its sender,
+// to the same lane.
+func (q *FileQueue) ahead(ctx context.Context, m *admin.Message) (n int, err error) {
+	if m.State == string(bridge.Reporting) {
+		return 0, nil
+	}
+	sender, _, _ := strings.Cut(m.From, "/")
+	for after := uint64(0); ; {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		rows, err := q.reader.Page(after, searchPage)
+		if err != nil {
+			return 0, err
+		}
+		for i := range rows {
+			if rows[i].ID >= m.ID {
+				return n, nil
+			}
+			if rows[i].Lane != m.Lane {
+				continue
+			}
+			if w, err := q.rows.Read(rowOf(rows[i])); err == nil && w.State != bridge.Reporting && w.From.Bare().String() == sender {
+				n++
+			}
+		}
+		if len(rows) == 0 {
+			return n, nil
+		}
+		after = rows[len(rows)-1].ID
+	}
 }
 
 // Drop has the sender told when the daemon starts.
@@ -159,7 +208,7 @@ func (q *FileQueue) change(ctx context.Context, id, what string, f func(bridge.R
 		}
 		m = q.rows.describeOne(&changed[0], nil)
 	}
-	s.PutTrail([]store.TrailEvent{{ID: m.Stanza, Other: m.CallID, At: now, Kind: "operator", Detail: what}})
+	s.PutTrail([]store.TrailEvent{operatorEvent(now, &m, what)})
 	over, end := context.WithCancel(ctx)
 	end() // Run commits what is there and returns
 	return m, s.Run(over, store.Events{})

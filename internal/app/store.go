@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/stoxgw/stox/internal/config"
@@ -46,7 +47,11 @@ func (a *App) restore() error {
 	err := a.journal.store.Load(func(e store.Entry) error {
 		if err := a.bridge.Restore(rowOf(e)); err != nil {
 			if unreadable++; unreadable <= maxUnreadable {
-				a.log.Error("a message in the journal cannot be read; it is kept and not sent", "row", e.ID, "read", e.Read, "err", err)
+				attrs := []any{"row", e.ID, "err", err}
+				if !e.Read.IsZero() {
+					attrs = append(attrs, "read", e.Read)
+				}
+				a.log.Error("a message in the journal cannot be read; it is kept and not sent", attrs...)
 			}
 			return nil
 		}
@@ -58,16 +63,19 @@ func (a *App) restore() error {
 	}
 	if unreadable > 0 {
 		a.log.Error("messages in the journal cannot be read; they are kept and not sent", "count", unreadable,
-			"remedy", "if a newer version of stox has run here, run that one")
+			"remedy", "if a newer version of stox has run here, run that one; else give them up (stox queue list, stox queue drop)")
 	}
 	seen := 0
-	err = a.journal.store.LoadSeen(func(batch []store.Seen) error {
+	lost, err := a.journal.store.LoadSeen(func(batch []store.Seen) error {
 		seen += len(batch)
 		a.bridge.RestoreSeen(seenOf(batch))
 		return nil
 	})
 	if err != nil {
 		return err
+	}
+	if lost > 0 {
+		a.log.Warn("outcomes of requests in the journal cannot be read; repeats of these requests are not recognised", "batches", lost)
 	}
 	if rows > 0 || seen > 0 {
 		a.log.Info("read the journal", "messages", rows, "outcomes", seen)
@@ -133,33 +141,40 @@ func StoreFault(cfg *config.Config) (f config.Fault, bad bool) {
 	}
 	dir := filepath.Dir(path)
 	info, err := os.Stat(dir)
-	owner := "it must belong to the user that stox runs as: chown stox: "
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fault("make it for the user that stox runs as: install -d -m 700 -o stox -g stox "+dir+"; or set store.path", "the directory %s does not exist", config.Quote(dir))
 	case err != nil:
-		return fault(owner+dir, "the directory %s cannot be used: %s", config.Quote(dir), reason(err))
+		return fault(mend(err, dir, dir), "the directory %s cannot be used: %s", config.Quote(dir), reason(err))
 	case !info.IsDir():
 		return fault("name a file in a directory of its own", "%s is not a directory", config.Quote(dir))
 	}
 	if err := writable(dir, true); err != nil {
-		return fault(owner+dir, "the directory %s cannot be written: %s", config.Quote(dir), reason(err))
+		return fault(mend(err, dir, dir), "the directory %s cannot be written: %s", config.Quote(dir), reason(err))
 	}
 	info, err = os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return f, false
 	case err != nil:
-		return fault(owner+path, "%s cannot be used: %s", config.Quote(path), reason(err))
+		return fault(mend(err, dir, path), "%s cannot be used: %s", config.Quote(path), reason(err))
 	case info.IsDir():
 		return fault("name the file in it, such as "+filepath.Join(path, "stox.db"), "%s is a directory", config.Quote(path))
 	case !info.Mode().IsRegular():
 		return fault("name a file", "%s is not a file", config.Quote(path))
 	}
 	if err := writable(path, false); err != nil {
-		return fault(owner+path+"*", "%s cannot be written: %s", config.Quote(path), reason(err))
+		return fault(mend(err, dir, path+"*"), "%s cannot be written: %s", config.Quote(path), reason(err))
 	}
 	return f, false
+}
+
+// mend says how path, in or at dir, comes to be usable after err.
+func mend(err error, dir, path string) string {
+	if errors.Is(err, syscall.EROFS) { // also what ProtectSystem= of the unit makes of it
+		return "allow it in the unit (systemctl edit stox: [Service] ReadWritePaths=" + dir + "), or mount it read-write"
+	}
+	return "it must belong to the user that stox runs as: chown stox: " + path
 }
 
 // reason is what the system says, without the path, which stands in front.

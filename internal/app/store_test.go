@@ -2,15 +2,19 @@ package app
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/stoxgw/stox/internal/admin"
 	"github.com/stoxgw/stox/internal/config"
 	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/internal/store"
@@ -79,6 +83,69 @@ func TestUnreadableRow(t *testing.T) {
 	}
 	if strings.Contains(g.log.String(), "no row of ours") {
 		t.Error("what is in the row is in the log (SEC-14)")
+	}
+}
+
+// What is damaged in the file so far that nothing of a row is known, not even when
+// it came, keeps nobody from working: the daemon runs, and the operator sees the row
+// and ends it.
+func TestDamagedFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "stox.db")
+	withStore(t, path, func(st *store.Store) {
+		if _, err := st.Append([]store.Entry{{ID: 4711, Data: []byte("x")}, {ID: 4712, Data: []byte("x")}}); err != nil {
+			t.Fatal(err)
+		}
+		st.PutSeen([]store.Seen{{Outcome: 200, At: time.Now()}})
+	})
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []string{"UPDATE journal SET row = x'ff' WHERE id = 4711", "UPDATE seen SET data = x'ff'"} {
+		if _, err := db.Exec(q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	g := newGateway(t, "udp", storeAt(path))
+	g.cfg.Admin.Socket = filepath.Join(t.TempDir(), "stox.sock")
+	g.peer.Answer(func(m *siptest.Message) string { return m.Reply(200, "OK") })
+	g.run()
+	g.log.await("level=ERROR", "a message in the journal cannot be read; it is kept and not sent", "row=4711")
+	g.log.await("level=ERROR", "messages in the journal cannot be read", "count=2")
+	g.log.await("level=WARN", "outcomes of requests in the journal cannot be read", "batches=1")
+	g.message("m1", "romeo@sip.example.com", "hello")
+	g.peer.Await(1)
+	c, err := admin.Dial(t.Context(), g.cfg.Admin.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if m, err := c.Show(t.Context(), "4711"); err != nil || m.State != admin.Damaged {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if _, err := c.Retry(t.Context(), "4711"); !errors.Is(err, admin.ErrFailed) || !strings.Contains(err.Error(), "cannot be read") {
+		t.Errorf("retry: %v", err)
+	}
+	if m, err := c.Drop(t.Context(), "4711"); err != nil || m.State != admin.Damaged {
+		t.Errorf("drop: %+v, %v", m, err)
+	}
+	if err := g.stop(); err != nil {
+		t.Fatalf("stop: %v", err)
+	}
+	g.log.await("level=INFO", "action=drop row=4711")
+	q := openFile(t, path, Rows{})
+	if steps, err := q.Trail(t.Context(), "4711"); err != nil || len(steps) != 1 || steps[0].Kind != "operator" {
+		t.Errorf("trail: %v, %v", steps, err)
+	}
+	if _, err := q.Drop(t.Context(), "4712"); err != nil {
+		t.Errorf("drop: %v", err)
+	}
+	if p, err := q.List(t.Context(), 0, 10); err != nil || len(p.Messages) != 0 {
+		t.Errorf("left: %+v, %v", p, err)
 	}
 }
 
@@ -175,6 +242,20 @@ func TestStoreThatCannotBeUsed(t *testing.T) {
 		var fault *config.Error
 		if err := a.storeError(fmt.Errorf("store: %w: of the test", class)); errors.As(err, &fault) || !errors.Is(err, class) || !strings.Contains(err.Error(), filepath.Dir(a.cfg.Store.Path)) {
 			t.Errorf("%v became %v", class, err)
+		}
+	}
+}
+
+// A file system that is read-only, which the unit makes of all but its own
+// directories, is nothing that its owner could mend.
+func TestRemedyForReadOnly(t *testing.T) {
+	for err, want := range map[error]string{
+		&fs.PathError{Op: "access", Path: "/srv/x", Err: syscall.EROFS}: "allow it in the unit (systemctl edit stox: [Service] ReadWritePaths=/srv/x), or mount it read-write",
+		syscall.EROFS:  "allow it in the unit (systemctl edit stox: [Service] ReadWritePaths=/srv/x), or mount it read-write",
+		syscall.EACCES: "it must belong to the user that stox runs as: chown stox: /srv/x/stox.db*",
+	} {
+		if got := mend(err, "/srv/x", "/srv/x/stox.db*"); got != want {
+			t.Errorf("%v: %s", err, got)
 		}
 	}
 }

@@ -101,7 +101,8 @@ func queueRetry(std IO) *cobra.Command {
 		Use:   "retry ID",
 		Short: "Try a message again now",
 		Long: `Ends the waiting of a message between two attempts; of one that is given up, the
-waiting until its sender is told again. If stox is stopped, the message is tried
+waiting until its sender is told again. Messages to the same address that its
+sender wrote before it are tried first. If stox is stopped, the message is tried
 when it starts, and expires queue.expire after this command.
 Status 1 if the message is under way at this moment, or not in the queue.
 
@@ -117,16 +118,36 @@ Status 1 if the message is under way at this moment, or not in the queue.
 			}
 			what := "is tried again now"
 			switch {
+			case running && m.Ahead > 0:
+				what = "is tried again as soon as its turn comes"
+			case !running && m.Ahead > 0:
+				what = "is tried again after stox has started, as soon as its turn comes; it expires at " + stamp(m.Expire)
 			case !running:
 				what = "is tried again when stox starts; it expires at " + stamp(m.Expire)
 			case m.State == "reporting":
 				what = "is given up; its sender is told again now"
 			}
-			_, err = fmt.Fprintf(std.Out, "Message %d %s.\n", m.ID, what)
+			_, err = fmt.Fprintf(std.Out, "Message %d %s.%s\n", m.ID, what, ahead(m, running))
 			return err
 		})
 	}
 	return cmd
+}
+
+// ahead says what keeps a message from being tried at once, as a further sentence.
+func ahead(m admin.Message, running bool) (s string) {
+	switch {
+	case m.Ahead == 0:
+		return ""
+	case m.Ahead == 1:
+		s = " The message before it from the same sender is tried first"
+	default:
+		s = fmt.Sprintf(" The %d messages before it from the same sender are tried first", m.Ahead)
+	}
+	if !running {
+		s += ", as soon as their own back-off is over"
+	}
+	return s + "."
 }
 
 func queueDrop(std IO) *cobra.Command {
@@ -134,7 +155,8 @@ func queueDrop(std IO) *cobra.Command {
 		Use:   "drop ID",
 		Short: "Give a message up",
 		Long: `Takes a message out of the queue. Its sender gets an error that says so; if stox
-is stopped, when it starts. Status 1 if the message is under way at this moment,
+is stopped, when it starts. Of one that is given up already the sender is not told
+any more. Status 1 if the message is under way at this moment,
 or not in the queue.
 
 ` + anID + "\n\n" + aQueue,
@@ -149,6 +171,8 @@ or not in the queue.
 			}
 			told := printable(m.From) + " is told."
 			switch {
+			case running && m.State == "reporting":
+				told = "It was given up already; " + printable(m.From) + " is not told any more."
 			case m.State == admin.Damaged:
 				told = "It could not be read: its sender is not known and not told."
 			case !running:

@@ -79,7 +79,11 @@ func (q *daemonQueue) Retry(_ context.Context, id string) (admin.Message, error)
 	case "busy":
 		return admin.Message{}, admin.ErrUnderWay
 	case "given-up":
-		return admin.Message{ID: 5, State: "reporting"}, nil
+		return admin.Message{ID: 5, State: "reporting", From: "juliet@example.com/balcony"}, nil
+	case "second":
+		return admin.Message{ID: 6, State: "queued", Ahead: 1}, nil
+	case "late":
+		return admin.Message{ID: 7, State: "queued", Ahead: 1234}, nil
 	}
 	return q.row(1), nil
 }

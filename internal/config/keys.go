@@ -39,7 +39,7 @@ var schema = []key{
 	{path: "sip.accept_status", kind: kindInt, def: 200, values: []string{"200", "202"}, live: true, built: true,
 		doc: "The SIP status for a message that the XMPP server has processed: `200`, or `202` for peers that insist (RFC 3428 §7)."},
 	{path: "sip.late_errors", def: "imdn", values: []string{"imdn", "message", "none"}, live: true, built: true,
-		doc: "How an error that comes after the answer is told to the SIP side: by a delivery notification (if one was asked for), by a message from the gateway, or not at all."},
+		doc: "How an error that comes after the answer is told to the SIP side: by a delivery notification (if one was asked for), by a message from the gateway, or not at all. This version cannot send notifications yet: until it can, `imdn` tells nothing."},
 	{path: "sip.expired", def: "deliver", values: []string{"deliver", "refuse"}, live: true,
 		doc: "What happens to a SIP message whose Expires has passed: it is delivered with the time it was sent, or answered 480."},
 	{path: "sip.imdn", def: "if-known", values: []string{"always", "if-known", "never"}, live: true,
@@ -145,7 +145,7 @@ var schema = []key{
 	{path: "queue.expire", kind: kindDuration, def: 5 * time.Minute, min: int64(time.Second), max: int64(7 * 24 * time.Hour), live: true, built: true,
 		doc: "How long a message that cannot be delivered for now is tried again."},
 	{path: "queue.max_messages", kind: kindInt, def: 1000000, min: 1, built: true,
-		doc: "How many messages may wait; one more is refused."},
+		doc: "How many messages may wait; one more is refused. Where users of several XMPP domains may send, those of one domain have at most half of it."},
 
 	{path: "store.path", file: true, def: "/var/lib/stox/stox.db", built: true, empty: "keeps nothing (for tests)",
 		doc: "The database file: messages that wait for SIP, and what became of every message. Its directory must exist and belong to the user that stox runs as. What is in it and for how long is said in `docs/security.md`."},

@@ -20,7 +20,8 @@ type backend interface {
 	// page returns the first rows with an id over after, n or fewer; none at the end.
 	page(after uint64, n int) ([]Entry, error)
 	get(ids []uint64) ([]Entry, error)
-	loadSeen(f func([]Seen) error) error
+	// loadSeen also returns how many batches it had to pass over.
+	loadSeen(f func([]Seen) error) (unreadable int, err error)
 	lookup(id string) ([]TrailEvent, error)
 	close() error
 }

@@ -187,7 +187,7 @@ func TestFaultAtEachStep(t *testing.T) {
 				t.Errorf("at last: %v", got)
 			}
 			seen := 0
-			if err := s.LoadSeen(func(b []Seen) error { seen += len(b); return nil }); err != nil {
+			if _, err := s.LoadSeen(func(b []Seen) error { seen += len(b); return nil }); err != nil {
 				t.Error(err)
 			}
 			if seen < sideCount { // twice, if the commit happened all the same

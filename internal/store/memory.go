@@ -107,14 +107,14 @@ func sortedIDs(ids []uint64) []uint64 {
 	return slices.Compact(out)
 }
 
-func (m *memory) loadSeen(f func([]Seen) error) error {
+func (m *memory) loadSeen(f func([]Seen) error) (unreadable int, err error) {
 	m.mu.Lock()
 	all := slices.Clone(m.seen)
 	m.mu.Unlock()
 	if len(all) == 0 {
-		return nil
+		return 0, nil
 	}
-	return f(all)
+	return 0, f(all)
 }
 
 func (m *memory) lookup(id string) ([]TrailEvent, error) {

@@ -124,18 +124,6 @@ func TestFilesThatAreRefused(t *testing.T) {
 	}
 }
 
-// A row of a version that is not known is told of with its id.
-func TestRowThatCannotBeRead(t *testing.T) {
-	path := makeFile(t)
-	exec(t, path, "UPDATE journal SET row = x'ff00' WHERE id = 2")
-	s := mustOpen(t, path, Options{})
-	defer s.Close()
-	err := s.Load(func(Entry) error { return nil })
-	if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "id 2") {
-		t.Errorf("%v", err)
-	}
-}
-
 func TestPathsThatCannotBe(t *testing.T) {
 	dir := t.TempDir()
 	for path, text := range map[string]string{

@@ -40,6 +40,16 @@ func parseRow(id uint64, b []byte) (Entry, error) {
 	return e, nil
 }
 
+// readRow is parseRow of a row that must not stand in the way of others: what
+// cannot be read has its ID and nothing else.
+func readRow(id uint64, b []byte) Entry {
+	e, err := parseRow(id, b)
+	if err != nil {
+		return Entry{ID: id}
+	}
+	return e
+}
+
 func millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

@@ -32,8 +32,9 @@ func (s *Store) PutSeen(batch []Seen) {
 
 // LoadSeen calls f with the outcomes on the disk that are not older than SeenFor,
 // in batches, the oldest first. Of several with the same key the last one counts.
-// The slice is valid only during the call.
-func (s *Store) LoadSeen(f func([]Seen) error) error {
+// The slice is valid only during the call. A batch that cannot be read is passed
+// over, and counted: it goes by itself when it is as old as the others.
+func (s *Store) LoadSeen(f func([]Seen) error) (unreadable int, err error) {
 	s.mu.Lock()
 	since := time.Now().Add(-s.o.SeenFor)
 	s.mu.Unlock()

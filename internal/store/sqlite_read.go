@@ -76,11 +76,7 @@ func (b *sqliteStore) page(after uint64, n int) ([]Entry, error) {
 		if err := rows.Scan(&id, &data); err != nil {
 			return nil, classify(err)
 		}
-		e, err := parseRow(uint64(id), data)
-		if err != nil {
-			return nil, classify(fmt.Errorf("journal, id %d: %w", id, err))
-		}
-		out = append(out, e)
+		out = append(out, readRow(uint64(id), data))
 	}
 	if err := rows.Err(); err != nil {
 		return nil, classify(err)
@@ -104,39 +100,35 @@ func (b *sqliteStore) get(ids []uint64) ([]Entry, error) {
 		if err != nil {
 			return nil, classify(err)
 		}
-		e, err := parseRow(id, data)
-		if err != nil {
-			return nil, classify(fmt.Errorf("journal, id %d: %w", id, err))
-		}
-		out = append(out, e)
+		out = append(out, readRow(id, data))
 	}
 	return out, nil
 }
 
-func (b *sqliteStore) loadSeen(f func([]Seen) error) error {
-	rows, err := b.reader.Query("SELECT batch, data FROM seen ORDER BY batch")
+func (b *sqliteStore) loadSeen(f func([]Seen) error) (unreadable int, err error) {
+	rows, err := b.reader.Query("SELECT data FROM seen ORDER BY batch")
 	if err != nil {
-		return classify(err)
+		return 0, classify(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var batch int64
 		var data []byte
-		if err := rows.Scan(&batch, &data); err != nil {
-			return classify(err)
+		if err := rows.Scan(&data); err != nil {
+			return unreadable, classify(err)
 		}
 		seen, err := unpackSeen(data)
 		if err != nil {
-			return classify(fmt.Errorf("seen, batch %d: %w", batch, err))
+			unreadable++
+			continue
 		}
 		if err := f(seen); err != nil {
-			return err
+			return unreadable, err
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return classify(err)
+		return unreadable, classify(err)
 	}
-	return nil
+	return unreadable, nil
 }
 
 func (b *sqliteStore) lookup(id string) ([]TrailEvent, error) {

@@ -144,7 +144,9 @@ func (s *Store) Close() error {
 }
 
 // Load calls f with every row on the disk, in the order of ID, and stops with the
-// first error. Rows waiting for their commit are left out.
+// first error. Rows waiting for their commit are left out. A row that cannot be read
+// as one of this version stays as it is, and has its ID and nothing else, in Page and
+// Get as well.
 func (s *Store) Load(f func(Entry) error) error { return s.b.load(f) }
 
 // Page returns the first rows on the disk with an id over after, in the order of

@@ -195,7 +195,7 @@ func TestTablesExpire(t *testing.T) {
 			}
 		}
 		first := true
-		if err := b.loadSeen(func(v []Seen) error {
+		if _, err := b.loadSeen(func(v []Seen) error {
 			if first {
 				seen, first = int(v[0].Outcome), false
 			}
@@ -246,14 +246,14 @@ func TestSeen(t *testing.T) {
 		read := func(s *Store) {
 			t.Helper()
 			var got []Seen
-			if err := s.LoadSeen(func(b []Seen) error { got = append(got, b...); return nil }); err != nil {
+			if _, err := s.LoadSeen(func(b []Seen) error { got = append(got, b...); return nil }); err != nil {
 				t.Fatal(err)
 			}
 			if !slices.Equal(got, want) {
 				t.Errorf("%d outcomes, want %d", len(got), len(want))
 			}
 			stop := errors.New("stop")
-			if err := s.LoadSeen(func([]Seen) error { return stop }); !errors.Is(err, stop) {
+			if _, err := s.LoadSeen(func([]Seen) error { return stop }); !errors.Is(err, stop) {
 				t.Errorf("LoadSeen: %v", err)
 			}
 		}
