@@ -134,7 +134,7 @@ func TestLocalFailures(t *testing.T) {
 	}
 	// SIP-07, IM-59: for what the server may take later the sender is not told to
 	// shorten it, but what would help.
-	if f, g := FailNeedsTCP(1300), FailUnreachable(); !f.Temporary() || f.Status != g.Status || f.Condition != g.Condition || !strings.Contains(f.Text, "too long") || !strings.Contains(f.Text, "TCP") || !strings.Contains(f.Remedy, "1300") {
+	if f, g := FailNeedsTCP(1300), FailUnreachable(); !f.Temporary() || f.Status != 513 || f.Condition != g.Condition || !strings.Contains(f.Text, "too long") || !strings.Contains(f.Text, "TCP") || !strings.Contains(f.Remedy, "1300") {
 		t.Errorf("%v, %q", f, f.Remedy)
 	}
 	cause := errors.New("boom")

@@ -37,9 +37,10 @@ func FailUnreachable() *Failure {
 // FailNeedsTCP means that a message is too long for UDP, limit bytes being what goes
 // over that, and that the SIP server for the address took no TCP connection. Whether
 // it never does or is being restarted cannot be told, so it is tried again like any
-// server that cannot be reached. Nothing has left.
+// server that cannot be reached. Its status, 513, tells it from that: shorter messages
+// may well get there. Nothing has left.
 func FailNeedsTCP(limit int) *Failure {
-	return &Failure{Status: 503, Condition: CondRemoteServerTimeout, Type: TypeWait,
+	return &Failure{Status: 513, Condition: CondRemoteServerTimeout, Type: TypeWait,
 		Text:   "The message is too long for UDP, and the SIP server of this address takes no TCP connection at the moment.",
 		Remedy: fmt.Sprintf("is the SIP server running, and does it listen on TCP? Messages of more than %d bytes, headers included, go there over TCP (sip.route.via)", limit)}
 }

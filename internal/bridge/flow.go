@@ -211,7 +211,7 @@ func (b *Bridge) logRetry(out *work, o *outbound, f *mapping.Failure) {
 
 // circuit counts the failures in a row of a destination.
 func (b *Bridge) circuit(out *work, l *lane, v verdict, f *mapping.Failure, res mapping.Outcome) {
-	if ours(res) {
+	if ours(res) || tooLong(res) {
 		return // it says nothing about the destination
 	}
 	if f == nil || !ambiguous(res) && !temporary(res, f) {

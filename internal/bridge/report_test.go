@@ -348,19 +348,22 @@ func TestEarlySendIsBoundedInABatch(t *testing.T) {
 	})
 }
 
-// That the SIP side has no room is no failure of the destination.
-func TestOwnLimitOpensNoCircuit(t *testing.T) {
-	run(t, func(r *running) {
-		for _, u := range []string{"juliet", "nurse", "paris", "tybalt"} {
-			r.text(u, u+"@example.com/x")
-		}
-		for range 3 {
-			r.answer(mapping.Outcome{Kind: mapping.NotWritten, Failure: mapping.FailBusy(5)})
-		}
-		if _, m := r.last(4); string(m.Body) != "text of tybalt" {
-			t.Errorf("%q has left last", m.Body)
-		}
-	})
+// That the SIP side has no room, or a message is too long for the way, is no failure of
+// the destination: it holds up nobody else's message there.
+func TestWhatOpensNoCircuit(t *testing.T) {
+	for name, f := range map[string]*mapping.Failure{"no room": mapping.FailBusy(5), "too long for UDP": mapping.FailNeedsTCP(1300)} {
+		run(t, func(r *running) {
+			for _, u := range []string{"juliet", "nurse", "paris", "tybalt"} {
+				r.text(u, u+"@example.com/x")
+			}
+			for range 3 {
+				r.answer(mapping.Outcome{Kind: mapping.NotWritten, Failure: f})
+			}
+			if _, m := r.last(4); string(m.Body) != "text of tybalt" {
+				t.Errorf("%s: %q has left last", name, m.Body)
+			}
+		})
+	}
 }
 
 // A late error is heard from those only who may use the gateway.

@@ -135,6 +135,11 @@ func ours(out mapping.Outcome) bool {
 	return out.Kind == mapping.NotWritten && out.Failure != nil && out.Failure.Condition == mapping.CondResourceConstraint
 }
 
+// tooLong: a shorter message may get there.
+func tooLong(out mapping.Outcome) bool {
+	return out.Kind == mapping.NotWritten && out.Failure != nil && out.Failure.Status == 513
+}
+
 // nextCSeq stays below 2^31 (RFC 3261 §8.1.1.5).
 func nextCSeq(n uint32) uint32 { return (n + 1) & 0x7fffffff }
 
