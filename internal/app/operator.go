@@ -20,31 +20,10 @@ import (
 // number, the id of the stanza or the Call-ID. A row that cannot be read stays in
 // the journal until the operator drops it; there is nobody to tell then.
 
-// Rows reads and changes rows. What is nil is as the bridge does it.
-type Rows struct {
-	Read  func(bridge.Row) (bridge.Waiting, error)
-	Retry func(r bridge.Row, now time.Time, expire time.Duration) (bridge.Row, error)
-	Drop  func(r bridge.Row, now time.Time) (bridge.Row, error)
-}
-
-func (r Rows) orBridge() Rows {
-	if r.Read == nil {
-		r.Read = bridge.ReadRow
-	}
-	if r.Retry == nil {
-		r.Retry = bridge.RetryRow
-	}
-	if r.Drop == nil {
-		r.Drop = bridge.DropRow
-	}
-	return r
-}
-
 // liveQueue is the queue of this daemon, for its admin.Server.
 type liveQueue struct {
 	store  *store.Store
 	bridge liveBridge
-	rows   Rows
 	log    *slog.Logger
 }
 
@@ -60,11 +39,11 @@ func (q *liveQueue) List(_ context.Context, after uint64, n int) (admin.Page, er
 	if err != nil {
 		return admin.Page{}, err
 	}
-	return admin.Page{Total: q.store.State().Entries, Messages: q.rows.describe(rows, q.bridge.Look)}, nil
+	return admin.Page{Total: q.store.State().Entries, Messages: describe(rows, q.bridge.Look)}, nil
 }
 
 func (q *liveQueue) Show(ctx context.Context, id string) (admin.Message, error) {
-	return q.rows.find(ctx, q.store.Page, q.bridge.Look, id)
+	return find(ctx, q.store.Page, q.bridge.Look, id)
 }
 
 func (q *liveQueue) Retry(ctx context.Context, id string) (admin.Message, error) {
@@ -127,19 +106,19 @@ func (q *liveQueue) Trail(ctx context.Context, id string) ([]admin.Step, error) 
 }
 
 // describe turns rows into what an operator sees of them; look may be nil.
-func (r Rows) describe(entries []store.Entry, look func(*bridge.Waiting)) []admin.Message {
+func describe(entries []store.Entry, look func(*bridge.Waiting)) []admin.Message {
 	out := make([]admin.Message, 0, len(entries))
 	for i := range entries {
-		out = append(out, r.describeOne(&entries[i], look))
+		out = append(out, describeOne(&entries[i], look))
 	}
 	return out
 }
 
-func (r Rows) describeOne(e *store.Entry, look func(*bridge.Waiting)) admin.Message {
+func describeOne(e *store.Entry, look func(*bridge.Waiting)) admin.Message {
 	m := admin.Message{ID: e.ID, Lane: e.Lane, Read: e.Read, Expire: e.Expire, Size: len(e.Data)}
-	w, err := r.Read(rowOf(*e))
+	w, err := bridge.ReadRow(rowOf(*e))
 	if err != nil {
-		m.State, m.Problem = admin.Damaged, "the row cannot be read: "+err.Error()
+		m.State, m.Problem = admin.Damaged, strings.TrimPrefix(err.Error(), "bridge: ")
 		return m
 	}
 	if look != nil {
@@ -160,14 +139,14 @@ const (
 
 // find returns the row that an id means: a number, else the id of a stanza or a
 // Call-ID, for which all rows have to be read.
-func (r Rows) find(ctx context.Context, page func(uint64, int) ([]store.Entry, error), look func(*bridge.Waiting), id string) (admin.Message, error) {
+func find(ctx context.Context, page func(uint64, int) ([]store.Entry, error), look func(*bridge.Waiting), id string) (admin.Message, error) {
 	if n, err := strconv.ParseUint(id, 10, 63); err == nil && n > 0 {
 		rows, err := page(n-1, 1)
 		if err != nil {
 			return admin.Message{}, err
 		}
 		if len(rows) > 0 && rows[0].ID == n {
-			return r.describeOne(&rows[0], look), nil
+			return describeOne(&rows[0], look), nil
 		}
 	}
 	var found []store.Entry
@@ -180,7 +159,7 @@ func (r Rows) find(ctx context.Context, page func(uint64, int) ([]store.Entry, e
 			return admin.Message{}, err
 		}
 		for i := range rows {
-			if w, err := r.Read(rowOf(rows[i])); err == nil && (w.Stanza == id || w.CallID == id) {
+			if w, err := bridge.ReadRow(rowOf(rows[i])); err == nil && (w.Stanza == id || w.CallID == id) {
 				found = append(found, rows[i])
 			}
 		}
@@ -192,7 +171,7 @@ func (r Rows) find(ctx context.Context, page func(uint64, int) ([]store.Entry, e
 	case 0:
 		return admin.Message{}, operatorError(bridge.ErrNoRow, id)
 	case 1:
-		return r.describeOne(&found[0], look), nil
+		return describeOne(&found[0], look), nil
 	}
 	return admin.Message{}, ambiguous(id, found)
 }

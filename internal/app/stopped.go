@@ -23,7 +23,6 @@ type FileQueue struct {
 	path   string
 	o      store.Options
 	expire time.Duration
-	rows   Rows
 
 	reader *store.Reader // opened when needed, closed for a change
 	total  int           // rows when it was opened: to count them takes reading them all
@@ -31,12 +30,11 @@ type FileQueue struct {
 
 // OpenFile opens the file that cfg names. An error says what is wrong and how to
 // mend it; fs.ErrNotExist if there is no file.
-func OpenFile(cfg *config.Config, rows Rows) (*FileQueue, error) {
+func OpenFile(cfg *config.Config) (*FileQueue, error) {
 	q := &FileQueue{
 		path:   cfg.Store.Path,
 		o:      storeOptions(cfg),
 		expire: cfg.Queue.Expire,
-		rows:   rows.orBridge(),
 	}
 	f, err := os.Open(q.path) // the engine would not say why
 	if errors.Is(err, fs.ErrPermission) {
@@ -86,7 +84,7 @@ func (q *FileQueue) List(_ context.Context, after uint64, n int) (admin.Page, er
 	if err != nil {
 		return admin.Page{}, err
 	}
-	return admin.Page{Total: q.total, Messages: q.rows.describe(rows, nil)}, nil
+	return admin.Page{Total: q.total, Messages: describe(rows, nil)}, nil
 }
 
 // Show finds one row.
@@ -94,7 +92,7 @@ func (q *FileQueue) Show(ctx context.Context, id string) (admin.Message, error) 
 	if err := q.open(); err != nil {
 		return admin.Message{}, err
 	}
-	return q.rows.find(ctx, q.reader.Page, nil, id)
+	return find(ctx, q.reader.Page, nil, id)
 }
 
 // Trail looks up what became of a message.
@@ -120,7 +118,7 @@ func (q *FileQueue) Retry(ctx context.Context, id string) (admin.Message, error)
 		return admin.Message{}, err
 	}
 	m, err = q.change(ctx, strconv.FormatUint(m.ID, 10), "retry: it is tried again when stox starts", func(r bridge.Row, now time.Time) (bridge.Row, error) {
-		return q.rows.Retry(r, now, q.expire)
+		return bridge.RetryRow(r, now, q.expire)
 	})
 	m.Ahead = ahead
 	return m, err
@@ -148,7 +146,7 @@ func (q *FileQueue) ahead(ctx context.Context, m *admin.Message) (n int, err err
 			if rows[i].Lane != m.Lane {
 				continue
 			}
-			if w, err := q.rows.Read(rowOf(rows[i])); err == nil && w.State != bridge.Reporting && w.From.Bare().String() == sender {
+			if w, err := bridge.ReadRow(rowOf(rows[i])); err == nil && w.State != bridge.Reporting && w.From.Bare().String() == sender {
 				n++
 			}
 		}
@@ -162,10 +160,10 @@ func (q *FileQueue) ahead(ctx context.Context, m *admin.Message) (n int, err err
 // Drop has the sender told when the daemon starts.
 func (q *FileQueue) Drop(ctx context.Context, id string) (admin.Message, error) {
 	return q.change(ctx, id, "drop: it is given up when stox starts", func(r bridge.Row, now time.Time) (bridge.Row, error) {
-		if _, err := q.rows.Read(r); err != nil { // there is nobody to tell
+		if _, err := bridge.ReadRow(r); err != nil { // there is nobody to tell
 			return bridge.Row{}, nil
 		}
-		return q.rows.Drop(r, now)
+		return bridge.DropRow(r, now)
 	})
 }
 
@@ -206,7 +204,7 @@ func (q *FileQueue) change(ctx context.Context, id, what string, f func(bridge.R
 		if _, err := s.Update(changed); err != nil {
 			return admin.Message{}, err
 		}
-		m = q.rows.describeOne(&changed[0], nil)
+		m = describeOne(&changed[0], nil)
 	}
 	s.PutTrail([]store.TrailEvent{operatorEvent(now, &m, what)})
 	over, end := context.WithCancel(ctx)

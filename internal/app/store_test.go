@@ -137,7 +137,7 @@ func TestDamagedFile(t *testing.T) {
 		t.Fatalf("stop: %v", err)
 	}
 	g.log.await("level=INFO", "action=drop row=4711")
-	q := openFile(t, path, Rows{})
+	q := openFile(t, path)
 	if steps, err := q.Trail(t.Context(), "4711"); err != nil || len(steps) != 1 || steps[0].Kind != "operator" {
 		t.Errorf("trail: %v, %v", steps, err)
 	}

@@ -16,8 +16,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/stoxgw/stox/internal/app"
 )
 
 // Exit statuses.
@@ -40,8 +38,6 @@ type IO struct {
 
 	// Outward is the address that this machine sends from; nil = it is not told.
 	Outward func() (netip.Addr, bool)
-
-	rows app.Rows // reads the rows of a stopped daemon's file; tests have their own
 }
 
 // System is the IO of this process.

@@ -29,7 +29,6 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"stox": func() {
 		std := System()
-		std.rows = plainRows
 		os.Exit(Main(os.Args[1:], std))
 	}})
 }

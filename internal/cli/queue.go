@@ -212,7 +212,7 @@ func withQueue(file string, std IO, f func(ctx context.Context, q admin.Queue, r
 	if cfg.Store.Path == "" {
 		return errors.New(nobody + ", and nothing is kept on the disk (store.path is empty)")
 	}
-	q, err := app.OpenFile(cfg, std.rows)
+	q, err := app.OpenFile(cfg)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s, and there is no file %s: has stox run with this configuration (%s)?", nobody, cfg.Store.Path, file)
 	}

@@ -16,11 +16,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/stoxgw/stox/internal/admin"
-	"github.com/stoxgw/stox/internal/app"
 	"github.com/stoxgw/stox/internal/queuetest"
 )
-
-var plainRows = app.Rows{Read: queuetest.Read, Retry: queuetest.Retry, Drop: queuetest.Drop}
 
 // cmdRows makes the file of a stopped daemon: "rows FILE".
 func cmdRows(ts *testscript.TestScript, neg bool, args []string) {
@@ -182,7 +179,6 @@ func TestQueueListOfAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, out, errOut := std("")
-	s.rows = plainRows
 	if code := Main([]string{"queue", "list", "--json", "-c", file}, s); code != exitOK || strings.Count(errOut.String(), "\n") != 1 {
 		t.Fatalf("status %d, %s", code, errOut)
 	}
@@ -198,7 +194,6 @@ func TestQueueListOfAFile(t *testing.T) {
 		t.Errorf("%d lines", n)
 	}
 	s, out, errOut = std("")
-	s.rows = plainRows
 	if code := Main([]string{"queue", "list", "-n", "2", "-c", file}, s); code != exitOK || !strings.HasSuffix(out.String(), "\n... 4998 more; -n 0 lists all\n") || strings.Count(out.String(), "\n") != 4 {
 		t.Errorf("status %d, %s%s", code, out, errOut)
 	}

@@ -1,11 +1,9 @@
 // Package queuetest makes the journal of a daemon for tests of those who look into
-// it. Its rows are no messages: their data is the description itself, so that a
-// test says what there is to see.
+// it. Its rows are what a bridge writes of messages with the fate that a test asks for.
 package queuetest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -24,22 +22,19 @@ type (
 const Damaged bridge.WaitingState = "damaged"
 
 // Entry is the row of w, as the store keeps it: from juliet to romeo, read 90 s ago
-// and with an hour to go, unless w says otherwise.
+// and with an hour to go, unless w says otherwise. Every attempt but one that is under
+// way has come to Problem. Lane, Next and Size are what the bridge makes of it.
 func Entry(w Waiting) store.Entry {
 	now := time.UnixMilli(time.Now().UnixMilli())
 	set(&w.From, mapping.MustParseJID("juliet@example.com/balcony"))
 	set(&w.To, mapping.MustParseJID("romeo@sip.example.com"))
 	set(&w.Read, now.Add(-90*time.Second))
 	set(&w.Expire, now.Add(time.Hour))
-	set(&w.Lane, "sip:romeo@example.net")
-	data, err := json.Marshal(w)
-	if err != nil {
-		panic(err)
+	row := bridge.Row{Lane: "sip:romeo@example.net", Data: []byte("rubbish")}
+	if w.State != Damaged {
+		row = rowOf(w)
 	}
-	if w.State == Damaged {
-		data = []byte("rubbish")
-	}
-	return store.Entry{ID: w.ID, Lane: w.Lane, Data: data, Read: w.Read, Expire: w.Expire}
+	return store.Entry{ID: w.ID, Lane: row.Lane, Data: row.Data, Read: w.Read, Expire: w.Expire}
 }
 
 func set[T comparable](v *T, def T) {
@@ -66,37 +61,4 @@ func Fill(path string, rows []Waiting, trail ...Event) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel() // commit what is there and return
 	return errors.Join(s.Run(ctx, store.Events{}), s.Close())
-}
-
-// Read is bridge.ReadRow of such a row.
-func Read(r bridge.Row) (w Waiting, err error) {
-	if json.Unmarshal(r.Data, &w) != nil {
-		return Waiting{ID: r.ID}, errors.New("not of this version")
-	}
-	w.ID, w.Read, w.Expire, w.Lane, w.Size = r.ID, r.Read, r.Expire, r.Lane, len(r.Data)
-	return w, nil
-}
-
-// Retry is bridge.RetryRow.
-func Retry(r bridge.Row, now time.Time, expire time.Duration) (bridge.Row, error) {
-	r.Expire = now.Add(expire)
-	return change(r, func(w *Waiting) { w.State = bridge.Queued })
-}
-
-// Drop is bridge.DropRow.
-func Drop(r bridge.Row, _ time.Time) (bridge.Row, error) {
-	return change(r, func(w *Waiting) { w.State, w.Problem = bridge.Reporting, "dropped by the operator" })
-}
-
-func change(r bridge.Row, f func(*Waiting)) (bridge.Row, error) {
-	w, err := Read(r)
-	if err != nil {
-		return r, err
-	}
-	if w.State == bridge.Reporting {
-		return r, bridge.ErrNoRow
-	}
-	f(&w)
-	r.Data, err = json.Marshal(w)
-	return r, err
 }
