@@ -175,7 +175,8 @@ var (
 	retryIn   = regexp.MustCompile(`retry_in=\S+`)
 	ephemeral = regexp.MustCompile(`127\.0\.0\.1:\d+->`)
 	serverSay = regexp.MustCompile(`(stream error [a-z-]+): [^"]+`) // differs from version to version
-	stanzaID  = regexp.MustCompile(` id=\S+ call_id=`)
+	stanzaID  = regexp.MustCompile(` id=[a-z2-7]{26} `)             // ours: of a message from SIP
+	callID    = regexp.MustCompile(` call_id=[A-Z2-7]{26} `)        // ours: of a message to SIP
 	holder    = regexp.MustCompile(`process \d+ holds`)
 	leftover  = regexp.MustCompile(`127\.0\.0\.1:[1-9]\d{4}|/tmp/`)
 )
@@ -188,7 +189,8 @@ func (p *plant) doc(s string) string {
 	s = ephemeral.ReplaceAllString(s, "127.0.0.1:…->")
 	s = serverSay.ReplaceAllString(s, "$1: …")
 	s = holder.ReplaceAllString(s, "process … holds")
-	s = stanzaID.ReplaceAllString(s, " id=… call_id=")
+	s = stanzaID.ReplaceAllString(s, " id=… ")
+	s = callID.ReplaceAllString(s, " call_id=… ")
 	if l := leftover.FindString(s); l != "" {
 		p.Errorf("%s has no name in the documents: %s", l, s)
 	}
