@@ -307,26 +307,21 @@ func TestErrorIsToldUntilConfirmed(t *testing.T) {
 			time.Sleep(maxRetellWait)
 			r.settle()
 		}
-		row := r.disk.rows()[0]
-		if strings.Contains(string(row.Data), "text of m") {
+		if strings.Contains(string(r.disk.rows()[0].Data), "text of m") {
 			t.Error("the text is still in the row of a message that was given up")
 		}
 
-		next, s := newBridge(r.t)
-		s.journal.disk[row.ID] = row
-		if err := next.Restore(row); err != nil {
-			t.Fatal(err)
-		}
-		start(r.t, next)
+		next := r.again()
+		start(r.t, next.Bridge)
 		synctest.Wait()
-		if len(s.stanzas) != 1 || len(s.requests) != 0 {
-			t.Fatalf("%d errors and %d requests after a restart, want 1 and 0", len(s.stanzas), len(s.requests))
+		if next.told() != 1 || next.sent() != 0 {
+			t.Fatalf("%d errors and %d requests after a restart, want 1 and 0", next.told(), next.sent())
 		}
-		if e := s.stanzas[0].Value.(*mapping.XMPPError); e.ID != "m" || e.Failure.Condition != "item-not-found" {
+		if e := next.stanzas[0].Value.(*mapping.XMPPError); e.ID != "m" || e.Failure.Condition != "item-not-found" {
 			t.Errorf("error %s %s", e.ID, e.Failure.Condition)
 		}
-		next.XMPPOutcomes([]mapping.Result{{Ref: s.stanzas[0].Ref, Outcome: mapping.Outcome{Kind: mapping.Processed}}})
-		if len(s.journal.rows()) != 0 {
+		next.XMPPOutcomes([]mapping.Result{{Ref: next.stanzas[0].Ref, Outcome: mapping.Outcome{Kind: mapping.Processed}}})
+		if len(next.disk.rows()) != 0 {
 			t.Error("the row is still there")
 		}
 	})
@@ -446,20 +441,11 @@ func TestRestart(t *testing.T) {
 		for i := range markAhead + 2 {
 			r.text(fmt.Sprint("w", i), fmt.Sprintf("u%d@example.com/x", i))
 		}
-		rows := r.disk.rows()
-
-		next, s := newBridge(r.t)
-		for _, row := range rows {
-			s.journal.disk[row.ID] = row
-			if err := next.Restore(row); err != nil {
-				t.Fatal(err)
-			}
+		again := r.again()
+		if again.uncertain != 1+markAhead {
+			t.Errorf("%d rows are uncertain, want the one under way and %d written ahead", again.uncertain, markAhead)
 		}
-		if next.uncertain != 1+markAhead {
-			t.Errorf("%d rows are uncertain, want the one under way and %d written ahead", next.uncertain, markAhead)
-		}
-		start(r.t, next)
-		again := &running{next, s, r.t, s.journal}
+		start(r.t, again.Bridge)
 		again.settle()
 		_, m := again.last(1)
 		if m.CallID != first.CallID || m.CSeq != first.CSeq || m.FromTag != first.FromTag {
@@ -472,7 +458,7 @@ func TestRestart(t *testing.T) {
 		for range markAhead + 2 {
 			again.answer(answered(200))
 		}
-		if got := len(s.journal.rows()); got != 1 { // the report
+		if got := len(again.disk.rows()); got != 1 { // the report
 			t.Errorf("%d rows are left", got)
 		}
 	})
