@@ -48,7 +48,7 @@ func readFields(headers []sip.Header) (f fields) {
 		v := h.Value()
 		switch string(lower) {
 		case "via", "v":
-			if v != "" {
+			if strings.TrimSpace(v) != "" { // a blank one names nobody to answer to
 				f.vias = append(f.vias, v)
 			}
 		case "from", "f":
