@@ -53,7 +53,8 @@ func (b *Bridge) Drain(ctx context.Context) error {
 }
 
 // Seal has messages that are read from now on journaled for the next start, and errors
-// that do not get there any more, since nobody can be told. Call it after Drain, before the stream is closed.
+// that do not get there any more, since nobody can be told. Call it after Drain,
+// before the stream is closed.
 func (b *Bridge) Seal() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -108,7 +109,6 @@ func (b *Bridge) dismiss(out *work, f *fifo, rows map[uint64]Row) {
 				b.log.Error("a message of the journal cannot be read; its sender is not told", "row", e.row, "err", err)
 				continue
 			}
-			o.rev, o.kept = 1, 1
 			b.rows[o.row] = o
 		}
 		b.giveUp(out, o, mapping.FailShutdown())

@@ -22,7 +22,7 @@ const (
 	// so that it need not be written again when its turn comes.
 	markAhead = 4
 	// After so many failures in a row the circuit of a destination opens: nothing is
-	// sent to it before the back-off of the last one is over.
+	// sent to it for a while, which grows with each further failure.
 	circuitAfter = 3
 )
 
@@ -161,7 +161,7 @@ func (b *Bridge) settle(out *work, o *outbound, res mapping.Outcome) {
 	b.circuit(out, l, v, f, res)
 	if v == again || v == later {
 		b.logRetry(out, o, f)
-		out.trail(o, "retry", f)
+		out.trail(o, eventRetry, f)
 		o.sent = false
 		back := b.lanes.back(o)
 		b.update(out, o)

@@ -42,18 +42,23 @@ type stanzaKey = [16]byte
 // key is a keyed hash of the identity of a request: Call-ID, CSeq, From tag, From
 // URI and mapped Request-URI. A repeat has the same, over whatever path it comes,
 // and so has the stanza that either becomes: its id is stanzaID(key) (IM-13, IM-57).
-func (g *ids) key(m *mapping.SIPMessage, to mapping.JID) (k stanzaKey) {
+func (g *ids) key(m *mapping.SIPMessage, to mapping.JID) stanzaKey {
+	return g.sum(m.CSeq, m.CallID, m.FromTag, m.From.String(), to.Bare().String())
+}
+
+// sum is a keyed hash of texts and a number.
+func (g *ids) sum(n uint32, texts ...string) (k stanzaKey) {
 	h := g.hashes.Get().(hash.Hash)
 	defer g.hashes.Put(h)
 	h.Reset()
-	var n [4]byte
-	for _, s := range [...]string{m.CallID, m.FromTag, m.From.String(), to.Bare().String()} {
-		binary.BigEndian.PutUint32(n[:], uint32(len(s))) // so that no two tuples run together
-		h.Write(n[:])
+	var b [4]byte
+	for _, s := range texts {
+		binary.BigEndian.PutUint32(b[:], uint32(len(s))) // so that no two tuples run together
+		h.Write(b[:])
 		h.Write([]byte(s))
 	}
-	binary.BigEndian.PutUint32(n[:], m.CSeq)
-	h.Write(n[:])
+	binary.BigEndian.PutUint32(b[:], n)
+	h.Write(b[:])
 	copy(k[:], h.Sum(nil))
 	return k
 }
@@ -86,14 +91,5 @@ func (g *ids) fill(m *mapping.SIPMessage) {
 // noticeID is the id of the message that goes with a late error: the same whenever it
 // is written again.
 func (g *ids) noticeID(o *outbound) string {
-	h := g.hashes.Get().(hash.Hash)
-	defer g.hashes.Put(h)
-	h.Reset()
-	var n [4]byte
-	for _, s := range [...]string{"notice", o.from.String(), o.to.String(), o.id, o.read.UTC().Format(time.RFC3339)} {
-		binary.BigEndian.PutUint32(n[:], uint32(len(s)))
-		h.Write(n[:])
-		h.Write([]byte(s))
-	}
-	return idEncoding.EncodeToString(h.Sum(nil)[:16])
+	return stanzaID(g.sum(0, "notice", o.from.String(), o.to.String(), o.id, o.read.UTC().Format(time.RFC3339)))
 }

@@ -120,8 +120,6 @@ func (b *Bridge) loaded(out *work, f *fifo, r Row) {
 		b.stir(out, f) // the circuit has opened meanwhile
 		return
 	}
-	// Versions are counted anew: nothing of the old ones is under way.
-	o.rev, o.kept = 1, 1
 	b.lanes.unpark(f, o)
 	b.rows[o.row] = o
 	f.queue[0].restored, f.queue[0].hurry = false, false
@@ -153,7 +151,7 @@ func (b *Bridge) loadedReport(out *work, r Row, id uint64) {
 		b.log.Error("a message of the journal cannot be read; it stays there, and its sender is not told", "row", id, "err", err)
 		return
 	}
-	o.rev, o.kept, o.over = 1, 1, true
+	o.over = true
 	b.rows[o.row] = o
 	b.tell(out, &report{o: o, taken: true})
 }
@@ -177,7 +175,7 @@ func (b *Bridge) Restore(r Row) error {
 	if o.sent || o.ambiguous > 0 {
 		b.uncertain++
 		ev := work{now: time.Now()}
-		ev.trail(o, "uncertain", mayHaveLeft)
+		ev.trail(o, eventUncertain, mayHaveLeft)
 		b.journal.PutTrail(ev.events)
 		if len(b.uncertainIDs) < listIDs {
 			b.uncertainIDs = append(b.uncertainIDs, o.id)

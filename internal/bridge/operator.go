@@ -169,7 +169,6 @@ func (b *Bridge) operate(id uint64, do func(out *work, o *outbound, f *fifo, i i
 	if err != nil {
 		return err
 	}
-	o.rev, o.kept = 1, 1
 	out := work{now: time.Now()}
 	b.mu.Lock()
 	defer b.unlock(&out)

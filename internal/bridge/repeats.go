@@ -133,16 +133,6 @@ func (b *Bridge) remember(out *work, in *incoming) {
 	out.seen = append(out.seen, Seen{Key: in.key, Outcome: code, At: out.now})
 }
 
-// The kinds of an Event of a message from SIP.
-const (
-	eventDelivered = "delivered" // the XMPP server has processed it
-	eventFailed    = "failed"    // SIP was told that it did not arrive
-	eventUnknown   = "unknown"   // it was handed over; nothing confirmed it in time
-	eventUncertain = "uncertain" // it may have arrived twice, or once although SIP was told that it failed
-	eventRepeated  = "repeated"  // it came again, and was answered as before
-	eventLate      = "late"      // an error came after the answer
-)
-
 // finished is the event of a request that has been answered: who to whom, status,
 // condition, and the time it took.
 func (in *incoming) finished(now time.Time) Event {

@@ -58,7 +58,7 @@ type reports struct {
 
 // refused is refuse, and keeps in the trail why.
 func (w *work) refused(o *outbound, f *mapping.Failure) {
-	w.trail(o, "refused", f)
+	w.trail(o, eventRefused, f)
 	w.refuse(o, f)
 }
 

@@ -248,8 +248,10 @@ func TestOpenCircuitIsNotUncertain(t *testing.T) {
 				done := make(chan error, 1)
 				go func() { done <- r.Drain(r.t.Context()) }()
 				r.settle()
-				if n := r.sent(); r.Bridge.lanes.open > 0 {
-					_ = n
+				r.Bridge.mu.Lock()
+				open := r.lanes.open
+				r.Bridge.mu.Unlock()
+				if open > 0 {
 					r.answer(retryAfter(503, 0))
 				}
 				if err := <-done; err != nil {

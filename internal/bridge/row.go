@@ -72,7 +72,8 @@ func (o *outbound) encode() Row {
 	return Row{ID: o.row, Rev: o.rev, Lane: o.lane, Data: b, Read: o.read, Expire: o.expire}
 }
 
-// decode reads what encode wrote.
+// decode reads what encode wrote. Versions are counted anew: nothing of older ones is
+// under way when a row is read.
 func decode(r Row) (*outbound, error) {
 	if len(r.Data) < 2 || r.Data[0] != rowVersion {
 		return nil, fmt.Errorf("%w: version", errRow)
@@ -82,7 +83,7 @@ func decode(r Row) (*outbound, error) {
 		return nil, fmt.Errorf("%w: flags %#x", errRow, flags)
 	}
 	p := rowReader{b: r.Data[2:]}
-	o := &outbound{row: r.ID, rev: r.Rev, lane: r.Lane, read: r.Read, expire: r.Expire,
+	o := &outbound{row: r.ID, rev: 1, kept: 1, lane: r.Lane, read: r.Read, expire: r.Expire,
 		sent: flags&flagSent != 0, nextTried: flags&flagNextTried != 0, restart: flags&flagRestart != 0}
 	o.from, o.to, o.id = p.jid(), p.jid(), p.text()
 	o.attempts, o.ambiguous = p.count(), p.count()

@@ -39,7 +39,7 @@ func genOutbound(t *rapid.T) *outbound {
 	s := rapid.String()
 	jid := rapid.SampledFrom([]string{"juliet@example.com/x", "example.com", `o\27hara@example.com`, "a@xn--bcher-kva.example/é 7"})
 	o := &outbound{from: mapping.MustParseJID(jid.Draw(t, "from")), to: mapping.MustParseJID(jid.Draw(t, "to")), id: s.Draw(t, "id"),
-		row: rapid.Uint64().Draw(t, "row"), rev: rapid.Uint32().Draw(t, "rev"), read: genTime(t), expire: genTime(t),
+		row: rapid.Uint64().Draw(t, "row"), read: genTime(t), expire: genTime(t),
 		sent: rapid.Bool().Draw(t, "sent"), nextTried: rapid.Bool().Draw(t, "next"), restart: rapid.Bool().Draw(t, "restart"),
 		attempts: rapid.IntRange(0, 1<<20).Draw(t, "attempts"), ambiguous: rapid.IntRange(0, 3).Draw(t, "ambiguous"), notBefore: genTime(t)}
 	o.sender = o.from.Bare()
@@ -66,6 +66,7 @@ var sameOutbound = cmp.Options{cmp.AllowUnexported(outbound{}), cmp.Comparer(fun
 func TestRowRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		o := genOutbound(t)
+		o.rev, o.kept = 1, 1 // as whatever is read from the disk
 		got, err := decode(o.encode())
 		if err != nil {
 			t.Fatal(err)

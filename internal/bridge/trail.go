@@ -7,6 +7,24 @@ import (
 	"github.com/stoxgw/stox/mapping"
 )
 
+// The kinds of an Event.
+const (
+	eventDelivered = "delivered" // it has been processed by the XMPP server, or accepted by SIP
+	eventFailed    = "failed"    // its sender is told that it did not arrive
+	eventUncertain = "uncertain" // it may have arrived twice, or once although its sender was told that it failed
+
+	// From SIP only.
+	eventUnknown  = "unknown"  // it was handed over; nothing confirmed it in time
+	eventRepeated = "repeated" // it came again, and was answered as before
+	eventLate     = "late"     // an error came after the answer
+
+	// From XMPP only.
+	eventRefused  = "refused"  // it was not taken
+	eventRetry    = "retry"    // an attempt failed, and another one follows
+	eventReported = "reported" // the error is confirmed by its sender's server
+	eventUntold   = "untold"   // the error could not be told, or was not to be
+)
+
 // What is kept of a message from XMPP once it has ended, and on its way there if
 // that takes more than one request. The text is never part of it.
 
@@ -29,19 +47,19 @@ func (w *work) delivered(o *outbound, res mapping.Outcome) {
 	if o.attempts > 1 {
 		detail += ", request " + strconv.Itoa(o.attempts)
 	}
-	w.events = append(w.events, Event{ID: o.id, Other: o.callID(), At: w.now, Kind: "delivered", Detail: detail})
+	w.events = append(w.events, Event{ID: o.id, Other: o.callID(), At: w.now, Kind: eventDelivered, Detail: detail})
 }
 
-func (w *work) failed(o *outbound, f *mapping.Failure) { w.trail(o, "failed", f) }
+func (w *work) failed(o *outbound, f *mapping.Failure) { w.trail(o, eventFailed, f) }
 
 // reported: the error has reached the server of the sender.
 func (w *work) reported(o *outbound) {
-	w.events = append(w.events, Event{ID: o.id, Other: o.callID(), At: w.now, Kind: "reported", Detail: o.way()})
+	w.events = append(w.events, Event{ID: o.id, Other: o.callID(), At: w.now, Kind: eventReported, Detail: o.way()})
 }
 
 // untold: the error could not be told.
 func (w *work) untold(o *outbound) {
-	w.events = append(w.events, Event{ID: o.id, Other: o.callID(), At: w.now, Kind: "untold", Detail: o.way()})
+	w.events = append(w.events, Event{ID: o.id, Other: o.callID(), At: w.now, Kind: eventUntold, Detail: o.way()})
 }
 
 // way says whose message it is and where it goes.
