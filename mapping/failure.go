@@ -39,8 +39,12 @@ type Failure struct {
 	Alternate string
 	// RetryAfter is how long the peer is asked to wait; 0 says nothing.
 	RetryAfter time.Duration
-	// Warning is the value of a Warning header (RFC 3261 §20.43), "" if none.
+	// Warning is code and quoted text of a Warning header (RFC 3261 §20.43), "" if none.
+	// The agent, which stands between the two, is added by the side that sends it.
 	Warning string
+	// Accept and AcceptEncoding are the values of the headers that tell the sender of a
+	// body that is not understood (415) what would be; "" leaves the header out.
+	Accept, AcceptEncoding string
 
 	// Err is the cause, for the log only: it never reaches a peer.
 	Err error

@@ -219,7 +219,7 @@ func readRequest(t *testing.T, data []byte) *SIPMessage {
 		case "Content-Language":
 			m.Lang = val
 		case "Content-Type":
-			m.ContentType, m.Charset, _ = strings.Cut(val, ";charset=")
+			m.ContentType = val
 		default:
 			t.Fatalf("header %q", line)
 		}
@@ -253,7 +253,7 @@ func printRequest(m *SIPMessage) string {
 	header("Call-ID", callID)
 	header("Subject", m.Subject)
 	header("Content-Language", m.Lang)
-	header("Content-Type", m.ContentType+";charset="+m.Charset)
+	header("Content-Type", m.ContentType)
 	return b.String() + "\n" + toPictures(string(m.Body)) + "\n"
 }
 

@@ -196,17 +196,40 @@ func FailBadText() *Failure {
 }
 
 // FailUnsupportedType is for a media type or charset that is not understood (CT-01).
-// The answer needs Accept.
 func FailUnsupportedType() *Failure {
 	f := localSIP(415, "Messages of this kind cannot be passed on.")
+	f.Accept = AcceptTypes
 	f.Remedy = "have the phone or PBX send text/plain in UTF-8"
 	return f
 }
 
 // FailUnsupportedEncoding is for a Content-Encoding that is not understood (CT-13).
-// The answer needs Accept-Encoding.
 func FailUnsupportedEncoding() *Failure {
-	return localSIP(415, "The encoding of the message is not understood.")
+	f := localSIP(415, "The encoding of the message is not understood.")
+	f.AcceptEncoding = AcceptEncodings
+	return f
+}
+
+// FailUndecipherable is for a body that is encrypted, or signed in a way that hides it
+// (CT-14): a gateway has no key for it.
+func FailUndecipherable() *Failure {
+	f := localSIP(493, "Encrypted messages cannot be passed on.")
+	f.Remedy = "have the phone or PBX send messages without S/MIME"
+	return f
+}
+
+// FailLate means that a request has come after the time for which it was of use, and
+// that the gateway is told to refuse such (IM-25).
+func FailLate() *Failure {
+	f := localSIP(480, "The message came after it had expired.")
+	f.Remedy = "sip.expired decides what becomes of such messages; is the clock of the sender right?"
+	return f
+}
+
+// FailEncrypted means that the text is a ciphertext: the other side could not read it (CT-14).
+func FailEncrypted() *Failure {
+	return &Failure{Status: 488, Condition: CondNotAcceptable, Type: TypeModify,
+		Text: "This message is encrypted, and SIP could not read it. Switch encryption off for this contact and send it again."}
 }
 
 // FailGroupchat means that a SIP address is no room (IM-08).

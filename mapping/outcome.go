@@ -50,6 +50,9 @@ type Outcome struct {
 	// More: the next hop has a target that this request has not been tried at (SIP side
 	// only). The value goes there if it is handed over again with Target one higher.
 	More bool
+	// Accept is the value of the Accept header of an answer: of a 415, or of a 2xx to a
+	// SIPQuery (SIP side only). "": there was none. See Accepts.
+	Accept string
 	// Doubtful: this is the outcome of a second copy; the link was lost after the first
 	// one had been written, which may have arrived as well (XMPP side only).
 	Doubtful bool

@@ -63,9 +63,7 @@ func addressFailure(reason Reason, text string) *Failure {
 	a := answerTo[reason]
 	f := &Failure{Status: a.status, Condition: a.condition, Type: a.typ, Text: text, Err: reason, Remedy: "stox map explains every address"}
 	if reason == ReasonSIPS {
-		// RFC 5630 §5.1.2, RFC 7247 §8. The agent is a pseudonym (RFC 3261 §20.43):
-		// an address value does not know by which name the peer knows us.
-		f.Warning = `380 stox "SIPS Not Allowed"`
+		f.Warning = `380 "SIPS Not Allowed"` // RFC 5630 §5.1.2, RFC 7247 §8
 	}
 	return f
 }

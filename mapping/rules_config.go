@@ -18,6 +18,9 @@ type RulesConfig struct {
 	Domains          []DomainPair
 	Routes           []RouteRule // first match wins
 	Aliases          []Alias
+
+	PlainOnly     bool // text/html becomes a plain body alone (xmpp.html = "plain")
+	RefuseExpired bool // a request that has expired is refused (sip.expired = "refuse")
 }
 
 // DomainPair gives a SIP domain a component name of its own.

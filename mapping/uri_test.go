@@ -163,7 +163,7 @@ func TestParseURIErrors(t *testing.T) {
 	}
 	_, err := ParseURI("sips:juliet@example.com")
 	// RFC 5630 §5.1.2: warn-code 380, RFC 3261 §20.43: agent and quoted text.
-	if f := err.(*Failure); f.Status != 480 || f.Warning != `380 stox "SIPS Not Allowed"` {
+	if f := err.(*Failure); f.Status != 480 || f.Warning != `380 "SIPS Not Allowed"` {
 		t.Errorf("sips: %d, %q", f.Status, f.Warning)
 	}
 }

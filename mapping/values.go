@@ -1,5 +1,7 @@
 package mapping
 
+import "time"
+
 // XMPP is a value that the XMPP side of the bridge speaks. A new kind of
 // traffic is a new struct here and a case in component/wire.go.
 type XMPP interface{ isXMPP() }
@@ -25,7 +27,32 @@ type XMPPMessage struct {
 	Subjects []Text // direct children only, in document order
 	Bodies   []Text // direct children only, in document order
 	Thread   string
+	Delay    time.Time // when it was written, if that was a while ago (XEP-0203); zero if nothing is said
+
+	// From XMPP only.
+
+	URLs      []string // links beside the text (XEP-0066), in document order
+	Encrypted bool     // the text is a ciphertext, or stands for one (XEP-0380)
+	Device    bool     // the resource of To is known to have come from a GRUU (ADDR-19)
+
+	// To XMPP only.
+
+	Markup []Node // the text as XHTML-IM, what is in its body element (XEP-0071); nil if none
+	Nick   string // what the sender calls itself (XEP-0172), "" if not said
 }
+
+// Node is a piece of XHTML-IM: an element if it has a Name, otherwise a text. Only
+// names, attributes and values of the whitelist of XEP-0071 §7 are ever in one; texts
+// and values are not escaped.
+type Node struct {
+	Name  string
+	Attrs []Attr
+	Nodes []Node // what is in the element
+	Text  string
+}
+
+// Attr is an attribute of a Node.
+type Attr struct{ Name, Value string }
 
 // XMPPError is a message stanza of type error: the answer to a message that
 // did not reach its destination (RFC 6120 §8.3).
@@ -47,13 +74,37 @@ type SIPMessage struct {
 	Subject    string // one line, no control characters
 	Lang       string // first tag of Content-Language, "" if absent
 
-	// ContentType is the media type in lower case without parameters and
-	// Charset its charset parameter in lower case ("" = UTF-8).
-	ContentType string
-	Charset     string
-	Body        []byte // octets as on the wire
+	Date time.Time // when it was written, in whole seconds; zero if nothing is said
+
+	ContentType string // as in the header, with its parameters; "" if there is none
+	Body        []byte // as on the wire
+
+	// From SIP only. The headers that describe the body are as they came, "" if there is none.
+
+	Encoding    string        // Content-Encoding, several rows joined by commas
+	Disposition string        // Content-Disposition
+	Received    time.Time     // when it was read: what Date and Expires are compared with; zero compares nothing
+	Expires     time.Duration // how long it is of use, from Date or else from Received on; 0 says nothing
+
+	// To SIP only.
+
+	// Subjects are all subjects with their languages, if there is more to be said than
+	// the header can: there are several, or the language is not that of the text. A
+	// message/cpim can say it.
+	Subjects []Text
 }
 
+// SIPQuery is an OPTIONS request (RFC 3261 §11), which asks what the user agent at an
+// address understands. It is only ever sent; its Outcome has the answer in Accept.
+type SIPQuery struct {
+	RequestURI URI
+	From, To   URI
+	CallID     string
+	FromTag    string
+	CSeq       uint32
+}
+
+func (*SIPQuery) isSIP()     {}
 func (*XMPPMessage) isXMPP() {}
 func (*XMPPError) isXMPP()   {}
 func (*SIPMessage) isSIP()   {}

@@ -124,29 +124,14 @@ func (u *UA) checkMessage(r *request, target mapping.URI) (*mapping.SIPMessage, 
 	m := &mapping.SIPMessage{
 		RequestURI: target, From: from, To: to, Name: mapping.HeaderText(r.from.name),
 		CallID: r.f.callID, FromTag: r.from.tag, CSeq: r.cseq,
-		Subject: mapping.HeaderText(r.f.subject), Body: r.body, ContentType: "text/plain",
+		Subject:     mapping.HeaderText(r.f.subject),
+		ContentType: r.f.contentType, Encoding: r.f.encoding, Body: r.body,
 	}
 	if len(r.body) > r.max {
 		return refuse(mapping.FailTooLarge(0))
 	}
-	if r.f.contentType == "" {
-		if len(r.body) > 0 { // RFC 3261 §20.15
-			return refuse(mapping.FailBadRequest("no Content-Type"))
-		}
-	} else {
-		var ok bool
-		if m.ContentType, m.Charset, ok = parseMediaType(r.f.contentType); !ok {
-			return refuse(mapping.FailBadRequest("Content-Type"))
-		}
-		if m.ContentType != "text/plain" || m.Charset != "" && m.Charset != "utf-8" && m.Charset != "us-ascii" {
-			return refuse(mapping.FailUnsupportedType(), acceptLine)
-		}
-	}
-	for rest := r.f.encoding; rest != ""; {
-		var e string
-		if e, rest = cutList(rest); e != "" && !strings.EqualFold(e, "identity") {
-			return refuse(mapping.FailUnsupportedEncoding(), encodingLine)
-		}
+	if r.f.contentType == "" && len(r.body) > 0 { // RFC 3261 §20.15
+		return refuse(mapping.FailBadRequest("no Content-Type"))
 	}
 	m.Lang, _ = cutList(mapping.HeaderText(r.f.language))
 	return m, nil

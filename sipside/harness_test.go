@@ -236,7 +236,7 @@ func outgoing(p *siptest.Peer, n int) *mapping.SIPMessage {
 		RequestURI: to, To: mapping.URI{Scheme: "sip", User: "romeo", Host: "example.net"},
 		From:   mapping.URI{Scheme: "sip", User: "juliet", Host: "example.com", GR: "balcony"},
 		CallID: fmt.Sprintf("call-%d", n), FromTag: fmt.Sprintf("tag%d", n), CSeq: uint32(n + 1),
-		ContentType: "text/plain", Charset: "utf-8", Body: []byte("Art thou not Romeo?"),
+		ContentType: "text/plain;charset=utf-8", Body: []byte("Art thou not Romeo?"),
 	}
 }
 

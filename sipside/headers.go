@@ -336,15 +336,3 @@ func parseCSeq(s string) (n uint32, method string, ok bool) {
 	method = strings.TrimSpace(method)
 	return uint32(v), method, found && err == nil && isToken(method) && number[0] != '+'
 }
-
-// parseMediaType reads "type/subtype;charset=x" and gives both in lower case.
-func parseMediaType(s string) (media, charset string, ok bool) {
-	media, params := s, ""
-	if i := strings.IndexByte(s, ';'); i >= 0 {
-		media, params = s[:i], s[i:]
-	}
-	major, minor, found := strings.Cut(media, "/")
-	major, minor = strings.TrimSpace(major), strings.TrimSpace(minor)
-	charset, _ = param(params, "charset")
-	return strings.ToLower(major + "/" + minor), strings.ToLower(unquote(charset)), found && isToken(major) && isToken(minor)
-}

@@ -13,8 +13,8 @@ import (
 // What our answers list (SIP-20, SIP-21; im.md: 415 has to name the types).
 const (
 	allowed        = "OPTIONS, MESSAGE"
-	acceptLine     = "Accept: text/plain\r\n"
-	encodingLine   = "Accept-Encoding: identity\r\n"
+	acceptLine     = "Accept: " + mapping.AcceptTypes + "\r\n"
+	encodingLine   = "Accept-Encoding: " + mapping.AcceptEncodings + "\r\n"
 	allowLine      = "Allow: " + allowed + "\r\n"
 	optionsHeaders = allowLine + acceptLine + encodingLine + "Accept-Language: *\r\nSupported: \r\n"
 )
@@ -70,7 +70,12 @@ func replyTo(status int, f *mapping.Failure) reply {
 	case 405:
 		b.WriteString(allowLine)
 	case 415:
-		b.WriteString(acceptLine)
+		if f.Accept != "" {
+			b.WriteString("Accept: " + f.Accept + "\r\n")
+		}
+		if f.AcceptEncoding != "" {
+			b.WriteString("Accept-Encoding: " + f.AcceptEncoding + "\r\n")
+		}
 	case 503:
 		// Only in a 503 and short (SIP-30): a peer that sees it stops sending everything.
 		if f.RetryAfter > 0 {
@@ -79,7 +84,8 @@ func replyTo(status int, f *mapping.Failure) reply {
 		}
 	}
 	if f.Warning != "" && headerSafe(f.Warning) {
-		b.WriteString("Warning: " + f.Warning + "\r\n")
+		code, text, _ := strings.Cut(f.Warning, " ")
+		b.WriteString("Warning: " + code + " stox " + text + "\r\n")
 	}
 	r.extra = b.String()
 	return r

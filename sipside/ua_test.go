@@ -292,7 +292,7 @@ func TestLogsHaveNoText(t *testing.T) {
 		for _, tt := range []struct {
 			want int
 			edit string
-		}{{404, ""}, {500, "Subject: panic"}, {400, "Nonsense " + secret}, {415, "Content-Type: text/" + secret}, {400, "CSeq: " + secret},
+		}{{404, ""}, {500, "Subject: panic"}, {400, "Nonsense " + secret}, {404, "Content-Type: text/" + secret}, {400, "CSeq: " + secret},
 			{400, "MESSAGE sip:" + secret + "@[ SIP/2.0"}, {403, "From: \"" + secret + "\" <sip:a@example.com>;tag=x"}} {
 			p := siptest.Listen(t, network)
 			edits := []string{"X: " + secret}

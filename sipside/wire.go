@@ -19,7 +19,7 @@ func sendable(m *mapping.SIPMessage) *mapping.Failure {
 		{"Request-URI", m.RequestURI.String()}, {"From", m.From.String()}, {"To", m.To.String()},
 		{"display name", m.Name}, {"Call-ID", m.CallID}, {"From tag", m.FromTag},
 		{"Subject", m.Subject}, {"Content-Language", m.Lang},
-		{"Content-Type", m.ContentType}, {"charset", m.Charset},
+		{"Content-Type", m.ContentType},
 	} {
 		if !headerSafe(v.value) {
 			return mapping.FailInternal(fmt.Errorf("sipside: control characters in %s", v.name))
@@ -34,9 +34,6 @@ func sendable(m *mapping.SIPMessage) *mapping.Failure {
 	}
 	if m.CallID == "" || strings.Contains(m.CallID, " ") || !isToken(m.FromTag) || m.CSeq == 0 || m.CSeq >= 1<<31 {
 		return mapping.FailInternal(fmt.Errorf("sipside: Call-ID, From tag or CSeq missing"))
-	}
-	if m.Charset != "" && !isToken(m.Charset) {
-		return mapping.FailInternal(fmt.Errorf("sipside: charset is no token"))
 	}
 	return nil
 }
@@ -75,11 +72,7 @@ func (u *UA) message(m *mapping.SIPMessage, r *Route, transport, sentBy, branch 
 	if u.cfg.UserAgent != "" {
 		line("User-Agent: ", u.cfg.UserAgent)
 	}
-	charset := ""
-	if m.Charset != "" {
-		charset = ";charset=" + m.Charset
-	}
-	line("Content-Type: ", m.ContentType, charset)
+	line("Content-Type: ", m.ContentType)
 	line("Content-Length: ", strconv.Itoa(len(m.Body)))
 	line()
 	return append(b, m.Body...)

@@ -157,7 +157,7 @@ func (b *Bridge) tellLate(out *work, p *Policy, e *mapping.XMPPError) {
 	b.tally.LateTold++
 	m := &mapping.SIPMessage{
 		RequestURI: to, To: to, From: p.Rules.Itself(),
-		ContentType: "text/plain", Charset: "utf-8",
+		ContentType: "text/plain;charset=utf-8",
 		Body: fmt.Appendf(nil, "Your message to %s may not have arrived: the XMPP server had taken it and reported an error later (%s).",
 			e.From.Bare(), e.Failure.Condition),
 	}

@@ -163,7 +163,7 @@ func TestLateMessage(t *testing.T) {
 		if got.RequestURI.String() != "sip:romeo@example.net" || got.To != got.RequestURI || got.From.String() != "sip:gw.example.com:5070" {
 			t.Errorf("from %s to %s (%s)", got.From, got.To, got.RequestURI)
 		}
-		if got.CallID == "" || got.CallID == "c1" || got.FromTag == "" || got.CSeq == 0 || got.ContentType != "text/plain" {
+		if got.CallID == "" || got.CallID == "c1" || got.FromTag == "" || got.CSeq == 0 || got.ContentType != "text/plain;charset=utf-8" {
 			t.Errorf("%+v", got)
 		}
 		const text = "Your message to juliet@example.com may not have arrived: the XMPP server had taken it and reported an error later (service-unavailable)."

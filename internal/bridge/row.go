@@ -9,7 +9,7 @@ import (
 	"github.com/stoxgw/stox/mapping"
 )
 
-// The Data of a row, version 1. Integers are varints, strings and octets have their
+// The Data of a row, version 2. Integers are varints, strings and octets have their
 // length before them, times are milliseconds since 1970, 0 for none.
 //
 //	byte     version
@@ -19,7 +19,7 @@ import (
 //	failure  problem, if flagProblem
 //	failure  reported, if flagReported; then only the Call-ID of the last request follows
 //	int      number of requests, then each: see appendMessage
-const rowVersion = 1
+const rowVersion = 2
 
 const (
 	flagSent byte = 1 << iota
@@ -137,9 +137,15 @@ func appendMessage(b []byte, m *mapping.SIPMessage) []byte {
 	b = appendURI(b, m.RequestURI)
 	b = appendURI(b, m.From)
 	b = appendURI(b, m.To)
-	for _, s := range [...]string{m.Name, m.CallID, m.FromTag, m.Subject, m.Lang, m.ContentType, m.Charset} {
+	for _, s := range [...]string{m.Name, m.CallID, m.FromTag, m.Subject, m.Lang, m.ContentType} {
 		b = appendText(b, s)
 	}
+	b = binary.AppendUvarint(b, uint64(len(m.Subjects)))
+	for _, t := range m.Subjects {
+		b = appendText(b, t.Lang)
+		b = appendText(b, t.Value)
+	}
+	b = appendTime(b, m.Date)
 	b = binary.AppendUvarint(b, uint64(m.CSeq))
 	b = binary.AppendUvarint(b, uint64(m.Target))
 	return appendText(b, m.Body)
@@ -234,7 +240,11 @@ func (p *rowReader) failure() *mapping.Failure {
 
 func (p *rowReader) message() *mapping.SIPMessage {
 	m := &mapping.SIPMessage{RequestURI: p.uri(), From: p.uri(), To: p.uri(),
-		Name: p.text(), CallID: p.text(), FromTag: p.text(), Subject: p.text(), Lang: p.text(), ContentType: p.text(), Charset: p.text()}
+		Name: p.text(), CallID: p.text(), FromTag: p.text(), Subject: p.text(), Lang: p.text(), ContentType: p.text()}
+	for n := p.count(); n > 0 && !p.bad; n-- {
+		m.Subjects = append(m.Subjects, mapping.Text{Lang: p.text(), Value: p.text()})
+	}
+	m.Date = p.time()
 	cseq := p.uint()
 	if cseq > 1<<31-1 { // RFC 3261 §8.1.1.5
 		p.fail()

@@ -54,7 +54,7 @@ func genOutbound(t *rapid.T) *outbound {
 		o.parts = append(o.parts, &mapping.SIPMessage{RequestURI: genURI(t), From: genURI(t), To: genURI(t), Name: s.Draw(t, "name"),
 			CallID: s.Draw(t, "call-id"), FromTag: s.Draw(t, "tag"), CSeq: rapid.Uint32Max(1<<31-1).Draw(t, "cseq"),
 			Target: rapid.IntRange(0, 1<<20).Draw(t, "target"), Subject: s.Draw(t, "subject"), Lang: s.Draw(t, "lang"),
-			ContentType: s.Draw(t, "content-type"), Charset: s.Draw(t, "charset"), Body: append([]byte{}, rapid.SliceOf(rapid.Byte()).Draw(t, "body")...)})
+			ContentType: s.Draw(t, "content-type"), Subjects: genTexts(t), Date: genTime(t), Body: append([]byte{}, rapid.SliceOf(rapid.Byte()).Draw(t, "body")...)})
 	}
 	o.measure()
 	return o
@@ -158,4 +158,11 @@ func FuzzRow(f *testing.F) {
 			t.Fatalf("%x\n%x", once.Data, twice.Data)
 		}
 	})
+}
+
+func genTexts(t *rapid.T) (out []mapping.Text) {
+	for range rapid.IntRange(0, 3).Draw(t, "texts") {
+		out = append(out, mapping.Text{Lang: rapid.String().Draw(t, "lang"), Value: rapid.String().Draw(t, "value")})
+	}
+	return out
 }
