@@ -78,6 +78,7 @@ type Bridge struct {
 	journal  Journal
 	log      *slog.Logger
 	ids      *ids
+	talks    *conversations
 	policy   atomic.Pointer[Policy]
 	volatile bool
 	noEarly  bool
@@ -123,7 +124,8 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 	if o.Full == nil {
 		o.Full = func(error) bool { return false }
 	}
-	b := &Bridge{xmpp: x, sip: s, journal: j, log: log, ids: newIDs(o.Secret, o.Now), lanes: newLanes(o.Limits),
+	g := newIDs(o.Secret, o.Now)
+	b := &Bridge{xmpp: x, sip: s, journal: j, log: log, ids: g, talks: newConversations(g), lanes: newLanes(o.Limits),
 		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, wake: make(chan struct{}, 1),
 		// A number is not used again after a restart: an operator may still have it in mind.
 		nextRow: uint64(o.Now.UnixMilli()) << 4,

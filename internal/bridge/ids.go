@@ -77,9 +77,9 @@ func keyOf(id string) (k stanzaKey, ok bool) {
 	return k, stanzaID(k) == id // the last character has bits to spare
 }
 
-// fill chooses what m leaves open: a Call-ID unless the thread gave one, and
-// always a From tag and CSeq of its own, since a Call-ID may be reused by every
-// message of a thread (IM-06).
+// fill chooses what m leaves open: a Call-ID unless it has one, and always a From tag
+// and CSeq of its own, since a Call-ID is reused by every message of a thread or
+// conversation (IM-06).
 func (g *ids) fill(m *mapping.SIPMessage) {
 	if m.CallID == "" {
 		m.CallID = rand.Text()

@@ -20,6 +20,7 @@ type incoming struct {
 	key      stanzaKey // its identity
 	id       string    // of its stanzas
 	from, to mapping.JID
+	nick     string         // that the stanza tells
 	stanzas  []mapping.XMPP // until they are handed over
 
 	left    int // stanzas without an outcome
@@ -72,6 +73,8 @@ func (b *Bridge) readSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) *
 			in.key = b.ids.key(m, x.To)
 			in.id = stanzaID(in.key)
 			in.from, in.to, x.ID = x.From, x.To, in.id
+			b.talks.incoming(x, out.now)
+			in.nick = x.Nick
 		}
 	}
 	in.stanzas = stanzas
@@ -197,6 +200,9 @@ func (b *Bridge) finishSIP(out *work, p *Policy, in *incoming, down bool) {
 		out.answers = append(out.answers, mapping.Result{Ref: ref, Outcome: in.outcome})
 	}
 	b.remember(out, in)
+	if in.nick != "" && in.outcome.Kind == mapping.Processed {
+		b.talks.told(in.to, in.from, in.nick, out.now)
+	}
 	e := in.finished(out.now)
 	if e.Kind == eventUncertain {
 		b.tally.Uncertain++

@@ -56,6 +56,7 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 		out.refuse(o, mapping.FailForbidden()) // no trail: strangers could push out that of others
 		return nil
 	}
+	m.Device = b.talks.device(m.From, m.To, out.now)
 	parts, err := translate(b.log, p.Rules.ToSIP, mapping.XMPP(m))
 	if err != nil {
 		out.refused(o, asFailure(err))
@@ -64,10 +65,17 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 	if len(parts) == 0 {
 		return nil
 	}
+	callID := ""
 	for _, part := range parts {
 		s, ok := part.(*mapping.SIPMessage)
 		if !ok {
 			return nil
+		}
+		if s.CallID == "" {
+			if callID == "" {
+				callID = b.talks.callID(m.From, m.To, m.Thread, out.now)
+			}
+			s.CallID = callID
 		}
 		b.ids.fill(s)
 	}

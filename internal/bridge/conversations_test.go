@@ -1,0 +1,191 @@
+package bridge
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+var (
+	juliet = mapping.MustParseJID("juliet@example.com/balcony")
+	romeo  = mapping.MustParseJID("romeo@sip.example.com")
+	then   = time.Unix(1_700_000_000, 0)
+)
+
+func newTalks() *conversations { return newConversations(newIDs([]byte("secret"), then)) }
+
+// sentCallID has the bridge send a message and answers it.
+func sentCallID(t *testing.T, b *Bridge, s *side, id, thread string) string {
+	t.Helper()
+	m := fromXMPP(id, "juliet@example.com/x", "romeo@sip.example.com", "hi")
+	m.Thread = thread
+	n := len(s.requests)
+	b.FromXMPP([]mapping.XMPP{m})
+	if len(s.requests) != n+1 {
+		t.Fatalf("%d requests left, want one", len(s.requests)-n)
+	}
+	b.SIPOutcomes([]mapping.Result{{Ref: s.requests[n].Ref, Outcome: answered(200)}})
+	return s.requests[n].Value.(*mapping.SIPMessage).CallID
+}
+
+// IM-04, IM-06, IM-12: a thread that cannot be a Call-ID has one that stands for it, and
+// comes back in the answer; every other one is the Call-ID itself.
+func TestThreadComesBack(t *testing.T) {
+	b, s := newBridge(t)
+	legal := sentCallID(t, b, s, "a", "29377446-0CBB-4296-8958-590D79094C50")
+	if legal != "29377446-0CBB-4296-8958-590D79094C50" {
+		t.Errorf("a legal thread became %q", legal)
+	}
+	first := sentCallID(t, b, s, "b", "my thread; é")
+	if again := sentCallID(t, b, s, "c", "my thread; é"); again != first || !mapping.ValidCallID(first) {
+		t.Errorf("the same thread became %q and %q", first, again)
+	}
+	if other := sentCallID(t, b, s, "d", "my thread; e"); other == first {
+		t.Error("two threads have one Call-ID")
+	}
+	for i, c := range []struct{ from, to, callID, want string }{
+		{"sip:romeo@pbx.example.net", "sip:juliet@example.com", first, "my thread; é"},
+		{"sip:romeo@pbx.example.net", "sip:juliet@example.com;gr=x", first, "my thread; é"},
+		{"sip:romeo@pbx.example.net", "sip:juliet@example.com", legal, legal},
+		{"sip:romeo@pbx.example.net", "sip:juliet@example.com", "fresh", "fresh"},
+		{"sip:tybalt@pbx.example.net", "sip:juliet@example.com", first, first}, // none of his business
+		{"sip:romeo@pbx.example.net", "sip:nurse@example.com", first, first},
+	} {
+		n := len(s.stanzas)
+		m := fromSIP(c.callID, c.from, c.to, "hello")
+		m.CSeq += uint32(i)
+		b.FromSIP([]mapping.Parcel[mapping.SIP]{{Ref: c, Value: m}})
+		if got := s.stanzas[n].Value.(*mapping.XMPPMessage).Thread; got != c.want {
+			t.Errorf("%s to %s, Call-ID %s: thread %q, want %q", c.from, c.to, c.callID, got, c.want)
+		}
+	}
+}
+
+// Who uses no threads has one Call-ID for a conversation, until it pauses for a quarter
+// of an hour; whatever either side says ends the pause.
+func TestCallIDOfConversation(t *testing.T) {
+	c := newTalks()
+	at := then
+	call := func(after time.Duration) string {
+		at = at.Add(after)
+		return c.callID(juliet, romeo, "", at)
+	}
+	first := call(0)
+	if !mapping.ValidCallID(first) {
+		t.Fatalf("%q", first)
+	}
+	if call(callIDFor-1) != first || call(callIDFor-1) != first {
+		t.Error("the Call-ID changed within a conversation")
+	}
+	at = at.Add(callIDFor - 1)
+	c.incoming(&mapping.XMPPMessage{From: romeo, To: juliet}, at)
+	if call(callIDFor-1) != first {
+		t.Error("an answer does not keep the conversation going")
+	}
+	second := call(callIDFor)
+	if second == first {
+		t.Error("the Call-ID outlived the pause")
+	}
+	at = at.Add(callIDFor)
+	c.incoming(&mapping.XMPPMessage{From: romeo, To: juliet}, at)
+	if call(1) == second {
+		t.Error("an answer after the pause revived the old Call-ID")
+	}
+	nurse := mapping.MustParseJID("nurse@example.com/x")
+	if c.callID(nurse, romeo, "", at) == c.callID(juliet, romeo, "", at) || c.callID(juliet, nurse, "", at) == c.callID(juliet, romeo, "", at) {
+		t.Error("two conversations have one Call-ID")
+	}
+	if other := mapping.MustParseJID("juliet@example.com/phone"); c.callID(other, romeo, "", at) != c.callID(juliet, romeo, "", at) {
+		t.Error("another device of hers is another conversation")
+	}
+}
+
+// The Call-ID that stands for a thread is the same after a restart.
+func TestThreadAfterRestart(t *testing.T) {
+	for _, name := range []string{"my thread", strings.Repeat("long ", 1000)} {
+		if newTalks().callID(juliet, romeo, name, then) != newTalks().callID(juliet, romeo, name, then.Add(time.Hour)) {
+			t.Errorf("%.20q has two Call-IDs", name)
+		}
+	}
+}
+
+// What is remembered is bounded, for each user and in all, and nobody takes another
+// user's room.
+func TestConversationsAreBounded(t *testing.T) {
+	c := newTalks()
+	mine := c.callID(juliet, romeo, "my thread", then)
+	for i := range 3 * maxTalks {
+		c.callID(mapping.MustParseJID("tybalt@example.com/x"), mapping.MustParseJID(fmt.Sprintf("u%d@sip.example.com", i)), "", then)
+	}
+	if n := len(c.young[mapping.MustParseJID("tybalt@example.com")].list); n != maxTalks {
+		t.Errorf("one user has %d conversations", n)
+	}
+	m := &mapping.XMPPMessage{From: romeo, To: juliet, Thread: mine}
+	if c.incoming(m, then); m.Thread != "my thread" {
+		t.Errorf("another user's conversations made us forget: %q", m.Thread)
+	}
+	for i := range 3 * maxThreads {
+		c.callID(juliet, romeo, fmt.Sprint("thread ", i), then)
+		c.incoming(&mapping.XMPPMessage{From: mapping.MustParseJID(fmt.Sprint("romeo@sip.example.com/", i)), To: juliet}, then)
+	}
+	c.callID(juliet, romeo, strings.Repeat("x ", maxThreadLen), then)
+	if of := c.find(juliet.Bare(), romeo, then); len(of.threads) != maxThreads || len(of.devices) != maxDevices {
+		t.Errorf("%d threads, %d devices", len(of.threads), len(of.devices))
+	}
+	for i := range 3 * maxAllTalks {
+		c.callID(mapping.MustParseJID(fmt.Sprintf("u%d@example.com/x", i)), romeo, "", then)
+	}
+	if n := len(c.young) + len(c.old); n > 2*maxAllTalks {
+		t.Errorf("%d users are remembered", n)
+	}
+	if c.find(juliet.Bare(), romeo, then.Add(2*talkFor)); len(c.young)+len(c.old) != 0 {
+		t.Errorf("%d users are remembered after two days without a word", len(c.young)+len(c.old))
+	}
+}
+
+// The counters and generations hold together whatever comes in which order, and what was
+// said within a day is not forgotten as long as there is room.
+func TestConversationsProperty(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		c := newTalks()
+		at := then
+		type pair struct{ user, contact mapping.JID }
+		said := make(map[pair]time.Time)
+		for range rapid.IntRange(1, 60).Draw(t, "steps") {
+			at = at.Add(time.Duration(rapid.IntRange(0, int(talkFor/time.Second)/2).Draw(t, "seconds")) * time.Second)
+			p := pair{mapping.MustParseJID(rapid.SampledFrom([]string{"a@example.com", "b@example.com"}).Draw(t, "user")),
+				mapping.MustParseJID(rapid.SampledFrom([]string{"x@sip.example.com", "y@sip.example.com"}).Draw(t, "contact"))}
+			id := c.callID(p.user, p.contact, "a thread", at)
+			m := &mapping.XMPPMessage{From: p.contact, To: p.user, Thread: id}
+			for q, last := range said {
+				if at.Sub(last) >= talkFor {
+					continue
+				}
+				n := &mapping.XMPPMessage{From: q.contact, To: q.user, Thread: c.threadID(q.user, q.contact, "a thread")}
+				if c.incoming(n, at); n.Thread != "a thread" {
+					t.Fatalf("%v was forgotten after %v", q, at.Sub(last))
+				}
+				said[q] = at
+			}
+			if c.incoming(m, at); m.Thread != "a thread" {
+				t.Fatalf("thread %q", m.Thread)
+			}
+			said[p] = at
+			n := 0
+			for user, of := range c.young {
+				n += len(of.list)
+				if c.old[user] != nil {
+					t.Fatalf("%v is in both generations", user)
+				}
+			}
+			if n != c.n {
+				t.Fatalf("%d conversations are counted as %d", n, c.n)
+			}
+		}
+	})
+}
