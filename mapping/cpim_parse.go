@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -353,9 +352,9 @@ func unescapeCPIM(s string) string {
 				continue
 			}
 			i += 4
-			if low, ok := strings.CutPrefix(s[i+1:], `\u`); ok && utf16.IsSurrogate(r) {
-				if second, ok := hex4(low); ok && utf16.DecodeRune(r, second) != utf8.RuneError {
-					r, i = utf16.DecodeRune(r, second), i+6
+			if next, ok := strings.CutPrefix(s[i+1:], `\u`); ok && 0xd800 <= r && r < 0xdc00 {
+				if low, ok := hex4(next); ok && 0xdc00 <= low && low < 0xe000 {
+					r, i = 0x10000+(r-0xd800)<<10+(low-0xdc00), i+6
 				}
 			}
 			b = utf8.AppendRune(b, r) // U+FFFD if it is a surrogate
