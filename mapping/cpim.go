@@ -168,7 +168,7 @@ func isSpace(s string) bool {
 
 // coreSpace is space as a CPIMHeader has it.
 func coreSpace(space string) string {
-	if space == spaceCore || space == strings.TrimSuffix(spaceCore, ":") {
+	if space == spaceCore {
 		return ""
 	}
 	return space
