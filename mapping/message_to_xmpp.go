@@ -1,7 +1,8 @@
 package mapping
 
 // messageToXMPP is RFC 7572 §5, Table 2. The result is nil if v has no text. ID
-// is left empty. Type too: page mode has none (IM-15).
+// is left empty. Type too: page mode has none (IM-15). Nick is what the display name
+// says, each time: that it is told only once is for who remembers.
 func (r *Rules) messageToXMPP(v *SIPMessage) (*XMPPMessage, *Failure) {
 	// Addresses before content: RFC 3261 §8.2 has the checks in that order.
 	from, err := r.Sender(v.From)
@@ -22,13 +23,25 @@ func (r *Rules) messageToXMPP(v *SIPMessage) (*XMPPMessage, *Failure) {
 	m := &XMPPMessage{
 		From:   from,
 		To:     to,
-		Lang:   LanguageTag(v.Lang),
+		Lang:   c.lang,
 		Bodies: []Text{{Value: c.text}},
 		Markup: c.markup,
 		Thread: XMLText(HeaderText(v.CallID)),
+		Nick:   nick(v.Name, v.From),
 	}
-	if subject := XMLText(HeaderText(v.Subject)); subject != "" {
-		m.Subjects = []Text{{Value: subject}}
+	// What a message/cpim says of itself is from its author, end to end: it wins over the
+	// headers of the request.
+	if m.Subjects = subjectsOf(c.subjects, c.lang); m.Subjects == nil {
+		if subject := XMLText(HeaderText(v.Subject)); subject != "" {
+			m.Subjects = []Text{{Value: subject}}
+		}
+	}
+	sent := v.Date
+	if !c.date.IsZero() {
+		sent = c.date
+	}
+	if m.Delay, f = r.delay(v, sent); f != nil {
+		return nil, f
 	}
 	return m, nil
 }

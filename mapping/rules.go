@@ -43,6 +43,8 @@ type Rules struct {
 	routes  []routeFrom
 	aliases map[aliasKey]JID
 	known   map[JID][]URI // aliases by bare JID, in the order of the configuration
+
+	plainOnly, refuseExpired bool // see RulesConfig
 }
 
 // routeFrom is what a route says about the sender's address.

@@ -50,6 +50,7 @@ func NewRules(c RulesConfig) (*Rules, error) {
 	b := builder{r: &Rules{
 		served: make(map[string]string), users: make(map[string]string),
 		toXMPP: make(map[string]string), toSIP: make(map[string]string),
+		plainOnly: c.PlainOnly, refuseExpired: c.RefuseExpired,
 	}}
 	b.gateway(c)
 	b.userDomains(c.UserDomains)

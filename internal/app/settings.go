@@ -43,6 +43,8 @@ func BuildRules(cfg *config.Config) (*mapping.Rules, error) {
 		UserDomains:      cfg.XMPP.UserDomains,
 		DefaultSIPDomain: cfg.SIP.Domain,
 		PhoneDomain:      cfg.SIP.PhoneDomain,
+		PlainOnly:        cfg.XMPP.HTML == "plain",
+		RefuseExpired:    cfg.SIP.Expired == "refuse",
 	}
 	for _, d := range cfg.Domains {
 		c.Domains = append(c.Domains, mapping.DomainPair{XMPP: d.XMPP, SIP: d.SIP})
