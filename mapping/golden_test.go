@@ -30,7 +30,8 @@ var updateGolden = flag.Bool("update", false, "write what the mapping makes into
 //	-- nothing --         out, instead: no value and no error
 //
 // Control characters in a body stand as their pictures: ␍ is a CR, ␀ a NUL. The
-// rules are those of testRules.
+// rules are those of testRules. What a request has for its content and its time is in
+// golden_content_test.go.
 func TestGolden(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(files) < 15 {
@@ -114,6 +115,12 @@ func unsaid(values int, err error) []txtar.File {
 		if f.Warning != "" {
 			s += "Warning: " + f.Warning + "\n"
 		}
+		if f.Accept != "" {
+			s += "Accept: " + f.Accept + "\n"
+		}
+		if f.AcceptEncoding != "" {
+			s += "Accept-Encoding: " + f.AcceptEncoding + "\n"
+		}
 		return []txtar.File{section("failure", s)}
 	case values == 0:
 		return []txtar.File{section("nothing", "")}
@@ -181,6 +188,7 @@ func printStanza(m *XMPPMessage) string {
 	for _, x := range m.Bodies {
 		elem("body", x.Lang, x.Value)
 	}
+	printExtensions(&b, m)
 	return b.String() + "\n</message>\n"
 }
 
@@ -221,8 +229,11 @@ func readRequest(t *testing.T, data []byte) *SIPMessage {
 		case "Content-Type":
 			m.ContentType = val
 		default:
-			t.Fatalf("header %q", line)
+			readContentHeader(t, m, name, val)
 		}
+	}
+	if m.Encoding != "" {
+		m.Body = fromHex(t, body)
 	}
 	return m
 }
