@@ -65,8 +65,9 @@ func (r *Rules) readContent(m *SIPMessage) (content, *Failure) {
 		return content{}, nil
 	}
 	if m.Encoding == "" && m.Disposition == "" && plainTypes[m.ContentType] {
-		text, f := decodeUTF8(m.Body)
-		return content{text: text, lang: LanguageTag(m.Lang)}, f
+		if text, f := decodeUTF8(m.Body); f == nil {
+			return content{text: text, lang: LanguageTag(m.Lang)}, nil
+		}
 	}
 	d := reading{plainOnly: r.plainOnly, left: maxInflated}
 	return d.entity(entity{typ: m.ContentType, encoding: m.Encoding, disposition: m.Disposition, lang: m.Lang, data: m.Body}, 0)
