@@ -209,9 +209,9 @@ func notUnderstood(f *Failure) bool { return f != nil && (f.Status == 415 || f.S
 // isBlank reports whether b is a space or tab, which headers may have around anything.
 func isBlank(b byte) bool { return b == ' ' || b == '\t' }
 
-// cutLine takes the first line of b: without its end, which may be CRLF or LF, and what
+// nextLine takes the first line of b: without its end, which may be CRLF or LF, and what
 // follows.
-func cutLine(b []byte) (line, rest []byte) {
+func nextLine(b []byte) (line, rest []byte) {
 	i := bytes.IndexByte(b, '\n')
 	if i < 0 {
 		return b, nil

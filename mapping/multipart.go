@@ -19,7 +19,7 @@ func splitParts(b []byte, boundary string, most int) ([][]byte, *Failure) {
 	var parts [][]byte
 	start := -1 // where the open part starts; -1 in the preamble
 	for pos := 0; pos < len(b); {
-		line, rest := cutLine(b[pos:])
+		line, rest := nextLine(b[pos:])
 		next := len(b) - len(rest)
 		if delimiter, last := isDelimiter(line, boundary); delimiter {
 			if start >= 0 {
@@ -73,7 +73,7 @@ func parsePart(b []byte, typ string) (entity, *Failure) {
 	var value *string // of the header that a next line may go on with
 	for lines := 0; len(b) > 0; lines++ {
 		var line []byte
-		if line, b = cutLine(b); len(line) == 0 {
+		if line, b = nextLine(b); len(line) == 0 {
 			break
 		}
 		if lines == maxPartHeaders {

@@ -46,7 +46,7 @@ func decodeBase64(b []byte) ([]byte, bool) {
 func decodeQuotedPrintable(b []byte) ([]byte, bool) {
 	out := make([]byte, 0, len(b))
 	for len(b) > 0 {
-		line, rest := cutLine(b)
+		line, rest := nextLine(b)
 		end := b[len(line) : len(b)-len(rest)]
 		b = rest
 		line = bytes.TrimRight(line, " \t") // padding by transports, §6.7 (3)
