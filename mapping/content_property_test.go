@@ -118,7 +118,7 @@ func TestWhateverComesIsWholeOrRefused(t *testing.T) {
 			pieces(somePieces, 0, 30),
 			rapid.Map(rapid.SliceOfN(sound, 1, 4), func(s []string) string { return strings.Join(s, "") + "--b--" }),
 		).Draw(t, "body"))
-		m.ContentType = rapid.OneOf(rapid.SampledFrom(someTypes), rapid.Map(rapid.SampledFrom(someCharsets), func(s string) string { return "text/plain;charset=" + s }), rapid.String()).Draw(t, "type")
+		m.ContentType = rapid.OneOf(rapid.SampledFrom(someTypes), rapid.SampledFrom(someTypes), rapid.Map(rapid.SampledFrom(someCharsets), func(s string) string { return "text/plain;charset=" + s }), rapid.String()).Draw(t, "type")
 		m.Encoding, m.Disposition = rapid.SampledFrom(someEncodings).Draw(t, "encoding"), rapid.SampledFrom(someUses).Draw(t, "disposition")
 		m.Name, m.Subject, m.Lang, m.CallID = rapid.String().Draw(t, "name"), rapid.String().Draw(t, "subject"), rapid.String().Draw(t, "lang"), rapid.String().Draw(t, "call-id")
 		m.Date = time.Unix(rapid.Int64().Draw(t, "date"), 0)
