@@ -196,7 +196,7 @@ func TestDropMidBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, conn := memory(t, xmpptest.Options{}, nil)
 		stall(conn)
-		one := len(appendValue(nil, message("id0000", "x"), testDomain))
+		one := len(appendValue(nil, message("id0000", "x"), testDomain, 1<<20))
 		var batch []mapping.XMPP
 		for i := range 3000 {
 			batch = append(batch, message(fmt.Sprintf("id%04d", i), "x"))

@@ -178,7 +178,7 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
 		return
 	}
 	start := len(q.buf)
-	q.buf = appendValue(q.buf, p.Value, q.from)
+	q.buf = appendValue(q.buf, p.Value, q.from, q.maxStanza)
 	size := len(q.buf) - start
 	if size > q.maxStanza {
 		q.buf = q.buf[:start]

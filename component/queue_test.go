@@ -174,7 +174,7 @@ func TestQueueFull(t *testing.T) {
 		stall(conn)
 		r.Deliver(parcels(message("m", "taken by the read under way")))
 		synctest.Wait()
-		full, size := 0, len(appendValue(nil, message("id00", strings.Repeat("x", 100)), testDomain))
+		full, size := 0, len(appendValue(nil, message("id00", strings.Repeat("x", 100)), testDomain, 1<<20))
 		for i := range 40 {
 			r.Deliver(parcels(message(fmt.Sprintf("id%02d", i), strings.Repeat("x", 100))))
 		}

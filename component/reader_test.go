@@ -155,7 +155,7 @@ func BenchmarkDeliver(b *testing.B) {
 	var buf []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = appendValue(buf[:0], m, testDomain)
+		buf = appendValue(buf[:0], m, testDomain, 1<<20)
 	}
 }
 

@@ -64,6 +64,16 @@ func (e *element) child(local string) *element {
 	return nil
 }
 
+// has reports whether there is a direct child of that name.
+func (e *element) has(space, local string) bool {
+	for _, c := range e.children {
+		if c.name.Local == local && c.name.Space == space {
+			return true
+		}
+	}
+	return false
+}
+
 func isStanzaNS(space string) bool {
 	return space == stanza.NSComponent || space == stanza.NSClient
 }

@@ -39,23 +39,11 @@ func address(v mapping.XMPP) (addressed, error) {
 }
 
 // appendValue appends the stanza of a value that address has passed. by is our
-// own name.
-func appendValue(b []byte, v mapping.XMPP, by string) []byte {
+// own name; limit is how big a stanza may be, for what can be done about it here.
+func appendValue(b []byte, v mapping.XMPP, by string, limit int) []byte {
 	switch v := v.(type) {
 	case *mapping.XMPPMessage:
-		b = appendOpen(b, "message", v.From.String(), v.To.String(), v.ID, v.Type)
-		b = appendOptAttr(b, "xml:lang", v.Lang)
-		b = append(b, '>')
-		for _, t := range v.Subjects {
-			b = appendTextElement(b, "subject", t.Lang, t.Value)
-		}
-		for _, t := range v.Bodies {
-			b = appendTextElement(b, "body", t.Lang, t.Value)
-		}
-		if v.Thread != "" {
-			b = appendTextElement(b, "thread", "", v.Thread)
-		}
-		b = append(b, "</message>"...)
+		b = appendMessage(b, v, limit)
 	case *mapping.XMPPError:
 		f := v.Failure
 		b = appendOpen(b, "message", v.From.String(), v.To.String(), v.ID, string(stanza.MessageTypeError))
@@ -74,58 +62,6 @@ func appendOpen(b []byte, name, from, to, id, typ string) []byte {
 	b = appendAttr(b, "to", to)
 	b = appendOptAttr(b, "id", id)
 	return appendOptAttr(b, "type", typ)
-}
-
-// message handles a message stanza.
-func (r *reader) message(st *element, over string) {
-	typ := stanza.StanzaType(st.attr("type"))
-	if typ == stanza.MessageTypeError {
-		r.bounce(st) // never answered (SEC-10)
-		return
-	}
-	m := &mapping.XMPPMessage{ID: st.attr("id"), Type: string(typ), Lang: st.lang()}
-	for _, c := range st.children {
-		switch {
-		case c.own("body"):
-			m.Bodies = append(m.Bodies, mapping.Text{Lang: c.lang(), Value: string(c.text)})
-		case c.own("subject"):
-			m.Subjects = append(m.Subjects, mapping.Text{Lang: c.lang(), Value: string(c.text)})
-		case c.own("thread") && m.Thread == "":
-			m.Thread = string(c.text)
-		}
-	}
-	if over == "" && !hasText(m.Bodies) {
-		return // chat states, receipts, markers: not in this version
-	}
-	rt, bad := r.route(st)
-	m.From, m.To = rt.from, rt.to
-	switch typ {
-	case stanza.MessageTypeChat, stanza.MessageTypeNormal, stanza.MessageTypeHeadline, "", stanza.MessageTypeGroupchat:
-	default:
-		m.Type = string(stanza.MessageTypeNormal) // RFC 6121 §5.2.2
-	}
-	switch {
-	case bad != nil:
-		r.refuse(st, rt, *bad)
-	case over != "":
-		r.refuse(st, rt, tooBig(over))
-	case typ == stanza.MessageTypeGroupchat:
-		r.refuse(st, rt, stanzaError{cond: mapping.CondServiceUnavailable, text: "There is no room at this address."})
-	case m.To.Local() == "":
-		r.refuse(st, rt, stanzaError{cond: mapping.CondServiceUnavailable,
-			text: "This is a gateway and not a person: write to an address at " + r.l.q.from + "."})
-	default:
-		r.hand(m)
-	}
-}
-
-func hasText(texts []mapping.Text) bool {
-	for _, t := range texts {
-		if t.Value != "" {
-			return true
-		}
-	}
-	return false
 }
 
 // bounce matches an error stanza with what it answers. One that matches nothing

@@ -165,7 +165,7 @@ func TestMessageOut(t *testing.T) {
 		{&mapping.XMPPError{From: from, To: to, ID: "1", Failure: &mapping.Failure{Condition: "<evil/>", Type: "worse", Alternate: "not for this one"}},
 			"<message from='romeo@sip.example.com' to='juliet@example.com/b' id='1' type='error'><error type='cancel' by='sip.example.com'><undefined-condition xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"},
 	} {
-		if got := string(appendValue(nil, tt.v, testDomain)); got != tt.want {
+		if got := string(appendValue(nil, tt.v, testDomain, 1<<20)); got != tt.want {
 			t.Errorf("\n got %s\nwant %s", got, tt.want)
 		}
 	}
@@ -236,7 +236,7 @@ func FuzzAppend(f *testing.F) {
 		from, to := mapping.MustParseJID("romeo@sip.example.com"), mapping.MustParseJID("juliet@example.com/b")
 		m := &mapping.XMPPMessage{From: from, To: to, ID: id, Type: "chat", Lang: lang,
 			Subjects: []mapping.Text{{Value: subject}}, Bodies: []mapping.Text{{Lang: lang, Value: body}}, Thread: thread}
-		e := parse(t, string(appendValue(nil, m, testDomain)))
+		e := parse(t, string(appendValue(nil, m, testDomain, 1<<20)))
 		got := plain{e.attr("from"), e.attr("to"), e.attr("id"), e.attr("type"), e.lang(), "", nil, nil}
 		for _, c := range e.children {
 			switch c.name.Local {
@@ -258,7 +258,7 @@ func FuzzAppend(f *testing.F) {
 
 		bad := &mapping.XMPPError{From: from, To: to, ID: id, Failure: &mapping.Failure{
 			Condition: mapping.Condition(lang), Type: mapping.ErrorType(subject), Text: body, Alternate: thread}}
-		e = parse(t, string(appendValue(nil, bad, testDomain)))
+		e = parse(t, string(appendValue(nil, bad, testDomain, 1<<20)))
 		if len(e.children) != 1 || len(e.children[0].children) < 1 || len(e.children[0].children) > 2 {
 			t.Errorf("error stanza with the wrong shape")
 		}

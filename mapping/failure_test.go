@@ -96,6 +96,7 @@ func TestLocalFailures(t *testing.T) {
 		"BadRequest": FailBadRequest(""), "BadText": FailBadText(), "UnsupportedType": FailUnsupportedType(),
 		"UnsupportedEncoding": FailUnsupportedEncoding(), "Groupchat": FailGroupchat(), "Internal": FailInternal(nil),
 		"NoLinks": FailNoLinks(0), "Repeated": FailRepeated(480), "Repeated 408": FailRepeated(408),
+		"Encrypted": FailEncrypted(), "Link": FailLink(),
 	}
 	for name, f := range all {
 		if passable(f.Status) != f.Status || f.Status < 300 || f.Status > 699 || ReasonPhrase(f.Status) == "" {

@@ -1,10 +1,15 @@
 package mapping
 
+import (
+	"strings"
+	"time"
+)
+
 // plainUTF8 is the type of all text that goes to SIP.
 const plainUTF8 = "text/plain;charset=utf-8"
 
-// messageToSIP is RFC 7572 §4, Table 1. The result is nil if v has no text.
-// CallID is left empty if the thread cannot be one; FromTag and CSeq always are.
+// messageToSIP is RFC 7572 §4, Table 1. The result is nil if v says nothing. CallID is
+// left empty if the thread cannot be one; FromTag and CSeq always are.
 func (r *Rules) messageToSIP(v *XMPPMessage) (*SIPMessage, *Failure) {
 	switch v.Type {
 	case "error":
@@ -15,9 +20,12 @@ func (r *Rules) messageToSIP(v *XMPPMessage) (*SIPMessage, *Failure) {
 	around := LanguageTag(v.Lang)
 	body, ok := choose(v.Bodies, around, around)
 	if !ok {
-		return nil, nil
+		if len(v.URLs) == 0 && !v.Encrypted {
+			return nil, nil
+		}
+		body.Lang = around
 	}
-	to, err := r.SIPAddress(v.To)
+	to, err := r.addressee(v)
 	if err != nil {
 		return nil, asFailure(err)
 	}
@@ -25,19 +33,72 @@ func (r *Rules) messageToSIP(v *XMPPMessage) (*SIPMessage, *Failure) {
 	if err != nil {
 		return nil, asFailure(err)
 	}
+	// The addresses come first: to who has mistyped one it is of no use to hear what is
+	// wrong with the text.
+	if v.Encrypted || isCiphertext(body.Value) {
+		return nil, FailEncrypted()
+	}
+	text, f := withLinks(body.Value, v.URLs)
+	if f != nil {
+		return nil, f
+	}
 	m := &SIPMessage{
 		RequestURI:  to,
 		From:        from,
 		To:          to,
 		Lang:        LanguageTag(body.Lang),
 		ContentType: plainUTF8,
-		Body:        toCRLF(XMLText(body.Value)),
+		Body:        toCRLF(XMLText(text)),
 	}
 	if ValidCallID(v.Thread) {
 		m.CallID = v.Thread
 	}
-	if subject, ok := choose(v.Subjects, body.Lang, around); ok {
-		m.Subject = HeaderText(subject.Value)
+	if len(v.Subjects) > 0 {
+		if subject, ok := choose(v.Subjects, body.Lang, around); ok {
+			m.Subject = HeaderText(subject.Value)
+		}
+		m.Subjects = beyondHeader(v.Subjects, around, m.Lang)
+	}
+	if !v.Delay.IsZero() {
+		m.Date = v.Delay.UTC().Truncate(time.Second) // IM-26: a SIP-date has no fractions
 	}
 	return m, nil
+}
+
+// addressee is the SIP address of the one who is written to: of a device if one was named (ADDR-19).
+func (r *Rules) addressee(v *XMPPMessage) (URI, error) {
+	if v.Device {
+		return r.SIPDevice(v.To)
+	}
+	return r.SIPAddress(v.To)
+}
+
+// beyondHeader is SIPMessage.Subjects: nil if the header Subject says all that texts
+// say, in the language lang of the text. around is the language of those that name none.
+func beyondHeader(texts []Text, around, lang string) []Text {
+	count, other := 0, false
+	for _, t := range texts {
+		if t.Value == "" {
+			continue
+		}
+		tag := subjectLang(t, around)
+		count, other = count+1, other || tag != "" && !strings.EqualFold(tag, lang)
+	}
+	if count < 2 && !other {
+		return nil
+	}
+	var all []Text
+	for _, t := range texts {
+		if value := HeaderText(t.Value); value != "" {
+			all = append(all, Text{Lang: subjectLang(t, around), Value: value})
+		}
+	}
+	return all
+}
+
+func subjectLang(t Text, around string) string {
+	if t.Lang == "" {
+		return around
+	}
+	return LanguageTag(t.Lang)
 }
