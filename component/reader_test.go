@@ -56,6 +56,9 @@ func FuzzReader(f *testing.F) {
 		`<presence><priority>foo</priority></presence>`, `<message><x xmlns='y'><message xmlns='jabber:component:accept'/></x></message>`,
 		`<message from='a@b/&lt;&apos;' to='sip.example.com' id='&quot;&#10;'><body>x</body></message>`,
 		`<stream:error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>`,
+		`<message from='a@b/c' to='d@sip.example.com'><delay xmlns='urn:xmpp:delay' stamp='2026-01-15T09:00:00.5+01:00'/><x xmlns='jabber:x:delay' stamp='20020910T23:08:25'/><x xmlns='jabber:x:oob'><url>https://e.example/</url><url/></x></message>`,
+		`<message from='a@b/c' to='d@sip.example.com'><body>b</body><encryption xmlns='urn:xmpp:eme:0' namespace='urn:xmpp:omemo:2'/><encrypted xmlns='urn:xmpp:omemo:2'><payload/></encrypted><openpgp xmlns='urn:xmpp:openpgp:0'/></message>`,
+		`<message from='a@b/c' to='d@sip.example.com'><reactions xmlns='urn:xmpp:reactions:0'/><body>+1</body><fallback xmlns='urn:xmpp:fallback:0' for='urn:xmpp:reactions:0'><body start='0' end='9'/></fallback></message>`,
 		`<!DOCTYPE x>`, `<!-- -->`, `<?xml version='1.0' encoding='latin1'?>`, "<a>\xff</a>", `<a>&x;</a>`, `<![CDATA[`, strings.Repeat("<a>", 300),
 	} {
 		f.Add([]byte(s))
@@ -76,6 +79,12 @@ func FuzzReader(f *testing.F) {
 			size := len(m.ID) + len(m.Thread)
 			for _, b := range m.Bodies {
 				size += len(b.Value)
+			}
+			for _, u := range m.URLs {
+				size += len(u)
+			}
+			if !hasText(m.Bodies) && len(m.URLs) == 0 && !m.Encrypted {
+				t.Errorf("a message that says nothing was handed over: %+v", m)
 			}
 			if size > limit {
 				t.Errorf("a message of %d octets was handed over", size)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -230,14 +231,17 @@ func eachByte(s string) string { return string([]rune(s)) }
 // FuzzAppend: whatever goes in, one well-formed stanza comes out, and it reads
 // as what was meant (SEC-20).
 func FuzzAppend(f *testing.F) {
-	f.Add("id", "en", "subject", "body", "thread")
-	f.Add("a'b\"<&>", "x'/><evil a='", "\r\n\t\x00", "]]>\xff\xed\xa0\x80\ufffe\U0010ffff", "<![CDATA[")
-	f.Fuzz(func(t *testing.T, id, lang, subject, body, thread string) {
-		from, to := mapping.MustParseJID("romeo@sip.example.com"), mapping.MustParseJID("juliet@example.com/b")
+	f.Add("id", "en", "subject", "body", "thread", "nick", int64(1768467600), "p>strong>text<< style=x href=https://example.net/ a>x<")
+	f.Add("a'b\"<&>", "x'/><evil a='", "\r\n\t\x00", "]]>\xff\xed\xa0\x80\ufffe\U0010ffff", "<![CDATA[", "</nick>", int64(-1<<60), "p>P>p/>><< href=1 href=2 xmlns=x  x'=y a>z<")
+	f.Add("", "", "", "", "", "", int64(0), "")
+	f.Fuzz(func(t *testing.T, id, lang, subject, body, thread, nick string, delay int64, tree string) {
+		from, to := mapping.MustParseJID("romeo@sip.example.com/x"), mapping.MustParseJID("juliet@example.com/b")
 		m := &mapping.XMPPMessage{From: from, To: to, ID: id, Type: "chat", Lang: lang,
-			Subjects: []mapping.Text{{Value: subject}}, Bodies: []mapping.Text{{Lang: lang, Value: body}}, Thread: thread}
+			Subjects: []mapping.Text{{Value: subject}}, Bodies: []mapping.Text{{Lang: lang, Value: body}}, Thread: thread,
+			Delay: time.Unix(delay, 0), Nick: nick, Markup: plant(tree)}
 		e := parse(t, string(appendValue(nil, m, testDomain, 1<<20)))
 		got := plain{e.attr("from"), e.attr("to"), e.attr("id"), e.attr("type"), e.lang(), "", nil, nil}
+		gotNick, markup := "", false
 		for _, c := range e.children {
 			switch c.name.Local {
 			case "subject":
@@ -246,6 +250,16 @@ func FuzzAppend(f *testing.F) {
 				got.Bodies = append(got.Bodies, mapping.Text{Lang: c.lang(), Value: string(c.text)})
 			case "thread":
 				got.Thread = string(c.text)
+			case "nick":
+				gotNick = string(c.text)
+			case "delay":
+				at, err := time.Parse("2006-01-02T15:04:05Z", c.attr("stamp"))
+				if err != nil || at.Unix() != delay || c.name.Space != nsDelay || c.attr("from") != "romeo@sip.example.com" {
+					t.Errorf("delay of %d: %v, %v", delay, c.attrs, err)
+				}
+			case "html":
+				markup = true
+				mustBeXHTML(t, c)
 			default:
 				t.Errorf("stray element %q", c.name.Local)
 			}
@@ -255,6 +269,9 @@ func FuzzAppend(f *testing.F) {
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("-want +got\n%s", d)
 		}
+		if gotNick != xmlText(nick) || markup != (len(m.Markup) > 0) {
+			t.Errorf("nick %q, want %q; markup %t", gotNick, xmlText(nick), markup)
+		}
 
 		bad := &mapping.XMPPError{From: from, To: to, ID: id, Failure: &mapping.Failure{
 			Condition: mapping.Condition(lang), Type: mapping.ErrorType(subject), Text: body, Alternate: thread}}
@@ -263,4 +280,35 @@ func FuzzAppend(f *testing.F) {
 			t.Errorf("error stanza with the wrong shape")
 		}
 	})
+}
+
+// plant makes a tree of a text: ">" goes into an element of that name, "<" back out, and
+// in between there are texts; "name=value " is an attribute of the element that follows.
+func plant(s string) []mapping.Node {
+	root := mapping.Node{}
+	path := []*mapping.Node{&root}
+	var attrs []mapping.Attr
+	word := ""
+	for _, c := range strings.SplitAfter(s, "") {
+		top := path[len(path)-1]
+		switch c {
+		case ">":
+			top.Nodes = append(top.Nodes, mapping.Node{Name: word, Attrs: attrs})
+			path = append(path, &top.Nodes[len(top.Nodes)-1])
+			word, attrs = "", nil
+		case "<":
+			top.Nodes = append(top.Nodes, mapping.Node{Text: word})
+			word = ""
+			if len(path) > 1 {
+				path = path[:len(path)-1]
+			}
+		case " ":
+			name, value, _ := strings.Cut(word, "=")
+			attrs = append(attrs, mapping.Attr{Name: name, Value: value})
+			word = ""
+		default:
+			word += c
+		}
+	}
+	return root.Nodes
 }
