@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
 )
@@ -146,6 +147,13 @@ func readStanza(t *testing.T, data []byte) *XMPPMessage {
 
 		Subjects []text `xml:"subject"`
 		Bodies   []text `xml:"body"`
+
+		// As component reads them; the rest of it is tested there.
+		Delay *struct {
+			Stamp time.Time `xml:"stamp,attr"`
+		} `xml:"urn:xmpp:delay delay"`
+		URLs      []string  `xml:"jabber:x:oob x>url"`
+		Encrypted *struct{} `xml:"urn:xmpp:eme:0 encryption"`
 	}
 	if err := xml.Unmarshal(data, &s); err != nil {
 		t.Fatal(err)
@@ -157,6 +165,10 @@ func readStanza(t *testing.T, data []byte) *XMPPMessage {
 	for _, x := range s.Bodies {
 		m.Bodies = append(m.Bodies, Text(x))
 	}
+	if s.Delay != nil {
+		m.Delay = s.Delay.Stamp
+	}
+	m.URLs, m.Encrypted = s.URLs, s.Encrypted != nil
 	return m
 }
 
@@ -262,6 +274,9 @@ func printRequest(m *SIPMessage) string {
 		callID = chosen
 	}
 	header("Call-ID", callID)
+	if !m.Date.IsZero() {
+		header("Date", m.Date.Format("Mon, 02 Jan 2006 15:04:05 GMT"))
+	}
 	header("Subject", m.Subject)
 	header("Content-Language", m.Lang)
 	header("Content-Type", m.ContentType)
