@@ -5,7 +5,14 @@
 // # Spoken
 //
 //   - XEP-0114 1.6, RFC 6120 streams and stanza errors: link.go, reader.go, fault.go
-//   - RFC 6121 §5 messages, inward and outward: wire.go
+//   - RFC 6121 §5 messages: inward message_in.go, outward message_out.go, what both and
+//     errors share wire.go
+//   - XEP-0066 links beside a text, XEP-0203 and XEP-0091 delays, read: message_in.go
+//   - XEP-0444 reactions, of which nothing is handed over, not even what XEP-0428 says
+//     stands in for them: reaction.go
+//   - XEP-0380, XEP-0384, XEP-0373, XEP-0027 and RFC 3923, as far as to see that a message
+//     is encrypted: encrypted.go
+//   - XEP-0203 delays and XEP-0172 nicks, written: message_out.go; XEP-0071: xhtml_out.go
 //   - XEP-0030 service discovery: disco.go
 //   - XEP-0092 software version: version.go; the question what the server is: ping.go
 //   - XEP-0199 ping, asked and answered: ping.go; as a barrier: barrier.go, domain.go

@@ -20,7 +20,7 @@ func withLinks(text string, links []string) (string, *Failure) {
 		return text, nil
 	}
 	if len(links) > maxLinks {
-		return "", FailLink()
+		return "", FailTooLarge(0)
 	}
 	if strings.TrimSpace(text) == "" {
 		text = ""

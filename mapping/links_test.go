@@ -44,7 +44,6 @@ func TestLinks(t *testing.T) {
 		{" ", []string{"cid:1"}, ""},
 		{"", []string{"cid:1", "https://e.example/a"}, "https://e.example/a"},
 		{"", many, strings.Join(many, "\r\n")},
-		{"x", append(many, "https://e.example/more"), ""},
 
 		// It stays one line, whatever is in it.
 		{"x", []string{" https://e.example/a b\r\nFrom: <sip:evil@example>\u2028\u0085\x00 "}, "x\r\nhttps://e.example/a%20bFrom:%20<sip:evil@example>"},
@@ -67,6 +66,18 @@ func TestLinks(t *testing.T) {
 		if body := string(got[0].(*SIPMessage).Body); body != c.want {
 			t.Errorf("%q, %q:\n got %q\nwant %q", c.body, c.urls, body, c.want)
 		}
+	}
+}
+
+// More links than anybody sends are refused, and not some of them dropped.
+func TestTooManyLinks(t *testing.T) {
+	m := xmppMessage("x")
+	for range maxLinks + 1 {
+		m.URLs = append(m.URLs, "https://e.example/a")
+	}
+	got, err := testRules(t).ToSIP(m)
+	if f := failure(t, err); len(got) != 0 || f.Condition != CondPolicyViolation || f.Type != TypeModify {
+		t.Errorf("%v, %v", got, f)
 	}
 }
 

@@ -232,8 +232,8 @@ func FailEncrypted() *Failure {
 		Text: "This message is encrypted, and SIP could not read it. Switch encryption off for this contact and send it again."}
 }
 
-// FailLink means that a message is nothing but links, and that they are of no use to a
-// SIP user, or too many (CT-16).
+// FailLink means that a message is nothing but a link, and that it is of no use to a SIP
+// user (CT-16).
 func FailLink() *Failure {
 	return &Failure{Status: 488, Condition: CondNotAcceptable, Type: TypeModify,
 		Text: "Links of this kind are of no use to a SIP user. Send the address of a web page, or a text."}

@@ -40,8 +40,8 @@ func TestBesideTheText(t *testing.T) {
 		}
 		w, s := sippRoute(t, server, "tcp", requests, 200, "OK")
 		c := w.login(juliet)
-		for i, step := range steps {
-			w.must(c.Send(fmt.Sprintf("<message to='romeo@%s' id='b%d' type='chat'>%s</message>", w.component, i, step.xml)))
+		for i, step := range steps { // a thread each: SIPp takes a second request of one Call-ID for a repeat
+			w.must(c.Send(fmt.Sprintf("<message to='romeo@%s' id='b%d' type='chat'><thread>t%d</thread>%s</message>", w.component, i, i, step.xml)))
 		}
 		all, err := s.Requests(w.ctx)
 		w.must(err)
