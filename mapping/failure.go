@@ -117,11 +117,13 @@ func FailureFromStanza(cond Condition, typ ErrorType, text, alternate string) *F
 // it an address of the component. Without one, a 301 is an empty gone and the
 // others are recipient-unavailable, type wait.
 //
-// Text is status and reason as the sender shall read them, "404 Not Found".
+// Text is status and reason as the sender shall read them, "404 Not Found", and behind
+// them what the first two of warnings say, the values of its Warning headers: "606 Not
+// Acceptable (Incompatible bandwidth units)". Malformed ones are passed over.
 // Status is that of the answer, but for those that a gateway may not pass on: 403
 // stands for 401 and 407, and 504 for 408. A status outside 300-699 is no failure
 // of SIP but a fault of the caller and gives 500.
-func FailureFromStatus(status int, reason string, retryAfter time.Duration, contacts []string) *Failure {
+func FailureFromStatus(status int, reason string, retryAfter time.Duration, contacts []string, warnings ...string) *Failure {
 	if status < 300 || status > 699 {
 		return FailInternal(fmt.Errorf("%d is not the status of a failure", status))
 	}
@@ -136,7 +138,7 @@ func FailureFromStatus(status int, reason string, retryAfter time.Duration, cont
 	f := &Failure{
 		Status:     passable(status),
 		Reason:     ReasonText(reason),
-		Text:       sentence(strconv.Itoa(status) + " " + text),
+		Text:       withWarnings(sentence(strconv.Itoa(status)+" "+text), warnings),
 		RetryAfter: retryAfter,
 		Remedy:     remedyAnsweredSIP,
 	}
