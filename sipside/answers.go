@@ -1,7 +1,6 @@
 package sipside
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,7 +20,7 @@ func (c *client) response(rd *reader, res *sip.Response) {
 	v, ok := parseVia(f.vias[0])
 	id, made := c.parseBranch(v.branch)
 	_, method, ok2 := parseCSeq(f.cseq)
-	if !ok || v.rest != "" || !made || !ok2 || method != "MESSAGE" || !c.u.isOurs(v) {
+	if !ok || v.rest != "" || !made || !ok2 || !c.u.isOurs(v) {
 		c.u.stats.Unmatched.Add(1)
 		return
 	}
@@ -32,7 +31,7 @@ func (c *client) response(rd *reader, res *sip.Response) {
 	// Over UDP the source is not looked at (RFC 3261 §17.1.3): a server with several
 	// addresses may answer from another one, and who knows the branch has seen the
 	// request.
-	if tx == nil || !tx.sent || tx.stream != rd.stream {
+	if tx == nil || !tx.sent || tx.stream != rd.stream || method != tx.req.method {
 		c.u.stats.Unmatched.Add(1)
 		return
 	}
@@ -44,13 +43,17 @@ func (c *client) response(rd *reader, res *sip.Response) {
 		}
 		return
 	}
-	c.end(tx, finalOutcome(res, rd.first, &f))
+	c.end(tx, finalOutcome(method, res.StatusCode, rd.first, &f))
 }
 
-// finalOutcome reads a final response. The first line is taken as it came.
-func finalOutcome(res *sip.Response, first string, f *fields) mapping.Outcome {
-	o := mapping.Outcome{Kind: mapping.Answered, Status: res.StatusCode}
-	if res.StatusCode < 300 {
+// finalOutcome reads a final response to a request of that method. The first line is
+// taken as it came.
+func finalOutcome(method string, status int, first string, f *fields) mapping.Outcome {
+	o := mapping.Outcome{Kind: mapping.Answered, Status: status}
+	if status == 415 || status < 300 && method == methodOptions {
+		o.Accept = mapping.HeaderText(f.accept)
+	}
+	if status < 300 {
 		return o
 	}
 	_, reason, _ := strings.Cut(first, " ")
@@ -63,30 +66,12 @@ func finalOutcome(res *sip.Response, first string, f *fields) mapping.Outcome {
 			contacts = append(contacts, one)
 		}
 	}
-	o.Failure = mapping.FailureFromStatus(res.StatusCode, reason, parseRetryAfter(f.retryAfter), contacts)
+	o.Failure = mapping.FailureFromStatus(status, reason, parseRetryAfter(f.retryAfter), contacts, f.warnings...)
 	return o
 }
 
-// parseRetryAfter reads Retry-After (RFC 3261 §20.33): seconds, which a comment and
-// parameters may follow. 0 if it cannot be read, else from a second to a day: its
-// presence alone says that a later try may succeed (ERR-06).
-func parseRetryAfter(s string) time.Duration {
-	s = strings.Trim(s, " \t")
-	digits := s
-	if i := strings.IndexFunc(s, func(r rune) bool { return r < '0' || r > '9' }); i >= 0 {
-		if !strings.ContainsRune(" \t(;", rune(s[i])) {
-			return 0
-		}
-		digits = s[:i]
-	}
-	if digits == "" {
-		return 0
-	}
-	n, err := strconv.ParseUint(digits, 10, 32)
-	if err != nil {
-		n = maxRetryAfter // more digits than that
-	}
-	return time.Duration(min(max(n, 1), maxRetryAfter)) * time.Second
-}
+// parseRetryAfter reads Retry-After (RFC 3261 §20.33). 0 if it cannot be read, else from a
+// second to a day: its presence alone says that a later try may succeed (ERR-06).
+func parseRetryAfter(s string) time.Duration { return parseSeconds(s, maxRetryAfter) }
 
 const maxRetryAfter = 24 * 3600 // seconds

@@ -66,9 +66,9 @@ func (a *accepting) SIPOutcomes([]mapping.Result) {}
 // BenchmarkRequest is the bytes of a request.
 func BenchmarkRequest(b *testing.B) {
 	u := fuzzUA(b)
-	m := toMem(1)
+	m, _ := requestOf(toMem(1))
 	b.ReportAllocs()
 	for b.Loop() {
-		u.message(m, nil, "UDP", "gw.example.com", "z9hG4bK00000000000000000000000000")
+		u.wire(&m, nil, "UDP", "gw.example.com", "z9hG4bK00000000000000000000000000")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/stoxgw/stox/mapping"
 )
@@ -23,6 +24,7 @@ type request struct {
 	max     int // what the body may have
 	peer    *peer
 	source  netip.AddrPort
+	read    time.Time
 }
 
 // known are the methods that exist (IANA); those that are not allowed get 405,
@@ -125,7 +127,8 @@ func (u *UA) checkMessage(r *request, target mapping.URI) (*mapping.SIPMessage, 
 		RequestURI: target, From: from, To: to, Name: mapping.HeaderText(r.from.name),
 		CallID: r.f.callID, FromTag: r.from.tag, CSeq: r.cseq,
 		Subject:     mapping.HeaderText(r.f.subject),
-		ContentType: r.f.contentType, Encoding: r.f.encoding, Body: r.body,
+		ContentType: r.f.contentType, Encoding: r.f.encoding, Disposition: r.f.disposition, Body: r.body,
+		Date: parseDate(r.f.date), Expires: parseExpires(r.f.expires), Received: r.read,
 	}
 	if len(r.body) > r.max {
 		return refuse(mapping.FailTooLarge(0))

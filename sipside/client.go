@@ -35,7 +35,7 @@ type client struct {
 // fields are guarded by client.mu.
 type clientTx struct {
 	ref any
-	msg *mapping.SIPMessage
+	req outRequest
 	hop hop
 
 	id         uint64
@@ -94,21 +94,21 @@ func (c *client) parseBranch(s string) (id uint64, ok bool) {
 // deliver begins a transaction for each value.
 func (c *client) deliver(batch []mapping.Parcel[mapping.SIP]) {
 	for _, p := range batch {
-		m, ok := p.Value.(*mapping.SIPMessage)
+		req, ok := requestOf(p.Value)
 		if !ok {
 			c.u.outbox.add(p.Ref, notWritten(mapping.FailInternal(fmt.Errorf("sipside: no request for %T", p.Value))))
 			continue
 		}
-		f := sendable(m)
+		f := req.sendable()
 		var h hop
 		if f == nil {
-			h, f = c.u.nextHop(m)
+			h, f = c.u.nextHop(req.RequestURI)
 		}
 		if f != nil {
 			c.u.outbox.add(p.Ref, notWritten(f))
 			continue
 		}
-		tx := &clientTx{ref: p.Ref, msg: m, hop: h, start: math.MaxUint64}
+		tx := &clientTx{ref: p.Ref, req: req, hop: h, start: math.MaxUint64}
 		if f := c.begin(tx); f != nil {
 			c.u.outbox.add(p.Ref, notWritten(f))
 			continue
@@ -151,7 +151,7 @@ func (c *client) begin(tx *clientTx) *mapping.Failure {
 // of the next hop, one at least.
 func (c *client) send(tx *clientTx, addrs []netip.Addr) {
 	var room [4]target
-	to, more := pick(c.u.targets(room[:0], &tx.hop, addrs), tx.msg.Target)
+	to, more := pick(c.u.targets(room[:0], &tx.hop, addrs), tx.req.Target)
 	if more {
 		c.mu.Lock()
 		tx.more = true
@@ -167,7 +167,7 @@ func (c *client) send(tx *clientTx, addrs []netip.Addr) {
 	if sock != nil && !to.tcp {
 		sentBy = sock.sentBy
 	}
-	wire := c.u.message(tx.msg, tx.hop.route, "UDP", sentBy, c.branch(tx.id))
+	wire := c.u.wire(&tx.req, tx.hop.route, "UDP", sentBy, c.branch(tx.id))
 	tcp, f := tx.hop.fit(len(wire), to.tcp)
 	switch {
 	case f != nil:
@@ -210,7 +210,7 @@ func (c *client) sendUDP(tx *clientTx, sock *udpSocket, dest netip.AddrPort, wir
 // sendTCP writes the request to a connection; false if that is closed by now and
 // nothing was written.
 func (c *client) sendTCP(tx *clientTx, s *stream) bool {
-	wire := c.u.message(tx.msg, tx.hop.route, "TCP", c.u.tcpSentBy, c.branch(tx.id))
+	wire := c.u.wire(&tx.req, tx.hop.route, "TCP", c.u.tcpSentBy, c.branch(tx.id))
 	now := time.Now()
 	c.mu.Lock()
 	if tx.ended {

@@ -27,6 +27,7 @@ func TestRequest(t *testing.T) {
 		p.Answer(func(m *siptest.Message) string { return m.Reply(200, "OK") })
 		v := outgoing(p, 6)
 		v.Subject, v.Lang, v.Name = "O Romeo", "en", `Juliet "C" \`
+		v.Date = time.Date(2026, 1, 15, 10, 0, 0, 5e8, time.FixedZone("", 3600)) // IM-26, M-037
 		u.Deliver(parcel("x", v))
 		if o := b.outcome("x"); o.Kind != mapping.Answered || o.Status != 200 || o.Failure != nil {
 			t.Fatalf("outcome %+v", o)
@@ -45,6 +46,7 @@ func TestRequest(t *testing.T) {
 			"To: <sip:romeo@example.net>",
 			"Call-ID: call-6",
 			"CSeq: 7 MESSAGE",
+			"Date: Thu, 15 Jan 2026 09:00:00 GMT",
 			"Subject: O Romeo",
 			"Content-Language: en",
 			"User-Agent: stox-test",
@@ -126,6 +128,7 @@ func TestNothingEndsAHeader(t *testing.T) {
 		func(m *mapping.SIPMessage) { m.FromTag = "a;b" },
 		func(m *mapping.SIPMessage) { m.CSeq = 0 },
 		func(m *mapping.SIPMessage) { m.From.Host = "a>;x=<b" },
+		func(m *mapping.SIPMessage) { m.ContentType = "" },
 	} {
 		m := outgoing(p, n)
 		edit(m)

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 
@@ -28,6 +29,16 @@ type reader struct {
 	handled bool   // sipgo's parser has come back with it
 
 	batch []mapping.Parcel[mapping.SIP]
+	read  time.Time // when what is handled right now was read; zero: the clock was not asked
+}
+
+// readAt is the time at which the message being handled was read: the same for all
+// that was read in one go.
+func (rd *reader) readAt() time.Time {
+	if rd.read.IsZero() {
+		rd.read = time.Now()
+	}
+	return rd.read
 }
 
 // begin notes which message sipgo is given next.
@@ -116,7 +127,7 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 		return // never answered; those to our 405 end here too
 	}
 	r := request{method: method, f: readFields(req.Headers()), source: rd.source,
-		body: req.Body(), max: rd.u.cfg.MaxBodyBytes, version: req.SipVersion}
+		body: req.Body(), max: rd.u.cfg.MaxBodyBytes, version: req.SipVersion, read: rd.readAt()}
 	if len(r.f.vias) == 0 {
 		return // nowhere to answer to
 	}
@@ -172,6 +183,7 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 // flush hands over what was read in one go. It is called before the loop waits
 // for more.
 func (rd *reader) flush() {
+	rd.read = time.Time{}
 	if len(rd.batch) == 0 {
 		return
 	}

@@ -25,6 +25,7 @@ func fuzzUA(tb testing.TB) *UA {
 	b := newBridge(processed)
 	b.ua = u
 	u.handler = b
+	u.tcpSentBy = "gw.example.com"
 	return u
 }
 

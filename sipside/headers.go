@@ -15,9 +15,12 @@ type fields struct {
 	from, to, callID, cseq string
 	maxForwards            string
 	contentType, encoding  string
+	disposition            string
+	date, expires          string
 	subject, language      string
 	require                []string
-	contacts               []string
+	contacts, warnings     []string
+	accept                 string
 	retryAfter, timestamp  string
 	repeated               bool // a header that may stand once stands twice
 }
@@ -27,6 +30,12 @@ func readFields(headers []sip.Header) (f fields) {
 	once := func(p *string, v string) {
 		f.repeated = f.repeated || *p != ""
 		*p = v
+	}
+	// For what only informs. A proxy may add such a header behind the sender's own.
+	first := func(p *string, v string) {
+		if *p == "" {
+			*p = v
+		}
 	}
 	for _, h := range headers {
 		if _, ok := h.(*sip.ContentLengthHeader); ok {
@@ -65,16 +74,24 @@ func readFields(headers []sip.Header) (f fields) {
 			once(&f.contentType, v)
 		case "content-encoding", "e":
 			f.encoding = strings.TrimPrefix(f.encoding+","+v, ",")
+		case "content-disposition":
+			once(&f.disposition, v)
+		case "date":
+			first(&f.date, v)
+		case "expires":
+			first(&f.expires, v)
 		case "subject", "s":
 			once(&f.subject, v)
 		case "content-language":
-			if f.language == "" {
-				f.language = v
-			}
+			first(&f.language, v)
 		case "require":
 			f.require = append(f.require, v)
 		case "contact", "m":
 			f.contacts = append(f.contacts, v)
+		case "warning":
+			f.warnings = append(f.warnings, v)
+		case "accept":
+			f.accept = strings.TrimPrefix(f.accept+", "+v, ", ")
 		case "retry-after":
 			f.retryAfter = v
 		case "timestamp":

@@ -26,8 +26,7 @@ type hop struct {
 
 // nextHop chooses by the host of the Request-URI: the first route that matches,
 // else the host itself.
-func (u *UA) nextHop(m *mapping.SIPMessage) (hop, *mapping.Failure) {
-	target := m.RequestURI
+func (u *UA) nextHop(target mapping.URI) (hop, *mapping.Failure) {
 	var h hop
 	for i := range u.cfg.Routes {
 		if d := u.cfg.Routes[i].Domain; d == "*" || u.routeDomains[i] == target.Host {

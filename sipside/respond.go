@@ -13,10 +13,9 @@ import (
 // What our answers list (SIP-20, SIP-21; im.md: 415 has to name the types).
 const (
 	allowed        = "OPTIONS, MESSAGE"
-	acceptLine     = "Accept: " + mapping.AcceptTypes + "\r\n"
-	encodingLine   = "Accept-Encoding: " + mapping.AcceptEncodings + "\r\n"
+	acceptLines    = "Accept: " + mapping.AcceptTypes + "\r\nAccept-Encoding: " + mapping.AcceptEncodings + "\r\n"
 	allowLine      = "Allow: " + allowed + "\r\n"
-	optionsHeaders = allowLine + acceptLine + encodingLine + "Accept-Language: *\r\nSupported: \r\n"
+	optionsHeaders = allowLine + acceptLines + "Accept-Language: *\r\nSupported: \r\n"
 )
 
 // echo is what a response repeats of its request, as it came (RFC 3261 §8.2.6.2),
@@ -40,6 +39,8 @@ type sender interface {
 	// send takes one message; it never blocks. It copies nothing: b is the sender's
 	// from now on. false: it is closed or its buffer is full, nothing has left.
 	send(b []byte, to netip.AddrPort) bool
+	// name is what we call ourselves there: sent-by of a Via, host [":" port].
+	name() string
 }
 
 // reply is a response without what is repeated from the request.
@@ -47,57 +48,72 @@ type reply struct {
 	status int
 	reason string // "" is the standard phrase
 	extra  string // complete header lines
+	warn   string // code and quoted text of a Warning, "" if none
 	remedy string // for our log
 }
 
 // plain reports whether the status alone says it all.
-func (r reply) plain() bool { return r.reason == "" && r.extra == "" }
+func (r reply) plain() bool { return r.reason == "" && r.extra == "" && r.warn == "" }
 
-// replyTo turns the final status and failure of an outcome into a response.
-func replyTo(status int, f *mapping.Failure) reply {
+// replyTo turns the final status and failure of an outcome into a response. It has the
+// headers without which a response of its status must not be sent, or is of no use (RFC
+// 3261 §21: Contact in a 3xx, Allow in a 405, Accept in a 415, Unsupported in a 420 ...).
+// extra are those that no Failure has. Where one is missing, the status is another one.
+func replyTo(status int, f *mapping.Failure, extra ...string) reply {
 	r := reply{status: status}
 	if f == nil {
 		return r
 	}
 	r.reason, r.remedy = mapping.ReasonText(f.Reason), f.Remedy
-	var b strings.Builder
-	switch status {
-	case 301, 302:
+	r.extra = strings.Join(extra, "")
+	switch {
+	case status/100 == 3:
 		// What is not plainly a URI would be an injection into our own header.
 		if f.Alternate != "" && headerSafe(f.Alternate) && !strings.ContainsAny(f.Alternate, "<>\" ") {
-			b.WriteString("Contact: <" + f.Alternate + ">\r\n")
+			r.extra += "Contact: <" + f.Alternate + ">\r\n"
+		} else if r.status, r.reason = 480, ""; status == 301 {
+			r.status = 410
 		}
-	case 405:
-		b.WriteString(allowLine)
-	case 415:
-		if f.Accept != "" {
-			b.WriteString("Accept: " + f.Accept + "\r\n")
+	case status == 405:
+		r.extra += allowLine
+	case status == 415:
+		r.extra += accepted(f)
+	case status == 420 || status == 421 || status == 423 || status == 489:
+		if r.extra == "" {
+			r.status, r.reason = 400, ""
 		}
-		if f.AcceptEncoding != "" {
-			b.WriteString("Accept-Encoding: " + f.AcceptEncoding + "\r\n")
-		}
-	case 503:
+	case status == 503:
 		// Only in a 503 and short (SIP-30): a peer that sees it stops sending everything.
 		if f.RetryAfter > 0 {
 			s := (f.RetryAfter + time.Second - 1) / time.Second
-			b.WriteString("Retry-After: " + strconv.Itoa(int(min(max(s, 1), 10))) + "\r\n")
+			r.extra += "Retry-After: " + strconv.Itoa(int(min(max(s, 1), 10))) + "\r\n"
 		}
 	}
-	if f.Warning != "" && headerSafe(f.Warning) {
-		code, text, _ := strings.Cut(f.Warning, " ")
-		b.WriteString("Warning: " + code + " stox " + text + "\r\n")
+	if headerSafe(f.Warning) {
+		r.warn = f.Warning
 	}
-	r.extra = b.String()
 	return r
+}
+
+// accepted are the headers of a 415 that say what would be understood (RFC 3261 §8.2.3):
+// those that the Failure has, or everything.
+func accepted(f *mapping.Failure) (lines string) {
+	if f.Accept != "" && headerSafe(f.Accept) {
+		lines = "Accept: " + f.Accept + "\r\n"
+	}
+	if f.AcceptEncoding != "" && headerSafe(f.AcceptEncoding) {
+		lines += "Accept-Encoding: " + f.AcceptEncoding + "\r\n"
+	}
+	if lines == "" {
+		return acceptLines
+	}
+	return lines
 }
 
 // refusal is replyTo for a Failure that is an answer by itself.
 func refusal(f *mapping.Failure, extra ...string) reply {
-	r := replyTo(f.Status, f)
-	if len(extra) > 0 {
-		r.extra = strings.Join(extra, "")
-	}
-	return r
+	status, f := mapping.Outcome{Kind: mapping.Refused, Failure: f}.Final(200)
+	return replyTo(status, f, extra...)
 }
 
 // response builds the bytes of a response. Only 100 has no tag of ours.
@@ -132,7 +148,21 @@ func (e *echo) response(r reply) []byte {
 		b = appendHeader(b, "Timestamp: ", e.timestamp)
 	}
 	b = append(b, r.extra...)
+	if code, text, ok := strings.Cut(r.warn, " "); ok {
+		b = append(append(append(b, "Warning: "...), code...), ' ')
+		b = append(append(append(b, warnAgent(e.path.out.name())...), ' '), text...)
+		b = append(b, "\r\n"...)
+	}
 	return append(b, "Content-Length: 0\r\n\r\n"...)
+}
+
+// warnAgent is the host of a sent-by: who says so in a Warning (RFC 3261 §20.43).
+func warnAgent(sentBy string) string {
+	host, _, _ := splitSentBy(sentBy)
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
 }
 
 // answer sends the response. A peer that cannot take it now has to ask again.

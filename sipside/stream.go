@@ -236,6 +236,9 @@ func (s *stream) more() error {
 	return err
 }
 
+// name implements sender.
+func (s *stream) name() string { return s.u.tcpSentBy }
+
 // send implements sender; a stream has one destination.
 func (s *stream) send(b []byte, _ netip.AddrPort) bool {
 	_, ok := s.put(b)

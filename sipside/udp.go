@@ -157,6 +157,9 @@ func (s *udpSocket) serve() {
 	s.rd.flush()
 }
 
+// name implements sender.
+func (s *udpSocket) name() string { return s.sentBy }
+
 // send implements sender.
 func (s *udpSocket) send(b []byte, to netip.AddrPort) bool { return s.put(packet{b: b, to: to}) }
 

@@ -9,12 +9,43 @@ import (
 )
 
 // request/response <-> mapping values. What comes in is read in checks.go and
-// client.go; here is what goes out.
+// answers.go; here is what goes out.
 
-// sendable checks a message before anything is done with it: nothing in it may
+// Methods of the requests that are sent.
+const (
+	methodMessage = "MESSAGE"
+	methodOptions = "OPTIONS"
+)
+
+// outRequest is a request that goes out: a MESSAGE, or an OPTIONS, which has nothing of
+// a message but its addresses and identifiers.
+type outRequest struct {
+	*mapping.SIPMessage
+	method string
+	accept string // value of Accept, "" leaves it out
+}
+
+// queryAccept is the form in which an OPTIONS would have a body in its answer. It is
+// what every user agent knows and takes for granted (RFC 3261 §11.1, §11.2). What a
+// MESSAGE may carry is in the Accept of the answer, whatever stands here.
+const queryAccept = "application/sdp"
+
+// requestOf gives the request that a value stands for, false if it stands for none.
+func requestOf(v mapping.SIP) (r outRequest, ok bool) {
+	switch v := v.(type) {
+	case *mapping.SIPMessage:
+		return outRequest{SIPMessage: v, method: methodMessage}, true
+	case *mapping.SIPQuery:
+		m := &mapping.SIPMessage{RequestURI: v.RequestURI, From: v.From, To: v.To, CallID: v.CallID, FromTag: v.FromTag, CSeq: v.CSeq}
+		return outRequest{SIPMessage: m, method: methodOptions, accept: queryAccept}, true
+	}
+	return r, false
+}
+
+// sendable checks a request before anything is done with it: nothing in it may
 // end the header it is bound for (SEC-21). mapping has cleaned all of it, so what
 // is found here is a fault of ours and refused, not mended.
-func sendable(m *mapping.SIPMessage) *mapping.Failure {
+func (m *outRequest) sendable() *mapping.Failure {
 	for _, v := range [...]struct{ name, value string }{
 		{"Request-URI", m.RequestURI.String()}, {"From", m.From.String()}, {"To", m.To.String()},
 		{"display name", m.Name}, {"Call-ID", m.CallID}, {"From tag", m.FromTag},
@@ -35,13 +66,16 @@ func sendable(m *mapping.SIPMessage) *mapping.Failure {
 	if m.CallID == "" || strings.Contains(m.CallID, " ") || !isToken(m.FromTag) || m.CSeq == 0 || m.CSeq >= 1<<31 {
 		return mapping.FailInternal(fmt.Errorf("sipside: Call-ID, From tag or CSeq missing"))
 	}
+	if m.ContentType == "" && len(m.Body) > 0 { // RFC 3261 §20.15
+		return mapping.FailInternal(fmt.Errorf("sipside: a body without Content-Type"))
+	}
 	return nil
 }
 
-// message builds a MESSAGE request (RFC 3428 §4): no Contact, no Accept (IM-09).
-// URIs always stand in angle brackets, as their parameters would be the header's
-// otherwise.
-func (u *UA) message(m *mapping.SIPMessage, r *Route, transport, sentBy, branch string) []byte {
+// wire builds the bytes of a request. A MESSAGE has no Contact and no Accept (RFC 3428
+// §4, IM-09), and an OPTIONS needs no Contact (RFC 3261 §11.1). URIs always stand in
+// angle brackets, as their parameters would be the header's otherwise.
+func (u *UA) wire(m *outRequest, r *Route, transport, sentBy, branch string) []byte {
 	b := make([]byte, 0, 640+len(m.Body))
 	line := func(parts ...string) {
 		for _, p := range parts {
@@ -49,7 +83,7 @@ func (u *UA) message(m *mapping.SIPMessage, r *Route, transport, sentBy, branch 
 		}
 		b = append(b, "\r\n"...)
 	}
-	line("MESSAGE ", m.RequestURI.String(), " SIP/2.0")
+	line(m.method, " ", m.RequestURI.String(), " SIP/2.0")
 	line("Via: SIP/2.0/", transport, " ", sentBy, ";rport;branch=", branch)
 	if r != nil && r.Loose {
 		line("Route: <", r.Via.String(), ";lr>")
@@ -62,7 +96,13 @@ func (u *UA) message(m *mapping.SIPMessage, r *Route, transport, sentBy, branch 
 	line("From: ", name, "<", m.From.String(), ">;tag=", m.FromTag)
 	line("To: <", m.To.String(), ">")
 	line("Call-ID: ", m.CallID)
-	line("CSeq: ", strconv.FormatUint(uint64(m.CSeq), 10), " MESSAGE")
+	line("CSeq: ", strconv.FormatUint(uint64(m.CSeq), 10), " ", m.method)
+	if date := formatDate(m.Date); date != "" {
+		line("Date: ", date)
+	}
+	if m.accept != "" {
+		line("Accept: ", m.accept)
+	}
 	if m.Subject != "" {
 		line("Subject: ", m.Subject)
 	}
@@ -72,7 +112,9 @@ func (u *UA) message(m *mapping.SIPMessage, r *Route, transport, sentBy, branch 
 	if u.cfg.UserAgent != "" {
 		line("User-Agent: ", u.cfg.UserAgent)
 	}
-	line("Content-Type: ", m.ContentType)
+	if m.ContentType != "" {
+		line("Content-Type: ", m.ContentType)
+	}
 	line("Content-Length: ", strconv.Itoa(len(m.Body)))
 	line()
 	return append(b, m.Body...)
