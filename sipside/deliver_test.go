@@ -82,6 +82,9 @@ func TestAnswers(t *testing.T) {
 		{202, nil, func(f *mapping.Failure) bool { return f == nil }},
 		{404, nil, func(f *mapping.Failure) bool { return strings.Contains(f.Text, "404 SIP what") }},
 		{503, []string{"Retry-After: 18 (I'm in a meeting);duration=3600"}, func(f *mapping.Failure) bool { return f.RetryAfter.Seconds() == 18 }},
+		{606, []string{`Warning: 304 [::1]:5060 "Media type not available", 399 a "x"`, `Warning: 399 b "y, z"`}, func(f *mapping.Failure) bool {
+			return f.Text == "606 SIP what (Media type not available; x)" && f.Warning == ""
+		}},
 		{302, []string{`Contact: "x, y" <mailto:a@b>, <sip:other@example.org;x=y?Subject=z>;q=0.3`, "m: <sip:low@example.org>;q=0.1"}, func(f *mapping.Failure) bool { return strings.Contains(f.Alternate, "other") }},
 	} {
 		p.Answer(func(m *siptest.Message) string { return m.Reply(tt.status, "SIP what", tt.lines...) })

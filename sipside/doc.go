@@ -14,6 +14,9 @@
 //
 // # How a request goes out
 //
+// A MESSAGE (mapping.SIPMessage), or an OPTIONS that asks what the other side understands
+// (mapping.SIPQuery); they differ in wire.go only.
+//
 // Deliver -> client.go (the transaction) -> nexthop.go, resolve.go, targets.go
 // (where to) -> wire.go (the bytes) -> the socket's writer, stream.go. The final
 // answer (answers.go), or what else became of it, reaches Handler.SIPOutcomes.
@@ -83,6 +86,9 @@
 //   - The Request-URI of a request that is sent to a route stays as it is. A Route
 //     header is added only for a route marked loose (";lr").
 //   - A request has at most 70 Via values.
+//   - Where a header that stands once at most and only informs (Date, Expires,
+//     Content-Language) stands twice, the first counts. Others are refused with 400.
+//   - A Date or Expires that cannot be read says nothing, and Expires: 0 one second.
 //   - A request that goes over TCP for its size, and is refused there, is not sent
 //     over UDP (RFC 3261 §18.1.1): a MESSAGE must not be (RFC 3428 §8).
 //   - A name's addresses keep the order in which they were first seen, as far as they

@@ -36,6 +36,10 @@ func seeds() (all []string) {
 		{"ACK sip:a SIP/2.0", "CSeq: 1 ACK"}, {"OPTIONS sip:a@b SIP/2.0", "CSeq: 1 OPTIONS"}, {"CANCEL sip:a@b SIP/2.0", "CSeq: 1 CANCEL"},
 		{"Require: a, b"}, {"Content-Length: 2\r\nl: 2"}, {"Content-Length: -1"}, {"X: y\r\n z"}, {" x: y"}, {"MESSAGE sip:a@b;x=\"y\" SIP/7.0"},
 		{"Via: SIP/2.0/TCP [::1]:5060;rport;received=1.2.3.4;branch=z9hG4bKx"}, {"Subject: \x00\xff"}, {"To: <sip:a@b>;tag=x"}, {"MESSAGE tel:+123 SIP/2.0"},
+		{"Date: Thu, 15 Jan 2026 09:50:00 GMT", "Expires: 0"}, {"Date: Fri, 01 Jan 2010 16:00:00 EST", "Expires: 99999999999999999999"},
+		{"Date: Thursday, 15-Jan-26\r\n 09:50:00.9 GMT\r\nDate: x", "Expires: 4294967296 (never);x=y\r\nExpires: -1"},
+		{"Content-Type: multipart/mixed;\r\n\tboundary=\"a,;\\\"b\"", "Content-Disposition: render;handling=optional", "Content-Encoding: gzip\r\ne: deflate"},
+		{"MESSAGE sips:a@b SIP/2.0"}, {"Accept: a/b\r\nAccept: ", "Warning: 399 a \"b"},
 		{"Content-Type: text/plain;charset=\"utf-8\""}, {"SIP/2.0 200 OK"}, {"SIP/2.0 200 SIP/2.0"},
 	} {
 		branch := "z9hG4bKseed"
@@ -95,7 +99,9 @@ func FuzzPacket(f *testing.F) {
 	}
 	u := fuzzUA(f)
 	s := newUDPSocket(u, nil, netip.MustParseAddrPort("127.0.0.1:5060"))
+	taken := u.handler.(*bridge)
 	f.Fuzz(func(t *testing.T, b []byte) {
+		taken.requests, taken.refs = nil, nil
 		s.io, s.queue = &onceIO{b: b, from: netip.MustParseAddrPort("127.0.0.1:9")}, nil
 		s.serve()
 		if len(s.queue) > 1 {
@@ -105,6 +111,12 @@ func FuzzPacket(f *testing.F) {
 			responses(t, p.b)
 			if p.to.Addr() != netip.MustParseAddr("127.0.0.1") {
 				t.Errorf("the response goes to %v", p.to)
+			}
+		}
+		for _, m := range taken.requests {
+			if hasControl(m.ContentType+m.Encoding+m.Disposition) || m.Expires < 0 || m.Expires > maxExpires*time.Second || m.Received.IsZero() ||
+				!m.Date.IsZero() && !parseDate(formatDate(m.Date)).Equal(m.Date) {
+				t.Errorf("%+v", m)
 			}
 		}
 		if u.stats.Panics.Load() > 0 {

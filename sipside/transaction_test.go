@@ -132,13 +132,19 @@ func TestClientTimers(t *testing.T) {
 	}{
 		{"silence", nil, []float64{0, .5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5}},
 		{"100", func(m *siptest.Message) string { return m.Reply(100, "Trying") }, []float64{0, 4, 8, 12, 16, 20, 24, 28}},
+		{"silence for a query", nil, []float64{0, .5, 1.5, 3.5, 7.5, 11.5, 15.5, 19.5, 23.5, 27.5, 31.5}},
+		{"100 for a query", func(m *siptest.Message) string { return m.Reply(100, "Trying") }, []float64{0, 4, 8, 12, 16, 20, 24, 28}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBridge(nil)
 				u, m := memUA(t, testConfig(), b)
 				begun := time.Now()
-				u.Deliver(parcel("x", toMem(1)))
+				if strings.HasSuffix(tt.name, "query") {
+					u.Deliver(queries("x", queryTo(toMem(1))))
+				} else {
+					u.Deliver(parcel("x", toMem(1)))
+				}
 				synctest.Wait()
 				if tt.reply != nil {
 					req, _, err := siptest.Parse(m.all()[0].data)
