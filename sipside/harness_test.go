@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"strings"
@@ -107,6 +108,13 @@ func (b *bridge) ready(ref any) bool {
 	defer b.mu.Unlock()
 	_, ok := b.outcomes[ref]
 	return ok
+}
+
+// told is what SIPOutcomes has been given so far.
+func (b *bridge) told() map[any]mapping.Outcome {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.outcomes)
 }
 
 // testConfig lets loopback speak for example.net and serves example.com.

@@ -147,7 +147,7 @@ func TestQueryMatching(t *testing.T) {
 		}
 		m.in <- packet{b: []byte(good), to: memPeer}
 		synctest.Wait()
-		if o := b.outcomes["x"]; o.Kind != mapping.Answered || o.Accept != "text/plain" {
+		if o := b.told()["x"]; o.Kind != mapping.Answered || o.Accept != "text/plain" {
 			t.Errorf("%+v", o)
 		}
 	})
@@ -164,14 +164,19 @@ func TestQueryBounded(t *testing.T) {
 			u.Deliver(queries(i, queryTo(toMem(i+1))))
 		}
 		synctest.Wait()
-		if len(b.outcomes) != 1 || b.outcomes[2].Kind != mapping.NotWritten || b.outcomes[2].Failure.Condition != mapping.CondResourceConstraint {
-			t.Errorf("outcomes %+v", b.outcomes)
+		if got := b.told(); len(got) != 1 || got[2].Kind != mapping.NotWritten || got[2].Failure.Condition != mapping.CondResourceConstraint {
+			t.Errorf("outcomes %+v", got)
 		}
 		time.Sleep(33 * time.Second)
 		synctest.Wait()
-		if len(b.outcomes) != 3 || b.outcomes[0].Kind != mapping.Unknown || len(u.client.open) != 0 {
-			t.Errorf("outcomes %+v", b.outcomes)
+		if got := b.told(); len(got) != 3 || got[0].Kind != mapping.Unknown || got[1].Kind != mapping.Unknown {
+			t.Errorf("outcomes %+v", got)
 		}
+		u.client.mu.Lock()
+		if n := len(u.client.open); n != 0 {
+			t.Errorf("%d are still open", n)
+		}
+		u.client.mu.Unlock()
 		if n := len(m.all()); n != 22 {
 			t.Errorf("%d transmissions, want 11 of each", n)
 		}
