@@ -1,9 +1,35 @@
 package mapping
 
+// What an HTML text may cost. Real ones need little of it; what is over is flattened,
+// its text stays.
+const (
+	maxHTMLOpen    = 100  // elements that are open at a time
+	maxHTMLBlocks  = 10   // depth of lists and quotes in the markup
+	maxHTMLInlines = 6    // depth of the elements in a paragraph
+	maxHTMLAttrs   = 64   // attributes of a tag that are looked at
+	htmlFactor     = 4    // the markup, escaped, has at most so many bytes for each byte of the source,
+	htmlRoom       = 1024 // and these
+)
+
 // readHTML gives the two forms in which an HTML text goes to XMPP: what a reader would
-// see, as plain text with LF, and XHTML-IM (XEP-0071 §7, CT-03 to CT-05). Whatever src
-// is, the markup is of the whitelist; nil if there is nothing in it that the plain text
-// does not say.
-func readHTML(src string) (plain string, markup []Node) {
-	return XMLText(src), nil
+// see, as plain text with LF, and XHTML-IM (XEP-0071 §7, CT-03 to CT-05, SEC-23).
+// Whatever src is, a document or a piece of one, well-formed or not, it takes a time in
+// proportion to its length, and neither form is much longer than src.
+//
+// The markup has only what the whitelist has. Paragraphs are its blocks, beside lists and
+// quotes; formatting that has another name is told by the names there are (b is strong,
+// u is a span that is underlined, h1 a paragraph in strong); rows of a table are lines.
+// It is nil if it would add nothing to the plain text, and if it would be too long.
+//
+// In the plain text a blank line is between paragraphs, "> " before quotes, "- " or
+// "1. " before items, " | " between the cells of a row, and the alt text is where an
+// image was. The target of a link comes after its text, as in "text <https://example.net/a>",
+// unless that is the target. With links false, which is for a text that has the markup
+// with it, a link to the front page of a site is left to the markup: it is mostly in a
+// signature and says no more than its text does.
+//
+// Scripts, styles, head, embedded objects and what is hidden are in neither form.
+func readHTML(src string, links bool) (plain string, markup []Node) {
+	tree := parseHTML(src)
+	return plainHTML(tree, links, len(src)), xhtml(tree, htmlFactor*len(src)+htmlRoom)
 }
