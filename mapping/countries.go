@@ -92,7 +92,7 @@ var countries = map[string]*country{
 	"AT": trunk0("43", 6, 13),
 	"BE": trunk0("32", 8, 9),
 	"BG": trunk0("359", 7, 9),
-	"CY": closed("357", 8, 8, "279"),
+	"CY": closed("357", 8, 8, "25789"),
 	"CZ": closed("420", 9, 9, "23456789"),
 	"DE": trunk0("49", 6, 13),
 	"DK": closed("45", 8, 8, "23456789"),
@@ -123,7 +123,7 @@ var countries = map[string]*country{
 	"CH": trunk0("41", 9, 9),
 	"GB": trunk0("44", 9, 10), "GG": trunk0("44", 9, 10), "IM": trunk0("44", 9, 10), "JE": trunk0("44", 9, 10),
 	"IS": closed("354", 7, 7, "456789"),
-	"LI": closed("423", 7, 7, "23679"),
+	"LI": {code: "423", also: "0", international: "00", min: 7, max: 9, open: "236789", lead: "236789"}, // mobile numbers may have 9
 	"MD": trunk0("373", 8, 8),
 	"ME": trunk0("382", 8, 8),
 	"MK": trunk0("389", 8, 8),
@@ -141,7 +141,7 @@ var countries = map[string]*country{
 	"CL": {code: "56", min: 9, max: 9, open: "23456789", lead: "23456789"}, // as in Brazil
 	"CN": {code: "86", trunk: "0", international: "00", min: 10, max: 11, open: "1"},
 	"EG": trunk0("20", 8, 10),
-	"HK": {code: "852", international: "001", min: 8, max: 8, open: "235679", lead: "235679"},
+	"HK": {code: "852", international: "001", min: 8, max: 8, open: "23456789", lead: "23456789"},
 	"IL": trunk0("972", 8, 9),
 	"IN": {code: "91", trunk: "0", international: "00", min: 10, max: 10, open: "6789"},
 	"JP": {code: "81", trunk: "0", international: "010", min: 9, max: 10},
