@@ -26,7 +26,7 @@ func TestDocument(t *testing.T) {
 	}
 	text := string(b)
 	for name, table := range map[string]string{
-		"to-sip": tableToSIP(t), "to-xmpp": tableToXMPP(t), "gaps": tableOfGaps(t), "addresses": tableOfReasons(), "own": tableOfOwn(t),
+		"to-sip": tableToSIP(t), "to-xmpp": tableToXMPP(t), "gaps": tableOfGaps(t), "addresses": tableOfReasons(), "own": tableOfOwn(t), "numbers": tableOfNumbers(t),
 		"accept": "`" + AcceptTypes + "`; encodings: `" + AcceptEncodings + "`.\n",
 	} {
 		open := "<!-- made: " + name + " -->\n"
@@ -189,6 +189,31 @@ func tableOfGaps(t *testing.T) string {
 			t.Errorf("%d: %s, strictly %s, and why is %q", row.status, c, s, why[c])
 		}
 		d.row(fmt.Sprintf("%d %s", row.status, ReasonPhrase(row.status)), code(s), code(c), string(typ), why[c])
+	}
+	return d.String()
+}
+
+func tableOfNumbers(t *testing.T) string {
+	numbers := []string{"+12125550123", "+442079460123", "+4930901820"}
+	d := newTableOf(append([]string{"`numbers`", "`country`"}, numbers...)...)
+	for _, rule := range []RouteRule{{Numbers: "e164"}, {Numbers: "nanp10"}, {Numbers: "national", Country: "US"}, {Numbers: "national", Country: "GB"}, {Numbers: "national", Country: "DE"}} {
+		rule.Domain = "pstn.example.net"
+		r, err := NewRules(RulesConfig{GatewayDomain: "sip.example.com", PhoneDomain: rule.Domain, Routes: []RouteRule{rule}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cells := []string{code(rule.Numbers), "not needed"}
+		if rule.Country != "" {
+			cells[1] = code(rule.Country)
+		}
+		for _, number := range numbers {
+			u, err := r.SIPAddress(MustParseJID(number + "@sip.example.com"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			cells = append(cells, code(u.User))
+		}
+		d.row(cells...)
 	}
 	return d.String()
 }
