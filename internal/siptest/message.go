@@ -41,7 +41,7 @@ func Parse(b []byte) (*Message, int, error) {
 		if !ok || name == "" || strings.ContainsAny(name, " \t") || strings.ContainsAny(l, "\r\n\x00") {
 			return nil, 0, fmt.Errorf("siptest: header line %q", l)
 		}
-		m.Fields = append(m.Fields, Field{name, strings.TrimSpace(value)})
+		m.Fields = append(m.Fields, Field{name, strings.Trim(value, " \t")})
 	}
 	n, err := strconv.Atoi(m.Get("Content-Length"))
 	if err != nil || n < 0 {
