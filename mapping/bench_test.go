@@ -1,0 +1,139 @@
+package mapping
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The functions that a message goes through, each by itself. Those of addresses are in
+// jid_test.go, uri_test.go and rules_test.go, whole messages in message_test.go. The
+// figures are in docs/performance.md.
+
+func bench(b *testing.B, name string, f func()) {
+	b.Run(name, func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			f()
+		}
+	})
+}
+
+func BenchmarkAddresses(b *testing.B) {
+	r := eachRules(b)["phone"]
+	fail := func(err error) {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	juliet, number, other := MustParseJID("juliet@example.com/balcony"), MustParseJID("+12125550123@sip.example.com"), MustParseJID("mercutio@example.com/phone")
+	local, alias, escaped := MustParseURI("sip:2125550123@pstn.example.net;user=phone"), MustParseURI("sip:7001@pbx.example.net"), MustParseURI("sip:f%C3%BC@example.net")
+	bench(b, "XMPPAddress/number", func() { _, err := r.XMPPAddress(local); fail(err) })
+	bench(b, "Recipient/alias", func() { _, err := r.Recipient(alias); fail(err) })
+	bench(b, "Sender/not ASCII", func() { _, err := r.Sender(escaped); fail(err) })
+	bench(b, "SIPAddress/number", func() { _, err := r.SIPAddress(number); fail(err) })
+	bench(b, "SIPIdentity/alias", func() { _, err := r.SIPIdentity(juliet, "pbx.example.net"); fail(err) })
+	bench(b, "SIPIdentity/none", func() { _, err := r.SIPIdentity(other, "pbx.example.net"); fail(err) })
+	bench(b, "Explain", func() { fail(r.Explain("sip:2125550123@pstn.example.net").Err) })
+	bench(b, "URI.String", func() { sink = local.String() })
+}
+
+// Addresses are not cached. This is what a cache would cost at its best: one lock, one
+// look-up, always a hit.
+func BenchmarkAddressCache(b *testing.B) {
+	r := eachRules(b)["vectors"]
+	u := MustParseURI("sip:romeo@voip.example")
+	j, err := r.Sender(u)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var mu sync.RWMutex
+	byURI, byJID := map[URI]JID{}, map[JID]URI{}
+	for i := range 1000 {
+		other := URI{Scheme: "sip", User: strings.Repeat("u", 4) + string(rune('a'+i%26)) + string(rune('a'+i/26)), Host: "voip.example"}
+		byURI[other] = j
+	}
+	byURI[u], byJID[j] = j, u
+	bench(b, "hit/URI", func() {
+		mu.RLock()
+		_, ok := byURI[u]
+		mu.RUnlock()
+		if !ok {
+			b.Fatal("no hit")
+		}
+	})
+	bench(b, "hit/JID", func() {
+		mu.RLock()
+		_, ok := byJID[j]
+		mu.RUnlock()
+		if !ok {
+			b.Fatal("no hit")
+		}
+	})
+	bench(b, "Sender", func() {
+		if _, err := r.Sender(u); err != nil {
+			b.Fatal(err)
+		}
+	})
+	bench(b, "SIPAddress", func() {
+		if _, err := r.SIPAddress(j); err != nil {
+			b.Fatal(err)
+		}
+	})
+}
+
+func BenchmarkText(b *testing.B) {
+	const plain, other = "Art thou not Romeo, and a Montague?", "Neither,\tfair saint,\r\nif either thee dislike.\u2028"
+	accents := strings.Repeat("Prosím ", 10)
+	texts := []Text{{"en", plain}, {"cs", accents}, {"de", plain}}
+	wire := []byte("Neither, fair saint,\r\nif either thee dislike.")
+	bench(b, "XMLText/ASCII", func() { sink = XMLText(plain) })
+	bench(b, "XMLText/not ASCII", func() { sink = XMLText(accents) })
+	bench(b, "XMLText/illegal", func() { sink = XMLText("a\x00b") })
+	bench(b, "HeaderText/as it is", func() { sink = HeaderText(plain) })
+	bench(b, "HeaderText/cleaned", func() { sink = HeaderText(other) })
+	bench(b, "ReasonText", func() { sink = ReasonText("User \"romeo\" is not online.") })
+	bench(b, "LanguageTag", func() { sink = LanguageTag("zh-Hant-TW, en") })
+	bench(b, "ValidCallID", func() {
+		if !ValidCallID("9E97FB43-85F4-4A00-8751-1124FD4C7B2E@example.net") {
+			b.Fatal("not valid")
+		}
+	})
+	bench(b, "choose", func() {
+		if _, ok := choose(texts, "de", "en"); !ok {
+			b.Fatal("no text")
+		}
+	})
+	bench(b, "toCRLF", func() { toCRLF("Neither, fair saint,\nif either thee dislike.") })
+	bench(b, "fromCRLF", func() { sink = fromCRLF(wire) })
+	bench(b, "escapeLocal/as it is", func() { sink = escapeLocal("romeo") })
+	bench(b, "escapeLocal/escaped", func() { sink = escapeLocal("o'malley & son@example.org") })
+	bench(b, "unescapeLocal", func() { sink = unescapeLocal(`o\27malley\20\26\20son\40example.org`) })
+	bench(b, "subscriber", func() {
+		if _, ok := subscriber("+1-212-555-0123"); !ok {
+			b.Fatal("no number")
+		}
+	})
+}
+
+func BenchmarkFailure(b *testing.B) {
+	r := testRules(b)
+	gone := FailureFromStanza(CondGone, TypeCancel, "", "xmpp:nurse@example.com")
+	moved := FailureFromStatus(301, "", 0, []string{"<sip:romeo@example.net>"})
+	bench(b, "Status", func() {
+		if Default.Status(CondItemNotFound, false, false) != 404 {
+			b.Fatal("not 404")
+		}
+	})
+	bench(b, "Condition", func() {
+		if c, _ := Default.Condition(404); c != CondItemNotFound {
+			b.Fatal(c)
+		}
+	})
+	bench(b, "FailureFromStanza", func() { FailureFromStanza(CondServiceUnavailable, TypeCancel, "User is not online", "") })
+	bench(b, "FailureFromStatus", func() { FailureFromStatus(480, "Temporarily Unavailable", 5*time.Second, nil) })
+	bench(b, "FailureFromStatus/redirect", func() { FailureFromStatus(302, "", 0, []string{"<sip:a@b>;q=0.5", "\"B\" <sip:romeo@example.net>"}) })
+	bench(b, "FailureToSIP", func() { r.FailureToSIP(gone, "example.net") })
+	bench(b, "FailureToXMPP", func() { r.FailureToXMPP(moved) })
+}
