@@ -11,7 +11,7 @@ import (
 // What a text is cut into at most, and what a part must have room for besides its mark.
 // More parts, or shorter ones, are not a message that anybody wants to put together.
 const (
-	maxParts    = 99
+	maxSplit    = 99
 	minPartText = 16
 )
 
@@ -84,7 +84,7 @@ func partMark(i, n int) string {
 // cutParts cuts text into parts that have room for a mark in which the number of parts
 // has so many digits. It is false if there would be more parts than that.
 func cutParts(text string, room, digits int) (parts []string, ok bool) {
-	limit := maxParts
+	limit := maxSplit
 	if digits == 1 {
 		limit = 9
 	}

@@ -92,7 +92,7 @@ func checkParts(t fataler, text string, room int, parts []string) {
 	var joined strings.Builder
 	for i, p := range parts {
 		rest, ok := strings.CutPrefix(p, "("+strconv.Itoa(i+1)+"/"+strconv.Itoa(len(parts))+") ")
-		if !ok || rest == "" || len(p) > room || len(parts) > maxParts {
+		if !ok || rest == "" || len(p) > room || len(parts) > maxSplit {
 			t.Fatalf("%q in %d: part %d is %q", text, room, i, p)
 		}
 		joined.WriteString(rest)
