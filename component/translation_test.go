@@ -57,7 +57,7 @@ func TestTranslationIsXML(t *testing.T) {
 		for _, v := range values {
 			meant := v.(*mapping.XMPPMessage)
 			meant.ID = text.Draw(t, "id")
-			checkStanza(t, meant, appendValue(nil, meant, testDomain))
+			checkStanza(t, meant, appendValue(nil, meant, testDomain, 1<<20))
 			stanzas++
 		}
 	})

@@ -164,7 +164,7 @@ func (d *reading) html(b []byte, typ *mediaType, _ int) (content, *Failure) {
 	if f != nil {
 		return content{}, f
 	}
-	text, markup := readHTML(src)
+	text, markup := readHTML(src, d.plainOnly)
 	if d.plainOnly || text == "" {
 		markup = nil
 	}

@@ -281,6 +281,7 @@ var ownFailures = []struct {
 	{"FailUndecipherable", "encrypted, or signed in a way that hides it", true, false, FailUndecipherable()},
 	{"FailLate", "expired on arrival, with `sip.expired = \"refuse\"`", true, false, FailLate()},
 	{"FailEncrypted", "an end-to-end encrypted stanza", false, true, FailEncrypted()},
+	{"FailLink", "a stanza with nothing but links of no use in SIP", false, true, FailLink()},
 	{"FailGroupchat", "a stanza of type `groupchat`", false, true, FailGroupchat()},
 	{"FailInternal", "a fault of stox", true, true, FailInternal(nil)},
 	{"FailRepeated", "the repeat of a request that was refused, of which only the status is remembered", true, false, nil},

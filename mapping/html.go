@@ -31,5 +31,6 @@ const (
 // Scripts, styles, head, embedded objects and what is hidden are in neither form.
 func readHTML(src string, links bool) (plain string, markup []Node) {
 	tree := parseHTML(src)
-	return plainHTML(tree, links, len(src)), xhtml(tree, htmlFactor*len(src)+htmlRoom)
+	markup = xhtml(tree, htmlFactor*len(src)+htmlRoom)
+	return plainHTML(tree, links || markup == nil, len(src)), markup
 }

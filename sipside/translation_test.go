@@ -50,11 +50,12 @@ func TestTranslationIsSIP(t *testing.T) {
 		if m.CallID == "" {
 			m.CallID = "chosen"
 		}
-		if f := sendable(m); f != nil {
+		out, ok := requestOf(m)
+		if f := out.sendable(); f != nil || !ok {
 			t.Fatal(f)
 		}
 		requests++
-		checkRequest(t, m, u.message(m, nil, "UDP", "gw.example.com", "z9hG4bKx"))
+		checkRequest(t, m, u.wire(&out, nil, "UDP", "gw.example.com", "z9hG4bKx"))
 	})
 	if requests < 50 {
 		t.Errorf("only %d requests came of it", requests)

@@ -27,7 +27,7 @@ var rules = []struct {
 	ours    []string // packages of this module
 	foreign []string // import paths outside the standard library, with what is below them
 }{
-	{"mapping", nil, []string{"golang.org/x/text", "golang.org/x/net/idna"}},
+	{"mapping", nil, []string{"golang.org/x/text", "golang.org/x/net/idna", "golang.org/x/net/html"}},
 	{"component", []string{"mapping"}, []string{"gosrc.io/xmpp/stanza", "golang.org/x/sys"}},
 	{"sipside", []string{"mapping"}, []string{"github.com/emiago/sipgo/sip", "golang.org/x/net/ipv4", "golang.org/x/net/ipv6", "golang.org/x/sys"}},
 	{"internal/bridge", []string{"mapping"}, nil},
