@@ -55,6 +55,8 @@ type Config struct {
 	DrainTimeout time.Duration
 	// Resolver looks up hosts of routes and Request-URIs; nil is the system's.
 	Resolver Resolver
+	// Network makes the sockets; nil is the system's.
+	Network Network
 }
 
 // Peer is a SIP system that may send requests to us.
@@ -104,6 +106,9 @@ func (c *Config) setDefaults() {
 	}
 	if c.Resolver == nil {
 		c.Resolver = net.DefaultResolver
+	}
+	if c.Network == nil {
+		c.Network = newSystemNetwork()
 	}
 }
 

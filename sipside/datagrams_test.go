@@ -38,7 +38,7 @@ func TestUnsendable(t *testing.T) {
 // TestBatchIO: both ways, to several addresses at once, over either family.
 func TestBatchIO(t *testing.T) {
 	for _, host := range []string{"127.0.0.1:0", "[::1]:0", "[::]:0", "0.0.0.0:0"} {
-		a, from, err := bindUDP(host, nil)
+		a, from, err := bindUDP(newSystemNetwork(), host, nil)
 		if err != nil && host[0] == '[' {
 			t.Logf("no IPv6 here: %v", err)
 			continue
@@ -54,7 +54,7 @@ func TestBatchIO(t *testing.T) {
 		var peers []datagrams
 		var out []packet
 		for i := range 2 * udpBatch {
-			p, dest, err := bindUDP(to, nil)
+			p, dest, err := bindUDP(newSystemNetwork(), to, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -91,14 +91,14 @@ func TestRefusalOfAnother(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var told []string
-			a, from, err := bindUDP("127.0.0.1:0", func(dest netip.AddrPort, wire []byte, err error) {
+			a, from, err := bindUDP(newSystemNetwork(), "127.0.0.1:0", func(dest netip.AddrPort, wire []byte, err error) {
 				told = append(told, fmt.Sprint(dest, " ", string(wire), ": ", err))
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer a.close()
-			alive, to, err := bindUDP("127.0.0.1:0", nil)
+			alive, to, err := bindUDP(newSystemNetwork(), "127.0.0.1:0", nil)
 			if err != nil {
 				t.Fatal(err)
 			}

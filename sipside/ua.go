@@ -96,9 +96,11 @@ func New(cfg Config, log *slog.Logger) (*UA, error) {
 	u.client = newClient(u)
 	u.conns = newConns(u)
 	u.names = newNames(&cfg)
-	u.listenUDP = func(addr string) (datagrams, netip.AddrPort, error) { return bindUDP(addr, u.client.refused) }
-	u.listenTCP = func(addr string) (net.Listener, error) { return net.Listen("tcp"+family(addr), addr) }
-	u.dial = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 4}}).DialContext
+	u.listenUDP = func(addr string) (datagrams, netip.AddrPort, error) {
+		return bindUDP(cfg.Network, addr, u.client.refused)
+	}
+	u.listenTCP = func(addr string) (net.Listener, error) { return cfg.Network.Listen("tcp"+family(addr), addr) }
+	u.dial = cfg.Network.DialContext
 	return u, nil
 }
 
@@ -110,18 +112,6 @@ func family(addr string) string {
 		return "4"
 	}
 	return ""
-}
-
-func bindUDP(addr string, refused func(dest netip.AddrPort, wire []byte, err error)) (datagrams, netip.AddrPort, error) {
-	conn, err := net.ListenPacket("udp"+family(addr), addr)
-	if err != nil {
-		return nil, netip.AddrPort{}, err
-	}
-	c := conn.(*net.UDPConn)
-	// Bursts wait here while the read loop is at work. What the system grants is enough.
-	c.SetReadBuffer(4 << 20)
-	c.SetWriteBuffer(1 << 20)
-	return newBatchIO(c, refused), addrPortOf(c.LocalAddr()), nil
 }
 
 var bindCauses = []struct {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -33,15 +34,26 @@ type App struct {
 	run     services
 }
 
+// Network is how the daemon reaches others. What is nil is the system's.
+type Network struct {
+	// DialXMPP connects to the component port of an XMPP server.
+	DialXMPP func(ctx context.Context, network, address string) (net.Conn, error)
+	SIP      sipside.Network
+	Resolver sipside.Resolver // of the SIP side
+}
+
 // New puts the daemon together. It opens nothing; an error is a fault of the
 // configuration (*config.Error), each with the path of its key.
-func New(cfg *config.Config, log *slog.Logger) (*App, error) {
+func New(cfg *config.Config, log *slog.Logger) (*App, error) { return NewOn(Network{}, cfg, log) }
+
+// NewOn is New on a network that need not be the machine's.
+func NewOn(n Network, cfg *config.Config, log *slog.Logger) (*App, error) {
 	policy, err := BuildPolicy(cfg)
 	if err != nil {
 		return nil, err
 	}
 	a := &App{cfg: cfg, log: log, rules: policy.Rules, journal: &journal{}, options: storeOptions(cfg)}
-	a.xmpp, err = newLinks(cfg, policy.Access, log)
+	a.xmpp, err = newLinks(cfg, policy.Access, n.DialXMPP, log)
 	if err != nil {
 		return nil, faults(err)
 	}
@@ -49,6 +61,7 @@ func New(cfg *config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	sipConfig.Network, sipConfig.Resolver = n.SIP, n.Resolver
 	a.sip, err = sipside.New(sipConfig, log.With("side", "sip"))
 	if err != nil {
 		return nil, faults(err)

@@ -150,7 +150,7 @@ func testLinks(t *testing.T, domains ...config.Domain) *links {
 	t.Helper()
 	cfg := &config.Config{Domains: domains}
 	cfg.XMPP = config.XMPP{Domain: "sip.example.com", Server: "127.0.0.1:1", Secret: "component secret", Barrier: string(component.BarrierAuto)}
-	l, err := newLinks(cfg, mapping.Access{}, slog.New(slog.DiscardHandler))
+	l, err := newLinks(cfg, mapping.Access{}, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

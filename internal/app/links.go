@@ -1,9 +1,11 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 
 	"github.com/stoxgw/stox/component"
 	"github.com/stoxgw/stox/internal/bridge"
@@ -22,7 +24,10 @@ type links struct {
 
 var _ bridge.XMPPSide = (*links)(nil)
 
-func newLinks(cfg *config.Config, access mapping.Access, log *slog.Logger) (*links, error) {
+// dialer connects to a server; nil is the system's.
+type dialer func(ctx context.Context, network, address string) (net.Conn, error)
+
+func newLinks(cfg *config.Config, access mapping.Access, dial dialer, log *slog.Logger) (*links, error) {
 	l := &links{byName: make(map[string]int)}
 	log = log.With("side", "xmpp")
 	add := func(path, server, domain string, secret config.Secret) error {
@@ -34,7 +39,9 @@ func newLinks(cfg *config.Config, access mapping.Access, log *slog.Logger) (*lin
 		if len(cfg.Domains) > 0 { // which of them it is
 			log = log.With("component", domain)
 		}
-		c, err := component.New(componentConfig(cfg, server, domain, secret, access), log)
+		one := componentConfig(cfg, server, domain, secret, access)
+		one.Dial = dial
+		c, err := component.New(one, log)
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
