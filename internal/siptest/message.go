@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -52,6 +53,34 @@ func Parse(b []byte) (*Message, int, error) {
 	}
 	m.Body = bytes.Clone(b[end+4 : end+4+n])
 	return m, end + 4 + n, nil
+}
+
+// readStream gives the messages that come over a connection, with their text, until it
+// ends. The error is about one that is bad.
+func readStream(c net.Conn, take func(m *Message, raw []byte)) error {
+	var have []byte
+	buf := make([]byte, 65536)
+	for {
+		n, err := c.Read(buf)
+		if err != nil {
+			return nil
+		}
+		have = append(have, buf[:n]...)
+		for {
+			for bytes.HasPrefix(have, []byte("\r\n")) { // keepalives
+				have = have[2:]
+			}
+			m, size, err := Parse(have)
+			if err == errShort {
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("%w\n%s", err, have)
+			}
+			take(m, have[:size])
+			have = have[size:]
+		}
+	}
 }
 
 func (m *Message) checkFirst() error {

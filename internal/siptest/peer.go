@@ -3,7 +3,6 @@
 package siptest
 
 import (
-	"bytes"
 	"errors"
 	"net"
 	"net/netip"
@@ -264,30 +263,12 @@ func (p *Peer) readTCP(c net.Conn, remote netip.AddrPort) {
 		p.cond.Broadcast()
 		p.mu.Unlock()
 	}()
-	var have []byte
-	buf := make([]byte, 65536)
-	for {
-		n, err := c.Read(buf)
-		if err != nil {
-			return
-		}
-		have = append(have, buf[:n]...)
-		for {
-			for bytes.HasPrefix(have, []byte("\r\n")) { // keepalives
-				have = have[2:]
-			}
-			m, size, err := Parse(have)
-			if err == errShort {
-				break
-			}
-			if err != nil {
-				p.t.Errorf("siptest: bad message from %v: %v\n%s", remote, err, have)
-				return
-			}
-			have = have[size:]
-			m.Source = remote
-			p.take(m)
-		}
+	err := readStream(c, func(m *Message, _ []byte) {
+		m.Source = remote
+		p.take(m)
+	})
+	if err != nil {
+		p.t.Errorf("siptest: bad message from %v: %v", remote, err)
 	}
 }
 
