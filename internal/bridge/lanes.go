@@ -225,12 +225,18 @@ func (ls *lanes) tidyLane(l *lane) {
 	}
 }
 
-// ready puts f among those whose turn comes.
+// ready puts f among those whose turn comes. Who has the slot is having a turn, and so
+// comes after whoever else is there by the time that it is over.
 func (l *lane) ready(f *fifo) {
-	if !f.inTurn {
-		f.inTurn = true
-		l.turn = append(l.turn, f)
+	if f.inTurn {
+		return
 	}
+	f.inTurn = true
+	at := len(l.turn)
+	if at > 0 && l.open != nil && l.turn[at-1].sender == l.open.sender {
+		at--
+	}
+	l.turn = slices.Insert(l.turn, at, f)
 }
 
 // leave takes f out of the turn.

@@ -85,7 +85,8 @@ func TestLanesAreBoundedInOctets(t *testing.T) {
 	}
 }
 
-// IM-32, IM-58: one pending per destination, senders in turn, each in order.
+// IM-32, IM-58: one pending per destination, senders in turn, each in order. Who is
+// being served when another one comes has the next turn after that one.
 func TestSendersAreServedInTurn(t *testing.T) {
 	run(t, func(r *running) {
 		r.lanes.limits.FIFO = 8
@@ -99,7 +100,7 @@ func TestSendersAreServedInTurn(t *testing.T) {
 			got = append(got, ref.(*outbound).id)
 			r.answer(answered(200))
 		}
-		if want := "[l0 l1 q1 l2 l3]"; fmt.Sprint(got) != want {
+		if want := "[l0 q1 l1 l2 l3]"; fmt.Sprint(got) != want {
 			t.Errorf("order %v, want %v", got, want)
 		}
 	})
