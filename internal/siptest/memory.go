@@ -26,6 +26,8 @@ type Memory struct {
 	inward   map[netip.AddrPort]net.Conn // connections that the test has made, by where they come from
 	all      []net.Conn
 	dialled  uint16
+	refused  error
+	nameless error
 	finished bool
 }
 
@@ -56,8 +58,21 @@ func (m *Memory) Close() {
 	m.wg.Wait()
 }
 
+// Fail lets connections of the user agent fail from now on, and its look-ups of host
+// names, with these errors; nil lets them work.
+func (m *Memory) Fail(dial, lookup error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.refused, m.nameless = dial, lookup
+}
+
 // LookupNetIP finds every host.
 func (m *Memory) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.nameless != nil {
+		return nil, m.nameless
+	}
 	return []netip.Addr{m.hosts}, nil
 }
 
@@ -97,6 +112,9 @@ func (m *Memory) DialContext(_ context.Context, network, addr string) (net.Conn,
 	defer m.mu.Unlock()
 	if m.finished || m.tcp == nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: net.ErrClosed}
+	}
+	if m.refused != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: m.refused}
 	}
 	m.dialled++
 	theirs, _ := m.pipe(netip.AddrPortFrom(m.tcp.self.Addr(), 40000+m.dialled), remote)

@@ -6,7 +6,22 @@ import (
 )
 
 // leftOut are the exchanges that the gateway cannot have yet, each with what it lacks.
-var leftOut = map[string]string{}
+var leftOut = map[string]string{
+	"M-010": "delivery notifications asked for by SIP are not remembered",
+	"M-011": "no delivery notifications are sent",
+	"M-012": "no delivery notifications are sent",
+	"M-013": "sip.imdn is not built",
+	"M-014": "no delivery notifications are understood",
+	"M-015": "that somebody is typing is not understood",
+	"M-016": "sip.composing is not built",
+	"M-020": "sip.imdn is not built",
+	"M-022": "no delivery notifications are sent",
+	"M-048": "no delivery notifications are sent",
+	"M-056": "no delivery notifications are sent",
+	"M-061": "sip.route.size is not built",
+	"M-062": "sip.route.size is not built",
+	"M-068": "sip.imdn is not built",
+}
 
 // later are the requirements of features that come with a later version: receipts and
 // delivery notifications, and telling that somebody is typing.

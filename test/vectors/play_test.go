@@ -89,6 +89,9 @@ func play(t *testing.T, v *vector) (*player, error) {
 			return p, fmt.Errorf("step %d, %s %s: %w", i+1, s.Dir, s.Net, err)
 		}
 	}
+	if v.script != nil {
+		return p, v.script(p)
+	}
 	p.w.release()
 	time.Sleep(patience)
 	p.w.release()

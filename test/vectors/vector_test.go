@@ -24,7 +24,8 @@ type vector struct {
 	State, After                  map[string]json.RawMessage
 	Steps                         []step
 
-	settings settings // default_config with Config on top
+	settings settings              // default_config with Config on top
+	script   func(p *player) error // what happens, where no steps say it
 }
 
 // step is one thing that happens. Dir is

@@ -47,6 +47,9 @@ type world struct {
 	arrived chan struct{}      // one slot: something was added to came or held
 	held    []barrier
 	silent  bool
+	split   string                  // a component name under which somebody else is connected too
+	missing map[*xmpptest.Conn]bool // connections of it that have lost a ping
+	errors  map[string]string       // what the server of a domain answers pings with
 }
 
 // event is what the gateway wrote: a stanza or a SIP message.
@@ -66,7 +69,7 @@ type barrier struct {
 // synctest bubble.
 func newWorld(t *testing.T, v *vector, cfg *config.Config) (*world, error) {
 	w := &world{t: t, servers: make(map[string]*xmpptest.Server), conns: make(map[string]*xmpptest.Conn),
-		came: make(map[string][]event), arrived: make(chan struct{}, 1), silent: v.state("barrier") == "silent"}
+		came: make(map[string][]event), missing: make(map[*xmpptest.Conn]bool), errors: make(map[string]string), arrived: make(chan struct{}, 1), silent: v.state("barrier") == "silent"}
 	start := began
 	if now := v.settings.Now; !now.IsZero() {
 		start = now
@@ -77,13 +80,19 @@ func newWorld(t *testing.T, v *vector, cfg *config.Config) (*world, error) {
 	for _, d := range v.settings.DomainMap {
 		names = append(names, d.XMPP)
 	}
-	down := v.state("link") == "down"
+	w.split = v.state("split")
+	var up []string
 	for _, name := range names {
+		down := v.state("link") == "down" || v.state("link") == name
 		s := xmpptest.NewMemory(t, xmpptest.Options{Domain: name, Secret: secret, OnIQ: w.onIQ, OnStanza: w.onStanza})
 		if down {
 			s.Refuse(errors.New("connection refused"))
 		}
 		w.servers[name] = s
+		if down || name == w.split {
+			continue
+		}
+		up = append(up, name)
 	}
 	w.sip = siptest.NewMemory(t, netip.MustParseAddr(nextHop), func(m *siptest.Wire) { w.add(netSIP, event{raw: m.Raw, sip: m}) })
 	a, err := app.NewOn(app.Network{DialXMPP: w.dial, SIP: w.sip, Resolver: w.sip}, cfg,
@@ -114,12 +123,10 @@ func newWorld(t *testing.T, v *vector, cfg *config.Config) (*world, error) {
 			s.Close()
 		}
 	})
-	if !down {
-		for name, s := range w.servers {
-			c := s.Accept()
-			c.Echoed(xmpptest.LinkCheck)
-			w.conns[name] = c
-		}
+	for _, name := range up {
+		c := w.servers[name].Accept()
+		c.Echoed(xmpptest.LinkCheck)
+		w.conns[name] = c
 	}
 	synctest.Wait()
 	w.mu.Lock()
@@ -142,8 +149,13 @@ func (w *world) dial(ctx context.Context, network, address string) (net.Conn, er
 func (w *world) onIQ(c *xmpptest.Conn, st xmpptest.Stanza) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.playing || strings.Contains(st.Raw, "jabber:iq:version") {
+	switch {
+	case strings.Contains(st.Raw, "jabber:iq:version"):
 		return false
+	case !w.playing:
+		lost := st.From == w.split && !w.missing[c]
+		w.missing[c] = true
+		return lost
 	}
 	w.held = append(w.held, barrier{c, st})
 	w.wake()
@@ -166,13 +178,23 @@ func (w *world) release() {
 			return
 		}
 		for _, b := range held {
-			if b.stanza.To == b.stanza.From {
-				b.conn.Echo(b.stanza)
-			} else {
-				b.conn.Result(b.stanza)
-			}
+			w.answer(b)
 		}
 		synctest.Wait()
+	}
+}
+
+func (w *world) answer(b barrier) {
+	w.mu.Lock()
+	condition := w.errors[b.stanza.To]
+	w.mu.Unlock()
+	switch {
+	case b.stanza.To == b.stanza.From:
+		b.conn.Echo(b.stanza)
+	case condition != "":
+		b.conn.Bounce(b.stanza, condition)
+	default:
+		b.conn.Result(b.stanza)
 	}
 }
 
