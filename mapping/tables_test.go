@@ -53,7 +53,7 @@ func loadErrors(t *testing.T) errorVectors {
 	if err := json.Unmarshal(b, &v); err != nil {
 		t.Fatal(err)
 	}
-	if len(v.ToSIP) < 50 || len(v.ToSIPStrict) < 50 || len(v.ToXMPP) < 70 || len(v.Local) < 28 {
+	if len(v.ToSIP) != 50 || len(v.ToSIPStrict) != 50 || len(v.ToXMPP) != 70 || len(v.Local) != 28 {
 		t.Fatalf("testdata/errors.json is not whole: %d %d %d %d",
 			len(v.ToSIP), len(v.ToSIPStrict), len(v.ToXMPP), len(v.Local))
 	}

@@ -22,8 +22,9 @@ type localRow struct {
 	SIPCode    int `json:"sip_code"`
 	Condition  string
 	Type       string
-	RetryAfter *bool `json:"retry_after"`
-	Seconds    []int `json:"retry_after_s"`
+	RetryAfter *bool    `json:"retry_after"`
+	Seconds    []int    `json:"retry_after_s"`
+	Headers    []string `json:"requires_headers"`
 }
 
 // incident is how an event is brought about: by an exchange of the vectors, or by what
@@ -277,6 +278,11 @@ func (p *player) judge(row localRow) error {
 		m, _, err := siptest.Parse([]byte(p.heard(netSIP)))
 		if err != nil || m.Status() != row.SIPCode {
 			return fmt.Errorf("SIP was not told %d, but %q", row.SIPCode, p.heard(netSIP))
+		}
+		for _, name := range row.Headers {
+			if m.Get(name) == "" {
+				return fmt.Errorf("no %s in the answer", name)
+			}
 		}
 		after := m.Get("Retry-After")
 		if row.RetryAfter == nil || !*row.RetryAfter {
