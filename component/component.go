@@ -21,6 +21,10 @@ type Config struct {
 	Domain string // the component's own name
 	Secret string // shared with the server (XEP-0114); never logged
 
+	// Gateway is the name that the gateway has in errors (by, RFC 6120 §8.3.1), which is
+	// the same for all component names of one gateway; Domain if it is left out.
+	Gateway string
+
 	// Told to whoever asks: what the gateway is called (XEP-0030), and which stox it
 	// is (XEP-0092).
 	Name    string // "SIP gateway"
@@ -152,6 +156,7 @@ func New(cfg Config, log *slog.Logger) (*Component, error) {
 		return nil, err
 	}
 
+	orDefault(&cfg.Gateway, domain.String())
 	orDefault(&cfg.Name, "SIP gateway")
 	orDefault(&cfg.Version, "unknown")
 	orDefault(&cfg.MaxStanzaBytes, 256<<10)

@@ -31,6 +31,7 @@ const (
 type queue struct {
 	domain      mapping.JID
 	from        string // domain as text
+	by          string // Config.Gateway
 	parent      string // the domain of the server: the parent of ours, "" if there is none
 	log         *slog.Logger
 	maxBytes    int
@@ -82,7 +83,7 @@ type replyMark struct {
 func newQueue(cfg Config, domain mapping.JID, log *slog.Logger) *queue {
 	_, parent, _ := strings.Cut(domain.Domain(), ".")
 	return &queue{
-		domain: domain, from: domain.String(), parent: parent, log: log,
+		domain: domain, from: domain.String(), by: cfg.Gateway, parent: parent, log: log,
 		maxBytes: cfg.QueueBytes, maxStanza: cfg.MaxStanzaBytes, maxPending: cfg.MaxPending,
 		maxReplies: cfg.ReplySlots, replyBytes: cfg.ReplyBytes,
 		mode: cfg.Barrier, timeout: cfg.BarrierTimeout, pingTimeout: cfg.PingTimeout,
@@ -178,7 +179,7 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
 		return
 	}
 	start := len(q.buf)
-	q.buf = appendValue(q.buf, p.Value, q.from, q.maxStanza)
+	q.buf = appendValue(q.buf, p.Value, q.by, q.maxStanza)
 	size := len(q.buf) - start
 	if size > q.maxStanza {
 		q.buf = q.buf[:start]

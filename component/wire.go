@@ -38,8 +38,8 @@ func address(v mapping.XMPP) (addressed, error) {
 	return a, nil
 }
 
-// appendValue appends the stanza of a value that address has passed. by is our
-// own name; limit is how big a stanza may be, for what can be done about it here.
+// appendValue appends the stanza of a value that address has passed. by is who says so
+// in an error; limit is how big a stanza may be, for what can be done about it here.
 func appendValue(b []byte, v mapping.XMPP, by string, limit int) []byte {
 	switch v := v.(type) {
 	case *mapping.XMPPMessage:
@@ -135,7 +135,7 @@ func (r *reader) refuse(st *element, rt routed, e stanzaError) {
 	r.answer(st, func(b []byte) []byte {
 		b = appendOpen(b, st.name.Local, rt.replyAs, rt.replyTo, st.attr("id"), string(stanza.MessageTypeError))
 		b = append(b, '>')
-		b = appendStanzaError(b, r.l.q.from, e)
+		b = appendStanzaError(b, r.l.q.by, e)
 		b = append(b, "</"...)
 		b = append(b, st.name.Local...)
 		return append(b, '>')

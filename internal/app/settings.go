@@ -110,6 +110,7 @@ func componentConfig(cfg *config.Config, server, domain string, secret config.Se
 		Server:         server,
 		Domain:         domain,
 		Secret:         secret.Reveal(),
+		Gateway:        cfg.XMPP.Domain,
 		Version:        version.String(),
 		Allow:          access.Allows,
 		MaxStanzaBytes: cfg.Limits.MaxStanzaBytes,
