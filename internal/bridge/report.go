@@ -109,7 +109,7 @@ func (b *Bridge) tell(out *work, r *report) {
 	r.noticed = true
 	out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{
 		Ref:   notice{r},
-		Value: &mapping.XMPPMessage{From: o.to, To: o.sender, ID: b.ids.noticeID(o), Type: "chat", Bodies: []mapping.Text{{Value: noticeText(f, o.read)}}},
+		Value: &mapping.XMPPMessage{From: o.to, To: o.sender, ID: b.ids.noticeID(o), Bodies: []mapping.Text{{Value: noticeText(f, o.read)}}},
 	})
 }
 
