@@ -79,6 +79,7 @@ type Bridge struct {
 	log      *slog.Logger
 	ids      *ids
 	talks    *conversations
+	formats  *formats
 	policy   atomic.Pointer[Policy]
 	volatile bool
 	noEarly  bool
@@ -125,7 +126,8 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 		o.Full = func(error) bool { return false }
 	}
 	g := newIDs(o.Secret, o.Now)
-	b := &Bridge{xmpp: x, sip: s, journal: j, log: log, ids: g, talks: newConversations(g), lanes: newLanes(o.Limits),
+	b := &Bridge{xmpp: x, sip: s, journal: j, log: log, ids: g, talks: newConversations(g), formats: newFormats(),
+		lanes:    newLanes(o.Limits),
 		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, wake: make(chan struct{}, 1),
 		// A number is not used again after a restart: an operator may still have it in mind.
 		nextRow: uint64(o.Now.UnixMilli()) << 4,

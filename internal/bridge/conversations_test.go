@@ -114,6 +114,69 @@ func TestThreadAfterRestart(t *testing.T) {
 	}
 }
 
+// ADDR-19: only a resource that a GRUU has named is put into a SIP address, and only for
+// the user whom that device has written to.
+func TestDeviceThatWrote(t *testing.T) {
+	b, s := newBridge(t)
+	uri := func(from, to string) string {
+		t.Helper()
+		n := len(s.requests)
+		b.FromXMPP([]mapping.XMPP{fromXMPP("a", from, to, "hi")})
+		b.SIPOutcomes([]mapping.Result{{Ref: s.requests[n].Ref, Outcome: answered(200)}})
+		return s.requests[n].Value.(*mapping.SIPMessage).RequestURI.String()
+	}
+	if got := uri("juliet@example.com/x", "romeo@sip.example.com/desk"); got != "sip:romeo@pbx.example.net" {
+		t.Errorf("a resource of nobody's became %s", got)
+	}
+	b.FromSIP([]mapping.Parcel[mapping.SIP]{{Ref: 1, Value: fromSIP("c1", "sip:romeo@pbx.example.net;gr=desk", "sip:juliet@example.com", "hello")}})
+	if got := s.stanzas[0].Value.(*mapping.XMPPMessage).From.String(); got != "romeo@sip.example.com/desk" {
+		t.Fatalf("it came from %s", got)
+	}
+	for _, c := range [][3]string{
+		{"juliet@example.com/x", "romeo@sip.example.com/desk", "sip:romeo@pbx.example.net;gr=desk"},
+		{"juliet@example.com/x", "romeo@sip.example.com/other", "sip:romeo@pbx.example.net"},
+		{"juliet@example.com/x", "romeo@sip.example.com", "sip:romeo@pbx.example.net"},
+		{"nurse@example.com/x", "romeo@sip.example.com/desk", "sip:romeo@pbx.example.net"},
+	} {
+		if got := uri(c[0], c[1]); got != c[2] {
+			t.Errorf("%s to %s: %s, want %s", c[0], c[1], got, c[2])
+		}
+	}
+}
+
+// XEP-0172: a nick is told with the first message that arrives, and again when it changes.
+func TestNickOnce(t *testing.T) {
+	b, s := newBridge(t)
+	n := 0
+	nick := func(name string, o mapping.Outcome) string {
+		t.Helper()
+		m := fromSIP(fmt.Sprint("c", n), "sip:romeo@pbx.example.net", "sip:juliet@example.com", "hello")
+		m.Name = name
+		b.FromSIP([]mapping.Parcel[mapping.SIP]{{Ref: n, Value: m}})
+		got := s.stanzas[n].Value.(*mapping.XMPPMessage).Nick
+		b.XMPPOutcomes([]mapping.Result{{Ref: s.stanzas[n].Ref, Outcome: o}})
+		n++
+		return got
+	}
+	arrived := mapping.Outcome{Kind: mapping.Processed}
+	for i, c := range []struct {
+		name string
+		o    mapping.Outcome
+		want string
+	}{
+		{"Romeo M.", mapping.Outcome{Kind: mapping.NotWritten}, "Romeo M."},
+		{"Romeo M.", arrived, "Romeo M."},
+		{"Romeo M.", arrived, ""},
+		{"", arrived, ""},
+		{"Montague", arrived, "Montague"},
+		{"Montague", arrived, ""},
+	} {
+		if got := nick(c.name, c.o); got != c.want {
+			t.Errorf("message %d: nick %q, want %q", i, got, c.want)
+		}
+	}
+}
+
 // What is remembered is bounded, for each user and in all, and nobody takes another
 // user's room.
 func TestConversationsAreBounded(t *testing.T) {

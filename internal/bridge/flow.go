@@ -153,6 +153,9 @@ func (b *Bridge) update(out *work, o *outbound) {
 
 // settle takes what became of one request.
 func (b *Bridge) settle(out *work, o *outbound, res mapping.Outcome) {
+	if !o.silent {
+		b.formats.learn(o.to, o.message(), res, out.now)
+	}
 	v, f := o.judge(res, out.now)
 	if (v == again || v == later) && (o.row == 0 || b.closing && b.volatile) {
 		v = failed // what is not in the journal, or will not be, is not tried again

@@ -84,9 +84,11 @@ func (g *ids) fill(m *mapping.SIPMessage) {
 	if m.CallID == "" {
 		m.CallID = rand.Text()
 	}
-	m.FromTag = rand.Text()[:16] // 80 bits
-	m.CSeq = g.cseq.Add(1) & 0x7fffffff
+	m.FromTag, m.CSeq = g.tag()
 }
+
+// tag makes a From tag, of 80 bits, and the next CSeq.
+func (g *ids) tag() (string, uint32) { return rand.Text()[:16], g.cseq.Add(1) & 0x7fffffff }
 
 // noticeID is the id of the message that goes with a late error: the same whenever it
 // is written again.

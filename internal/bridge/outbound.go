@@ -24,6 +24,7 @@ type outbound struct {
 	attempts  int  // requests of the first part that may have left
 	ambiguous int  // of these, how many had no clear end
 	nextTried bool // a further target has been tried after a 500 or 504
+	reshaped  bool // it has been given its other form after a 415
 	restart   bool // it may have left before the process was started
 	notBefore time.Time
 	problem   *mapping.Failure // what the last attempt came to

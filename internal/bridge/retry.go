@@ -51,6 +51,12 @@ func (o *outbound) judge(out mapping.Outcome, now time.Time) (verdict, *mapping.
 		}
 		return o.orExpired(again, 0, now)
 
+	case o.otherForm(out):
+		o.problem = f
+		m := o.change()
+		m.CSeq = nextCSeq(m.CSeq)
+		return o.orExpired(again, 0, now)
+
 	case temporary(out, f):
 		o.problem = f
 		if o.ambiguous > 0 {
@@ -137,7 +143,7 @@ func ours(out mapping.Outcome) bool {
 
 // tooLong: a shorter message may get there.
 func tooLong(out mapping.Outcome) bool {
-	return out.Kind == mapping.NotWritten && out.Failure != nil && out.Failure.Status == 513
+	return out.Kind == mapping.NotWritten && out.Failure != nil && (out.Failure.Status == 413 || out.Failure.Status == 513)
 }
 
 // nextCSeq stays below 2^31 (RFC 3261 §8.1.1.5).

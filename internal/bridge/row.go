@@ -27,6 +27,7 @@ const (
 	flagRestart
 	flagProblem
 	flagReported
+	flagReshaped
 	flagsKnown = 1<<iota - 1
 )
 
@@ -43,7 +44,7 @@ func (o *outbound) encode() Row {
 		on  bool
 		bit byte
 	}{
-		{o.sent, flagSent}, {o.nextTried, flagNextTried}, {o.restart, flagRestart},
+		{o.sent, flagSent}, {o.nextTried, flagNextTried}, {o.restart, flagRestart}, {o.reshaped, flagReshaped},
 		{o.problem != nil, flagProblem}, {o.reported != nil, flagReported},
 	} {
 		if f.on {
@@ -84,7 +85,7 @@ func decode(r Row) (*outbound, error) {
 	}
 	p := rowReader{b: r.Data[2:]}
 	o := &outbound{row: r.ID, rev: 1, kept: 1, lane: r.Lane, read: r.Read, expire: r.Expire,
-		sent: flags&flagSent != 0, nextTried: flags&flagNextTried != 0, restart: flags&flagRestart != 0}
+		sent: flags&flagSent != 0, nextTried: flags&flagNextTried != 0, restart: flags&flagRestart != 0, reshaped: flags&flagReshaped != 0}
 	o.from, o.to, o.id = p.jid(), p.jid(), p.text()
 	o.attempts, o.ambiguous = p.count(), p.count()
 	o.notBefore = p.time()

@@ -40,7 +40,7 @@ func genOutbound(t *rapid.T) *outbound {
 	jid := rapid.SampledFrom([]string{"juliet@example.com/x", "example.com", `o\27hara@example.com`, "a@xn--bcher-kva.example/é 7"})
 	o := &outbound{from: mapping.MustParseJID(jid.Draw(t, "from")), to: mapping.MustParseJID(jid.Draw(t, "to")), id: s.Draw(t, "id"),
 		row: rapid.Uint64().Draw(t, "row"), read: genTime(t), expire: genTime(t),
-		sent: rapid.Bool().Draw(t, "sent"), nextTried: rapid.Bool().Draw(t, "next"), restart: rapid.Bool().Draw(t, "restart"),
+		sent: rapid.Bool().Draw(t, "sent"), nextTried: rapid.Bool().Draw(t, "next"), restart: rapid.Bool().Draw(t, "restart"), reshaped: rapid.Bool().Draw(t, "reshaped"),
 		attempts: rapid.IntRange(0, 1<<20).Draw(t, "attempts"), ambiguous: rapid.IntRange(0, 3).Draw(t, "ambiguous"), notBefore: genTime(t)}
 	o.sender = o.from.Bare()
 	if rapid.Bool().Draw(t, "problem") {

@@ -79,6 +79,7 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 		}
 		b.ids.fill(s)
 	}
+	b.shape(out, p, m.To, parts)
 	o.parts = parts
 	o.measure()
 	return o
@@ -260,8 +261,11 @@ func (b *Bridge) SIPOutcomes(batch []mapping.Result) {
 	out := work{now: time.Now()}
 	b.mu.Lock()
 	for _, r := range batch {
-		if o, ok := r.Ref.(*outbound); ok {
-			b.settle(&out, o, r.Outcome)
+		switch ref := r.Ref.(type) {
+		case *outbound:
+			b.settle(&out, ref, r.Outcome)
+		case *query:
+			b.formats.answered(ref, r.Outcome, out.now)
 		}
 	}
 	b.unlock(&out)

@@ -43,7 +43,7 @@ var rules = []struct {
 	{"contrib", nil, nil},
 	{"cmd/stox", []string{"internal/cli"}, nil},
 	{"test/chaos", []string{"test", "internal/siptest"}, []string{"modernc.org/sqlite"}}, // locks the file of a running stox
-	{"test/vectors", []string{"internal/app", "internal/config"}, nil}, // a whole daemon in memory
+	{"test/vectors", []string{"internal/app", "internal/config"}, nil},                   // a whole daemon in memory
 	{"test", []string{"test"}, nil},
 }
 

@@ -1,0 +1,207 @@
+package bridge
+
+import (
+	"crypto/rand"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// In which form a contact takes messages is learned: every user agent has to take
+// text/plain (RFC 3428 §7), and that is what is sent unless a message says more than
+// that can carry, such as a subject in another language than the text. A message/cpim
+// says it all, and is sent to those who are known to take it: they have sent one, have
+// said so in an answer to OPTIONS or in a 415, or have taken one before. Whoever is not
+// known is asked, for the next time, and whoever answers 415 gets the message in the
+// other form, once (RFC 3862, RFC 3261 §21.4.13).
+//
+// A contact stands for all devices of its address of record: the one that refuses
+// decides.
+
+const (
+	formatsFor = 24 * time.Hour // what was learned is believed for so long
+	maxFormats = 1 << 15        // contacts, in each of two generations
+	maxQueries = 64             // OPTIONS requests that are open
+	typeCPIM   = "message/cpim"
+	typePlain  = "text/plain"
+)
+
+// known is what has been learned about one form: nothing, yes, or no.
+type known int8
+
+func yes(b bool) known {
+	if b {
+		return 1
+	}
+	return -1
+}
+
+// format is what is known of a contact.
+type format struct {
+	plain, cpim known
+	asked       bool
+	learned     time.Time
+}
+
+// formats is what is known of all contacts. It is safe for concurrent use.
+type formats struct {
+	mu         sync.Mutex // guards the following
+	young, old map[mapping.JID]format
+	turned     time.Time
+	queries    int // open ones
+}
+
+// query is the Ref of an OPTIONS request.
+type query struct{ contact mapping.JID }
+
+func newFormats() *formats { return &formats{young: make(map[mapping.JID]format)} }
+
+// shape gives the requests of a message to contact the form in which they leave, and
+// asks the contact's user agent if that has to be known.
+func (b *Bridge) shape(out *work, p *Policy, contact mapping.JID, parts []mapping.SIP) {
+	contact = contact.Bare()
+	m := parts[0].(*mapping.SIPMessage)
+	more := m.Subjects != nil
+	known, ask := b.formats.choose(contact, more, out.now)
+	if ask {
+		itself := p.Rules.Itself()
+		q := &mapping.SIPQuery{RequestURI: m.RequestURI, To: m.To, From: itself, CallID: rand.Text()}
+		q.FromTag, q.CSeq = b.ids.tag()
+		out.requests = append(out.requests, mapping.Parcel[mapping.SIP]{Ref: &query{contact}, Value: q})
+	}
+	if known.plain < 0 && known.cpim > 0 || more && known.cpim > 0 {
+		wrap(parts)
+	}
+}
+
+// wrap makes a message/cpim of each request.
+func wrap(parts []mapping.SIP) {
+	for i, part := range parts {
+		parts[i] = part.(*mapping.SIPMessage).Wrap()
+	}
+}
+
+// unwrap takes the content out of each message/cpim; false if there is none.
+func unwrap(parts []mapping.SIP) bool {
+	plain := make([]mapping.SIP, len(parts))
+	for i, part := range parts {
+		m, ok := part.(*mapping.SIPMessage).Unwrap()
+		if !ok {
+			return false
+		}
+		plain[i] = m
+	}
+	copy(parts, plain)
+	return true
+}
+
+// otherForm gives what is left of o its other form, once, if the one it has was refused
+// (415) or is too long to be sent, and the other may do. A request of which a copy may
+// have arrived stays as it is.
+func (o *outbound) otherForm(out mapping.Outcome) bool {
+	if o.reshaped || o.ambiguous > 0 {
+		return false
+	}
+	cpim := o.message().ContentType == typeCPIM
+	switch {
+	case cpim && tooLong(out):
+		o.reshaped = unwrap(o.parts)
+	case out.Kind != mapping.Answered || out.Status != 415:
+	case cpim:
+		o.reshaped = (out.Accept == "" || mapping.Accepts(out.Accept, typePlain)) && unwrap(o.parts)
+	case !mapping.Accepts(out.Accept, typePlain) && mapping.Accepts(out.Accept, typeCPIM):
+		wrap(o.parts)
+		o.reshaped = true
+	}
+	return o.reshaped
+}
+
+// choose is what is known of contact. ask is true if it is to be asked, for a message
+// that says more than text/plain can.
+func (f *formats) choose(contact mapping.JID, more bool, now time.Time) (is format, ask bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	is = f.get(contact, now)
+	if more && is.cpim == 0 && !is.asked && f.queries < maxQueries {
+		f.queries++
+		is.asked = true
+		f.put(contact, is, now)
+		ask = true
+	}
+	return is, ask
+}
+
+// learn takes what a final answer to a request says about the contact's user agent.
+func (f *formats) learn(contact mapping.JID, m *mapping.SIPMessage, o mapping.Outcome, now time.Time) {
+	cpim := m.ContentType == typeCPIM
+	switch {
+	case o.Kind != mapping.Answered:
+	case o.Status/100 == 2 && cpim:
+		f.note(contact, 0, 1, now)
+	case o.Status == 415 && o.Accept != "":
+		f.noteAccept(contact, o.Accept, now)
+	case o.Status == 415 && cpim:
+		f.note(contact, 0, -1, now)
+	}
+}
+
+// answered takes the answer to a query. One without Accept says nothing about messages
+// (RFC 3261 §11.2).
+func (f *formats) answered(q *query, o mapping.Outcome, now time.Time) {
+	f.mu.Lock()
+	f.queries--
+	f.mu.Unlock()
+	if o.Kind == mapping.Answered && o.Status/100 == 2 && o.Accept != "" {
+		f.noteAccept(q.contact, o.Accept, now)
+	}
+}
+
+// wrote takes the type of a message that contact has sent: what it sends it can read.
+func (f *formats) wrote(contact mapping.JID, contentType string, now time.Time) {
+	if len(contentType) >= len(typeCPIM) && strings.EqualFold(contentType[:len(typeCPIM)], typeCPIM) {
+		f.note(contact, 0, 1, now)
+	}
+}
+
+func (f *formats) noteAccept(contact mapping.JID, accept string, now time.Time) {
+	f.note(contact, yes(mapping.Accepts(accept, typePlain)), yes(mapping.Accepts(accept, typeCPIM)), now)
+}
+
+// note keeps what has been learned; 0 leaves what is known as it is.
+func (f *formats) note(contact mapping.JID, plain, cpim known, now time.Time) {
+	contact = contact.Bare()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	is := f.get(contact, now)
+	if plain != 0 {
+		is.plain = plain
+	}
+	if cpim != 0 {
+		is.cpim = cpim
+	}
+	f.put(contact, is, now)
+}
+
+// get is what is known of contact and still believed. f.mu is held.
+func (f *formats) get(contact mapping.JID, now time.Time) format {
+	is, ok := f.young[contact]
+	if !ok {
+		is = f.old[contact]
+	}
+	if now.Sub(is.learned) >= formatsFor {
+		return format{}
+	}
+	return is
+}
+
+// put keeps what is known. When there is too much of it, or it is old, a new generation
+// begins; what is not learned again is forgotten with the next one.
+func (f *formats) put(contact mapping.JID, is format, now time.Time) {
+	if len(f.young) >= maxFormats || now.Sub(f.turned) >= formatsFor {
+		f.old, f.young, f.turned = f.young, make(map[mapping.JID]format), now
+	}
+	is.learned = now
+	f.young[contact] = is
+}

@@ -1,0 +1,217 @@
+package bridge
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// refusedType is a 415 that says what would be accepted.
+func refusedType(accept string) mapping.Outcome {
+	o := answered(415)
+	o.Accept = accept
+	return o
+}
+
+// rich sends a message that says more than text/plain can: a subject in another language.
+func (r *running) rich(id string) {
+	m := fromXMPP(id, "juliet@example.com/x", "romeo@sip.example.com", "text of "+id)
+	m.Lang = "en"
+	m.Subjects = []mapping.Text{{Lang: "fr", Value: "Bonjour"}, {Lang: "en", Value: "Hello"}}
+	r.FromXMPP([]mapping.XMPP{m})
+	r.settle()
+}
+
+// form is the media type of a request, without its parameters.
+func form(m *mapping.SIPMessage) string {
+	s, _, _ := strings.Cut(m.ContentType, ";")
+	return s
+}
+
+// IM-06, RFC 3261 §21.4.13: who takes no text/plain but message/cpim gets that, as a new
+// request of the same conversation, and from then on at once, until it is to be learned anew.
+func TestOtherFormAfter415(t *testing.T) {
+	run(t, func(r *running) {
+		r.text("a", "juliet@example.com/x")
+		_, first := r.last(1)
+		r.answer(refusedType("Message/CPIM, text/html"))
+		r.settle()
+		_, second := r.last(2)
+		if form(first) != typePlain || form(second) != typeCPIM {
+			t.Errorf("sent as %s, then as %s", first.ContentType, second.ContentType)
+		}
+		if second.CallID != first.CallID || second.FromTag != first.FromTag || second.CSeq != first.CSeq+1 {
+			t.Errorf("%s %s %d after %s %s %d", second.CallID, second.FromTag, second.CSeq, first.CallID, first.FromTag, first.CSeq)
+		}
+		r.answer(answered(200))
+		r.text("b", "nurse@example.com/x")
+		if _, m := r.last(3); form(m) != typeCPIM {
+			t.Errorf("the next one was sent as %s", m.ContentType)
+		}
+		r.answer(answered(200))
+		time.Sleep(formatsFor)
+		r.text("c", "juliet@example.com/x")
+		if _, m := r.last(4); form(m) != typePlain {
+			t.Errorf("a day later it was sent as %s", m.ContentType)
+		}
+		r.answer(answered(200))
+		if got := r.errors(); got != "" {
+			t.Errorf("told: %s", got)
+		}
+	})
+}
+
+// A 415 that the other form would not cure is the end, told once.
+func TestNoOtherForm(t *testing.T) {
+	for _, accept := range []string{"", "text/plain", "text/plain, message/cpim", "image/png", "message/cpim;q=0"} {
+		run(t, func(r *running) {
+			r.text("a", "juliet@example.com/x")
+			r.answer(refusedType(accept))
+			r.settle()
+			r.last(1)
+			if got := r.errors(); strings.Count(got, "not-acceptable") != 1 {
+				t.Errorf("Accept %q: told %q", accept, got)
+			}
+		})
+	}
+}
+
+// A message that says more than text/plain can has the contact asked, and goes as
+// message/cpim to those who take it. A 415 to that has it sent as text/plain, once.
+func TestCPIMIfKnown(t *testing.T) {
+	for name, c := range map[string]struct {
+		learn func(r *running, ask any)
+		want  string
+	}{
+		"it says so": {func(r *running, ask any) {
+			o := answered(200)
+			o.Accept = "text/plain, message/cpim"
+			r.SIPOutcomes([]mapping.Result{{Ref: ask, Outcome: o}})
+		}, typeCPIM},
+		"it says that it does not": {func(r *running, ask any) {
+			o := answered(200)
+			o.Accept = "text/plain"
+			r.SIPOutcomes([]mapping.Result{{Ref: ask, Outcome: o}})
+		}, typePlain},
+		"it does not say": {func(r *running, ask any) {
+			r.SIPOutcomes([]mapping.Result{{Ref: ask, Outcome: answered(200)}})
+		}, typePlain},
+		"no answer": {func(r *running, ask any) {
+			r.SIPOutcomes([]mapping.Result{{Ref: ask, Outcome: timeout()}})
+		}, typePlain},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(r *running) {
+				r.rich("a")
+				r.side.mu.Lock()
+				var ask any
+				for _, p := range r.requests {
+					if q, ok := p.Value.(*mapping.SIPQuery); ok {
+						if ask != nil || q.RequestURI.String() != "sip:romeo@pbx.example.net" || q.CallID == "" || q.FromTag == "" || q.CSeq == 0 {
+							t.Errorf("asked %+v", q)
+						}
+						ask = p.Ref
+					} else if m := p.Value.(*mapping.SIPMessage); form(m) != typePlain || m.Subject != "Hello" {
+						t.Errorf("sent as %s, subject %q", m.ContentType, m.Subject)
+					}
+				}
+				message := r.requests[len(r.requests)-1].Ref
+				if ask == message {
+					message = r.requests[0].Ref
+				}
+				r.side.mu.Unlock()
+				if ask == nil {
+					r.t.Fatal("nobody was asked")
+				}
+				c.learn(r, ask)
+				r.SIPOutcomes([]mapping.Result{{Ref: message, Outcome: answered(200)}})
+				r.rich("b")
+				_, m := r.last(3) // and nobody is asked again
+				if form(m) != c.want {
+					t.Errorf("the next one was sent as %s, want %s", m.ContentType, c.want)
+				}
+				r.answer(answered(200))
+				r.text("c", "juliet@example.com/x")
+				if _, m := r.last(4); form(m) != typePlain {
+					t.Errorf("a plain one was sent as %s", m.ContentType)
+				}
+			})
+		})
+	}
+}
+
+// What a contact sends it can read; a 415 or a message that gets too long with all its
+// headers has it in the plain form, once.
+func TestPlainAfterCPIM(t *testing.T) {
+	long := mapping.Outcome{Kind: mapping.NotWritten, Failure: mapping.FailTooLarge(1300)}
+	for name, c := range map[string]struct {
+		first, second mapping.Outcome
+		requests      int
+		told          int
+	}{
+		"415 without Accept": {answered(415), answered(200), 2, 0},
+		"415 with Accept":    {refusedType("text/plain"), answered(200), 2, 0},
+		"415 twice":          {refusedType("text/plain"), refusedType("message/cpim"), 2, 1},
+		"415 to both":        {refusedType("image/png"), mapping.Outcome{}, 1, 1},
+		"too long":           {long, answered(200), 2, 0},
+		"too long twice":     {long, long, 2, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(r *running) {
+				r.formats.wrote(mapping.MustParseJID("romeo@sip.example.com/desk"), "Message/CPIM;x=y", time.Now())
+				r.rich("a")
+				if _, m := r.last(1); form(m) != typeCPIM {
+					r.t.Fatalf("sent as %s", m.ContentType)
+				}
+				r.answer(c.first)
+				r.settle()
+				if _, m := r.last(c.requests); c.requests == 2 {
+					if form(m) != typePlain || string(m.Body) != "text of a" {
+						t.Errorf("then sent as %s %q", m.ContentType, m.Body)
+					}
+					r.answer(c.second)
+					r.settle()
+				}
+				r.last(c.requests)
+				if got := r.told(); got != c.told {
+					t.Errorf("%d errors: %s", got, r.errors())
+				}
+			})
+		})
+	}
+}
+
+// IM-59: a request of which a copy may have arrived is not changed any more.
+func TestAmbiguousKeepsItsForm(t *testing.T) {
+	run(t, func(r *running) {
+		r.text("a", "juliet@example.com/x")
+		r.answer(timeout())
+		r.settle()
+		r.last(2)
+		r.answer(refusedType("message/cpim"))
+		r.settle()
+		r.last(2)
+		if got := r.told(); got != 1 || !strings.Contains(r.errors(), "not-acceptable") {
+			t.Errorf("%d errors: %s", got, r.errors())
+		}
+	})
+}
+
+// What is remembered of contacts is bounded, as is the number of open questions.
+func TestFormatsAreBounded(t *testing.T) {
+	f := newFormats()
+	asked := 0
+	for i := range 3 * maxFormats {
+		c := mapping.MustParseJID(fmt.Sprintf("u%d@sip.example.com", i))
+		if _, ask := f.choose(c, true, then); ask {
+			asked++
+		}
+		f.note(c, 0, 1, then)
+	}
+	if n := len(f.young) + len(f.old); n > 2*maxFormats+1 || asked != maxQueries {
+		t.Errorf("%d contacts, %d questions", n, asked)
+	}
+}
