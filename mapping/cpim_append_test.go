@@ -46,6 +46,7 @@ func TestCPIMPrefixes(t *testing.T) {
 			{Space: "urn:x", Name: "a", Value: "1"}, {Space: SpaceIMDN, Name: "Message-ID", Value: "2"}, {Space: "urn:x", Name: "b", Value: "3"},
 			{Name: "Require", Value: "<urn:y,z>c, Subject,<urn:x>b"}, {Space: "urn:y,z", Name: "c", Lang: "en", Value: "4"},
 			{Space: spaceCore, Name: "Subject", Value: "5"},
+			{Space: "urn:x", Name: "From", Value: `"a" "b"`},
 		},
 		Content: []Attr{{"content-type", "text/plain"}},
 	}
@@ -58,6 +59,7 @@ NS: ns3 <urn:y,z>
 Require: ns3.c,Subject,ns1.b
 ns3.c:;lang=en 4
 Subject: 5
+ns1.From: "a" "b"
 
 Content-Type: text/plain
 

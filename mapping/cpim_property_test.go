@@ -164,7 +164,10 @@ func FuzzCPIM(f *testing.F) {
 		c.DateTime()
 		c.Refused()
 		for _, h := range c.Headers {
-			h.Address()
+			name, uri, ok := h.Address()
+			if ok != (uri != "") || !strings.Contains(h.Value, name) || !strings.Contains(h.Value, uri) {
+				t.Fatalf("%q is %q and %q", h.Value, name, uri)
+			}
 		}
 		wire := c.Append(nil)
 		again, err := ParseCPIM(wire)
