@@ -32,7 +32,7 @@ func (m *SIPMessage) Wrap(more ...CPIMHeader) *SIPMessage {
 	c.Headers = append(c.Headers, more...)
 
 	typ := m.ContentType
-	if typ == plainUTF8 || typ == "" {
+	if typ == plainUTF8 {
 		typ = plainUTF8InCPIM
 	}
 	c.Content = append(c.Content, Attr{"content-type", typ})
