@@ -1,9 +1,6 @@
 package mapping
 
-import (
-	"strings"
-	"time"
-)
+import "strings"
 
 // maxSubjects is how many subjects a message may have, each in its own language.
 const maxSubjects = 16
@@ -15,54 +12,26 @@ func (d *reading) cpim(b []byte, _ *mediaType, depth int) (content, *Failure) {
 	if err != nil {
 		return content{}, asFailure(err)
 	}
-	if !understandsAll(m) {
+	if len(m.Refused()) > 0 { // CT-15; RFC 3862 names no status
 		return content{}, FailUnsupportedType()
 	}
-	var e entity
-	for _, h := range m.Content {
-		if v := e.header(lower(h.Name)); v != nil && *v == "" {
-			*v = h.Value
-		}
+	e := entity{
+		typ:         m.ContentHeader("content-type"),
+		encoding:    m.ContentHeader("content-encoding"),
+		transfer:    m.ContentHeader("content-transfer-encoding"),
+		disposition: m.ContentHeader("content-disposition"),
+		lang:        m.ContentHeader("content-language"),
+		data:        m.Body,
 	}
-	e.data = m.Body
 	d.inCPIM = true
 	c, f := d.entity(e, depth+1)
 	d.inCPIM = false
 	if f != nil {
 		return content{}, f
 	}
-	for _, h := range m.Headers {
-		if h.Space != "" {
-			continue
-		}
-		switch h.Name {
-		case "Subject":
-			c.subjects = append(c.subjects, Text{Lang: h.Lang, Value: h.Value})
-		case "DateTime":
-			if t, err := time.Parse(time.RFC3339, h.Value); err == nil {
-				c.date = t
-			}
-		}
-	}
+	c.subjects = m.Subjects()
+	c.date, _ = m.DateTime()
 	return c, nil
-}
-
-// understandsAll reports whether the headers that a message/cpim requires to be
-// understood are (RFC 3862 §4.6, CT-15).
-func understandsAll(m *CPIM) bool {
-	for _, h := range m.Headers {
-		if h.Space != "" || h.Name != "Require" {
-			continue
-		}
-		for name := range strings.SplitSeq(h.Value, ",") {
-			switch strings.Trim(name, " ") {
-			case "", "From", "To", "cc", "DateTime", "Subject", "NS", "Require":
-			default:
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // subjectsOf makes the subjects of a stanza in the language lang: one line each, one for
