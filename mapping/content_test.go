@@ -122,3 +122,61 @@ func TestContentLanguage(t *testing.T) {
 		}
 	}
 }
+
+// CT-03, xmpp.html: markup beside the text, or the text alone, in which the links are then.
+func TestHTMLContents(t *testing.T) {
+	const src = `<p>Hello <b>Juliet</b>, <a href="https://example.net/a">look</a></p>`
+	r := testRules(t)
+	m := sipMessage(src)
+	m.ContentType = "text/html;charset=utf-8"
+	got, err := r.ToXMPP(m)
+	if err != nil || len(got) != 1 || got[0].(*XMPPMessage).Markup == nil {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	checkStanza(t, got[0].(*XMPPMessage))
+	r.plainOnly = true
+	got, err = r.ToXMPP(m)
+	if err != nil || len(got) != 1 || got[0].(*XMPPMessage).Markup != nil || got[0].(*XMPPMessage).Bodies[0].Value != "Hello Juliet, look <https://example.net/a>" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	for _, c := range []struct {
+		typ, body, want string
+		status          int
+	}{
+		{"text/html;charset=koi8-r", "<p>\xf0</p>", "П", 0},
+		{"text/html", "\xef\xbb\xbf<p>hi", "hi", 0},
+		{"text/html", "<meta charset=koi8-r><p>\xf0", "", 400}, // the header says UTF-8
+		{"text/html;charset=x-no", "hi", "", 415},
+		{"text/html", "<p></p><script>x()</script>", "", 0},
+		{"text/html", "a\x00b", "a\ufffdb", 0},
+	} {
+		wantBody(t, c.typ, "", "", c.body, c.want, c.status)
+	}
+}
+
+// What the other kinds of bodies cost; BenchmarkToXMPP has the one that matters.
+func BenchmarkContent(b *testing.B) {
+	text := strings.Repeat("Neither, fair saint, if either thee dislike.\r\n", 5)
+	for _, c := range []struct{ name, typ, encoding, body string }{
+		{"plain", "text/plain;charset=utf-8", "", text},
+		{"koi8-r", "text/plain;charset=koi8-r", "", text},
+		{"flowed", "text/plain;charset=utf-8;format=flowed", "", text},
+		{"html", "text/html", "", "<p>" + text + "</p>"},
+		{"gzip", "text/plain", "gzip", deflated(b, "gzip", text)},
+		{"deflate", "text/plain", "deflate", deflated(b, "deflate", text)},
+		{"cpim", "message/cpim", "", inCPIM("Subject: x", "Content-Type: text/plain", text)},
+		{"alternative", "multipart/alternative;boundary=b", "", mime("text/plain|"+text, "text/html|<p>"+text)},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			r := testRules(b)
+			m := sipMessage(c.body)
+			m.ContentType, m.Encoding = c.typ, c.encoding
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, f := r.readContent(m); f != nil {
+					b.Fatal(f)
+				}
+			}
+		})
+	}
+}

@@ -88,7 +88,8 @@ func (d *reading) signed(parts []entity, depth int) (content, *Failure) {
 // understood otherwise, as when nothing at all is left: 2xx would say that it has been
 // delivered.
 //
-// If there is markup in one part, all of them are in the markup of the whole.
+// If there is markup in one part, all of them are in the markup of the whole: a plain
+// text is a paragraph of it.
 func (d *reading) join(parts []entity, depth int) (content, *Failure) {
 	var said []content
 	var ignored *Failure
@@ -137,29 +138,24 @@ func together(all []content) content {
 		return c
 	}
 	for i := range all {
-		if i > 0 {
-			c.markup = append(c.markup, Node{Name: "br"}, Node{Name: "br"})
-		}
 		if all[i].markup != nil {
 			c.markup = append(c.markup, all[i].markup...)
 		} else {
-			c.markup = appendLines(c.markup, texts[i])
+			c.markup = append(c.markup, Node{Name: "p", Nodes: lineNodes(texts[i])})
 		}
 	}
 	return c
 }
 
-// appendLines adds a plain text to markup.
-func appendLines(to []Node, text string) []Node {
-	first := true
+// lineNodes are the lines of a plain text.
+func lineNodes(text string) (out []Node) {
 	for line := range strings.SplitSeq(text, "\n") {
-		if !first {
-			to = append(to, Node{Name: "br"})
+		if out != nil {
+			out = append(out, Node{Name: "br"})
 		}
-		first = false
 		if line != "" {
-			to = append(to, Node{Text: line})
+			out = append(out, Node{Text: line})
 		}
 	}
-	return to
+	return out
 }

@@ -121,7 +121,7 @@ func TestMultipartLimits(t *testing.T) {
 
 // The markup of a whole is that of all its parts.
 func TestTogether(t *testing.T) {
-	strong := []Node{{Name: "strong", Nodes: []Node{{Text: "b"}}}}
+	strong := []Node{{Name: "p", Nodes: []Node{{Name: "strong", Nodes: []Node{{Text: "b"}}}}}}
 	br := Node{Name: "br"}
 	for _, c := range []struct {
 		in   []content
@@ -129,7 +129,8 @@ func TestTogether(t *testing.T) {
 	}{
 		{[]content{{text: "a"}, {text: "b\nc"}}, content{text: "a\n\nb\nc"}},
 		{[]content{{text: "a\n", lang: "de"}, {text: "b", markup: strong, lang: "DE"}, {text: "c\n\nd", lang: "de"}},
-			content{text: "a\n\nb\n\nc\n\nd", lang: "de", markup: []Node{{Text: "a"}, br, br, strong[0], br, br, {Text: "c"}, br, br, {Text: "d"}}}},
+			content{text: "a\n\nb\n\nc\n\nd", lang: "de", markup: []Node{
+				{Name: "p", Nodes: []Node{{Text: "a"}}}, strong[0], {Name: "p", Nodes: []Node{{Text: "c"}, br, br, {Text: "d"}}}}}},
 		{[]content{{text: "a", lang: "de", subjects: []Text{{"", "s"}}}, {text: "b", lang: "en"}}, content{text: "a\n\nb"}},
 	} {
 		if got := together(c.in); !reflect.DeepEqual(got, c.want) {

@@ -1,0 +1,49 @@
+package app
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stoxgw/stox/internal/config"
+	"github.com/stoxgw/stox/mapping"
+)
+
+// xmpp.html and sip.expired reach the translation, and their defaults are those of
+// docs/config.md.
+func TestSettingsOfTheTranslation(t *testing.T) {
+	received := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+	request := &mapping.SIPMessage{
+		RequestURI: mapping.MustParseURI("sip:juliet@example.com"), From: mapping.MustParseURI("sip:romeo@pbx.example.net"),
+		ContentType: "text/html", Body: []byte("<p>late <b>news</b></p>"),
+	}
+	for _, c := range []struct {
+		xmpp, sip string
+		markup    bool
+		late      bool
+	}{
+		{"", "", true, false},
+		{`, html = "plain"`, `, expired = "deliver"`, false, false},
+		{`, html = "xhtml-im"`, `, expired = "refuse"`, true, true},
+	} {
+		cfg, err := config.Parse("stox.toml", []byte(`
+xmpp = {domain = "sip.example.com", secret = "component secret"`+c.xmpp+`}
+sip = {domain = "pbx.example.net"`+c.sip+`}
+`), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rules, err := BuildRules(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := rules.ToXMPP(request)
+		if err != nil || len(out) != 1 || (out[0].(*mapping.XMPPMessage).Markup != nil) != c.markup {
+			t.Errorf("%q: %+v, %v", c.xmpp, out, err)
+		}
+		late := *request
+		late.Date, late.Received, late.Expires = received.Add(-time.Hour), received, time.Minute
+		if out, err = rules.ToXMPP(&late); (err != nil) != c.late {
+			t.Errorf("%q: %+v, %v", c.sip, out, err)
+		}
+	}
+}
