@@ -25,8 +25,8 @@ const (
 // "1. " before items, " | " between the cells of a row, and the alt text is where an
 // image was. The target of a link comes after its text, as in "text <https://example.net/a>",
 // unless that is the target. With links false, which is for a text that has the markup
-// with it, a link to the front page of a site is left to the markup: it is mostly in a
-// signature and says no more than its text does.
+// with it, a link to the front page of a site is left to the markup, unless its text
+// looks like another place: it is mostly the name of a company, in a signature.
 //
 // Scripts, styles, head, embedded objects and what is hidden are in neither form.
 func readHTML(src string, links bool) (plain string, markup []Node) {

@@ -86,10 +86,11 @@ func (p *htmlParser) start(name string, def *htmlElement, more bool, z *html.Tok
 		return // it holds for all, and what holds for all says nothing about a part
 	}
 	if def.kind == htmlHead {
-		if p.head || !headEnds(p.rest) {
+		first := !p.head
+		p.head = true
+		if !first || !headEnds(p.rest) {
 			return // only scripts and the like are hidden then
 		}
-		p.head = true
 	}
 	var a htmlAttrs
 	if more {
@@ -141,6 +142,9 @@ func (p *htmlParser) start(name string, def *htmlElement, more bool, z *html.Tok
 func (p *htmlParser) layout(e *htmlOpen, a *htmlAttrs, said *cssSaid) {
 	def := e.def
 	style := said.style.over(&def.style)
+	if p.here().pre && def == htmlElements["code"] {
+		return // that it is in pre says it
+	}
 	if !def.block() || def.wrap != "" {
 		e.own = inlines(def, a, &style)
 	}

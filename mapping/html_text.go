@@ -103,11 +103,11 @@ func (t *htmlText) target(w *htmlInline) {
 		return
 	}
 	text := strings.TrimSpace(string(w.text))
-	if text != "" && (sameTarget(text, w.href) || !t.links && frontPage(w.href)) {
+	if text != "" && (sameTarget(text, w.href) || !t.links && frontPage(w.href) && !namesPlace(text)) {
 		return
 	}
 	t.room -= len(w.href) + 3
-	due := t.sp
+	due := t.sp && text != "" // otherwise it is from before the link
 	if last := len(t.line) - 1; last >= 0 && t.line[last] != ' ' {
 		t.line = append(t.line, ' ')
 	}

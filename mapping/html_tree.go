@@ -287,6 +287,7 @@ func (n *htmlNode) prune() {
 				gap = 2
 				continue
 			}
+			k.trim()
 			k.gap = max(k.gap, gap)
 		} else {
 			k.prune()
@@ -297,6 +298,25 @@ func (n *htmlNode) prune() {
 		kept, gap = append(kept, k), 0
 	}
 	n.nodes = kept
+}
+
+// trim removes empty lines from both ends of a paragraph.
+func (n *htmlNode) trim() {
+	empty := func(line, end *htmlNode) bool { return end.name == "br" && line.name == "#" && blankText(string(line.text)) }
+	for ns := n.nodes; len(ns) > 1; n.nodes = ns {
+		switch last := len(ns) - 1; {
+		case ns[0].name == "br":
+			ns = ns[1:]
+		case ns[last].name == "br":
+			ns = ns[:last]
+		case empty(ns[0], ns[1]):
+			ns = ns[2:]
+		case empty(ns[last], ns[last-1]):
+			ns = ns[:last-1]
+		default:
+			return
+		}
+	}
 }
 
 // visible reports whether there is something to be seen in a part of a paragraph.

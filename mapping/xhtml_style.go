@@ -229,7 +229,7 @@ func cssFonts(s string) string {
 		for i, r := range name {
 			switch {
 			case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z':
-			case unicode.IsLetter(r), i == 0 && ('0' <= r && r <= '9' || r == '-'), r == ' ':
+			case unicode.IsLetter(r), i == 0 && '0' <= r && r <= '9', r == ' ':
 				bare = false
 			case '0' <= r && r <= '9', r == '-':
 			default:

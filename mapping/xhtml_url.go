@@ -71,6 +71,13 @@ func frontPage(url string) bool {
 	return (scheme == "http" || scheme == "https") && strings.IndexAny(strings.TrimSuffix(rest, "/"), "/?#") < 0
 }
 
+// namesPlace reports whether a text looks like the name of a place, which need not be the
+// one that a link leads to.
+func namesPlace(text string) bool {
+	dot := strings.IndexByte(text, '.')
+	return strings.Contains(text, "://") || dot >= 0 && dot+1 < len(text) && !isHTMLSpace(text[dot+1])
+}
+
 // sameTarget reports whether a text says what the target of a link is.
 func sameTarget(text, url string) bool {
 	scheme, rest, _ := strings.Cut(url, ":")
