@@ -38,6 +38,7 @@ var soupPieces = []string{
 	"<img src=https://example.net/a.png width=10>", "<img alt='picture'>", "<img>", "<q>", "</q>", "<cite>", "</cite>", "<code>", "</code>", "<dl>", "<dt>", "<dd>", "</dl>", "<center>",
 	"<script>", "</script>", "<style>", "</style>", "<svg>", "</svg>", "<object>", "</object>", "<head>", "</head>", "<body style='color:red'>", "<title>", "</title>",
 	"<div style='display:none'>", "<span hidden>", "<p class=MsoNormal>", "<p style='margin:0'>", "<b style='font-weight:normal'>", "<i style='color:green'>",
+	strings.Repeat("<blockquote>", 12), strings.Repeat("<ul>", 7), strings.Repeat("<b><u><span style='color:#123'><s><i><code>", 3),
 	"<!--", "-->", "<![CDATA[", "]]>", "<!DOCTYPE html>", "<?xml?>", "<", ">", "&", "&amp;", "&lt;", "&nbsp;", "&#0;", "&#xFFFE;", "&#13;", "&#8203;", " ", "  ", "\n", "\t", "\f",
 	"a", "word", "two words", "ü", "ש", "\u202e", "\x00", "\xff", "\ufffe", "'", "\"", "=", "/", "<div style='white-space:pre'>", "<span style='text-decoration:underline'>", "|", "- ", "> ",
 }

@@ -92,6 +92,7 @@ func TestHTMLText(t *testing.T) {
 		{"<table><tr><td><p>a</p><p>b</p></td><td>c</td></tr></table>", "a\n\nb\n\nc"},
 		{"a<hr>b", "a\n---\nb"},
 		{"<pre>\n a\n\tb  c\n</pre>", " a\n\tb  c"},
+		{"<pre>a\t\nb \n</pre>", "a\nb"},
 		{"a <img alt=' b  c '> d", "a b c d"},
 		{"a <img src='cid:x'> d", "a d"},
 		{"<a href='https://example.net/a'>text</a>, next", "text <https://example.net/a>, next"},
@@ -135,6 +136,8 @@ func TestHTMLMarkup(t *testing.T) {
 		{"<pre> a\n\tb  c</pre>", "<p style='font-family: monospace'>\u00a0a<br/>\u00a0\u00a0\u00a0\u00a0b \u00a0c</p>"},
 		{"<a href=https://example.net/ type=Text/HTML style='color:red;position:fixed'>a</a>", "<p><a href='https://example.net/' style='color: red' type='text/html'>a</a></p>"},
 		{"<a href=https://example.net/>a <a href=cid:x>b</a>", "<p><a href='https://example.net/'>a </a><a href='cid:x'>b</a></p>"},
+		{"<a href=cid:x><table><tr><td><a href=cid:y>b</a></table>", "<p><a href='cid:x'>b</a></p>"},
+		{"a<br><br><br><b>b", "<p>a<br/><br/><strong>b</strong></p>"},
 		{"<img src=cid:x width=1%>", "<p><img alt='' src='cid:x' width='1%'/></p>"},
 		{"<img src=cid:x width=1>", ""},
 		{"<b></b><i> </i>a", ""},
@@ -169,6 +172,24 @@ func TestHTMLFrontPages(t *testing.T) {
 		if got, _ := readHTML(c.src, false); got != c.want {
 			t.Errorf("%q gives %q, not %q", c.src, got, c.want)
 		}
+	}
+}
+
+// What is open beyond the limit is closed by tags of its own, and not by those of others.
+func TestHTMLDeeperThanTheLimit(t *testing.T) {
+	deep := maxHTMLOpen + 50
+	src := strings.Repeat("<div style='color:red'>", deep) + "a" + strings.Repeat("</div>", maxHTMLOpen+20) + "b" + strings.Repeat("</div>", 30) + "c"
+	_, markup := readHTML(src, false)
+	if got := printXHTML(markup); got != "<p style='color: red'>a</p><p style='color: red'>b</p><p>c</p>" {
+		t.Error(got)
+	}
+}
+
+// A target that is much longer than what it was made of is left out of the text.
+func TestHTMLTextHasARoom(t *testing.T) {
+	plain, _ := readHTML("<a href='https://example.net/"+strings.Repeat("<", 5000)+"'>text</a>", true)
+	if plain != "text" {
+		t.Errorf("%d bytes", len(plain))
 	}
 }
 

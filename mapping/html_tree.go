@@ -302,7 +302,9 @@ func (n *htmlNode) prune() {
 
 // trim removes empty lines from both ends of a paragraph.
 func (n *htmlNode) trim() {
-	empty := func(line, end *htmlNode) bool { return end.name == "br" && line.name == "#" && blankText(string(line.text)) }
+	empty := func(line, end *htmlNode) bool {
+		return end.name == "br" && line.name == "#" && blankText(string(line.text))
+	}
 	for ns := n.nodes; len(ns) > 1; n.nodes = ns {
 		switch last := len(ns) - 1; {
 		case ns[0].name == "br":
