@@ -23,7 +23,9 @@ func (d *reading) cpim(b []byte, _ *mediaType, depth int) (content, *Failure) {
 		lang:        m.ContentHeader("content-language"),
 		data:        m.Body,
 	}
-	d.inCPIM = true
+	// Some clients name the type once more in a block of its own before the headers: that
+	// is one message, in an envelope that says nothing.
+	d.inCPIM = len(m.Headers) > 0
 	c, f := d.entity(e, depth+1)
 	d.inCPIM = false
 	if f != nil {

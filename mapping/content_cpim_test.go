@@ -54,6 +54,7 @@ func TestCPIMContents(t *testing.T) {
 			wantBody(t, "message/cpim", "", "", inCPIM(c.headers, c.content, c.body), c.want, c.status)
 		})
 	}
+	wantBody(t, "message/cpim", "", "", "\r\nContent-Type: Message/CPIM\r\n\r\n"+wrapped, "hi", 0) // an envelope that says nothing
 	wantBody(t, "Message/CPIM;x=y", "gzip", "render", deflated(t, "gzip", wrapped), "hi", 0)
 	wantBody(t, "message/cpim", "", "", "no cpim", "", 400)
 	part := "--b\r\nContent-Type: message/cpim\r\n\r\n" + wrapped + "\r\n"

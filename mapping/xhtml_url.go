@@ -68,7 +68,7 @@ func cleanURL(s string, schemes ...string) string {
 // frontPage reports whether a URL names a site and nothing on it.
 func frontPage(url string) bool {
 	scheme, rest, _ := strings.Cut(url, "://")
-	return (scheme == "http" || scheme == "https") && strings.IndexAny(strings.TrimSuffix(rest, "/"), "/?#") < 0
+	return (scheme == "http" || scheme == "https") && !strings.ContainsAny(strings.TrimSuffix(rest, "/"), "/?#")
 }
 
 // namesPlace reports whether a text looks like the name of a place, which need not be the
