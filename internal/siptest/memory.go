@@ -15,10 +15,12 @@ import (
 // it waits for anything outside of the process, so it may be used in a testing/synctest
 // bubble that it is made in.
 type Memory struct {
-	t        testing.TB
-	hosts    netip.Addr
+	t     testing.TB
+	hosts netip.Addr
+	wg    sync.WaitGroup
+
+	telling  sync.Mutex // one at a time
 	received func(*Wire)
-	wg       sync.WaitGroup
 
 	mu       sync.Mutex // guards the following
 	udp      *memSocket
@@ -40,7 +42,8 @@ type Wire struct {
 }
 
 // NewMemory makes a network; it ends with its test. Host names have the address hosts.
-// received gets each message that the user agent sends, in order, and must not block.
+// received gets each message that the user agent sends, one at a time and in the order of
+// its socket or connection; it must not block.
 func NewMemory(t testing.TB, hosts netip.Addr, received func(*Wire)) *Memory {
 	m := &Memory{t: t, hosts: hosts, received: received, inward: make(map[netip.AddrPort]net.Conn)}
 	t.Cleanup(m.Close)
@@ -134,11 +137,17 @@ func (m *Memory) read(c net.Conn) {
 	defer c.Close()
 	err := readStream(c, func(msg *Message, raw []byte) {
 		msg.Source = c.RemoteAddr().(*net.TCPAddr).AddrPort()
-		m.received(&Wire{Message: msg, Network: "tcp", Raw: string(raw), conn: c})
+		m.tell(&Wire{Message: msg, Network: "tcp", Raw: string(raw), conn: c})
 	})
 	if err != nil {
 		m.t.Errorf("siptest: bad message over TCP: %v", err)
 	}
+}
+
+func (m *Memory) tell(w *Wire) {
+	m.telling.Lock()
+	defer m.telling.Unlock()
+	m.received(w)
 }
 
 // Send brings raw text to the user agent from an address of the test: as a datagram, or
@@ -213,7 +222,7 @@ func (s *memSocket) WriteTo(b []byte, to net.Addr) (int, error) {
 		return len(b), nil
 	}
 	msg.Source = to.(*net.UDPAddr).AddrPort() // to whom it is: an answer comes from there
-	s.m.received(&Wire{Message: msg, Network: "udp", Raw: string(b)})
+	s.m.tell(&Wire{Message: msg, Network: "udp", Raw: string(b)})
 	return len(b), nil
 }
 

@@ -20,10 +20,11 @@ var update = flag.Bool("update", false, "write what went over the wire into mapp
 const pages = "../../mapping/testdata/wire"
 
 // comparePage compares what went over the wire with the page about the vector: the
-// comment says what it shows, and a section for each message follows, in their order.
-// Barriers are left out. What is chosen anew each time has a name instead: the one that the
-// vector has for it, or ${tag} for the tag that the gateway adds to To. A CR in a body stands as ␍, a body
-// that is no text in hexadecimal, and a run of one character as its length.
+// comment says what it shows, and a section for each message and each wait follows, in
+// their order. Barriers are left out. What is chosen anew each time has a name instead:
+// the one that the vector has for it, or ${tag} for the tag that the gateway adds to To. A
+// CR in a body stands as ␍, a body that is no text in hexadecimal, and a long run of one
+// character as its length.
 func (p *player) comparePage(t *testing.T) {
 	t.Helper()
 	page := &txtar.Archive{Comment: []byte(p.comment())}
@@ -34,7 +35,10 @@ func (p *player) comparePage(t *testing.T) {
 			text = readable(text)
 		}
 		text = shorten(r.Replace(text))
-		page.Files = append(page.Files, txtar.File{Name: s.net + " " + s.dir, Data: []byte(text + "\n")})
+		if text != "" {
+			text += "\n"
+		}
+		page.Files = append(page.Files, txtar.File{Name: s.net + " " + s.dir, Data: []byte(text)})
 	}
 	got := string(txtar.Format(page))
 	file := filepath.Join(pages, p.v.ID+".txtar")

@@ -25,7 +25,7 @@ type player struct {
 	wire     []section          // what went over the wire, in order
 }
 
-// section is a message as it was on the wire.
+// section is a message as it was on the wire, or a wait.
 type section struct{ net, dir, raw string }
 
 // TestVectors plays every exchange and compares what went over the wire with the page
@@ -134,9 +134,11 @@ func (p *player) step(s step) error {
 			return err
 		}
 		if upTo[p.v.ID] {
+			p.wire = append(p.wire, section{net: "wait", dir: "up to " + s.Data + " s"})
 			p.due = s.seconds()
 			return nil
 		}
+		p.wire = append(p.wire, section{net: "wait", dir: s.Data + " s"})
 		time.Sleep(s.seconds())
 		p.w.release()
 		return nil
