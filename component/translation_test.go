@@ -37,7 +37,7 @@ func TestTranslationIsXML(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stanzas := 0
+	stanzas, marked := 0, 0
 	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "<", "'", "\"><x/>", "&", "&#0;", "]]>", "\x00\r\n", "\xff", "\ufffe", "en", "r\u00e9sum\u00e9"}))
 	rapid.Check(t, func(t *rapid.T) {
 		b := rapid.SampledFrom(translatedBodies).Draw(t, "body")
@@ -58,11 +58,13 @@ func TestTranslationIsXML(t *testing.T) {
 			meant := v.(*mapping.XMPPMessage)
 			meant.ID = text.Draw(t, "id")
 			checkStanza(t, meant, appendValue(nil, meant, testDomain, 1<<20))
-			stanzas++
+			if stanzas++; len(meant.Markup) > 0 {
+				marked++
+			}
 		}
 	})
-	if stanzas < 20 {
-		t.Errorf("only %d stanzas came of it", stanzas)
+	if stanzas < 20 || marked < 3 {
+		t.Errorf("only %d stanzas came of it, %d with markup", stanzas, marked)
 	}
 }
 

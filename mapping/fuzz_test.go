@@ -40,12 +40,12 @@ func FuzzIRI(f *testing.F) {
 // no header can be put into it.
 func FuzzContact(f *testing.F) {
 	for _, s := range []string{"<sip:romeo@example.net>", `"a <b>" <sip:romeo@example.net;gr=x>;q=0.5, <sip:b@c>`, "sip:a@b;q=1", "*", "<sip:a@b?Subject=x>", "<mailto:a@b>",
-		"<", "<>", "<sip:a@b>;q=", "<sip:a@b>;q=NaN", "<sip:a@b>;q=+Inf", "<sip:a@b>;Q=0.9;q=0.1", "sip:a@b\r\nX: y", "<xmpp:juliet@example.com>"} {
+		"<", "<>", "<sip:a@b>;q=", "<sip:a@b>;q=NaN", "<sip:a@b>;q=+Inf", "<sip:a@b>;Q=0.9;q=0.1", `399 b "x", 380 gw.example.com "SIPS \"Not\" Allowed"`, "sip:a@b\r\nX: y", "<xmpp:juliet@example.com>"} {
 		f.Add(s, "<sip:second@example.net>;q=0.3", 302)
 	}
 	r := testRules(f)
 	f.Fuzz(func(t *testing.T, first, second string, status int) {
-		failure := FailureFromStatus(status, first, 0, []string{first, second})
+		failure := FailureFromStatus(status, first, 0, []string{first, second}, second, first)
 		told := r.FailureToXMPP(failure)
 		mustFailure(t, told, 0)
 		if hasControl(told.Text) || hasControl(told.Reason) || illegalXML(told.Text) >= 0 || len(told.Text) > maxSentence {

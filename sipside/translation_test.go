@@ -50,9 +50,12 @@ func TestTranslationIsSIP(t *testing.T) {
 		if m.CallID == "" {
 			m.CallID = "chosen"
 		}
+		if rapid.Bool().Draw(t, "wrapped") {
+			m = m.Wrap()
+		}
 		out, ok := requestOf(m)
-		if f := out.sendable(); f != nil || !ok {
-			t.Fatal(f)
+		if f := out.sendable(); !ok || f != nil {
+			t.Fatal(ok, f)
 		}
 		requests++
 		checkRequest(t, m, u.wire(&out, nil, "UDP", "gw.example.com", "z9hG4bKx"))
