@@ -1,6 +1,8 @@
 package mapping
 
 import (
+	"bytes"
+	"compress/gzip"
 	"strings"
 	"sync"
 	"testing"
@@ -136,4 +138,34 @@ func BenchmarkFailure(b *testing.B) {
 	bench(b, "FailureFromStatus/redirect", func() { FailureFromStatus(302, "", 0, []string{"<sip:a@b>;q=0.5", "\"B\" <sip:romeo@example.net>"}) })
 	bench(b, "FailureToSIP", func() { r.FailureToSIP(gone, "example.net") })
 	bench(b, "FailureToXMPP", func() { r.FailureToXMPP(moved) })
+}
+
+// A whole message from SIP, by what is in it.
+func BenchmarkContent(b *testing.B) {
+	r := testRules(b)
+	const text = "Neither, fair saint,\r\nif either thee dislike."
+	const html = `<html><body><p>Neither, <b>fair</b> saint,<br>if either <a href="https://example.net/a">thee</a> dislike.</p></body></html>`
+	cpim := "From: <im:romeo@example.net>\r\nTo: <im:juliet@example.com>\r\nDateTime: 2026-01-15T09:00:00Z\r\nSubject: Balcony\r\n\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n" + text
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	z.Write([]byte(text))
+	z.Close()
+	for _, c := range []struct{ name, typ, encoding, body string }{
+		{"plain", "text/plain", "", text},
+		{"windows-1252", "text/plain;charset=windows-1252", "", text},
+		{"Shift_JIS", "text/plain;charset=shift_jis", "", "\x83\x8d\x83\x7e\x83\x49"},
+		{"flowed", "text/plain;format=flowed", "", "Neither, fair saint, \r\nif either thee dislike."},
+		{"html", "text/html", "", html},
+		{"cpim", "message/cpim", "", cpim},
+		{"alternative", "multipart/alternative;boundary=b", "", "--b\r\n\r\n" + text + "\r\n--b\r\nContent-Type: text/html\r\n\r\n" + html + "\r\n--b--\r\n"},
+		{"gzip", "text/plain", "gzip", zipped.String()},
+	} {
+		m := sipMessage(c.body)
+		m.ContentType, m.Encoding = c.typ, c.encoding
+		bench(b, c.name, func() {
+			if got, err := r.ToXMPP(m); err != nil || len(got) != 1 {
+				b.Fatal(got, err)
+			}
+		})
+	}
 }
