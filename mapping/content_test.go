@@ -153,30 +153,3 @@ func TestHTMLContents(t *testing.T) {
 		wantBody(t, c.typ, "", "", c.body, c.want, c.status)
 	}
 }
-
-// What the other kinds of bodies cost; BenchmarkToXMPP has the one that matters.
-func BenchmarkContent(b *testing.B) {
-	text := strings.Repeat("Neither, fair saint, if either thee dislike.\r\n", 5)
-	for _, c := range []struct{ name, typ, encoding, body string }{
-		{"plain", "text/plain;charset=utf-8", "", text},
-		{"koi8-r", "text/plain;charset=koi8-r", "", text},
-		{"flowed", "text/plain;charset=utf-8;format=flowed", "", text},
-		{"html", "text/html", "", "<p>" + text + "</p>"},
-		{"gzip", "text/plain", "gzip", deflated(b, "gzip", text)},
-		{"deflate", "text/plain", "deflate", deflated(b, "deflate", text)},
-		{"cpim", "message/cpim", "", inCPIM("Subject: x", "Content-Type: text/plain", text)},
-		{"alternative", "multipart/alternative;boundary=b", "", mime("text/plain|"+text, "text/html|<p>"+text)},
-	} {
-		b.Run(c.name, func(b *testing.B) {
-			r := testRules(b)
-			m := sipMessage(c.body)
-			m.ContentType, m.Encoding = c.typ, c.encoding
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, f := r.readContent(m); f != nil {
-					b.Fatal(f)
-				}
-			}
-		})
-	}
-}
