@@ -53,6 +53,9 @@ type Outcome struct {
 	// Accept is the value of the Accept header of an answer: of a 415, or of a 2xx to a
 	// SIPQuery (SIP side only). "": there was none. See Accepts.
 	Accept string
+	// Agent is what the user agent that gave the answer calls itself: the value of Server
+	// or User-Agent (SIP side only). "": it does not say.
+	Agent string
 	// Doubtful: this is the outcome of a second copy; the link was lost after the first
 	// one had been written, which may have arrived as well (XMPP side only).
 	Doubtful bool

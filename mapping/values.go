@@ -81,6 +81,7 @@ type SIPMessage struct {
 
 	// From SIP only. The headers that describe the body are as they came, "" if there is none.
 
+	Agent       string        // User-Agent, "" if there is none
 	Encoding    string        // Content-Encoding, several rows joined by commas
 	Disposition string        // Content-Disposition
 	Received    time.Time     // when it was read: what Date and Expires are compared with; zero compares nothing

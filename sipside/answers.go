@@ -49,7 +49,7 @@ func (c *client) response(rd *reader, res *sip.Response) {
 // finalOutcome reads a final response to a request of that method. The first line is
 // taken as it came.
 func finalOutcome(method string, status int, first string, f *fields) mapping.Outcome {
-	o := mapping.Outcome{Kind: mapping.Answered, Status: status}
+	o := mapping.Outcome{Kind: mapping.Answered, Status: status, Agent: f.agent}
 	if status == 415 || status < 300 && method == methodOptions {
 		o.Accept = mapping.HeaderText(f.accept)
 	}

@@ -128,7 +128,7 @@ func (u *UA) checkMessage(r *request, target mapping.URI) (*mapping.SIPMessage, 
 		CallID: r.f.callID, FromTag: r.from.tag, CSeq: r.cseq,
 		Subject:     mapping.HeaderText(r.f.subject),
 		ContentType: r.f.contentType, Encoding: r.f.encoding, Disposition: r.f.disposition, Body: r.body,
-		Date: parseDate(r.f.date), Expires: parseExpires(r.f.expires), Received: r.read,
+		Date: parseDate(r.f.date), Expires: parseExpires(r.f.expires), Received: r.read, Agent: r.f.agent,
 	}
 	if len(r.body) > r.max {
 		return refuse(mapping.FailTooLarge(0))

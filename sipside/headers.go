@@ -22,6 +22,7 @@ type fields struct {
 	contacts, warnings     []string
 	accept                 string
 	retryAfter, timestamp  string
+	agent                  string // User-Agent, of answers also Server
 	repeated               bool // a header that may stand once stands twice
 }
 
@@ -92,6 +93,8 @@ func readFields(headers []sip.Header) (f fields) {
 			f.warnings = append(f.warnings, v)
 		case "accept":
 			f.accept = strings.TrimPrefix(f.accept+", "+v, ", ")
+		case "user-agent", "server":
+			f.agent = v
 		case "retry-after":
 			f.retryAfter = v
 		case "timestamp":

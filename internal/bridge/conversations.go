@@ -11,8 +11,13 @@ import (
 
 // What is remembered of the conversations between XMPP users and their contacts, so
 // that each side finds its own in what the other one answers: the thread that a Call-ID
-// stands for (IM-06, IM-12), the Call-ID of those who use no threads, the devices that
-// a GRUU has named (ADDR-19), and the name that a contact has told of itself.
+// stands for (IM-06, IM-12), the devices that a GRUU has named (ADDR-19), and the name
+// that a contact has told of itself.
+//
+// Without a thread each message has a Call-ID of its own. RFC 7572 leaves that open, and
+// there are user agents that take every further request with the same Call-ID for a
+// repeat of the first: they answer 200 and show nothing. To those even the messages of a
+// thread go with Call-IDs of their own (see formats).
 //
 // All of it may be forgotten, and is when the process ends: a thread then comes back as
 // a Call-ID. A user has room for so many conversations whatever others do, and what
@@ -25,8 +30,7 @@ const (
 	maxThreadLen = 256     // bytes; no client makes longer ones
 	maxDevices   = 4       // of a conversation
 
-	talkFor   = 24 * time.Hour   // a conversation is remembered at least so long, if there is room
-	callIDFor = 15 * time.Minute // a pause so long ends the Call-ID of a conversation without threads
+	talkFor = 24 * time.Hour // a conversation is remembered at least so long, if there is room
 )
 
 // conversations is safe for concurrent use.
@@ -45,49 +49,68 @@ type talks struct{ list []*talk }
 // talk is one conversation.
 type talk struct {
 	contact mapping.JID
-	used    time.Time
-	callID  string // of messages without a thread; "" if there was none yet
 	threads []thread
 	devices []string // resources of contact
 	nick    string   // that the user was told last
 }
 
-// thread is one that cannot stand as a Call-ID, and what stands for it.
+// thread is one that does not stand as a Call-ID, and what stands for it.
 type thread struct{ callID, name string }
 
 func newConversations(g *ids) *conversations {
 	return &conversations{ids: g, young: make(map[mapping.JID]*talks)}
 }
 
-// callID is the Call-ID of a message from user to contact whose thread cannot be one. It
-// is the same whenever the thread is, also after a restart; without a thread it is that
-// of the conversation, until there is a pause.
-func (c *conversations) callID(user, contact mapping.JID, name string, now time.Time) string {
+// callID is the Call-ID of a message from user to contact whose thread cannot be one, or
+// may not: then own is true, and each message has another one. Otherwise it is the same
+// whenever the thread is, also after a restart. Without a thread it is always a new one.
+func (c *conversations) callID(user, contact mapping.JID, name string, own bool, now time.Time) string {
+	if name == "" {
+		return rand.Text()
+	}
 	user, contact = user.Bare(), contact.Bare()
+	id := rand.Text()
+	if !own {
+		id = c.threadID(user, contact, name)
+	}
 	if len(name) > maxThreadLen {
-		return c.threadID(user, contact, name) // not remembered
+		return id // not remembered
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	t := c.add(user, contact, now)
-	if name != "" {
-		for _, th := range t.threads {
-			if th.name == name {
-				return th.callID
-			}
-		}
-		id := c.threadID(user, contact, name)
-		if len(t.threads) == maxThreads {
-			t.threads = slices.Delete(t.threads, 0, 1)
-		}
-		t.threads = append(t.threads, thread{id, name})
-		return id
+	c.add(user, contact, now).remember(thread{id, name})
+	return id
+}
+
+// another is a Call-ID for a message that was to have this one.
+func (c *conversations) another(user, contact mapping.JID, callID string, now time.Time) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.add(user.Bare(), contact.Bare(), now)
+	id := rand.Text()
+	t.remember(thread{id, t.thread(callID)})
+	return id
+}
+
+// remember keeps a thread; the oldest goes when there are too many.
+func (t *talk) remember(th thread) {
+	if slices.Contains(t.threads, th) {
+		return
 	}
-	if t.callID == "" || now.Sub(t.used) >= callIDFor {
-		t.callID = rand.Text()
+	if len(t.threads) == maxThreads {
+		t.threads = slices.Delete(t.threads, 0, 1)
 	}
-	t.used = now
-	return t.callID
+	t.threads = append(t.threads, th)
+}
+
+// thread is what a Call-ID stands for: itself if nothing else is known.
+func (t *talk) thread(callID string) string {
+	for _, th := range t.threads {
+		if th.callID == callID {
+			return th.name
+		}
+	}
+	return callID
 }
 
 // threadID is the Call-ID that stands for a thread.
@@ -125,18 +148,10 @@ func (c *conversations) incoming(m *mapping.XMPPMessage, now time.Time) {
 	} else if t = c.find(user, contact, now); t == nil {
 		return
 	}
-	if now.Sub(t.used) < callIDFor {
-		t.used = now
-	}
 	if m.Nick == t.nick {
 		m.Nick = ""
 	}
-	for _, th := range t.threads {
-		if th.callID == m.Thread {
-			m.Thread = th.name
-			return
-		}
-	}
+	m.Thread = t.thread(m.Thread)
 }
 
 // told remembers that a message with this nick has reached user.

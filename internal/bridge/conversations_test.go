@@ -66,51 +66,27 @@ func TestThreadComesBack(t *testing.T) {
 	}
 }
 
-// Who uses no threads has one Call-ID for a conversation, until it pauses for a quarter
-// of an hour; whatever either side says ends the pause.
-func TestCallIDOfConversation(t *testing.T) {
-	c := newTalks()
-	at := then
-	call := func(after time.Duration) string {
-		at = at.Add(after)
-		return c.callID(juliet, romeo, "", at)
-	}
-	first := call(0)
-	if !mapping.ValidCallID(first) {
-		t.Fatalf("%q", first)
-	}
-	for range 2 {
-		if call(callIDFor-1) != first {
-			t.Error("the Call-ID changed within a conversation")
+// Without a thread every message has a Call-ID of its own: there are user agents that take
+// the second one with the same for a repeat.
+func TestCallIDWithoutThread(t *testing.T) {
+	b, s := newBridge(t)
+	seen := make(map[string]bool)
+	for i := range 5 {
+		id := sentCallID(t, b, s, fmt.Sprint(i), "")
+		if seen[id] || !mapping.ValidCallID(id) {
+			t.Errorf("message %d has the Call-ID %q", i, id)
 		}
+		seen[id] = true
 	}
-	at = at.Add(callIDFor - 1)
-	c.incoming(&mapping.XMPPMessage{From: romeo, To: juliet}, at)
-	if call(callIDFor-1) != first {
-		t.Error("an answer does not keep the conversation going")
-	}
-	second := call(callIDFor)
-	if second == first {
-		t.Error("the Call-ID outlived the pause")
-	}
-	at = at.Add(callIDFor)
-	c.incoming(&mapping.XMPPMessage{From: romeo, To: juliet}, at)
-	if call(1) == second {
-		t.Error("an answer after the pause revived the old Call-ID")
-	}
-	nurse := mapping.MustParseJID("nurse@example.com/x")
-	if c.callID(nurse, romeo, "", at) == c.callID(juliet, romeo, "", at) || c.callID(juliet, nurse, "", at) == c.callID(juliet, romeo, "", at) {
-		t.Error("two conversations have one Call-ID")
-	}
-	if other := mapping.MustParseJID("juliet@example.com/phone"); c.callID(other, romeo, "", at) != c.callID(juliet, romeo, "", at) {
-		t.Error("another device of hers is another conversation")
+	if len(b.talks.young) != 0 {
+		t.Error("something is remembered of messages that need nothing remembered")
 	}
 }
 
 // The Call-ID that stands for a thread is the same after a restart.
 func TestThreadAfterRestart(t *testing.T) {
 	for _, name := range []string{"my thread", strings.Repeat("long ", 1000)} {
-		if newTalks().callID(juliet, romeo, name, then) != newTalks().callID(juliet, romeo, name, then.Add(time.Hour)) {
+		if newTalks().callID(juliet, romeo, name, false, then) != newTalks().callID(juliet, romeo, name, false, then.Add(time.Hour)) {
 			t.Errorf("%.20q has two Call-IDs", name)
 		}
 	}
@@ -183,9 +159,9 @@ func TestNickOnce(t *testing.T) {
 // user's room.
 func TestConversationsAreBounded(t *testing.T) {
 	c := newTalks()
-	mine := c.callID(juliet, romeo, "my thread", then)
+	mine := c.callID(juliet, romeo, "my thread", false, then)
 	for i := range 3 * maxTalks {
-		c.callID(mapping.MustParseJID("tybalt@example.com/x"), mapping.MustParseJID(fmt.Sprintf("u%d@sip.example.com", i)), "", then)
+		c.callID(mapping.MustParseJID("tybalt@example.com/x"), mapping.MustParseJID(fmt.Sprintf("u%d@sip.example.com", i)), "my thread", false, then)
 	}
 	if n := len(c.young[mapping.MustParseJID("tybalt@example.com")].list); n != maxTalks {
 		t.Errorf("one user has %d conversations", n)
@@ -195,15 +171,15 @@ func TestConversationsAreBounded(t *testing.T) {
 		t.Errorf("another user's conversations made us forget: %q", m.Thread)
 	}
 	for i := range 3 * maxThreads {
-		c.callID(juliet, romeo, fmt.Sprint("thread ", i), then)
+		c.callID(juliet, romeo, fmt.Sprint("thread ", i), i%2 == 0, then)
 		c.incoming(&mapping.XMPPMessage{From: mapping.MustParseJID(fmt.Sprint("romeo@sip.example.com/", i)), To: juliet}, then)
 	}
-	c.callID(juliet, romeo, strings.Repeat("x ", maxThreadLen), then)
+	c.callID(juliet, romeo, strings.Repeat("x ", maxThreadLen), false, then)
 	if of := c.find(juliet.Bare(), romeo, then); len(of.threads) != maxThreads || len(of.devices) != maxDevices {
 		t.Errorf("%d threads, %d devices", len(of.threads), len(of.devices))
 	}
 	for i := range 3 * maxAllTalks {
-		c.callID(mapping.MustParseJID(fmt.Sprintf("u%d@example.com/x", i)), romeo, "", then)
+		c.callID(mapping.MustParseJID(fmt.Sprintf("u%d@example.com/x", i)), romeo, "my thread", false, then)
 	}
 	if n := len(c.young) + len(c.old); n > 2*maxAllTalks {
 		t.Errorf("%d users are remembered", n)
@@ -225,7 +201,7 @@ func TestConversationsProperty(t *testing.T) {
 			at = at.Add(time.Duration(rapid.IntRange(0, int(talkFor/time.Second)/2).Draw(t, "seconds")) * time.Second)
 			p := pair{mapping.MustParseJID(rapid.SampledFrom([]string{"a@example.com", "b@example.com"}).Draw(t, "user")),
 				mapping.MustParseJID(rapid.SampledFrom([]string{"x@sip.example.com", "y@sip.example.com"}).Draw(t, "contact"))}
-			id := c.callID(p.user, p.contact, "a thread", at)
+			id := c.callID(p.user, p.contact, "a thread", false, at)
 			m := &mapping.XMPPMessage{From: p.contact, To: p.user, Thread: id}
 			for q, last := range said {
 				if at.Sub(last) >= talkFor {

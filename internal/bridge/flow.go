@@ -153,14 +153,17 @@ func (b *Bridge) update(out *work, o *outbound) {
 
 // settle takes what became of one request.
 func (b *Bridge) settle(out *work, o *outbound, res mapping.Outcome) {
+	l := b.lanes.byKey[o.lane]
 	if !o.silent {
 		b.formats.learn(o.to, o.message(), res, out.now)
+	}
+	if needsOwnCallID(res.Agent) && (l.waiting > 0 || len(o.parts) > 1) {
+		b.renew(out, l, o)
 	}
 	v, f := o.judge(res, out.now)
 	if (v == again || v == later) && (o.row == 0 || b.closing && b.volatile) {
 		v = failed // what is not in the journal, or will not be, is not tried again
 	}
-	l := b.lanes.byKey[o.lane]
 	b.circuit(out, l, v, f, res)
 	if v == again || v == later {
 		b.logRetry(out, o, f)

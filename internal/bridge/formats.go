@@ -17,6 +17,11 @@ import (
 // known is asked, for the next time, and whoever answers 415 gets the message in the
 // other form, once (RFC 3862, RFC 3261 §21.4.13).
 //
+// Besides, there are user agents that take a request with a Call-ID they have seen for a
+// repeat: they answer 200 and show nothing. They are known by the name that they give
+// themselves in what they send and answer, and every message to them has a Call-ID of its
+// own, whatever its thread.
+//
 // A contact stands for all devices of its address of record: the one that refuses
 // decides.
 
@@ -41,6 +46,7 @@ func yes(b bool) known {
 // format is what is known of a contact.
 type format struct {
 	plain, cpim known
+	ownCallID   bool // it takes a second request with the same Call-ID for a repeat
 	asked       bool
 	learned     time.Time
 }
@@ -118,6 +124,35 @@ func (o *outbound) otherForm(out mapping.Outcome) bool {
 	return o.reshaped
 }
 
+// renew gives what waits in l behind answered, whose destination has seen the Call-ID of
+// that, Call-IDs of their own. A request of which a copy may have arrived stays as it is.
+func (b *Bridge) renew(out *work, l *lane, answered *outbound) {
+	seen := map[string]bool{answered.callID(): true}
+	b.renewParts(answered, 1, seen, out.now)
+	for _, f := range l.fifos {
+		for _, e := range f.queue {
+			if o := e.o; o != nil && o.ambiguous == 0 && !o.restart && b.renewParts(o, 0, seen, out.now) {
+				b.update(out, o)
+			}
+		}
+	}
+}
+
+// renewParts gives the requests of o, but for the first few, Call-IDs that are not among
+// those seen, and adds them. It reports whether it had to.
+func (b *Bridge) renewParts(o *outbound, first int, seen map[string]bool, now time.Time) (changed bool) {
+	for i := first; i < len(o.parts); i++ {
+		m := o.parts[i].(*mapping.SIPMessage)
+		if seen[m.CallID] {
+			copied := *m // the SIP side may still read the one that it was given
+			copied.CallID = b.talks.another(o.from, o.to, m.CallID, now)
+			o.parts[i], m, changed = &copied, &copied, true
+		}
+		seen[m.CallID] = true
+	}
+	return changed
+}
+
 // choose is what is known of contact. ask is true if it is to be asked, for a message
 // that says more than text/plain can.
 func (f *formats) choose(contact mapping.JID, more bool, now time.Time) (is format, ask bool) {
@@ -145,6 +180,34 @@ func (f *formats) learn(contact mapping.JID, m *mapping.SIPMessage, o mapping.Ou
 	case o.Status == 415 && cpim:
 		f.note(contact, 0, -1, now)
 	}
+	if needsOwnCallID(o.Agent) {
+		f.noteOwnCallID(contact, now)
+	}
+}
+
+// needsOwnCallID reports whether a user agent of this name takes a second request with
+// the same Call-ID for a repeat. Seen in Linphone 5.1; belle-sip is what it is made with,
+// as are others.
+func needsOwnCallID(agent string) bool {
+	agent = strings.ToLower(agent)
+	return strings.Contains(agent, "linphone") || strings.Contains(agent, "belle-sip")
+}
+
+// ownCallID reports whether contact needs a Call-ID of its own for each message.
+func (f *formats) ownCallID(contact mapping.JID, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.get(contact.Bare(), now).ownCallID
+}
+
+// noteOwnCallID remembers that it does.
+func (f *formats) noteOwnCallID(contact mapping.JID, now time.Time) {
+	contact = contact.Bare()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	is := f.get(contact, now)
+	is.ownCallID = true
+	f.put(contact, is, now)
 }
 
 // answered takes the answer to a query. One without Accept says nothing about messages
@@ -158,8 +221,12 @@ func (f *formats) answered(q *query, o mapping.Outcome, now time.Time) {
 	}
 }
 
-// wrote takes the type of a message that contact has sent: what it sends it can read.
-func (f *formats) wrote(contact mapping.JID, contentType string, now time.Time) {
+// wrote takes a message that contact has sent: a type that it sends it can read.
+func (f *formats) wrote(contact mapping.JID, m *mapping.SIPMessage, now time.Time) {
+	if needsOwnCallID(m.Agent) {
+		f.noteOwnCallID(contact, now)
+	}
+	contentType := m.ContentType
 	if len(contentType) >= len(typeCPIM) && strings.EqualFold(contentType[:len(typeCPIM)], typeCPIM) {
 		f.note(contact, 0, 1, now)
 	}

@@ -161,7 +161,7 @@ func TestPlainAfterCPIM(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(r *running) {
-				r.formats.wrote(mapping.MustParseJID("romeo@sip.example.com/desk"), "Message/CPIM;x=y", time.Now())
+				r.formats.wrote(mapping.MustParseJID("romeo@sip.example.com/desk"), &mapping.SIPMessage{ContentType: "Message/CPIM;x=y"}, time.Now())
 				r.rich("a")
 				if _, m := r.last(1); form(m) != typeCPIM {
 					r.t.Fatalf("sent as %s", m.ContentType)
@@ -214,4 +214,83 @@ func TestFormatsAreBounded(t *testing.T) {
 	if n := len(f.young) + len(f.old); n > 2*maxFormats+1 || asked != maxQueries {
 		t.Errorf("%d contacts, %d questions", n, asked)
 	}
+}
+
+// threaded sends a message of a thread.
+func (r *running) threaded(id, from, thread string) {
+	m := fromXMPP(id, from, "romeo@sip.example.com", "text of "+id)
+	m.Thread = thread
+	r.FromXMPP([]mapping.XMPP{m})
+	r.settle()
+}
+
+// There are user agents that take a second request with the same Call-ID for a repeat,
+// answer 200 and show nothing. As soon as the first answer says who it is, everything to
+// it has a Call-ID of its own, also what waits already, and each leads back to its thread.
+func TestOwnCallIDs(t *testing.T) {
+	linphone := answered(200)
+	linphone.Agent = "LinphoneiOS/5.2.2 (iPhone) LinphoneSDK/5.3.47 (belle-sip)"
+	run(t, func(r *running) {
+		seen := make(map[string]bool)
+		for i, from := range []string{"juliet@example.com/x", "nurse@example.com/x", "juliet@example.com/x"} {
+			r.threaded(fmt.Sprint("waiting", i), from, "thread-1")
+		}
+		for n := 1; n <= 5; n++ {
+			if n == 3 {
+				r.threaded("later", "juliet@example.com/x", "thread-1")
+				r.threaded("illegal", "juliet@example.com/x", "thread 2")
+			}
+			_, m := r.last(n)
+			if seen[m.CallID] || !mapping.ValidCallID(m.CallID) {
+				t.Errorf("request %d has the Call-ID %q", n, m.CallID)
+			}
+			seen[m.CallID] = true
+			want := "thread-1"
+			if string(m.Body) == "text of illegal" {
+				want = "thread 2"
+			}
+			user, _, _ := strings.Cut(strings.TrimPrefix(m.From.String(), "sip:"), ";")
+			back := &mapping.XMPPMessage{From: mapping.MustParseJID("romeo@sip.example.com"), To: mapping.MustParseJID(user), Thread: m.CallID}
+			if r.talks.incoming(back, time.Now()); back.Thread != want {
+				t.Errorf("request %d: an answer to it is in the thread %q, want %q", n, back.Thread, want)
+			}
+			r.answer(linphone)
+			r.settle()
+		}
+		if got := r.errors(); got != "" {
+			t.Errorf("told: %s", got)
+		}
+	})
+}
+
+// The same where it has written before it is written to.
+func TestOwnCallIDsOfWhoWrote(t *testing.T) {
+	b, s := newBridge(t)
+	m := fromSIP("c1", "sip:romeo@pbx.example.net", "sip:juliet@example.com", "hello")
+	m.Agent = "Linphone-CLI/5.1.65 (belle-sip/5.1.65)"
+	b.FromSIP([]mapping.Parcel[mapping.SIP]{{Ref: 1, Value: m}})
+	first, second := sentCallID(t, b, s, "a", "c1"), sentCallID(t, b, s, "b", "c1")
+	if first == second || first == "c1" || second == "c1" {
+		t.Errorf("Call-IDs %q and %q", first, second)
+	}
+}
+
+// IM-06: a repeat of what may have arrived keeps its Call-ID, whoever answers.
+func TestRepeatKeepsItsCallID(t *testing.T) {
+	linphone := answered(200)
+	linphone.Agent = "Linphone"
+	run(t, func(r *running) {
+		r.threaded("a", "juliet@example.com/x", "thread-1")
+		r.threaded("b", "nurse@example.com/x", "thread-1")
+		r.answer(timeout())
+		r.settle()
+		for n := 2; n <= 3; n++ { // the repeat, and the other one, whichever comes first
+			_, m := r.last(n)
+			if repeat := string(m.Body) == "text of a"; repeat && m.CallID != "thread-1" || !repeat && n == 3 && m.CallID == "thread-1" {
+				t.Errorf("request %d, %s, has the Call-ID %q", n, m.Body, m.CallID)
+			}
+			r.answer(linphone)
+			r.settle()
+		}
+	})
 }

@@ -74,7 +74,7 @@ func (b *Bridge) readSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) *
 			in.id = stanzaID(in.key)
 			in.from, in.to, x.ID = x.From, x.To, in.id
 			b.talks.incoming(x, out.now)
-			b.formats.wrote(x.From, m.ContentType, out.now)
+			b.formats.wrote(x.From, m, out.now)
 			in.nick = x.Nick
 		}
 	}

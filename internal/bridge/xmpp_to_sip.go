@@ -65,17 +65,14 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 	if len(parts) == 0 {
 		return nil
 	}
-	callID := ""
+	own := b.formats.ownCallID(m.To, out.now)
 	for _, part := range parts {
 		s, ok := part.(*mapping.SIPMessage)
 		if !ok {
 			return nil
 		}
-		if s.CallID == "" {
-			if callID == "" {
-				callID = b.talks.callID(m.From, m.To, m.Thread, out.now)
-			}
-			s.CallID = callID
+		if s.CallID == "" || own {
+			s.CallID = b.talks.callID(m.From, m.To, m.Thread, own, out.now)
 		}
 		b.ids.fill(s)
 	}
