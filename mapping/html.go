@@ -7,6 +7,7 @@ const (
 	maxHTMLBlocks  = 10   // depth of lists and quotes in the markup
 	maxHTMLInlines = 6    // depth of the elements in a paragraph
 	maxHTMLAttrs   = 64   // attributes of a tag that are looked at
+	maxHTMLRepairs = 1000 // end tags that leave open what was opened later; further ones end that too
 	htmlFactor     = 4    // the markup, escaped, has at most so many bytes for each byte of the source,
 	htmlRoom       = 1024 // and these
 )

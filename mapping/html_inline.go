@@ -120,7 +120,9 @@ func wrapIn(wraps []*htmlInline, w *htmlInline) []*htmlInline {
 		if v.name == w.name && w.name != "span" {
 			return wraps
 		}
-		around = v.style.over(&around)
+		if w.name == "span" {
+			around = v.style.over(&around)
+		}
 	}
 	if w.name == "span" && w.style.over(&around) == around {
 		return wraps

@@ -14,6 +14,7 @@ type htmlParser struct {
 	tree htmlTree
 	open []htmlOpen
 	over int    // how many are open beyond maxHTMLOpen
+	tore int    // how many elements were ended before those in them
 	rest string // what of the source is behind the tag that is read
 	head bool   // there was a head; as in a browser, others do not count
 }
@@ -40,6 +41,7 @@ type htmlHere struct {
 	pre    bool
 	box    *htmlNode     // the block element of the markup that it is in, nil for the root
 	wraps  []*htmlInline // the inline elements around it, outermost first
+	blocks cssStyle      // the style of the elements around it that are nothing in the markup, for the blocks in them to say
 }
 
 func parseHTML(src string) *htmlNode {
@@ -108,7 +110,7 @@ func (p *htmlParser) start(name string, def *htmlElement, more bool, z *html.Tok
 	case htmlRule:
 		if !hidden {
 			p.tree.boundary(1, true)
-			p.tree.text("---", &htmlHere{box: here.box})
+			p.tree.text("---", &htmlHere{box: here.box, blocks: here.blocks})
 			p.tree.boundary(1, true)
 		}
 		return
@@ -209,8 +211,7 @@ func (p *htmlParser) box(e *htmlOpen, a *htmlAttrs) {
 	if n.depth > maxHTMLBlocks {
 		return
 	}
-	n.style = p.blockStyle()
-	n.style = e.style.over(&n.style)
+	n.style = e.style.over(&p.here().blocks)
 	switch {
 	case e.name == "ol":
 		if start, err := strconv.Atoi(a.start); err == nil && start >= 0 && start < 1e6 {
@@ -237,19 +238,6 @@ func (p *htmlParser) list() *htmlNode {
 		}
 	}
 	return nil
-}
-
-// blockStyle is the style of the elements around the place that are nothing in the
-// markup, which is for the blocks in them to say.
-func (p *htmlParser) blockStyle() (s cssStyle) {
-	for i := range p.open {
-		if e := &p.open[i]; e.is.box != nil {
-			s = cssStyle{}
-		} else if e.styled {
-			s = e.style.over(&s)
-		}
-	}
-	return s
 }
 
 // cell begins a cell: on the line of the one before it, if that has one line.
@@ -309,7 +297,9 @@ func (p *htmlParser) inherit(i int) {
 		e.hidden = around.hidden || e.is.hidden
 		e.pre = around.pre || e.is.pre
 		if e.is.box != nil {
-			e.box = e.is.box
+			e.box, e.blocks = e.is.box, cssStyle{}
+		} else if e.styled {
+			e.blocks = e.style.over(&around.blocks)
 		}
 		for _, w := range e.own {
 			e.wraps = wrapIn(e.wraps, w)
@@ -348,12 +338,14 @@ func (p *htmlParser) popTo(i int) {
 	}
 }
 
-// remove ends the element i and leaves open what was opened after it.
+// remove ends the element i and leaves open what was opened after it. That costs a look at
+// all of them, so it is done only as often as anybody can need it.
 func (p *htmlParser) remove(i int) {
-	if i == len(p.open)-1 || p.open[i].is.hidden {
+	if i == len(p.open)-1 || p.open[i].is.hidden || p.tore == maxHTMLRepairs {
 		p.popTo(i)
 		return
 	}
+	p.tore++
 	p.open = slices.Delete(p.open, i, i+1)
 	p.inherit(i)
 }

@@ -147,6 +147,8 @@ func TestHTMLMarkup(t *testing.T) {
 		{"<div>&nbsp;</div><div><b>a</b></div><div>&nbsp;</div><div><br></div>", "<p><strong>a</strong></p>"},
 		{"<pre><code>a</code></pre>", "<p style='font-family: monospace'>a</p>"},
 		{"<h2>a</h2>", "<p><strong>a</strong></p>"},
+		{"<div style='color:red'>a<hr>b</div>", "<p style='color: red'>a</p><p style='color: red'>---</p><p style='color: red'>b</p>"},
+		{"<div style='color:red'><ul><li>a</ul>b</div>", "<ul style='color: red'><li>a</li></ul><p style='color: red'>b</p>"},
 	} {
 		_, markup := readHTML(c.src, false)
 		if got := printXHTML(markup); got != c.want {
@@ -182,6 +184,17 @@ func TestHTMLDeeperThanTheLimit(t *testing.T) {
 	_, markup := readHTML(src, false)
 	if got := printXHTML(markup); got != "<p style='color: red'>a</p><p style='color: red'>b</p><p>c</p>" {
 		t.Error(got)
+	}
+}
+
+// What ends in a wrong order is put right as often as any text needs it, and then what is
+// in it ends with it: to put it right costs a look at all that is open.
+func TestHTMLRepairsAreCounted(t *testing.T) {
+	const once = "<b><i>a</b>b</i>"
+	_, markup := readHTML(strings.Repeat(once, maxHTMLRepairs+1), false)
+	want := "<p>" + strings.Repeat("<strong><em>a</em></strong><em>b</em>", maxHTMLRepairs) + "<strong><em>a</em></strong>b</p>"
+	if got := printXHTML(markup); got != want {
+		t.Errorf("%d bytes, not %d: ... %s", len(got), len(want), got[max(0, len(got)-200):])
 	}
 }
 

@@ -172,7 +172,7 @@ func (t *htmlTree) ready(here *htmlHere) {
 	box := t.block(here)
 	if t.para == nil || t.ends || t.box != box {
 		t.box = box
-		t.para = &htmlNode{name: "p", gap: t.breaks, bare: t.parser.barePlace(), style: t.parser.blockStyle()}
+		t.para = &htmlNode{name: "p", gap: t.breaks, bare: t.parser.barePlace(), style: here.blocks}
 		t.open, t.nodes = t.open[:0], t.nodes[:0]
 		into := t.attach(box)
 		if into.isList() {
