@@ -164,7 +164,10 @@ func (d *reading) html(b []byte, typ *mediaType, _ int) (content, *Failure) {
 	if f != nil {
 		return content{}, f
 	}
-	text, markup := readHTML(src, d.plainOnly)
+	text, markup, ok := readHTML(src, d.plainOnly)
+	if !ok { // no more than a picture that is sent alone
+		return content{}, FailUnsupportedType()
+	}
 	if d.plainOnly || text == "" {
 		markup = nil
 	}

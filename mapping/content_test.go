@@ -148,6 +148,8 @@ func TestHTMLContents(t *testing.T) {
 		{"text/html", "<meta charset=koi8-r><p>\xf0", "", 400}, // the header says UTF-8
 		{"text/html;charset=x-no", "hi", "", 415},
 		{"text/html", "<p></p><script>x()</script>", "", 0},
+		{"text/html", "<img src=cid:a>", "", 415},
+		{"text/html", "<img src='https://example.net/a.jpg'>", "https://example.net/a.jpg", 0},
 		{"text/html", "a\x00b", "a\ufffdb", 0},
 	} {
 		wantBody(t, c.typ, "", "", c.body, c.want, c.status)

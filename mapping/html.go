@@ -1,5 +1,10 @@
 package mapping
 
+import (
+	"slices"
+	"strings"
+)
+
 // What an HTML text may cost. Real ones need little of it; what is over is flattened,
 // its text stays.
 const (
@@ -7,6 +12,7 @@ const (
 	maxHTMLBlocks  = 10   // depth of lists and quotes in the markup
 	maxHTMLInlines = 6    // depth of the elements in a paragraph
 	maxHTMLAttrs   = 64   // attributes of a tag that are looked at
+	maxHTMLImages  = 16   // addresses of images that are told where there is no text
 	maxHTMLRepairs = 1000 // end tags that leave open what was opened later; further ones end that too
 	htmlFactor     = 4    // the markup, escaped, has at most so many bytes for each byte of the source,
 	htmlRoom       = 1024 // and these
@@ -30,8 +36,17 @@ const (
 // looks like another place: it is mostly the name of a company, in a signature.
 //
 // Scripts, styles, head, embedded objects and what is hidden are in neither form.
-func readHTML(src string, links bool) (plain string, markup []Node) {
-	tree := parseHTML(src)
+//
+// Where a reader would see pictures and the like and no text at all, plain has the
+// addresses of the pictures, each on a line. ok is false if they have none that anybody
+// else could follow: there would be something to show, and it cannot be said.
+func readHTML(src string, links bool) (plain string, markup []Node, ok bool) {
+	tree, unsaid := parseHTML(src)
 	markup = xhtml(tree, htmlFactor*len(src)+htmlRoom)
-	return plainHTML(tree, links || markup == nil, len(src)), markup
+	if plain = plainHTML(tree, links || markup == nil, len(src)); plain != "" || unsaid == nil {
+		return plain, markup, true
+	}
+	unsaid = slices.DeleteFunc(unsaid, func(url string) bool { return url == "" })
+	plain = strings.Join(unsaid, "\n")
+	return plain, markup, plain != ""
 }

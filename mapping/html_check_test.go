@@ -88,11 +88,11 @@ func printXHTML(nodes []Node) string {
 
 // checkHTML holds both forms of an HTML text against what is promised of them.
 func checkHTML(src string) error {
-	plain, markup := readHTML(src, false)
+	plain, markup, _ := readHTML(src, false)
 	if err := checkPlain(src, plain); err != nil {
 		return fmt.Errorf("plain: %w\n%q", err, plain)
 	}
-	all, _ := readHTML(src, true)
+	all, _, _ := readHTML(src, true)
 	if err := checkPlain(src, all); err != nil {
 		return fmt.Errorf("plain, with links: %w\n%q", err, all)
 	}
@@ -112,7 +112,7 @@ func checkHTML(src string) error {
 	if plain == "" && !strings.Contains(printed, "<img ") {
 		return fmt.Errorf("markup without text: %s", printed)
 	}
-	if _, again := readHTML(printed, false); !reflect.DeepEqual(again, markup) {
+	if _, again, _ := readHTML(printed, false); !reflect.DeepEqual(again, markup) {
 		return fmt.Errorf("read once more\n%s\nis\n%s", printed, printXHTML(again))
 	}
 	return nil

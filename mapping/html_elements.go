@@ -30,6 +30,7 @@ type htmlElement struct {
 	style cssStyle // the style that is as good as the element
 	lines int      // blocks: 1 if others stand on the next line, 2 if a blank line is between
 	pre   bool     // white space is kept
+	media bool     // something is to be seen there that is no text
 }
 
 func htmlStyle(property int, value string) (s cssStyle) {
@@ -75,8 +76,9 @@ func newHTMLElements() map[string]*htmlElement {
 			m[n] = e
 		}
 	}
-	add(&htmlElement{kind: htmlHidden}, "script", "style", "title", "template", "noscript", "noembed", "noframes", "iframe",
-		"frameset", "object", "applet", "svg", "math", "audio", "video", "canvas", "select", "datalist", "progress", "meter", "xml")
+	add(&htmlElement{kind: htmlHidden}, "script", "style", "title", "template", "noscript", "noembed", "noframes", "frameset",
+		"select", "datalist", "progress", "meter", "xml")
+	add(&htmlElement{kind: htmlHidden, media: true}, "iframe", "object", "applet", "svg", "math", "audio", "video", "canvas")
 	add(&htmlElement{kind: htmlBlock, lines: 1}, "address", "article", "aside", "caption", "details", "dialog", "div", "dt",
 		"fieldset", "figcaption", "footer", "form", "header", "hgroup", "legend", "main", "nav", "section", "summary")
 	add(&htmlElement{kind: htmlBlock, lines: 2}, "dl", "figure")

@@ -17,6 +17,10 @@ type htmlParser struct {
 	tore int    // how many elements were ended before those in them
 	rest string // what of the source is behind the tag that is read
 	head bool   // there was a head; as in a browser, others do not count
+
+	// unsaid is what a reader would see that is no text: the address of an image, "" if
+	// it has none, and for all else.
+	unsaid []string
 }
 
 // htmlOpen is an element that is open. The second half is what holds for the text in it,
@@ -44,7 +48,7 @@ type htmlHere struct {
 	blocks cssStyle      // the style of the elements around it that are nothing in the markup, for the blocks in them to say
 }
 
-func parseHTML(src string) *htmlNode {
+func parseHTML(src string) (tree *htmlNode, unsaid []string) {
 	p := htmlParser{rest: src}
 	p.tree.begin(&p)
 	z := html.NewTokenizer(strings.NewReader(src))
@@ -72,7 +76,7 @@ func parseHTML(src string) *htmlNode {
 		}
 	}
 	p.popTo(0)
-	return p.tree.finish()
+	return p.tree.finish(), p.unsaid
 }
 
 func (p *htmlParser) here() *htmlHere {
@@ -126,6 +130,9 @@ func (p *htmlParser) start(name string, def *htmlElement, more bool, z *html.Tok
 	switch said.space {
 	case "pre", "pre-wrap", "break-spaces":
 		e.is.pre = true
+	}
+	if !hidden && def.media {
+		p.leaveUnsaid("")
 	}
 	if !hidden && !e.is.hidden {
 		p.layout(&e, &a, &said)
@@ -260,6 +267,9 @@ func (p *htmlParser) image(a *htmlAttrs, said *cssSaid, here *htmlHere) {
 		}
 	}
 	alt := XMLText(strings.Join(strings.Fields(a.alt), " "))
+	if alt == "" {
+		p.leaveUnsaid(cleanURL(a.src, "http", "https"))
+	}
 	src := imageSource(a.src)
 	if src == "" {
 		p.tree.text(alt, here)
@@ -277,6 +287,13 @@ func (p *htmlParser) image(a *htmlAttrs, said *cssSaid, here *htmlHere) {
 		attrs = append(attrs, Attr{"width", width})
 	}
 	p.tree.image(alt, attrs, here)
+}
+
+// leaveUnsaid notes something to be seen that is no text.
+func (p *htmlParser) leaveUnsaid(url string) {
+	if len(p.unsaid) < maxHTMLImages && !slices.Contains(p.unsaid, url) {
+		p.unsaid = append(p.unsaid, url)
+	}
 }
 
 // push opens an element.

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -34,8 +35,8 @@ func TestHTMLCorpus(t *testing.T) {
 			if err := checkHTML(src); err != nil {
 				t.Fatal(err)
 			}
-			plain, markup := readHTML(src, false)
-			links, _ := readHTML(src, true)
+			plain, markup, _ := readHTML(src, false)
+			links, _, _ := readHTML(src, true)
 			a := &txtar.Archive{Files: []txtar.File{{Name: "plain", Data: []byte(plain + "\n")}}}
 			if links != plain {
 				a.Files = append(a.Files, txtar.File{Name: "links", Data: []byte(links + "\n")})
@@ -62,7 +63,7 @@ func TestHTMLCorpus(t *testing.T) {
 
 // CT-03 to CT-05, M-009: the one example that the specification has.
 func TestHTMLOfTheSpecification(t *testing.T) {
-	plain, markup := readHTML(`<p>Hello <b>Juliet</b>, <script>alert(1)</script><a href="javascript:x()">bad</a> <a href="https://example.net/" onclick="y()">good</a></p>`, false)
+	plain, markup, _ := readHTML(`<p>Hello <b>Juliet</b>, <script>alert(1)</script><a href="javascript:x()">bad</a> <a href="https://example.net/" onclick="y()">good</a></p>`, false)
 	if plain != "Hello Juliet, bad good" {
 		t.Errorf("%q", plain)
 	}
@@ -113,7 +114,7 @@ func TestHTMLText(t *testing.T) {
 		{"a&#1;b\x00c\ufffed\xff", "a\ufffdb\ufffdc\ufffdd\ufffd"},
 		{"a\fb&#13;c", "a b c"},
 	} {
-		if got, _ := readHTML(c.src, true); got != c.want {
+		if got, _, _ := readHTML(c.src, true); got != c.want {
 			t.Errorf("%q gives\n%q, not\n%q", c.src, got, c.want)
 		}
 	}
@@ -150,7 +151,7 @@ func TestHTMLMarkup(t *testing.T) {
 		{"<div style='color:red'>a<hr>b</div>", "<p style='color: red'>a</p><p style='color: red'>---</p><p style='color: red'>b</p>"},
 		{"<div style='color:red'><ul><li>a</ul>b</div>", "<ul style='color: red'><li>a</li></ul><p style='color: red'>b</p>"},
 	} {
-		_, markup := readHTML(c.src, false)
+		_, markup, _ := readHTML(c.src, false)
 		if got := printXHTML(markup); got != c.want {
 			t.Errorf("%q gives\n%s, not\n%s", c.src, got, c.want)
 		}
@@ -171,7 +172,7 @@ func TestHTMLFrontPages(t *testing.T) {
 		{"<a href='https://example.net/'><img src=cid:x></a>", "<https://example.net/>"},
 		{"<a href='xmpp:romeo@example.net'>chat</a>", "chat <xmpp:romeo@example.net>"},
 	} {
-		if got, _ := readHTML(c.src, false); got != c.want {
+		if got, _, _ := readHTML(c.src, false); got != c.want {
 			t.Errorf("%q gives %q, not %q", c.src, got, c.want)
 		}
 	}
@@ -181,7 +182,7 @@ func TestHTMLFrontPages(t *testing.T) {
 func TestHTMLDeeperThanTheLimit(t *testing.T) {
 	deep := maxHTMLOpen + 50
 	src := strings.Repeat("<div style='color:red'>", deep) + "a" + strings.Repeat("</div>", maxHTMLOpen+20) + "b" + strings.Repeat("</div>", 30) + "c"
-	_, markup := readHTML(src, false)
+	_, markup, _ := readHTML(src, false)
 	if got := printXHTML(markup); got != "<p style='color: red'>a</p><p style='color: red'>b</p><p>c</p>" {
 		t.Error(got)
 	}
@@ -191,16 +192,56 @@ func TestHTMLDeeperThanTheLimit(t *testing.T) {
 // in it ends with it: to put it right costs a look at all that is open.
 func TestHTMLRepairsAreCounted(t *testing.T) {
 	const once = "<b><i>a</b>b</i>"
-	_, markup := readHTML(strings.Repeat(once, maxHTMLRepairs+1), false)
+	_, markup, _ := readHTML(strings.Repeat(once, maxHTMLRepairs+1), false)
 	want := "<p>" + strings.Repeat("<strong><em>a</em></strong><em>b</em>", maxHTMLRepairs) + "<strong><em>a</em></strong>b</p>"
 	if got := printXHTML(markup); got != want {
 		t.Errorf("%d bytes, not %d: ... %s", len(got), len(want), got[max(0, len(got)-200):])
 	}
 }
 
+// A picture without a word is not nothing: its address is told, and if it has none that
+// anybody could follow that is not delivered as an empty text.
+func TestHTMLWithoutText(t *testing.T) {
+	for _, c := range []struct {
+		src, want string
+		ok        bool
+	}{
+		{"<img src='https://example.net/a.jpg'>", "https://example.net/a.jpg", true},
+		{"<img src=' HTTP://example.net/a b.jpg'>", "http://example.net/a%20b.jpg", true},
+		{"<p><img src='https://example.net/a'><img src='cid:x'><img src='https://example.net/b'><img src='https://example.net/a'></p>",
+			"https://example.net/a\nhttps://example.net/b", true},
+		{"<img src='https://example.net/a.jpg'><p>text", "text", true},
+		{"<img src='https://example.net/a.jpg' alt='a rose'>", "a rose", true},
+		{"<img src='https://example.net/a.jpg' width=1>", "", true},
+		{"<div hidden><img src='https://example.net/a.jpg'><video></video></div>", "", true},
+		{"<img src='cid:x'>", "", false},
+		{"<img src='data:image/png;base64,AAAA'>", "", false},
+		{"<img src='javascript:x()'>", "", false},
+		{"<img>", "", false},
+		{"<video src='https://example.net/a'></video>", "", false},
+		{"<svg><path/></svg>", "", false},
+		{"<svg><path/></svg>text", "text", true},
+		{"<script>x()</script><title>t</title><p>&nbsp;</p>", "", true},
+		{strings.Repeat("<img>", maxHTMLImages) + "<img src='https://example.net/a'>", "https://example.net/a", true},
+	} {
+		for _, links := range []bool{false, true} {
+			if got, _, ok := readHTML(c.src, links); got != c.want || ok != c.ok {
+				t.Errorf("%q gives %q, %t, not %q, %t", c.src, got, ok, c.want, c.ok)
+			}
+		}
+	}
+	var many strings.Builder
+	for i := range 2 * maxHTMLImages {
+		fmt.Fprintf(&many, "<img src='https://example.net/%d'>", i)
+	}
+	if got, _, _ := readHTML(many.String(), false); strings.Count(got, "\n") != maxHTMLImages-1 {
+		t.Errorf("%q", got)
+	}
+}
+
 // A target that is much longer than what it was made of is left out of the text.
 func TestHTMLTextHasARoom(t *testing.T) {
-	plain, _ := readHTML("<a href='https://example.net/"+strings.Repeat("<", 5000)+"'>text</a>", true)
+	plain, _, _ := readHTML("<a href='https://example.net/"+strings.Repeat("<", 5000)+"'>text</a>", true)
 	if plain != "text" {
 		t.Errorf("%d bytes", len(plain))
 	}
@@ -209,11 +250,11 @@ func TestHTMLTextHasARoom(t *testing.T) {
 // Markup of which there would be too much is left out, and the text is there.
 func TestHTMLMarkupHasARoom(t *testing.T) {
 	style := "<div style='font-family:" + strings.Repeat("abcdefghij,", 8) + "'>"
-	plain, markup := readHTML(style+strings.Repeat("<p>x", 2000), false)
+	plain, markup, _ := readHTML(style+strings.Repeat("<p>x", 2000), false)
 	if markup != nil || plain != strings.TrimSuffix(strings.Repeat("x\n\n", 2000), "\n\n") {
 		t.Errorf("%d nodes, %d bytes", len(markup), len(plain))
 	}
-	if _, markup = readHTML(style+strings.Repeat("<p>x", 10), false); len(markup) != 10 {
+	if _, markup, _ = readHTML(style+strings.Repeat("<p>x", 10), false); len(markup) != 10 {
 		t.Errorf("%d nodes", len(markup))
 	}
 }
@@ -286,7 +327,7 @@ func TestHTMLNestedWithoutEnd(t *testing.T) {
 		{"<div>", "</div>", "deep", ""},
 		{"<svg>", "", "", ""},
 	} {
-		plain, markup := readHTML(strings.Repeat(c.open, 100_000)+"deep"+strings.Repeat(c.end, 100_000), false)
+		plain, markup, _ := readHTML(strings.Repeat(c.open, 100_000)+"deep"+strings.Repeat(c.end, 100_000), false)
 		if plain != c.plain || printXHTML(markup) != c.markup {
 			t.Errorf("%s: %q, %s", c.open, firstBytes(plain), firstBytes(printXHTML(markup)))
 		}

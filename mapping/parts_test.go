@@ -38,6 +38,7 @@ func TestMultiparts(t *testing.T) {
 		{"the last understood", "alternative", mime("text/plain|a", "image/png|b"), "a", 0},
 		{"the last that says anything", "alternative", mime("text/plain|a", "text/plain|"), "a", 0},
 		{"the last that is sound", "alternative", mime("text/plain|a", "text/plain;charset=utf-8|\xff", "text/plain;charset=x-no|c"), "a", 0},
+		{"the last that is not a picture", "alternative", mime("text/plain|a", "text/html|<img src=cid:x>"), "a", 0},
 		{"none", "alternative", mime("image/png|a", "image/gif|b"), "", 415},
 		{"none, and nothing said", "alternative", mime("image/png|a", "text/plain|"), "", 0},
 		{"the last says why", "alternative", mime("text/plain|\xff", "image/gif|b"), "", 415},
