@@ -97,7 +97,7 @@ func TestCPIMSubjectsWin(t *testing.T) {
 	}
 }
 
-// DateTime counts like Date, and wins over it; nonsense is none.
+// DateTime wins over Date, unless it is nonsense. IM-25: Expires counts from Date all the same.
 func TestCPIMDateWins(t *testing.T) {
 	received := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
 	date := received.Add(-time.Hour)
@@ -106,7 +106,8 @@ func TestCPIMDateWins(t *testing.T) {
 		"DateTime: 2026-01-15T09:50:00Z":      received.Add(-10 * time.Minute),
 		"DateTime: 2026-01-15T11:50:00+02:00": received.Add(-10 * time.Minute),
 		"DateTime: 2026-01-15T09:59:30Z":      {},
-		"DateTime: 2026-01-15T12:00:00Z":      {},
+		"DateTime: 2026-01-15T12:00:00Z":      date,
+		"DateTime: 1970-01-01T00:00:07Z":      date,
 		"DateTime: yesterday":                 date,
 	} {
 		m := sipMessage(inCPIM(header, "Content-Type: text/plain", "hi"))
@@ -114,6 +115,35 @@ func TestCPIMDateWins(t *testing.T) {
 		got, err := testRules(t).ToXMPP(m)
 		if err != nil || len(got) != 1 || got[0].(*XMPPMessage).Delay != want {
 			t.Errorf("%s: %+v, %v, want %s", header, got, err, want)
+		}
+	}
+}
+
+// IM-25: a request expires by its own Date; what is in it may be older, or say that it is not.
+func TestCPIMDateIsNotThatOfExpires(t *testing.T) {
+	received := time.Date(2026, 1, 15, 10, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		date time.Time
+		late bool
+		want time.Time // where late ones are delivered
+	}{
+		{received.Add(-time.Second), false, received.Add(-time.Hour)}, // kept by a server and sent again
+		{time.Time{}, false, received.Add(-time.Hour)},
+		{received.Add(-time.Minute), true, received.Add(-time.Hour)},
+	} {
+		for _, refuse := range []bool{false, true} {
+			m := sipMessage(inCPIM("DateTime: 2026-01-15T09:00:00Z", "Content-Type: text/plain", "hi"))
+			m.ContentType, m.Received, m.Date, m.Expires = "message/cpim", received, c.date, 30*time.Second
+			r := testRules(t)
+			r.refuseExpired = refuse
+			got, err := r.ToXMPP(m)
+			if c.late && refuse {
+				if f := failure(t, err); f.Status != 480 {
+					t.Errorf("%s: %v", c.date, f)
+				}
+			} else if err != nil || len(got) != 1 || got[0].(*XMPPMessage).Delay != c.want {
+				t.Errorf("%s, refused %t: %+v, %v", c.date, refuse, got, err)
+			}
 		}
 	}
 }

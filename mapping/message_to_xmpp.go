@@ -30,17 +30,13 @@ func (r *Rules) messageToXMPP(v *SIPMessage) (*XMPPMessage, *Failure) {
 		Nick:   nick(v.Name, v.From),
 	}
 	// What a message/cpim says of itself is from its author, end to end: it wins over the
-	// headers of the request.
+	// headers of the request, but for when that expires.
 	if m.Subjects = subjectsOf(c.subjects, c.lang); m.Subjects == nil {
 		if subject := XMLText(HeaderText(v.Subject)); subject != "" {
 			m.Subjects = []Text{{Value: subject}}
 		}
 	}
-	sent := v.Date
-	if !c.date.IsZero() {
-		sent = c.date
-	}
-	if m.Delay, f = r.delay(v, sent); f != nil {
+	if m.Delay, f = r.delay(v, c.date); f != nil {
 		return nil, f
 	}
 	return m, nil
