@@ -43,6 +43,7 @@ type entity struct {
 	lang        string // Content-Language
 	id          string // Content-ID
 	data        []byte
+	broken      *Failure // its headers break the grammar, and nothing else is known of it
 }
 
 // plainTypes are the ways in which nearly everybody says text/plain in UTF-8: no more
@@ -86,8 +87,8 @@ type reading struct {
 // The order of the checks is that of RFC 3261 §8.2.3: what is not understood by its
 // headers is refused before its octets are looked at.
 func (d *reading) entity(e entity, depth int) (content, *Failure) {
-	if len(e.data) == 0 {
-		return content{}, nil
+	if e.broken != nil || len(e.data) == 0 {
+		return content{}, e.broken
 	}
 	if f := checkDisposition(e.disposition); f != nil {
 		return content{}, f

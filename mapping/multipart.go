@@ -66,8 +66,9 @@ func endOfPart(b []byte, start, pos int) int {
 // maxPartHeaders is how many header lines a part may have.
 const maxPartHeaders = 64
 
-// parsePart takes the headers off a part; typ is its type if they do not say.
-func parsePart(b []byte, typ string) (entity, *Failure) {
+// parsePart takes the headers off a part; typ is its type if they do not say. Where they
+// break the grammar that is for who reads the part: not every one is read.
+func parsePart(b []byte, typ string) entity {
 	e := entity{}
 	seen := false
 	var value *string // of the header that a next line may go on with
@@ -77,7 +78,7 @@ func parsePart(b []byte, typ string) (entity, *Failure) {
 			break
 		}
 		if lines == maxPartHeaders {
-			return e, FailBadRequest("headers of a part")
+			return entity{broken: FailBadRequest("headers of a part")}
 		}
 		if isBlank(line[0]) && lines > 0 {
 			if value != nil {
@@ -87,7 +88,7 @@ func parsePart(b []byte, typ string) (entity, *Failure) {
 		}
 		name, val, ok := bytes.Cut(line, []byte(":"))
 		if name = bytes.TrimRight(name, " \t"); !ok || !isToken(string(name)) {
-			return e, FailBadRequest("headers of a part")
+			return entity{broken: FailBadRequest("headers of a part")}
 		}
 		value = e.header(lower(string(name)))
 		if value != nil && *value != "" {
@@ -102,7 +103,7 @@ func parsePart(b []byte, typ string) (entity, *Failure) {
 		e.typ = typ
 	}
 	e.data = b
-	return e, nil
+	return e
 }
 
 // header is the field for a header of that name, nil if it says nothing to us.

@@ -72,8 +72,8 @@ func TestParsePart(t *testing.T) {
 		{strings.Repeat("X: y\n", maxPartHeaders+1) + "\nhi", entity{}, false},
 		{"no header\n\nhi", entity{}, false}, {" folded\n\nhi", entity{}, false}, {": x\n\nhi", entity{}, false}, {"a b: x\n\nhi", entity{}, false}, {"hi", entity{}, false},
 	} {
-		got, f := parsePart([]byte(c.in), "x/y")
-		if f != nil {
+		got := parsePart([]byte(c.in), "x/y")
+		if f := got.broken; f != nil {
 			if c.ok || f.Status != 400 {
 				t.Errorf("%q: %v", c.in, f)
 			}
@@ -118,9 +118,9 @@ func TestPartsAreWhatWasWritten(t *testing.T) {
 			t.Fatalf("%q: %q, %v", b.String(), parts, f)
 		}
 		for i := range parts {
-			e, f := parsePart(parts[i], "")
-			if f != nil || string(e.data) != want[i] || e.typ != "text/x" || e.id != "<1>" {
-				t.Fatalf("%q: %+v, %v, want %q", parts[i], e, f, want[i])
+			e := parsePart(parts[i], "")
+			if e.broken != nil || string(e.data) != want[i] || e.typ != "text/x" || e.id != "<1>" {
+				t.Fatalf("%q: %+v, want %q", parts[i], e, want[i])
 			}
 		}
 	})

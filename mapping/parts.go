@@ -16,9 +16,7 @@ func (d *reading) multipart(b []byte, typ *mediaType, depth int) (content, *Fail
 	}
 	parts := make([]entity, len(raw))
 	for i := range raw {
-		if parts[i], f = parsePart(raw[i], otherwise); f != nil {
-			return content{}, f
-		}
+		parts[i] = parsePart(raw[i], otherwise)
 	}
 	depth++
 	switch typ.name {
@@ -41,7 +39,7 @@ func (d *reading) alternative(parts []entity, depth int) (content, *Failure) {
 	for i := len(parts) - 1; i >= 0; i-- {
 		c, f := d.entity(parts[i], depth)
 		switch {
-		case f == nil && c.text != "":
+		case f == nil && strings.Trim(c.text, " \t\n") != "":
 			return c, nil
 		case f == nil:
 			understood = true

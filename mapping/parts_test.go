@@ -39,6 +39,8 @@ func TestMultiparts(t *testing.T) {
 		{"the last that says anything", "alternative", mime("text/plain|a", "text/plain|"), "a", 0},
 		{"the last that is sound", "alternative", mime("text/plain|a", "text/plain;charset=utf-8|\xff", "text/plain;charset=x-no|c"), "a", 0},
 		{"the last that is not a picture", "alternative", mime("text/plain|a", "text/html|<img src=cid:x>"), "a", 0},
+		{"the last that is not blank", "alternative", mime("text/plain|a", "text/plain| \r\n"), "a", 0},
+		{"the last with headers", "alternative", "--b\r\n\r\na\r\n--b\r\nx\r\n--b--", "a", 0},
 		{"none", "alternative", mime("image/png|a", "image/gif|b"), "", 415},
 		{"none, and nothing said", "alternative", mime("image/png|a", "text/plain|"), "", 0},
 		{"the last says why", "alternative", mime("text/plain|\xff", "image/gif|b"), "", 415},
@@ -78,6 +80,7 @@ func TestMultiparts(t *testing.T) {
 
 		{"signed", "signed", mime("text/plain|a", "application/pgp-signature|b"), "a", 0},
 		{"signed picture", "signed", mime("image/png|a", "application/pgp-signature|b"), "", 493},
+		{"signed, and no headers of the signature", "signed", "--b\r\n\r\na\r\n--b\r\nx\r\n--b--", "a", 0},
 		{"signed and broken", "signed", mime("text/plain|\xff", "application/pgp-signature|b"), "", 400},
 		{"encrypted", "encrypted", mime("application/pgp-encrypted|a", "application/octet-stream|b"), "", 493},
 
