@@ -7,12 +7,24 @@
 // What needs memory or chance (a fresh Call-ID, a stanza id, a From tag) is left
 // empty and filled in by the bridge.
 //
-// The message's way through this package:
+// Where what is, in the order in which to read it:
 //
-//	XMPPMessage --Rules.ToSIP--> SIPMessage      (message.go)
-//	SIPMessage  --Rules.ToXMPP-> XMPPMessage     (message.go)
-//	JID <-> URI                                  (rules.go; values in jid.go, uri.go)
-//	SIP status <-> stanza error                  (failure.go, tables.go)
+//	values.go, outcome.go        what crosses the walls of this package
+//	message.go                   Rules.ToSIP and Rules.ToXMPP, both ways in
+//	message_to_sip.go            a stanza as a request: links.go, encrypted.go, split.go
+//	message_to_xmpp.go           a request as a stanza: dates.go, nick.go, and its body:
+//	content.go, media.go         what a body is by its headers, and who reads it
+//	charset.go, flowed.go        text/plain
+//	html.go                      text/html: html_parse.go and html_nesting.go take it apart, html_tree.go
+//	                             has what is left, html_text.go and xhtml.go write it
+//	cpim.go                      message/cpim: cpim_parse.go, cpim_append.go, cpim_wrap.go, content_cpim.go
+//	parts.go, multipart.go       multiparts: what they say, and how they are cut
+//	inflate.go, transfer.go      Content-Encoding and Content-Transfer-Encoding
+//	text.go                      what may be in a line, a header, a stanza
+//	rules.go                     JID <-> URI: rules_to_sip.go, rules_to_xmpp.go, escape.go, phone.go, explain.go;
+//	                             the values are in jid.go, uri.go
+//	failure.go, tables.go        SIP status <-> stanza error; warning.go, redirect.go, reason.go
+//	local.go, refusal.go         failures of our own
 //
 // Requirement ids such as ADDR-20 or IM-04 in comments and tests name the rows
 // of docs/requirements.md.
