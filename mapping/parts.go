@@ -83,7 +83,7 @@ func (d *reading) signed(parts []entity, depth int) (content, *Failure) {
 // join puts the texts of the parts one after the other, a blank line between them. A
 // part that is not understood is left out if its sender allows that
 // (Content-Disposition: ...;handling=optional), and makes the message one that is not
-// understood otherwise, as when nothing at all is left: 2xx would say that it has been
+// understood otherwise, as when the others say nothing: 2xx would say that it has been
 // delivered.
 //
 // If there is markup in one part, all of them are in the markup of the whole: a plain
@@ -91,7 +91,6 @@ func (d *reading) signed(parts []entity, depth int) (content, *Failure) {
 func (d *reading) join(parts []entity, depth int) (content, *Failure) {
 	var said []content
 	var ignored *Failure
-	understood := false
 	for i := range parts {
 		c, f := d.entity(parts[i], depth)
 		switch {
@@ -99,19 +98,14 @@ func (d *reading) join(parts []entity, depth int) (content, *Failure) {
 			ignored = f
 		case f != nil:
 			return content{}, f
-		default:
-			understood = true
-			if strings.Trim(c.text, " \t\n") != "" {
-				said = append(said, c)
-			}
+		case strings.Trim(c.text, " \t\n") != "":
+			said = append(said, c)
 		}
 	}
-	switch {
-	case !understood:
+	switch len(said) {
+	case 0:
 		return content{}, ignored
-	case len(said) == 0:
-		return content{}, nil
-	case len(said) == 1:
+	case 1:
 		return said[0], nil // with subjects and date, if that is a message/cpim
 	}
 	return together(said), nil

@@ -61,6 +61,7 @@ func TestMultiparts(t *testing.T) {
 		{"optional, but understood", "mixed", mime("text/plain|a", optional+"text/plain|b"), "a\n\nb", 0},
 		{"optional, but broken", "mixed", mime("text/plain|a", optional+"text/plain|\xff"), "", 400},
 		{"only optional", "mixed", mime(optional + "image/png|b"), "", 415},
+		{"optional, and the others say nothing", "mixed", mime("text/plain|", "text/plain| \r\n", optional+"image/png|b"), "", 415},
 		{"for something else", "mixed", mime("text/plain|a", "Content-Disposition: icon|text/plain|b"), "", 415},
 		{"for something else, optional", "mixed", mime("text/plain|a", "Content-Disposition: Icon;Handling=OPTIONAL|text/plain|b"), "a", 0},
 		{"attached", "mixed", mime("text/plain|a", `Content-Disposition: attachment; filename="b.txt"|text/plain|b`), "a\n\nb", 0},
