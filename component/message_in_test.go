@@ -97,6 +97,9 @@ yes</body><reply xmlns='urn:xmpp:reply:0' id='m1'/><fallback xmlns='urn:xmpp:fal
 👍 </body>` + wholeReacton + `<body start='0' end='8'/></fallback>`},
 		{name: "reaction and its fallback beyond the end", in: reactions + `<body>👍</body>` + wholeReacton + `<body start='0' end='4000000000'/><body start='0' end='99'/></fallback>`},
 		{name: "reaction and its fallback in two languages", in: reactions + `<body>👍</body><body xml:lang='de'>Daumen</body>` + wholeReacton + `<body/></fallback>`},
+		{name: "reaction and its fallback between spaces", in: reactions + `<body> 👍
+ </body>` + wholeReacton + `<body start='1' end='2'/></fallback>`},
+		{name: "reaction and a fallback of spaces", in: reactions + `<body>  </body>` + wholeReacton + `<body start='1' end='1'/></fallback>`},
 		{name: "reaction, older mark", in: reactions + `<body>👍</body><fallback xmlns='urn:xmpp:fallback:0'/>`},
 		{name: "reaction and a text", in: reactions + `<body>👍 and more</body>` + wholeReacton + `<body start='0' end='1'/></fallback>`, bodies: said("👍 and more")},
 		{name: "reaction and a text before it", in: reactions + `<body>more 👍</body>` + wholeReacton + `<body start='5' end='6'/></fallback>`, bodies: said("more 👍")},
@@ -140,6 +143,17 @@ yes</body><reply xmlns='urn:xmpp:reply:0' id='m1'/><fallback xmlns='urn:xmpp:fal
 				t.Errorf("what only goes to XMPP was read: %+v", m)
 			}
 		})
+	}
+}
+
+// The reader is everybody's: how long a stanza keeps it must not grow with the length of
+// the text times the number of marks.
+func TestFallbackMarksAreCheap(t *testing.T) {
+	mark := `<fallback xmlns='urn:xmpp:fallback:0'><body start='1' end='2'/></fallback>`
+	st := parse(t, `<message xmlns='jabber:component:accept'>`+reactions+`<body>`+strings.Repeat("x", 100<<10)+`</body>`+strings.Repeat(mark, 400)+`</message>`)
+	bodies := []mapping.Text{{Value: strings.Repeat("x", 100<<10)}}
+	if n := testing.AllocsPerRun(1, func() { bodies = withoutReaction(st, bodies) }); n > 10 || len(bodies) != 1 {
+		t.Errorf("%v allocations for 400 marks, %d bodies left", n, len(bodies))
 	}
 }
 
