@@ -43,12 +43,17 @@ func yes(b bool) known {
 	return -1
 }
 
+// belief is what is known about a form, and since when. The zero value is nothing.
+type belief struct {
+	is    known
+	since time.Time
+}
+
 // format is what is known of a contact.
 type format struct {
-	plain, cpim known
-	ownCallID   bool // it takes a second request with the same Call-ID for a repeat
-	asked       bool
-	learned     time.Time
+	plain, cpim belief
+	ownCallID   belief    // it takes a second request with the same Call-ID for a repeat
+	asked       time.Time // when it was asked last
 }
 
 // formats is what is known of all contacts. It is safe for concurrent use.
@@ -70,14 +75,14 @@ func (b *Bridge) shape(out *work, p *Policy, contact mapping.JID, parts []mappin
 	contact = contact.Bare()
 	m := parts[0].(*mapping.SIPMessage)
 	more := m.Subjects != nil
-	known, ask := b.formats.choose(contact, more, out.now)
+	takes, ask := b.formats.choose(contact, more, out.now)
 	if ask {
 		itself := p.Rules.Itself()
 		q := &mapping.SIPQuery{RequestURI: m.RequestURI, To: m.To, From: itself, CallID: rand.Text()}
 		q.FromTag, q.CSeq = b.ids.tag()
 		out.requests = append(out.requests, mapping.Parcel[mapping.SIP]{Ref: &query{contact}, Value: q})
 	}
-	if known.plain < 0 && known.cpim > 0 || more && known.cpim > 0 {
+	if takes.cpim.is > 0 && (more || takes.plain.is < 0) {
 		wrap(parts)
 	}
 }
@@ -159,9 +164,9 @@ func (f *formats) choose(contact mapping.JID, more bool, now time.Time) (is form
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	is = f.get(contact, now)
-	if more && is.cpim == 0 && !is.asked && f.queries < maxQueries {
+	if more && is.cpim.is == 0 && now.Sub(is.asked) >= formatsFor && f.queries < maxQueries {
 		f.queries++
-		is.asked = true
+		is.asked = now
 		f.put(contact, is, now)
 		ask = true
 	}
@@ -197,7 +202,7 @@ func needsOwnCallID(agent string) bool {
 func (f *formats) ownCallID(contact mapping.JID, now time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.get(contact.Bare(), now).ownCallID
+	return f.get(contact.Bare(), now).ownCallID.is > 0
 }
 
 // noteOwnCallID remembers that it does.
@@ -206,7 +211,7 @@ func (f *formats) noteOwnCallID(contact mapping.JID, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	is := f.get(contact, now)
-	is.ownCallID = true
+	is.ownCallID = belief{1, now}
 	f.put(contact, is, now)
 }
 
@@ -243,22 +248,25 @@ func (f *formats) note(contact mapping.JID, plain, cpim known, now time.Time) {
 	defer f.mu.Unlock()
 	is := f.get(contact, now)
 	if plain != 0 {
-		is.plain = plain
+		is.plain = belief{plain, now}
 	}
 	if cpim != 0 {
-		is.cpim = cpim
+		is.cpim = belief{cpim, now}
 	}
 	f.put(contact, is, now)
 }
 
-// get is what is known of contact and still believed. f.mu is held.
+// get is what is known of contact and still believed: each thing as long as it has been
+// heard of, whatever was heard of the others. f.mu is held.
 func (f *formats) get(contact mapping.JID, now time.Time) format {
 	is, ok := f.young[contact]
 	if !ok {
 		is = f.old[contact]
 	}
-	if now.Sub(is.learned) >= formatsFor {
-		return format{}
+	for _, b := range [...]*belief{&is.plain, &is.cpim, &is.ownCallID} {
+		if now.Sub(b.since) >= formatsFor {
+			*b = belief{}
+		}
 	}
 	return is
 }
@@ -269,6 +277,5 @@ func (f *formats) put(contact mapping.JID, is format, now time.Time) {
 	if len(f.young) >= maxFormats || now.Sub(f.turned) >= formatsFor {
 		f.old, f.young, f.turned = f.young, make(map[mapping.JID]format), now
 	}
-	is.learned = now
 	f.young[contact] = is
 }

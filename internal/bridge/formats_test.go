@@ -64,6 +64,21 @@ func TestOtherFormAfter415(t *testing.T) {
 	})
 }
 
+// What was learned about one form ends when its time is over, also if the other one is
+// heard of again and again.
+func TestFormsAreForgottenOneByOne(t *testing.T) {
+	f, c := newFormats(), romeo
+	f.noteAccept(c, typeCPIM, then)
+	at := then
+	for range 3 {
+		at = at.Add(formatsFor / 2)
+		f.learn(c, &mapping.SIPMessage{ContentType: typeCPIM}, answered(200), at)
+	}
+	if is, _ := f.choose(c, false, at); is.plain.is != 0 || is.cpim.is != 1 {
+		t.Errorf("a day and a half later: plain %d, CPIM %d", is.plain.is, is.cpim.is)
+	}
+}
+
 // A 415 that the other form would not cure is the end, told once.
 func TestNoOtherForm(t *testing.T) {
 	for _, accept := range []string{"", "text/plain", "text/plain, message/cpim", "image/png", "message/cpim;q=0"} {
