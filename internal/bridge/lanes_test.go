@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,6 +83,21 @@ func TestLanesAreBoundedInOctets(t *testing.T) {
 		if got := ls.take(queued("bob", s.sender, s.size)); got != s.want {
 			t.Errorf("step %d: %d octets of %s taken: %v, want %v", i, s.size, s.sender, got, s.want)
 		}
+	}
+}
+
+// Whatever of a message is kept counts, also the subjects in languages that only a
+// message/cpim can say.
+func TestSubjectsAreCounted(t *testing.T) {
+	m := &mapping.SIPMessage{Body: []byte("hi")}
+	o := &outbound{parts: []mapping.SIP{m}}
+	o.measure()
+	plain := o.size
+	for range 100 {
+		m.Subjects = append(m.Subjects, mapping.Text{Lang: "fr", Value: strings.Repeat("x", 1000)})
+	}
+	if o.measure(); o.size < plain+100*1000 {
+		t.Errorf("a message with 100,000 bytes of subjects counts as %d", o.size)
 	}
 }
 

@@ -74,6 +74,10 @@ func (o *outbound) measure() {
 	for _, part := range o.parts {
 		s := part.(*mapping.SIPMessage)
 		o.lane = s.RequestURI.AOR()
-		o.size += 2 * (len(s.Body) + len(s.Subject) + len(s.CallID)) // and once more in the row
+		size := len(s.Body) + len(s.Subject) + len(s.CallID)
+		for _, t := range s.Subjects {
+			size += 32 + len(t.Lang) + len(t.Value)
+		}
+		o.size += 2 * size // and once more in the row
 	}
 }
