@@ -80,6 +80,25 @@ func TestCPIMRoundTrip(t *testing.T) {
 	})
 }
 
+// However much a message says, what Wrap makes of it can be read again: a message that cannot
+// be sent so could not be sent at all otherwise.
+func TestWrapWhatIsTooMuch(t *testing.T) {
+	for name, subjects := range map[string][]Text{
+		"many": slices.Repeat([]Text{{Lang: "fr", Value: "Bonjour"}}, 100),
+		"long": {{Lang: "fr", Value: strings.Repeat("Bonjour ", 2000)}, {Lang: "en", Value: "Hello"}},
+	} {
+		m := &SIPMessage{From: URI{Scheme: "sip", User: "a", Host: "b.example"}, To: URI{Scheme: "sip", User: "c", Host: "d.example"},
+			ContentType: plainUTF8, Body: []byte("hi"), Subjects: subjects}
+		w := m.Wrap()
+		if got, ok := w.Unwrap(); !ok || string(got.Body) != "hi" {
+			t.Errorf("%s: not to be unwrapped", name)
+		}
+		if c, err := ParseCPIM(w.Body); err != nil || len(c.Subjects()) == 0 {
+			t.Errorf("%s: no subject: %v", name, err)
+		}
+	}
+}
+
 // Unwrap undoes Wrap, and what is between the two says what the request did.
 func TestWrapUnwrap(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

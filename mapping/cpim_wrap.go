@@ -4,9 +4,13 @@ package mapping
 // write it.
 const plainUTF8InCPIM = "text/plain; charset=utf-8"
 
+// maxWrapped is how many subjects go into a message/cpim: so many that its reader, and
+// Unwrap, are not over what they read of one.
+const maxWrapped = maxCPIMHeaders / 2
+
 // Wrap is m with its content in a message/cpim (CT-07), for a peer that takes one. The headers of
 // m go into it: From and To as im: URIs (RFC 3922 §4.1), Date as DateTime, all subjects with
-// their languages; more come after them.
+// their languages, as far as a message/cpim of ParseCPIM may have them; more come after them.
 //
 // The Subject of the request stays, although the message/cpim says it again and better:
 // a phone that shows subjects at all shows that one, and Unwrap has it still.
@@ -24,8 +28,8 @@ func (m *SIPMessage) Wrap(more ...CPIMHeader) *SIPMessage {
 	if len(subjects) == 0 {
 		subjects = []Text{{Value: m.Subject}}
 	}
-	for _, s := range subjects {
-		if value := HeaderText(s.Value); value != "" {
+	for _, s := range subjects[:min(len(subjects), maxWrapped)] {
+		if value := HeaderText(s.Value); value != "" && len(value) <= maxCPIMValue {
 			c.Headers = append(c.Headers, CPIMHeader{Name: "Subject", Lang: s.Lang, Value: value})
 		}
 	}
