@@ -129,7 +129,7 @@ func (o *outbound) otherForm(out mapping.Outcome) bool {
 	return o.reshaped
 }
 
-// renew gives what waits in l behind answered, whose destination has seen the Call-ID of
+// renew gives what waits in memory in l behind answered, whose destination has seen the Call-ID of
 // that, Call-IDs of their own. A request of which a copy may have arrived stays as it is.
 func (b *Bridge) renew(out *work, l *lane, answered *outbound) {
 	seen := map[string]bool{answered.callID(): true}
@@ -141,6 +141,16 @@ func (b *Bridge) renew(out *work, l *lane, answered *outbound) {
 			}
 		}
 	}
+}
+
+// renewAll gives all requests of o other Call-IDs: what it had when it was left to the
+// store may have been seen since.
+func (b *Bridge) renewAll(o *outbound, now time.Time) {
+	seen := make(map[string]bool)
+	for _, part := range o.parts {
+		seen[part.(*mapping.SIPMessage).CallID] = true
+	}
+	b.renewParts(o, 0, seen, now)
 }
 
 // renewParts gives the requests of o, but for the first few, Call-IDs that are not among

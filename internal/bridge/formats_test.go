@@ -278,6 +278,38 @@ func TestOwnCallIDs(t *testing.T) {
 	})
 }
 
+// The same for what waits in the store only, as it does after a restart or while the
+// phone is away; but not for what may have left.
+func TestOwnCallIDsOfTheStored(t *testing.T) {
+	linphone := answered(200)
+	linphone.Agent = "Linphone"
+	const n = 4
+	restored(t, Limits{}, func(s *side, b *Bridge) {
+		for i := range uint64(n) {
+			stored(t, s, b, 1+i, fmt.Sprint(i), "juliet@example.com/x", "romeo@sip.example.com", func(o *outbound) {
+				o.message().CallID = "thread-1"
+				if i == n-1 {
+					sent(o)
+				}
+			})
+		}
+	}, func(r *running) {
+		seen := make(map[string]bool)
+		for i := 1; i <= n; i++ {
+			r.settle()
+			_, m := r.last(i)
+			if i < n && seen[m.CallID] || i == n && m.CallID != "thread-1" {
+				t.Errorf("request %d has the Call-ID %q", i, m.CallID)
+			}
+			seen[m.CallID] = true
+			r.answer(linphone)
+		}
+		if rows := r.disk.rows(); len(rows) != 0 {
+			t.Errorf("%d rows are left", len(rows))
+		}
+	})
+}
+
 // The same where it has written before it is written to.
 func TestOwnCallIDsOfWhoWrote(t *testing.T) {
 	b, s := newBridge(t)

@@ -140,6 +140,9 @@ func (b *Bridge) loaded(out *work, f *fifo, r Row) {
 			b.lanes.remove(f, 0)
 			b.giveUp(out, o, o.problem)
 		}
+	} else if !o.sent && o.ambiguous == 0 && b.formats.ownCallID(o.to, out.now) {
+		b.renewAll(o, out.now)
+		b.update(out, o)
 	}
 	b.stir(out, f)
 }
