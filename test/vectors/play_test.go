@@ -84,17 +84,25 @@ func play(t *testing.T, v *vector) (*player, error) {
 			return p, fmt.Errorf("before the first step: %w", err)
 		}
 	}
+	before := ""
 	for i, s := range steps {
-		if err := p.step(s); err != nil {
+		if err := p.step(s, before); err != nil {
 			return p, fmt.Errorf("step %d, %s %s: %w", i+1, s.Dir, s.Net, err)
 		}
+		before = s.Dir
 	}
 	if v.script != nil {
-		return p, v.script(p)
+		if err := v.script(p); err != nil {
+			return p, err
+		}
 	}
 	p.w.release()
 	time.Sleep(patience)
 	p.w.release()
+	if v.script != nil { // what nobody has waited for counts too
+		p.hearAll()
+		return p, nil
+	}
 	for _, net := range []string{netXMPP, netSIP} {
 		if texts := p.w.left(net); len(texts) > 0 {
 			return p, fmt.Errorf("at the end there is more on %s:\n%s", net, strings.Join(texts, "\n"))
@@ -118,7 +126,8 @@ func (p *player) story() string {
 	return b.String()
 }
 
-func (p *player) step(s step) error {
+// step plays a step; before is the Dir of the one before it.
+func (p *player) step(s step, before string) error {
 	switch s.Dir {
 	case dirIn:
 		// What is to stay away until now did. Barriers stay unanswered: what comes is
@@ -127,10 +136,19 @@ func (p *player) step(s step) error {
 		if err := p.endQuiet(); err != nil {
 			return err
 		}
+		if before != dirIn { // of two in a row the first may bring about something at once
+			if err := p.nothingEarly(); err != nil {
+				return err
+			}
+		}
 		return p.give(s)
 	case dirWait:
+		synctest.Wait()
 		p.w.release()
 		if err := p.endQuiet(); err != nil {
+			return err
+		}
+		if err := p.nothingEarly(); err != nil {
 			return err
 		}
 		if upTo[p.v.ID] {
@@ -168,6 +186,17 @@ func (p *player) stillQuiet() error {
 	for net := range p.quiet {
 		if texts := p.w.left(net); len(texts) > 0 {
 			return fmt.Errorf("on %s came\n%s", net, texts[0])
+		}
+	}
+	return nil
+}
+
+// nothingEarly checks that all that has come was shown: what is shown after an in or a
+// wait comes because of it.
+func (p *player) nothingEarly() error {
+	for _, net := range []string{netXMPP, netSIP} {
+		if texts := p.w.left(net); len(texts) > 0 {
+			return fmt.Errorf("before it came on %s\n%s", net, texts[0])
 		}
 	}
 	return nil
