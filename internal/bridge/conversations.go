@@ -20,8 +20,9 @@ import (
 // thread go with Call-IDs of their own (see formats).
 //
 // All of it may be forgotten, and is when the process ends: a thread then comes back as
-// a Call-ID. A user has room for so many conversations whatever others do, and what
-// strangers write to one user only takes that user's room.
+// a Call-ID. A user has room for so many conversations, which is all that strangers who
+// write to that user can take; only when all users together have too many do those go that
+// were unused for longest.
 
 const (
 	maxTalks     = 64      // conversations of a user; the one unused for longest goes

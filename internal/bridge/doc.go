@@ -8,6 +8,7 @@
 // The life of a message XMPP -> SIP:
 //
 //	FromXMPP     access, translation, a row in the journal, a place in a lane
+//	formats      the form in which the contact's user agent takes it
 //	lanes        one request pending per destination; in turn between senders
 //	SIPSide      Deliver; the result comes back through SIPOutcomes
 //	SIPOutcomes  a 2xx ends it; what may be tried again is (retry.go)
@@ -17,6 +18,7 @@
 // and SIP -> XMPP:
 //
 //	FromSIP      translation, access, a stanza id made from the request's identity
+//	talks        the thread that a Call-ID stands for (conversations.go), in both flows
 //	repeats      join the pending request, or get the outcome of the finished one
 //	XMPPSide     Deliver; the result comes back through XMPPOutcomes
 //	XMPPOutcomes the outcome answers the SIP transaction
