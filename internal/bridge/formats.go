@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
@@ -58,6 +59,10 @@ type format struct {
 
 // formats is what is known of all contacts. It is safe for concurrent use.
 type formats struct {
+	// owners grows whenever a contact begins to need own Call-IDs: what was taken before may
+	// not have one.
+	owners atomic.Uint64
+
 	mu         sync.Mutex // guards the following
 	young, old map[mapping.JID]format
 	turned     time.Time
@@ -143,8 +148,8 @@ func (b *Bridge) renew(out *work, l *lane, answered *outbound) {
 	}
 }
 
-// renewAll gives all requests of o other Call-IDs: what it had when it was left to the
-// store may have been seen since.
+// renewAll gives all requests of o, which waited in the store or has just come, other
+// Call-IDs: what it had may have been seen since.
 func (b *Bridge) renewAll(o *outbound, now time.Time) {
 	seen := make(map[string]bool)
 	for _, part := range o.parts {
@@ -221,6 +226,9 @@ func (f *formats) noteOwnCallID(contact mapping.JID, now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	is := f.get(contact, now)
+	if is.ownCallID.is == 0 {
+		f.owners.Add(1)
+	}
 	is.ownCallID = belief{1, now}
 	f.put(contact, is, now)
 }

@@ -278,6 +278,33 @@ func TestOwnCallIDs(t *testing.T) {
 	})
 }
 
+// The same for a message that was being read when the first answer came.
+func TestOwnCallIDsOfWhatIsRead(t *testing.T) {
+	b, s := newBridge(t)
+	linphone := answered(200)
+	linphone.Agent = "Linphone"
+	hello := func(id string) *mapping.XMPPMessage {
+		m := fromXMPP(id, "juliet@example.com/x", "romeo@sip.example.com", "hi")
+		m.Thread = "thread-1"
+		return m
+	}
+	b.FromXMPP([]mapping.XMPP{hello("a")})
+	known := b.formats.owners.Load()
+	out := work{now: time.Now()}
+	o := b.takeXMPP(&out, b.policy.Load(), hello("b"))
+	b.SIPOutcomes([]mapping.Result{{Ref: s.requests[0].Ref, Outcome: linphone}})
+	b.mu.Lock()
+	b.enqueue(&out, []*outbound{o}, known)
+	b.unlock(&out)
+	if got := s.requests[1].Value.(*mapping.SIPMessage).CallID; got == "thread-1" {
+		t.Errorf("the second request has the Call-ID of the first, %q", got)
+	}
+	back := &mapping.XMPPMessage{From: romeo, To: juliet, Thread: o.callID()}
+	if b.talks.incoming(back, time.Now()); back.Thread != "thread-1" {
+		t.Errorf("an answer to it is in the thread %q", back.Thread)
+	}
+}
+
 // The same for what waits in the store only, as it does after a restart or while the
 // phone is away; but not for what may have left.
 func TestOwnCallIDsOfTheStored(t *testing.T) {

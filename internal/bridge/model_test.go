@@ -316,7 +316,7 @@ func (w *world) writeParts(m *model, from, to string) {
 	o.measure()
 	out := work{now: time.Now()}
 	w.b.mu.Lock()
-	w.b.enqueue(&out, []*outbound{o})
+	w.b.enqueue(&out, []*outbound{o}, w.b.formats.owners.Load())
 	w.b.unlock(&out)
 }
 

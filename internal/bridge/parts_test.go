@@ -26,7 +26,7 @@ func inParts(b *Bridge, id string, texts ...string) {
 	o.measure()
 	out := work{now: o.read}
 	b.mu.Lock()
-	b.enqueue(&out, []*outbound{o})
+	b.enqueue(&out, []*outbound{o}, b.formats.owners.Load())
 	b.unlock(&out)
 }
 

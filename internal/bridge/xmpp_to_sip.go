@@ -29,6 +29,7 @@ func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
 	p := b.policy.Load()
 	var taken []*outbound
 	var late []*mapping.XMPPError
+	owners := b.formats.owners.Load()
 	for _, v := range batch {
 		switch v := v.(type) {
 		case *mapping.XMPPMessage:
@@ -43,7 +44,7 @@ func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
 	for _, e := range late {
 		b.takeLate(&out, p, e)
 	}
-	b.enqueue(&out, taken)
+	b.enqueue(&out, taken, owners)
 	b.unlock(&out)
 }
 
@@ -82,8 +83,16 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 	return o
 }
 
-// enqueue journals messages and gives each its place. b.mu is held.
-func (b *Bridge) enqueue(out *work, batch []*outbound) {
+// enqueue journals messages and gives each its place. owners is what formats.owners was
+// before they were taken. b.mu is held.
+func (b *Bridge) enqueue(out *work, batch []*outbound, owners uint64) {
+	if b.formats.owners.Load() != owners {
+		for _, o := range batch {
+			if b.formats.ownCallID(o.to, out.now) {
+				b.renewAll(o, out.now)
+			}
+		}
+	}
 	var rows []Row
 	early := 0 // of this batch
 	taken := batch[:0]
