@@ -30,6 +30,8 @@ const (
 	maxThreads   = 8       // of a conversation
 	maxThreadLen = 256     // bytes; no client makes longer ones
 	maxDevices   = 4       // of a conversation
+	maxDeviceLen = 256     // bytes of a resource
+	maxAddress   = 256     // bytes of a bare address; it may have eight times as many
 
 	talkFor = 24 * time.Hour // a conversation is remembered at least so long, if there is room
 )
@@ -57,6 +59,10 @@ type talk struct {
 
 // thread is one that does not stand as a Call-ID, and what stands for it.
 type thread struct{ callID, name string }
+
+// memorable reports whether an address is short enough for anything to be remembered of
+// it: what is remembered is counted, and the longest would be a thousand times the usual.
+func memorable(j mapping.JID) bool { return len(j.Local())+len(j.Domain()) <= maxAddress }
 
 func newConversations(g *ids) *conversations {
 	return &conversations{ids: g, young: make(map[mapping.JID]*talks)}
@@ -138,7 +144,7 @@ func (c *conversations) incoming(m *mapping.XMPPMessage, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var t *talk
-	if device != "" {
+	if device != "" && len(device) <= maxDeviceLen {
 		t = c.add(user, contact, now)
 		if !slices.Contains(t.devices, device) {
 			if len(t.devices) == maxDevices {
@@ -185,10 +191,14 @@ func (c *conversations) find(user, contact mapping.JID, now time.Time) *talk {
 	return nil
 }
 
-// add is find, and makes a conversation if there is none.
+// add is find, and makes a conversation if there is none. One that is not memorable is
+// forgotten at once.
 func (c *conversations) add(user, contact mapping.JID, now time.Time) *talk {
 	if t := c.find(user, contact, now); t != nil {
 		return t
+	}
+	if !memorable(user) || !memorable(contact) {
+		return &talk{contact: contact}
 	}
 	of := c.young[user]
 	if of == nil {

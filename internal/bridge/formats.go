@@ -179,7 +179,7 @@ func (f *formats) choose(contact mapping.JID, more bool, now time.Time) (is form
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	is = f.get(contact, now)
-	if more && is.cpim.is == 0 && now.Sub(is.asked) >= formatsFor && f.queries < maxQueries {
+	if more && is.cpim.is == 0 && now.Sub(is.asked) >= formatsFor && f.queries < maxQueries && memorable(contact) {
 		f.queries++
 		is.asked = now
 		f.put(contact, is, now)
@@ -289,9 +289,12 @@ func (f *formats) get(contact mapping.JID, now time.Time) format {
 	return is
 }
 
-// put keeps what is known. When there is too much of it, or it is old, a new generation
+// put keeps what is known of a contact that is memorable. When there is too much of it, or it is old, a new generation
 // begins; what is not learned again is forgotten with the next one.
 func (f *formats) put(contact mapping.JID, is format, now time.Time) {
+	if !memorable(contact) {
+		return
+	}
 	if len(f.young) >= maxFormats || now.Sub(f.turned) >= formatsFor {
 		f.old, f.young, f.turned = f.young, make(map[mapping.JID]format), now
 	}

@@ -368,3 +368,30 @@ func TestRepeatKeepsItsCallID(t *testing.T) {
 		}
 	})
 }
+
+// Of addresses that nobody has nothing is kept, since each would take the room of many, and
+// none is asked again and again for want of a place to note it.
+func TestLongAddressesAreNotRemembered(t *testing.T) {
+	long := mapping.MustParseJID(strings.Repeat("u", maxAddress) + "@sip.example.com")
+	f := newFormats()
+	if _, ask := f.choose(long, true, then); ask {
+		t.Error("asked, with no place to note it")
+	}
+	f.note(long, -1, 1, then)
+	f.noteOwnCallID(long, then)
+	c := newTalks()
+	id := c.callID(juliet, long, "a thread", false, then)
+	if id != c.callID(juliet, long, "a thread", false, then) || id == c.another(juliet, long, id, then) {
+		t.Error("a thread has two Call-IDs, or another one is the same")
+	}
+	c.told(juliet, long, "Long", then)
+	c.told(long, juliet, "Juliet", then)
+	device, err := romeo.WithResource(strings.Repeat("d", maxDeviceLen+1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.incoming(&mapping.XMPPMessage{From: device, To: juliet}, then)
+	if len(f.young) != 0 || len(c.young) != 0 || c.n != 0 {
+		t.Errorf("remembered: %v, %v", f.young, c.young)
+	}
+}
