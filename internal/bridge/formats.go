@@ -209,8 +209,14 @@ func (f *formats) learn(contact mapping.JID, m *mapping.SIPMessage, o mapping.Ou
 // the same Call-ID for a repeat. Seen in Linphone 5.1; belle-sip is what it is made with,
 // as are others.
 func needsOwnCallID(agent string) bool {
-	agent = strings.ToLower(agent)
-	return strings.Contains(agent, "linphone") || strings.Contains(agent, "belle-sip")
+	for _, name := range [...]string{"linphone", "belle-sip"} {
+		for i := range max(len(agent)-len(name)+1, 0) { // of every request and answer: no copy
+			if strings.EqualFold(agent[i:i+len(name)], name) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // ownCallID reports whether contact needs a Call-ID of its own for each message.

@@ -337,6 +337,20 @@ func TestOwnCallIDsOfTheStored(t *testing.T) {
 	})
 }
 
+func TestNeedsOwnCallID(t *testing.T) {
+	for agent, want := range map[string]bool{
+		"": false, "linphon": false, "Asterisk PBX 20.6.0": false, "Line phone/1": false,
+		"LinphoneiOS/5.2.2 (iPhone) LinphoneSDK/5.3.47": true, "Phone (belle-sip/5.1)": true, "LINPHONE": true, "x Belle-SIP": true,
+	} {
+		if needsOwnCallID(agent) != want {
+			t.Errorf("%q: %t", agent, !want)
+		}
+	}
+	if n := testing.AllocsPerRun(1, func() { needsOwnCallID("Asterisk PBX 20.6.0") }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // The same where it has written before it is written to.
 func TestOwnCallIDsOfWhoWrote(t *testing.T) {
 	b, s := newBridge(t)
