@@ -23,7 +23,7 @@ type fields struct {
 	accept                 string
 	retryAfter, timestamp  string
 	agent                  string // User-Agent, of answers also Server
-	repeated               bool // a header that may stand once stands twice
+	repeated               bool   // a header that may stand once stands twice
 }
 
 // readFields collects the headers of a message.
