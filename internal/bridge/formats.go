@@ -20,8 +20,10 @@ import (
 //
 // Besides, there are user agents that take a request with a Call-ID they have seen for a
 // repeat: they answer 200 and show nothing. They are known by the name that they give
-// themselves in what they send and answer, and every message to them has a Call-ID of its
-// own, whatever its thread.
+// themselves in what they send and answer, or, since not every one has a name, by their
+// delivery notifications: one that does not come in a message/cpim names its message by
+// the Call-ID (RFC 5438 §6.3 knows ids of message/cpim only). Every message to them has a
+// Call-ID of its own, whatever its thread.
 //
 // A contact stands for all devices of its address of record: the one that refuses
 // decides.
@@ -32,6 +34,7 @@ const (
 	maxQueries = 64             // OPTIONS requests that are open
 	typeCPIM   = "message/cpim"
 	typePlain  = "text/plain"
+	typeIMDN   = "message/imdn+xml"
 )
 
 // known is what has been learned about one form: nothing, yes, or no.
@@ -115,14 +118,15 @@ func unwrap(parts []mapping.SIP) bool {
 
 // otherForm gives what is left of o its other form, once, if the one it has was refused
 // (415) or is too long to be sent, and the other may do. A request of which a copy may
-// have arrived stays as it is.
+// have arrived stays as it is. 488 says of a message/cpim that it is not taken as it is:
+// so Linphone answers one whose From is not, to the letter, that of the request.
 func (o *outbound) otherForm(out mapping.Outcome) bool {
 	if o.reshaped || o.ambiguous > 0 {
 		return false
 	}
 	cpim := o.message().ContentType == typeCPIM
 	switch {
-	case cpim && tooLong(out):
+	case cpim && (tooLong(out) || out.Kind == mapping.Answered && out.Status == 488):
 		o.reshaped = unwrap(o.parts)
 	case out.Kind != mapping.Answered || out.Status != 415:
 	case cpim:
@@ -197,7 +201,7 @@ func (f *formats) learn(contact mapping.JID, m *mapping.SIPMessage, o mapping.Ou
 		f.note(contact, 0, 1, now)
 	case o.Status == 415 && o.Accept != "":
 		f.noteAccept(contact, o.Accept, now)
-	case o.Status == 415 && cpim:
+	case (o.Status == 415 || o.Status == 488) && cpim:
 		f.note(contact, 0, -1, now)
 	}
 	if needsOwnCallID(o.Agent) {
@@ -255,10 +259,25 @@ func (f *formats) wrote(contact mapping.JID, m *mapping.SIPMessage, now time.Tim
 	if needsOwnCallID(m.Agent) {
 		f.noteOwnCallID(contact, now)
 	}
-	contentType := m.ContentType
-	if len(contentType) >= len(typeCPIM) && strings.EqualFold(contentType[:len(typeCPIM)], typeCPIM) {
+	if hasType(m, typeCPIM) {
 		f.note(contact, 0, 1, now)
 	}
+}
+
+// notified takes a request that contact has sent, whatever becomes of it: a delivery
+// notification is not for the user.
+func (f *formats) notified(r *mapping.Rules, m *mapping.SIPMessage, now time.Time) {
+	if !hasType(m, typeIMDN) {
+		return
+	}
+	if contact, err := r.Sender(m.From); err == nil {
+		f.noteOwnCallID(contact, now)
+	}
+}
+
+// hasType reports whether the media type of m is, or begins with, one in lower case.
+func hasType(m *mapping.SIPMessage, typ string) bool {
+	return len(m.ContentType) >= len(typ) && strings.EqualFold(m.ContentType[:len(typ)], typ)
 }
 
 func (f *formats) noteAccept(contact mapping.JID, accept string, now time.Time) {

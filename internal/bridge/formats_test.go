@@ -171,6 +171,8 @@ func TestPlainAfterCPIM(t *testing.T) {
 		"415 with Accept":    {refusedType("text/plain"), answered(200), 2, 0},
 		"415 twice":          {refusedType("text/plain"), refusedType("message/cpim"), 2, 1},
 		"415 to both":        {refusedType("image/png"), mapping.Outcome{}, 1, 1},
+		"488":                {answered(488), answered(200), 2, 0},
+		"488 to both":        {answered(488), answered(488), 2, 1},
 		"too long":           {long, answered(200), 2, 0},
 		"too long twice":     {long, long, 2, 1},
 	} {
@@ -407,5 +409,42 @@ func TestLongAddressesAreNotRemembered(t *testing.T) {
 	c.incoming(&mapping.XMPPMessage{From: device, To: juliet}, then)
 	if len(f.young) != 0 || len(c.young) != 0 || c.n != 0 {
 		t.Errorf("remembered: %v, %v", f.young, c.young)
+	}
+}
+
+// Linphone tells of every text by a message/imdn+xml of its own that names the Call-ID, and
+// shows one message of a Call-ID: after the first of these each message has its own, also
+// within a thread, and a thread comes back in answers to any of them. One in a message/cpim
+// names an id that is nothing to do with the Call-ID.
+func TestOwnCallIDsOfWhoNotifies(t *testing.T) {
+	for _, c := range []struct {
+		notification string
+		alone        bool
+	}{{"message/imdn+xml", true}, {"Message/IMDN+XML;charset=utf-8", true}, {"message/cpim", false}, {"text/plain", false}} {
+		for _, name := range []string{"legal-thread", "no Call-ID; é"} {
+			b, s := newBridge(t)
+			first := sentCallID(t, b, s, "a", name)
+			if again := sentCallID(t, b, s, "b", name); again != first {
+				t.Errorf("%s: a thread became %q and %q", name, first, again)
+			}
+			m := fromSIP("n1", "sip:romeo@pbx.example.net;gr=x", "sip:juliet@example.com", "From: <im:a@b>\r\n\r\nContent-Type: message/imdn+xml\r\n\r\n<imdn/>")
+			m.ContentType = c.notification
+			b.FromSIP([]mapping.Parcel[mapping.SIP]{{Ref: "n1", Value: m}})
+			seen := map[string]bool{first: true}
+			for i := range 3 {
+				id := sentCallID(t, b, s, fmt.Sprint("c", i), name)
+				if seen[id] == c.alone || !mapping.ValidCallID(id) {
+					t.Errorf("%s, %s: message %d has the Call-ID %q after %v", c.notification, name, i, id, seen)
+				}
+				seen[id] = true
+			}
+			for id := range seen {
+				n := len(s.stanzas)
+				b.FromSIP([]mapping.Parcel[mapping.SIP]{{Ref: id, Value: fromSIP(id, "sip:romeo@pbx.example.net", "sip:juliet@example.com", "hello")}})
+				if got := s.stanzas[n].Value.(*mapping.XMPPMessage).Thread; got != name {
+					t.Errorf("%s: the answer to %q has the thread %q, want %q", c.notification, id, got, name)
+				}
+			}
+		}
 	}
 }

@@ -54,6 +54,7 @@ func (b *Bridge) FromSIP(batch []mapping.Parcel[mapping.SIP]) {
 // readSIP translates a request. It returns nil if that has already answered it.
 func (b *Bridge) readSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) *incoming {
 	in := &incoming{ref: ref, taken: out.now, sender: m.From, target: m.RequestURI, callID: m.CallID}
+	b.formats.notified(p.Rules, m, out.now)
 	stanzas, err := translate(b.log, p.toXMPP, m)
 	switch {
 	case errors.Is(err, errAccess):
