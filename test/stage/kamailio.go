@@ -33,7 +33,7 @@ type KamailioOptions struct {
 }
 
 // Kamailio starts a Kamailio. It sends MESSAGEs for every other domain than its
-// own to the gateway, and those for its own to where the user has registered.
+// own to the gateway, and those for its own, and OPTIONS, to where the user has registered.
 func (r *Stage) Kamailio(ctx context.Context, o KamailioOptions) (*Kamailio, error) {
 	k := &Kamailio{Domain: o.Domain, passwords: map[string]string{}}
 	var err error
@@ -131,6 +131,23 @@ func (k *Kamailio) AwaitAnswer(ctx context.Context, callID string) (status int, 
 	return status, err
 }
 
+// AwaitOptions waits for the answer of one of its users to OPTIONS, and returns its
+// status and its Accept, "" without one.
+func (k *Kamailio) AwaitOptions(ctx context.Context, user string) (status int, accept string, err error) {
+	mark := told + "says sip:" + user + "@" + k.Domain + " "
+	line, _, err := k.WaitLine(ctx, 0, mark)
+	if err != nil {
+		return 0, "", err
+	}
+	_, line, _ = strings.Cut(line, mark)
+	line, accept, _ = strings.Cut(line, " | ")
+	if accept = strings.TrimSpace(accept); accept == "<null>" {
+		accept = ""
+	}
+	_, err = fmt.Sscan(line, &status)
+	return status, accept, err
+}
+
 // Relayed is every MESSAGE so far.
 func (k *Kamailio) Relayed() []Relayed {
 	var all []Relayed
@@ -193,15 +210,15 @@ modparam("tm", "fr_timer", 8000)
 
 request_route {
 	if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
-	if (is_method("OPTIONS")) { sl_send_reply("200", "OK"); exit; }
+	if (is_method("OPTIONS") && $rU == $null) { sl_send_reply("200", "OK"); exit; }
 	remove_hf("Route"); # phones put a Route to us in front
 	if (is_method("REGISTER") || from_uri==myself) {
 		if (!auth_check("@DOMAIN@", "subscriber", "1")) { auth_challenge("@DOMAIN@", "0"); exit; }
 		consume_credentials();
 	}
 	if (is_method("REGISTER")) { save("location"); exit; }
-	if (!is_method("MESSAGE")) { sl_send_reply("405", "Method Not Allowed"); exit; }
-	xlog("L_NOTICE", "STAGE relayed $hdr(Content-Type) | $hdr(Content-Encoding) | $proto | $ci\n");
+	if (!is_method("MESSAGE|OPTIONS")) { sl_send_reply("405", "Method Not Allowed"); exit; }
+	if (is_method("MESSAGE")) { xlog("L_NOTICE", "STAGE relayed $hdr(Content-Type) | $hdr(Content-Encoding) | $proto | $ci\n"); }
 	if (uri==myself) {
 		if (!lookup("location")) { sl_send_reply("404", "Not registered"); exit; }
 	} else {
@@ -211,6 +228,7 @@ request_route {
 }
 
 onreply_route {
-	if ($rs >= 200) { xlog("L_NOTICE", "STAGE answered $rs $ci\n"); }
+	if ($rs >= 200 && is_method("MESSAGE")) { xlog("L_NOTICE", "STAGE answered $rs $ci\n"); }
+	if ($rs >= 200 && is_method("OPTIONS")) { xlog("L_NOTICE", "STAGE says $tu $rs | $hdr(Accept)\n"); }
 }
 `

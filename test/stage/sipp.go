@@ -94,12 +94,47 @@ type SIPpServer struct {
 	log  string
 }
 
+// SIPpAnswer is what a SIPpServer answers.
+type SIPpAnswer struct {
+	Status  int
+	Reason  string
+	Headers []string
+}
+
 // SIPpServe starts a SIP server that answers n requests with a status and then ends.
 func (r *Stage) SIPpServe(ctx context.Context, transport string, n, status int, reason string) (*SIPpServer, error) {
-	run := sippRuns.Add(1)
-	scenario, err := r.file(fmt.Sprintf("sipp%d.xml", run), fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8"?>
-<scenario name="MESSAGE in"><recv request="MESSAGE"><action><ereg regexp=".*" search_in="msg" assign_to="all"/><log message="`+requestBegins+`[$all]`+requestEnds+`"/></action></recv>
-<Reference variables="all"/>
+	return r.sippServe(ctx, transport, n, sippTakes(SIPpAnswer{Status: status, Reason: reason}))
+}
+
+// SIPpServeOne starts a SIP server that answers the requests of one Call-ID, one after
+// the other, and then ends.
+func (r *Stage) SIPpServeOne(ctx context.Context, transport string, answers ...SIPpAnswer) (*SIPpServer, error) {
+	return r.sippServe(ctx, transport, 1, sippTakes(answers...))
+}
+
+// SIPpReply starts a SIP server that answers a request with 200, then writes to its
+// sender with the same Call-ID, as m says (its Transport, URI, From and Body), and ends
+// when that is answered with m.Expect.
+func (r *Stage) SIPpReply(ctx context.Context, m SIPpSend) (*SIPpServer, error) {
+	return r.sippServe(ctx, m.Transport, 1, sippTakes(SIPpAnswer{Status: 200, Reason: "OK"})+fmt.Sprintf(`<send retrans="500"><![CDATA[
+MESSAGE %s SIP/2.0
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
+Max-Forwards: 70
+From: <%s>;tag=[pid]t[call_number]
+To: <%s>
+Call-ID: [call_id]
+CSeq: 1 MESSAGE
+Content-Type: text/plain;charset=UTF-8
+Content-Length: [len]
+
+%s]]></send><recv response="100" optional="true"/><recv response="%d" timeout="15000"/>`, m.URI, m.From, m.URI, m.Body, m.Expect))
+}
+
+// sippTakes are the steps of a scenario that takes requests and notes them.
+func sippTakes(answers ...SIPpAnswer) string {
+	var b strings.Builder
+	for _, a := range answers {
+		fmt.Fprintf(&b, `<recv request="MESSAGE"><action><ereg regexp=".*" search_in="msg" assign_to="all"/><log message="`+requestBegins+`[$all]`+requestEnds+`"/></action></recv>
 <send><![CDATA[
 SIP/2.0 %d %s
 [last_Via:]
@@ -107,10 +142,21 @@ SIP/2.0 %d %s
 [last_To:];tag=[pid]u[call_number]
 [last_Call-ID:]
 [last_CSeq:]
-Content-Length: 0
+`, a.Status, a.Reason)
+		for _, h := range a.Headers {
+			b.WriteString(h + "\n")
+		}
+		b.WriteString("Content-Length: 0\n\n]]></send>\n")
+	}
+	return b.String()
+}
 
-]]></send></scenario>
-`, status, reason), 0o644)
+// sippServe starts a SIP server of n calls, as SIPp counts them: Call-IDs.
+func (r *Stage) sippServe(ctx context.Context, transport string, n int, steps string) (*SIPpServer, error) {
+	run := sippRuns.Add(1)
+	scenario, err := r.file(fmt.Sprintf("sipp%d.xml", run), `<?xml version="1.0" encoding="UTF-8"?>
+<scenario name="MESSAGE in">`+steps+`<Reference variables="all"/></scenario>
+`, 0o644)
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,8 @@ class Client(slixmpp.ClientXMPP):
     def __init__(self, jid, password):
         super().__init__(jid, password)
         self["feature_mechanisms"].unencrypted_plain = True
+        for xep in ("xep_0071", "xep_0172", "xep_0203"):
+            self.register_plugin(xep)
         self.add_event_handler("session_start", self.on_start)
         self.add_event_handler("failed_auth", lambda _: say("failed", text="not authorized"))
         self.add_event_handler("disconnected", lambda _: say("disconnected"))
@@ -50,6 +52,14 @@ class Client(slixmpp.ClientXMPP):
             "type": x.get("type", ""), "lang": x.get(XML_LANG, ""), "raw": ET.tostring(x, "unicode"),
             "body": text(x, "body"), "subject": text(x, "subject"), "thread": text(x, "thread"),
         }
+        if name == "message":
+            # As the client's own extensions read them.
+            if x.find("{http://jabber.org/protocol/xhtml-im}html") is not None:
+                fields["html"] = stanza["html"]["body"]
+            if x.find("{http://jabber.org/protocol/nick}nick") is not None:
+                fields["nick"] = stanza["nick"]["nick"]
+            if x.find("{urn:xmpp:delay}delay") is not None:
+                fields["delay"] = stanza["delay"]["stamp"].isoformat()
         error = x.find("{jabber:client}error")
         if error is not None:
             fields["error_type"] = error.get("type", "")

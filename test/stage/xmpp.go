@@ -37,6 +37,9 @@ type Stanza struct {
 	Body      string
 	Subject   string
 	Thread    string
+	HTML      string // XHTML-IM, what is in its body (XEP-0071)
+	Nick      string // XEP-0172
+	Delay     string // XEP-0203, RFC 3339
 	ErrorType string `json:"error_type"`
 	ErrorText string `json:"error_text"`
 	Condition string
