@@ -30,6 +30,8 @@ func TestBesideTheText(t *testing.T) {
 			[]string{"\n\nwherefore art thou"}},
 		{"delay", "<body>late news</body><delay xmlns='urn:xmpp:delay' stamp='2026-01-15T10:00:00.5+01:00'/>",
 			[]string{"\nDate: Thu, 15 Jan 2026 09:00:00 GMT\n", "\n\nlate news"}},
+		{"texts in several languages", "<body xml:lang='de'>Wozu?</body><body xml:lang='en'>wherefore</body>",
+			[]string{"\nContent-Language: en\n", "\n\nwherefore"}},
 	}
 	eachServer(t, func(t *testing.T, server string) {
 		requests := 0
@@ -40,8 +42,8 @@ func TestBesideTheText(t *testing.T) {
 		}
 		w, s := sippRoute(t, server, "tcp", requests, 200, "OK")
 		c := w.login(juliet)
-		for i, step := range steps { // a thread each: SIPp takes a second request of one Call-ID for a repeat
-			w.must(c.Send(fmt.Sprintf("<message to='romeo@%s' id='b%d' type='chat'><thread>t%d</thread>%s</message>", w.component, i, i, step.xml)))
+		for i, step := range steps {
+			w.must(c.Send(fmt.Sprintf("<message to='romeo@%s' id='b%d' type='chat' xml:lang='en'>%s</message>", w.component, i, step.xml)))
 		}
 		all, err := s.Requests(w.ctx)
 		w.must(err)

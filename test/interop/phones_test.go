@@ -25,12 +25,17 @@ func TestPhoneDirectly(t *testing.T) {
 			p := passage{phone.Name, "phone, directly", transport, toXMPP, "arrived"}
 			w.crossed(p, "text", "non-ASCII text")
 			p.direction, p.result = toSIP, "shown"
-			w.crossed(p, "text", "non-ASCII text")
+			w.crossed(p, "text", "non-ASCII text", inARow)
 		})
 	})
 }
 
-// bothWays sends a text from a phone to an XMPP user and one back.
+const (
+	inARow   = "three messages in a row"
+	inThread = "three messages of a thread"
+)
+
+// bothWays sends a text from a phone to an XMPP user and one back, and then three more.
 func (w *world) bothWays(c *stage.XMPPClient, phone *stage.Phone, local string) {
 	w.t.Helper()
 	up, down := "hello from "+local+": žluť, 日本, 🎈", "hello "+local+": žluť, 日本, 🎈"
@@ -46,6 +51,36 @@ func (w *world) bothWays(c *stage.XMPPClient, phone *stage.Phone, local string) 
 	}
 	_, _, err = w.stox.WaitLine(w.ctx, 0, "msg=delivered", "id=to-"+local) // the answer came all the way back
 	w.must(err)
+	w.three(c, phone, local, "")
+}
+
+// three sends three messages to a phone, at once, and looks whether it shows all of them,
+// once and in order. A phone that takes one for a copy of another answers 200 and
+// shows nothing.
+func (w *world) three(c *stage.XMPPClient, phone *stage.Phone, local, thread string) {
+	w.t.Helper()
+	xml := ""
+	if thread != "" {
+		xml = "<thread>" + thread + "</thread>"
+	}
+	text := func(i int) string { return fmt.Sprintf("%d in %q.", i, thread) }
+	var want, got []string
+	for i := range 3 {
+		w.must(c.Send(fmt.Sprintf("<message to='%s@%s' id='%d-%s-%s' type='chat'>%s<body>%s</body></message>", local, w.component, i, local, thread, xml, text(i))))
+		want = append(want, text(i))
+	}
+	_, err := phone.Await(w.ctx, text(2))
+	w.must(err)
+	for _, line := range phone.Shown() {
+		for _, t := range want {
+			if strings.Contains(line, t) {
+				got = append(got, t)
+			}
+		}
+	}
+	if !slices.Equal(got, want) {
+		w.t.Errorf("%s shows %q, want %q", phone.Name, got, want)
+	}
 }
 
 // Phones that are registered at a proxy, with a password, and stox behind it. All
@@ -71,6 +106,8 @@ func TestPhonesBehindProxy(t *testing.T) {
 			p.longTexts()
 			p.refusals()
 			p.notifications()
+			p.threads()
+			p.languages()
 		})
 	})
 }
@@ -113,7 +150,7 @@ func (p *proxied) texts() {
 	}
 	for _, phone := range []*stage.Phone{p.bob, p.lin.Phone} {
 		p.phoneCrossed(phone, toXMPP, "arrived", "text", "non-ASCII text")
-		p.phoneCrossed(phone, toSIP, "shown", "text", "non-ASCII text")
+		p.phoneCrossed(phone, toSIP, "shown", "text", "non-ASCII text", inARow)
 	}
 	for _, direction := range []string{toSIP, toXMPP} {
 		p.crossed(passage{p.proxy.Name, roleProxy, p.transport, direction, "passed on"}, "text", "non-ASCII text")
@@ -166,14 +203,8 @@ func (p *proxied) refusals() {
 // notifications: Linphone sends a delivery notification for every text. In this
 // version nobody reads it: 415, and nothing reaches the user (CT-01).
 func (p *proxied) notifications() {
-	const texts = 5 // with the two from before
-	for i := 2; i < texts; i++ {
-		text := fmt.Sprintf("one more, %d.", i)
-		p.must(p.client.Message(fmt.Sprint("more", i), "lin@"+p.component, text))
-		_, err := p.lin.Await(p.ctx, text)
-		p.must(err)
-	}
-	at := 0 // in Kamailio's lines
+	const texts = 5 // from before: one, three in a row, and a long one
+	at := 0         // in Kamailio's lines
 	for range texts {
 		m, next, err := p.proxy.AwaitRelayed(p.ctx, at, "message/imdn+xml")
 		p.must(err)
@@ -186,6 +217,54 @@ func (p *proxied) notifications() {
 	}
 	p.onlyTexts(p.client)
 	p.phoneCrossed(p.lin.Phone, toXMPP, "415, nothing reaches the user", "delivery notification (IMDN)")
+}
+
+// threads: what is in one is shown, also by a phone that takes a Call-ID for the id of a
+// message, since its notifications have told that it does.
+func (p *proxied) threads() {
+	for _, thread := range []string{"29377446-0CBB", "no Call-ID, this"} {
+		p.three(p.client, p.bob, "bob", thread)
+		p.three(p.client, p.lin.Phone, "lin", thread)
+	}
+	p.phoneCrossed(p.bob, toSIP, "shown", inThread)
+	p.phoneCrossed(p.lin.Phone, toSIP, "shown, once it has sent a delivery notification", inThread)
+}
+
+// languages: a message that says more than text/plain can has the phone asked what it takes.
+func (p *proxied) languages() {
+	for local, phone := range map[string]*stage.Phone{"bob": p.bob, "lin": p.lin.Phone} {
+		p.must(p.client.Send(fmt.Sprintf("<message to='%s@%s' id='rich-%s' type='chat' xml:lang='en'><subject>Balcony</subject><subject xml:lang='de'>Balkon</subject>"+
+			"<body xml:lang='de'>Wozu?</body><body>wherefore art thou</body></message>", local, p.component, local)))
+		_, err := phone.Await(p.ctx, "wherefore art thou")
+		p.must(err)
+		status, accept, err := p.proxy.AwaitOptions(p.ctx, local)
+		p.must(err)
+		if status != 200 || accept != "" {
+			p.t.Errorf("%s answers OPTIONS with %d, Accept %q", phone.Name, status, accept)
+		}
+		p.phoneCrossed(phone, toSIP, "answered 200, without Accept", "OPTIONS")
+		p.phoneCrossed(phone, toSIP, "the text is shown", "subjects in several languages")
+	}
+	p.crossed(passage{p.proxy.Name, roleProxy, p.transport, toSIP, "passed on"}, "OPTIONS")
+
+	// Whoever has sent a message/cpim is sent one. Linphone has not, but somebody has in its
+	// name; it refuses what names the sender by an im: URI.
+	p.sippSend(stage.SIPpSend{
+		Transport: p.transport, URI: p.user(juliet), From: "sip:lin@" + sipDomain, Expect: handedOver, ContentType: "message/cpim",
+		Body: "From: <sip:lin@" + sipDomain + ">\n\nContent-Type: text/plain\n\nin an envelope",
+	})
+	from := len(p.proxy.Lines())
+	p.must(p.client.Send("<message to='lin@" + p.component + "' id='cpim' type='chat' xml:lang='en'><subject>Balcony</subject><subject xml:lang='de'>Balkon</subject><body>deny thy father</body></message>"))
+	m, _, err := p.proxy.AwaitRelayed(p.ctx, from, "message/cpim")
+	p.must(err)
+	if status, err := p.proxy.AwaitAnswer(p.ctx, m.CallID); status != 488 || err != nil {
+		p.t.Errorf("%s answers a message/cpim with %d %v", p.lin.Name, status, err)
+	}
+	_, err = p.lin.Await(p.ctx, "deny thy father")
+	p.must(err)
+	_, _, err = p.stox.WaitLine(p.ctx, 0, "msg=delivered", "id=cpim")
+	p.must(err)
+	p.phoneCrossed(p.lin.Phone, toSIP, "488; sent again as text/plain and shown", "message/cpim")
 }
 
 // onlyTexts fails if the client has got anything else than the texts that the
