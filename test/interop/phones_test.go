@@ -220,12 +220,29 @@ func (p *proxied) notifications() {
 }
 
 // threads: what is in one is shown, also by a phone that takes a Call-ID for the id of a
-// message, since its notifications have told that it does.
+// message, since its notifications have told that it does. What a phone says has a Call-ID
+// of its own, and so a thread.
 func (p *proxied) threads() {
 	for _, thread := range []string{"29377446-0CBB", "no Call-ID, this"} {
 		p.three(p.client, p.bob, "bob", thread)
 		p.three(p.client, p.lin.Phone, "lin", thread)
+		for _, phone := range []*stage.Phone{p.bob, p.lin.Phone} {
+			answer := "answer of " + phone.Name + " to " + thread
+			p.must(phone.Message(answer))
+			p.await(p.client, "the phone's answer", stage.WithBody(answer))
+		}
 	}
+	threads := map[string]bool{}
+	for _, st := range p.client.Stanzas() {
+		if st.Kind == "message" && st.Type != "error" {
+			if threads[st.Thread] || st.Thread == "" {
+				p.t.Errorf("two messages of phones have the thread %q", st.Thread)
+			}
+			threads[st.Thread] = true
+		}
+	}
+	p.phoneCrossed(p.bob, toXMPP, "begins another thread", "answer in a thread")
+	p.phoneCrossed(p.lin.Phone, toXMPP, "begins another thread", "answer in a thread")
 	p.phoneCrossed(p.bob, toSIP, "shown", inThread)
 	p.phoneCrossed(p.lin.Phone, toSIP, "shown, once it has sent a delivery notification", inThread)
 }
