@@ -336,10 +336,10 @@ var toXMPPFaults = []fault{
 			p.linked(logSection, "[access]\nallow = [\"nurse@example.com\"]\n\n[log]\n")
 			return p.fromSIP(loopback, "sip:juliet@example.com", "sip:romeo@pbx.example.net")
 		}},
-	{id: "html", what: "The phone sends something that is not plain text", remedy: "Switch HTML, \"rich text\" or the like off at that end.",
+	{id: "picture", what: "The phone sends something that is not text, such as a picture", remedy: "Only texts cross. Send pictures and files as links.",
 		names: []string{"text/plain"}, plant: func(p *plant) seen {
 			p.linked()
-			return p.fromSIP(loopback, "sip:juliet@example.com", "sip:romeo@pbx.example.net", "Content-Type: text/html")
+			return p.fromSIP(loopback, "sip:juliet@example.com", "sip:romeo@pbx.example.net", "Content-Type: image/jpeg")
 		}},
 	{id: "no-link", what: "There is no link to the XMPP server", remedy: "See [above](#it-runs-but-has-no-link).",
 		names: []string{"xmpp.server"}, plant: func(p *plant) seen {
