@@ -125,8 +125,9 @@ func (t *tap) pump(to, from *net.TCPConn, read, written func(stanza, time.Time))
 			}
 			t.wait()
 			if _, err := to.Write(buf[:n]); err != nil {
-				// Its reader is gone; so is what the other side still writes.
-				from.Close()
+				// Its reader is gone; so is what the other side still writes. What comes the
+				// other way may still be on its way and is let through.
+				from.CloseRead()
 				return
 			}
 			if written != nil {
