@@ -39,6 +39,7 @@ var rules = []struct {
 	{"internal/version", nil, nil},
 	{"internal/xmpptest", nil, nil},
 	{"internal/siptest", nil, nil},
+	{"internal/dnstest", nil, []string{"github.com/miekg/dns"}},
 	{"internal/queuetest", []string{"mapping", "internal/bridge", "internal/store"}, nil},
 	{"contrib", nil, nil},
 	{"cmd/stox", []string{"internal/cli"}, nil},
@@ -49,7 +50,7 @@ var rules = []struct {
 
 // testHelpers may be imported by any test.
 var (
-	testHelpers = []string{"internal/xmpptest", "internal/siptest", "internal/queuetest"}
+	testHelpers = []string{"internal/xmpptest", "internal/siptest", "internal/queuetest", "internal/dnstest"}
 	testForeign = []string{"pgregory.net/rapid", "go.uber.org/goleak", "github.com/google/go-cmp", "github.com/rogpeppe/go-internal", "mellium.im/xmpp/jid"}
 )
 
