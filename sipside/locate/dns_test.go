@@ -1,0 +1,255 @@
+package locate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"github.com/stoxgw/stox/internal/dnstest"
+)
+
+var plainQuery = Query{Host: example, Port: 5060, Supports: all}
+
+var plainZone = zone{example: {"60 A 192.0.2.9"}}
+
+const plainTarget = "udp 192.0.2.9:5060"
+
+// What a name server may do wrong, over real sockets.
+func TestFaults(t *testing.T) {
+	many := zone{example: nil}
+	for i := range 100 {
+		many[example] = append(many[example], fmt.Sprintf("60 A 192.0.2.%d", i+1))
+	}
+	for _, c := range []struct {
+		name   string
+		fault  dnstest.Fault
+		zone   zone
+		want   string
+		reason Reason
+		asked  string // of the first server, for A
+		step   string
+	}{
+		{name: "SERVFAIL", fault: dnstest.ServFail, reason: Temporary, asked: "udp", step: "SERVFAIL"},
+		{name: "refused in twelve bytes", fault: dnstest.Refused, reason: Temporary, asked: "udp", step: "REFUSED"},
+		{name: "no EDNS0", fault: dnstest.FormErr, zone: plainZone, want: plainTarget, asked: "udp udp"},
+		{name: "garbage", fault: dnstest.Garbage, reason: Temporary, asked: "udp udp", step: "not DNS"},
+		{name: "forged answers before the right one", fault: dnstest.WrongFirst, zone: plainZone, want: plainTarget, asked: "udp"},
+		{name: "truncated", fault: dnstest.Truncated, zone: plainZone, want: plainTarget, asked: "udp tcp"},
+		{name: "truncated over TCP too", fault: dnstest.TruncatedAlways, reason: Temporary, asked: "udp tcp udp tcp", step: "truncated over TCP"},
+		{name: "lame", fault: dnstest.Lame, reason: Temporary, asked: "udp", step: "refers to other servers"},
+		{name: "more than UDP takes", fault: dnstest.None, zone: many, want: plainTarget, asked: "udp tcp"},
+		{name: "64 KiB of others' records", fault: dnstest.Huge, zone: plainZone, want: plainTarget, asked: "udp tcp"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := dnstest.Listen(t, c.zone)
+			s.Fault(example, c.fault)
+			l := New(testConfig(newClock(), s.Addr))
+			a, err := l.Locate(t.Context(), plainQuery)
+			got := list(a.Targets)
+			if len(a.Targets) == maxAddrs {
+				got = plainTarget // the order is the server's, the number is bounded
+			}
+			if got != c.want || reasonOf(t, err) != c.reason || !strings.Contains(steps(a), c.step) {
+				t.Errorf("got %q, %v; want %q, %v\n%s", got, err, c.want, c.reason, steps(a))
+			}
+			var networks []string
+			for _, q := range s.Asked() {
+				if f := strings.Fields(q); f[1] == "A" {
+					networks = append(networks, f[0])
+				}
+			}
+			if got := strings.Join(networks, " "); got != c.asked {
+				t.Errorf("asked over %q, want %q", got, c.asked)
+			}
+		})
+	}
+}
+
+// Another server is asked if the first does not help, and then first.
+func TestNextServer(t *testing.T) {
+	for _, f := range []dnstest.Fault{dnstest.ServFail, dnstest.Refused, dnstest.Garbage, dnstest.Lame, dnstest.TruncatedAlways} {
+		bad, good := dnstest.Listen(t, plainZone), dnstest.Listen(t, plainZone)
+		bad.Fault("", f)
+		l := New(testConfig(newClock(), bad.Addr, good.Addr))
+		a, err := l.Locate(t.Context(), plainQuery)
+		if err != nil || list(a.Targets) != plainTarget {
+			t.Errorf("fault %d: %v, %v", f, list(a.Targets), err)
+		}
+	}
+	closed, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := closed.LocalAddr().(*net.UDPAddr).AddrPort()
+	closed.Close()
+	good := dnstest.Listen(t, plainZone)
+	l := New(testConfig(newClock(), addr, good.Addr))
+	if a, err := l.Locate(t.Context(), plainQuery); err != nil || list(a.Targets) != plainTarget {
+		t.Errorf("nobody listens at the first server: %v, %v", list(a.Targets), err)
+	}
+	if got := l.servers.ordered([]netip.AddrPort{addr, good.Addr}); got[0] != good.Addr {
+		t.Errorf("the silent server is still asked first: %v", got)
+	}
+}
+
+// Nobody answers: the number of tries and the time are bounded, and no server that is
+// silent is asked first for a while.
+func TestSilentServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := dnstest.New(plainZone)
+		s.Fault("", dnstest.Silent)
+		first, second := nowhere, netip.MustParseAddrPort("192.0.2.54:53")
+		cfg := testConfig(nil, first, second)
+		cfg.Now = time.Now
+		l := New(cfg)
+		var tries []netip.AddrPort
+		ask := direct(s)
+		l.servers.exchange = func(ctx context.Context, a netip.AddrPort, n string, q *dns.Msg) (*dns.Msg, error) {
+			if q.Question[0].Qtype == dns.TypeA {
+				tries = append(tries, a)
+			}
+			if a == second {
+				return direct(dnstest.New(plainZone))(ctx, a, n, q)
+			}
+			return ask(ctx, a, n, q)
+		}
+		begin := time.Now()
+		a, err := l.Locate(t.Context(), plainQuery)
+		if err != nil || list(a.Targets) != plainTarget || time.Since(begin) != tryTimeout {
+			t.Errorf("%v, %v after %v", list(a.Targets), err, time.Since(begin))
+		}
+		time.Sleep(2 * time.Minute) // longer than the answer lives, and than a server is avoided
+		if _, err := l.Locate(t.Context(), plainQuery); err != nil {
+			t.Error(err)
+		}
+		if want := []netip.AddrPort{first, second, first, second}; !slices.Equal(tries, want) {
+			t.Errorf("asked %v, want %v", tries, want)
+		}
+
+		l.servers.exchange = ask // now the other one is silent as well
+		for i, f := range []dnstest.Fault{dnstest.Silent, dnstest.WrongID} {
+			s.Fault("", f)
+			begin = time.Now()
+			other := plainQuery
+			other.Host = fmt.Sprintf("other%d.example", i)
+			a, err = l.Locate(t.Context(), other)
+			if reasonOf(t, err) != Temporary || time.Since(begin) != 2*2*tryTimeout {
+				t.Errorf("%v after %v\n%s", err, time.Since(begin), steps(a))
+			}
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("the cause is not in %v", err)
+			}
+		}
+	})
+}
+
+// The whole of a Locate is bounded, however many questions it has.
+func TestLongestLocate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := dnstest.New(zone{"_im._sip.example.net": {"60 SRV 0 0 5060 a.example.", "60 SRV 1 0 5060 b.example.", "60 SRV 2 0 5060 c.example.", "60 SRV 3 0 5060 d.example."}})
+		for _, name := range []string{"a.example", "b.example", "c.example", "d.example"} {
+			s.Fault(name, dnstest.Silent)
+		}
+		cfg := testConfig(nil, nowhere)
+		cfg.Now = time.Now
+		l := New(cfg)
+		l.servers.exchange = direct(s)
+		begin := time.Now()
+		_, err := l.Locate(t.Context(), Query{Host: example, Scheme: IM, Supports: all})
+		if reasonOf(t, err) != Temporary || time.Since(begin) > locateTimeout {
+			t.Errorf("%v after %v", err, time.Since(begin))
+		}
+	})
+}
+
+// A context that ends is obeyed at once, on a real socket too, and nothing is left
+// behind: TestMain counts goroutines.
+func TestCancelled(t *testing.T) {
+	s := dnstest.Listen(t, plainZone)
+	arrived := s.Hold()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	l := New(testConfig(newClock(), s.Addr))
+	go func() {
+		_, err := l.Locate(ctx, plainQuery)
+		done <- err
+	}()
+	<-arrived
+	cancel()
+	if err := <-done; reasonOf(t, err) != Temporary || !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	s.Release()
+	if a, err := l.Locate(t.Context(), plainQuery); err != nil || list(a.Targets) != plainTarget {
+		t.Errorf("the failure was remembered: %v, %v", list(a.Targets), err)
+	}
+}
+
+// A server that hands out aliases one at a time is asked on, but not for ever.
+func TestAliasesOneByOne(t *testing.T) {
+	chain := func(n int) zone {
+		z := zone{fmt.Sprintf("c%d.example", n): {"60 A 192.0.2.9"}, example: {"30 CNAME c1.example."}}
+		for i := 1; i < n; i++ {
+			z[fmt.Sprintf("c%d.example", i)] = []string{fmt.Sprintf("30 CNAME c%d.example.", i+1)}
+		}
+		return z
+	}
+	for _, c := range []struct {
+		zone   zone
+		want   string
+		reason Reason
+	}{
+		{chain(1), plainTarget, 0},
+		{chain(maxLinks), plainTarget, 0},
+		{chain(maxLinks + 1), "", Malformed},
+		{zone{example: {"60 CNAME a.example."}, "a.example": {"60 CNAME example.net."}}, "", Malformed},
+	} {
+		s := dnstest.New(c.zone)
+		s.Fault("", dnstest.NoFollow)
+		clock := newClock()
+		a, err := newDirect(s, clock).Locate(t.Context(), plainQuery)
+		if list(a.Targets) != c.want || reasonOf(t, err) != c.reason {
+			t.Errorf("%d names: %v, %v", len(c.zone), list(a.Targets), err)
+		}
+		if c.reason == 0 && a.Until.Sub(clock.now()) != 30*time.Second {
+			t.Errorf("%d names: the aliases' TTL does not count: %v", len(c.zone), a.Until.Sub(clock.now()))
+		}
+		if n := len(s.Asked()); n > 2*(maxLinks+2) {
+			t.Errorf("asked %d times", n)
+		}
+	}
+}
+
+// However many records there are, the work is bounded.
+func TestBounds(t *testing.T) {
+	z := zone{}
+	for i := range 300 {
+		host := fmt.Sprintf("h%d.example.net", i)
+		z["_sip._udp.example.net"] = append(z["_sip._udp.example.net"], fmt.Sprintf("60 SRV %d 0 5060 %s.", i, host))
+		for j := range 20 {
+			z[host] = append(z[host], fmt.Sprintf("60 A 10.0.%d.%d", i%250, j+1))
+		}
+	}
+	s := dnstest.New(z)
+	a, err := newDirect(s, newClock()).Locate(t.Context(), Query{Host: example, Supports: all})
+	if err != nil || len(a.Targets) != maxTargets || a.Targets[0].Addr.Addr().As4()[2] != 0 {
+		t.Errorf("%d targets, %v, %v", len(a.Targets), a.Targets[0], err)
+	}
+	if n := len(dnstest.Only(s.Asked(), "A")); n != maxHosts {
+		t.Errorf("%d hosts asked", n)
+	}
+	for _, step := range a.Steps {
+		if len(step.String()) > maxText+100 {
+			t.Errorf("a step of %d bytes", len(step.String()))
+		}
+	}
+}
