@@ -286,7 +286,26 @@ func TestOrderIsKept(t *testing.T) {
 	if err != nil || list(later.Targets) == list(first.Targets) {
 		t.Errorf("the order is kept for ever: %v, %v", list(later.Targets), err)
 	}
-	// A new record is a new draw; a new address comes behind the known ones.
+	// Another weight is a new draw at once, and so is another record.
+	kept := list(later.Targets)
+	s.Set(z)
+	clock.forward(35 * time.Second)
+	if a, err := l.Locate(t.Context(), query); err != nil || list(a.Targets) != kept {
+		t.Errorf("%v\n%v, %v", kept, list(a.Targets), err)
+	}
+	heavy := zone{}
+	for name, texts := range z {
+		heavy[name] = texts
+	}
+	heavy["_sip._udp.example.net"] = append(slices.Clone(z["_sip._udp.example.net"][:5]), "1 SRV 0 20 5060 h5.example.net.")
+	s.Set(heavy)
+	l.intn = func(n int) int { return n - 1 }
+	clock.forward(35 * time.Second)
+	if a, err := l.Locate(t.Context(), query); err != nil || a.Targets[0].Addr.Addr().As4()[3] < 11 {
+		t.Errorf("another weight, the same order: %v, %v", list(a.Targets), err)
+	}
+	s.Set(turned)
+	// A new address comes behind the known ones.
 	turned["_sip._udp.example.net"] = turned["_sip._udp.example.net"][:1]
 	turned["h1.example.net"] = append([]string{"1 A 192.0.2.77"}, turned["h1.example.net"]...)
 	clock.forward(35 * time.Second)

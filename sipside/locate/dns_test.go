@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -52,7 +53,7 @@ func TestFaults(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := dnstest.Listen(t, c.zone)
 			s.Fault(example, c.fault)
-			l := New(testConfig(newClock(), s.Addr))
+			l := newOn(newClock(), s.Addr)
 			a, err := l.Locate(t.Context(), plainQuery)
 			got := list(a.Targets)
 			if len(a.Targets) == maxAddrs {
@@ -79,7 +80,7 @@ func TestNextServer(t *testing.T) {
 	for _, f := range []dnstest.Fault{dnstest.ServFail, dnstest.Refused, dnstest.Garbage, dnstest.Lame, dnstest.TruncatedAlways} {
 		bad, good := dnstest.Listen(t, plainZone), dnstest.Listen(t, plainZone)
 		bad.Fault("", f)
-		l := New(testConfig(newClock(), bad.Addr, good.Addr))
+		l := newOn(newClock(), bad.Addr, good.Addr)
 		a, err := l.Locate(t.Context(), plainQuery)
 		if err != nil || list(a.Targets) != plainTarget {
 			t.Errorf("fault %d: %v, %v", f, list(a.Targets), err)
@@ -92,7 +93,7 @@ func TestNextServer(t *testing.T) {
 	addr := closed.LocalAddr().(*net.UDPAddr).AddrPort()
 	closed.Close()
 	good := dnstest.Listen(t, plainZone)
-	l := New(testConfig(newClock(), addr, good.Addr))
+	l := newOn(newClock(), addr, good.Addr)
 	if a, err := l.Locate(t.Context(), plainQuery); err != nil || list(a.Targets) != plainTarget {
 		t.Errorf("nobody listens at the first server: %v, %v", list(a.Targets), err)
 	}
@@ -178,7 +179,7 @@ func TestCancelled(t *testing.T) {
 	arrived := s.Hold()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
-	l := New(testConfig(newClock(), s.Addr))
+	l := newOn(newClock(), s.Addr)
 	go func() {
 		_, err := l.Locate(ctx, plainQuery)
 		done <- err
@@ -250,6 +251,100 @@ func TestBounds(t *testing.T) {
 	for _, step := range a.Steps {
 		if len(step.String()) > maxText+100 {
 			t.Errorf("a step of %d bytes", len(step.String()))
+		}
+	}
+}
+
+// An answer over TCP that breaks off, or is none, is an error and no wait.
+func TestBrokenTCP(t *testing.T) {
+	query := new(dns.Msg).SetQuestion("example.net.", dns.TypeA)
+	wire, err := query.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := new(dns.Msg).SetReply(query).Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := new(dns.Msg).SetReply(query)
+	other.Id++
+	wrong, err := other.Pack()
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame := func(n int, b []byte) []byte { return append([]byte{byte(n >> 8), byte(n)}, b...) }
+	for _, c := range []struct {
+		name   string
+		answer []byte
+		ok     bool
+	}{
+		{"whole", frame(len(good), good), true},
+		{"nothing", nil, false},
+		{"half a length", []byte{0}, false},
+		{"no body", frame(len(good), nil), false},
+		{"half a body", frame(len(good), good[:9]), false},
+		{"empty", frame(0, nil), false},
+		{"to another query", frame(len(wrong), wrong), false},
+	} {
+		client, server := net.Pipe()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			defer server.Close()
+			if _, err := io.ReadFull(server, make([]byte, 2+len(wire))); err != nil {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			server.Write(c.answer)
+		}()
+		m, err := exchangeTCP(client, wire, query)
+		if (err == nil) != c.ok || (m != nil) != c.ok {
+			t.Errorf("%s: %v, %v", c.name, m, err)
+		}
+		client.Close()
+		<-done
+	}
+	client, server := net.Pipe()
+	client.Close()
+	server.Close()
+	if _, err := exchangeTCP(client, wire, query); err == nil {
+		t.Error("a closed connection was written to")
+	}
+}
+
+// A time that is over while a server is silent ends the wait on a real socket.
+func TestDeadline(t *testing.T) {
+	s := dnstest.Listen(t, plainZone)
+	s.Hold()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := newOn(newClock(), s.Addr).Locate(ctx, plainQuery); reasonOf(t, err) != Temporary {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Servers of earlier configurations are forgotten.
+func TestSilentAreBounded(t *testing.T) {
+	l := New(testConfig(newClock()))
+	for i := range 1000 {
+		l.servers.note(netip.AddrPortFrom(nowhere.Addr(), uint16(i)), false)
+	}
+	if n := len(l.servers.silent); n > 5*maxServers {
+		t.Errorf("%d are remembered", n)
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	for _, c := range []struct {
+		err       Error
+		want      string
+		temporary bool
+	}{
+		{Error{Reason: NotFound, Host: "a.example"}, "locate a.example: no SIP server in DNS", false},
+		{Error{Reason: Malformed, Host: "a b", Detail: "not the name of a host"}, "locate a b: not a name that leads anywhere: not the name of a host", false},
+		{Error{Reason: Temporary, Host: "a.example", Detail: "A a.example", Err: io.EOF}, "locate a.example: DNS does not answer: A a.example: EOF", true},
+	} {
+		if got := c.err.Error(); got != c.want || c.err.Temporary() != c.temporary {
+			t.Errorf("got %q, %v", got, c.err.Temporary())
 		}
 	}
 }

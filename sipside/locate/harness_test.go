@@ -106,3 +106,13 @@ func steps(a Answer) string {
 	}
 	return strings.Join(out, "\n")
 }
+
+// newOn is a Locator that asks servers on sockets, with patience: a machine under load
+// must not look like a server that is silent.
+func newOn(c *clock, servers ...netip.AddrPort) *Locator {
+	l := New(testConfig(c, servers...))
+	conf := l.servers.conf(c.now())
+	conf.timeout = questionTimeout
+	l.servers.conf = func(time.Time) resolver { return conf }
+	return l
+}

@@ -9,7 +9,7 @@ import (
 func numeric(host string) (netip.Addr, bool) {
 	if n := len(host); n > 2 && host[0] == '[' && host[n-1] == ']' {
 		a, err := netip.ParseAddr(host[1 : n-1])
-		return a, err == nil && a.Is6()
+		return a.Unmap(), err == nil && a.Is6()
 	}
 	a, err := netip.ParseAddr(host)
 	return a.Unmap(), err == nil

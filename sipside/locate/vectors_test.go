@@ -107,7 +107,7 @@ func TestResolveVectors(t *testing.T) {
 			}
 			q.Supports |= SetOf(transport)
 		}
-		a, err := New(testConfig(newClock(), s.Addr)).Locate(t.Context(), q)
+		a, err := newOn(newClock(), s.Addr).Locate(t.Context(), q)
 		if err != nil {
 			t.Errorf("%s: %v", c.ID, err)
 			continue

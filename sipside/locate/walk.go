@@ -273,7 +273,7 @@ func (w *walk) reach(places []place) {
 			continue
 		}
 		if addrs, ok := w.l.local(p.host, w.now); ok {
-			w.step("hosts file "+p.host, join(addrs))
+			w.step("this machine's hosts, "+p.host, join(addrs))
 			index[p.host] = -1
 			continue
 		}

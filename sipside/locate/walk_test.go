@@ -28,6 +28,7 @@ var branches = []struct {
 	{name: "IPv6 in brackets", query: Query{Host: "[2001:db8::4]"}, want: "udp [2001:db8::4]:5060"},
 	{name: "IPv6", query: Query{Host: "2001:db8::4", Transport: TLS}, want: "tls [2001:db8::4]:5061"},
 	{name: "IPv4 in IPv6", query: Query{Host: "::ffff:192.0.2.4"}, want: "udp 192.0.2.4:5060"},
+	{name: "IPv4 in IPv6, in brackets", query: Query{Host: "[::ffff:192.0.2.4]"}, want: "udp 192.0.2.4:5060"},
 	{name: "IPv4 in brackets", query: Query{Host: "[192.0.2.4]"}, reason: Malformed},
 	{name: "number, WebSocket", query: Query{Host: "192.0.2.4", Transport: WSS}, want: "wss 192.0.2.4:443"},
 	{name: "number, sips", query: Query{Host: "192.0.2.4", Scheme: SIPS}, want: "tls 192.0.2.4:5061"},
@@ -138,7 +139,7 @@ var branches = []struct {
 	{name: "SRV twice the same", zone: zone{"gw.example.net": {"60 A 192.0.2.9"},
 		"_sip._udp.example.net": {"60 SRV 0 0 5060 gw.example.net.", "60 SRV 1 0 5060 GW.example.net."}}, want: "udp 192.0.2.9:5060"},
 	{name: "SRV target in the hosts file", zone: zone{"_sip._udp.example.net": {"60 SRV 0 0 5060 pbx.example.net."}},
-		want: "udp 192.0.2.200:5060", unasked: "A", step: "hosts file pbx.example.net: 192.0.2.200"},
+		want: "udp 192.0.2.200:5060", unasked: "A", step: "this machine's hosts, pbx.example.net: 192.0.2.200"},
 	{name: "additional records, both kinds", zone: zone{
 		"_sip._udp.example.net": {"60 SRV 0 0 5060 gw.example.net.", "+gw.example.net 60 A 192.0.2.9", "+gw.example.net 60 AAAA 2001:db8::9"}},
 		want: "udp [2001:db8::9]:5060, udp 192.0.2.9:5060", unasked: "A"},
@@ -183,6 +184,10 @@ var branches = []struct {
 		"a.example.net": {"60 A 192.0.2.1"}, "b.example.net": {"60 A 192.0.2.2"}}, want: "udp 192.0.2.1:5060, udp 192.0.2.2:5070"},
 	{name: "im without records: the domain", query: Query{Scheme: IM}, zone: zone{example: {"60 A 192.0.2.9"}}, want: "udp 192.0.2.9:5060"},
 	{name: "im refused", query: Query{Scheme: IM}, zone: zone{example: {"60 A 192.0.2.9"}, "_im._sip.example.net": {"60 SRV 0 0 0 ."}}, reason: NotOffered},
+	{name: "im with a port", query: Query{Scheme: IM, Port: 5070}, zone: zone{example: {"60 A 192.0.2.9"}}, want: "udp 192.0.2.9:5070", unasked: "SRV"},
+	{name: "im, more than are followed", query: Query{Scheme: IM}, zone: zone{"gw.example.net": {"60 A 192.0.2.9"}, "_im._sip.example.net": {"60 SRV 0 0 1 gw.example.net.",
+		"60 SRV 0 0 2 gw.example.net.", "60 SRV 0 0 3 gw.example.net.", "60 SRV 0 0 4 gw.example.net.", "60 SRV 0 0 5 gw.example.net."}},
+		want: "udp 192.0.2.9:1, udp 192.0.2.9:2, udp 192.0.2.9:3, udp 192.0.2.9:4"},
 	{name: "im, nothing", query: Query{Scheme: IM}, reason: NotFound},
 	{name: "im, a number as target", query: Query{Scheme: IM}, zone: zone{"_im._sip.example.net": {"60 SRV 0 0 5060 1."}}, reason: Malformed},
 	{name: "im, DNS fails", query: Query{Scheme: IM}, zone: zone{example: {"60 A 192.0.2.9"}}, faults: map[string]dnstest.Fault{"_im._sip.example.net": dnstest.ServFail},
@@ -216,7 +221,7 @@ func TestBranches(t *testing.T) {
 				q.Supports = all
 			}
 			c := newClock()
-			a, err := New(testConfig(c, s.Addr)).Locate(t.Context(), q)
+			a, err := newOn(c, s.Addr).Locate(t.Context(), q)
 			if got := list(a.Targets); got != b.want || reasonOf(t, err) != b.reason {
 				t.Errorf("got %q, %v; want %q, %v\n%s", got, err, b.want, b.reason, steps(a))
 			}
