@@ -102,6 +102,9 @@ var branches = []struct {
 	{name: "NAPTR flags a, u, p and none", zone: zone{
 		example: {"60 A 192.0.2.9", `60 NAPTR 10 0 "a" "SIP+D2U" "" example.net.`, `60 NAPTR 10 0 "u" "SIP+D2T" "!.*!sip:a@b!" .`,
 			`60 NAPTR 10 0 "" "SIPS+D2T" "" example.net.`, `60 NAPTR 10 0 "p" "SIP+D2W" "" example.net.`}}, reason: Malformed},
+	{name: "NAPTR flag a, though there is SRV", query: Query{Supports: SetOf(UDP)}, zone: zone{"gw.example.net": {"60 A 192.0.2.9"},
+		example: {`60 NAPTR 10 0 "a" "SIP+D2U" "" _other.example.net.`}, "_other.example.net": {"60 SRV 0 0 5060 gw.example.net."}}, reason: Malformed},
+	{name: "NAPTR to nowhere", zone: zone{example: {"60 A 192.0.2.9", `60 NAPTR 10 0 "s" "SIP+D2U" "" .`}}, reason: Malformed},
 	{name: "NAPTR with a regular expression", zone: zone{
 		example: {"60 A 192.0.2.9", `60 NAPTR 10 0 "s" "SIP+D2U" "!a!b!" _sip._udp.example.net.`}}, reason: Malformed},
 	{name: "NAPTR that leads nowhere", zone: zone{example: {"60 A 192.0.2.9", `60 NAPTR 10 0 "s" "SIP+D2U" "" _gone.example.net.`}},
