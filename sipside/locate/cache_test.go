@@ -61,6 +61,19 @@ func TestTTL(t *testing.T) {
 	}
 }
 
+// An answer lives no longer than the additional records that are used with it.
+func TestTTLOfAdditional(t *testing.T) {
+	for extra, want := range map[string]time.Duration{"20": 20 * time.Second, "900": 10 * time.Minute} {
+		clock := newClock()
+		l := newDirect(dnstest.New(zone{"_sip._tcp.example.net": {"600 SRV 0 0 5060 gw.example.net.",
+			"+gw.example.net " + extra + " A 192.0.2.9", "+gw.example.net 900 AAAA 2001:db8::9"}}), clock)
+		a, err := l.Locate(t.Context(), Query{Host: example, Transport: TCP, Supports: all})
+		if err != nil || len(a.Targets) != 2 || a.Until.Sub(clock.now()) != want {
+			t.Errorf("%s: %v, %v, for %v", extra, list(a.Targets), err, a.Until.Sub(clock.now()))
+		}
+	}
+}
+
 // DNS fails: the last good answer is used for an hour more, and asked again each 30 s.
 // That there was nothing is not worth keeping.
 func TestStale(t *testing.T) {
