@@ -249,7 +249,7 @@ func TestEviction(t *testing.T) {
 	if _, err := l.Locate(t.Context(), plainQuery); err != nil {
 		t.Fatal(err)
 	}
-	nothing := failed(NotFound, time.Minute, "none")
+	nothing := failed(NotFound, maxNegativeTTL, "none")
 	for i := range maxEntries + 1000 {
 		l.remember(question{fmt.Sprintf("n%d.example.", i), dns.TypeA}, nothing)
 		if len(l.entries) > maxEntries {
@@ -318,7 +318,7 @@ func TestOrderIsKept(t *testing.T) {
 		t.Errorf("another weight, the same order: %v, %v", list(a.Targets), err)
 	}
 	s.Set(turned)
-	// A new address comes behind the known ones.
+	// One that has gone leaves the rest in order; a new address comes behind the known ones.
 	turned["_sip._udp.example.net"] = turned["_sip._udp.example.net"][:1]
 	turned["h1.example.net"] = append([]string{"1 A 192.0.2.77"}, turned["h1.example.net"]...)
 	clock.forward(35 * time.Second)

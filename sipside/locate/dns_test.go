@@ -331,6 +331,88 @@ func TestSilentAreBounded(t *testing.T) {
 	if n := len(l.servers.silent); n > 5*maxServers {
 		t.Errorf("%d are remembered", n)
 	}
+	other := netip.MustParseAddrPort("192.0.2.54:53")
+	both := []netip.AddrPort{nowhere, other}
+	l.servers.note(nowhere, false)
+	if got := l.servers.ordered(both); got[0] != other {
+		t.Errorf("%v is silent, the order is %v", nowhere, got)
+	}
+	l.servers.note(nowhere, true)
+	if got := l.servers.ordered(both); got[0] != nowhere {
+		t.Errorf("%v answers again, the order is %v", nowhere, got)
+	}
+}
+
+// A referral is one only of a server that would not look further by itself.
+func TestLame(t *testing.T) {
+	referral := func(f func(*dns.Msg)) *dns.Msg {
+		m := &dns.Msg{Ns: []dns.RR{mustRR(t, "example. 60 NS ns.example.")}}
+		f(m)
+		return m
+	}
+	for _, c := range []struct {
+		name string
+		m    *dns.Msg
+		want bool
+	}{
+		{"referral", referral(func(*dns.Msg) {}), true},
+		{"empty", &dns.Msg{}, false},
+		{"authoritative", referral(func(m *dns.Msg) { m.Authoritative = true }), false},
+		{"recursive", referral(func(m *dns.Msg) { m.RecursionAvailable = true }), false},
+		{"with SOA", referral(func(m *dns.Msg) { m.Ns = append(m.Ns, mustRR(t, "example. 60 SOA a. b. 1 2 3 4 5")) }), false},
+		{"with an answer", referral(func(m *dns.Msg) { m.Answer = append(m.Answer, mustRR(t, "q. 60 CNAME r.")) }), false},
+	} {
+		if got := lame(c.m); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+}
+
+// What is the answer to a query, and what is not.
+func TestMatch(t *testing.T) {
+	query := new(dns.Msg).SetQuestion("example.net.", dns.TypeA)
+	reply := func(f func(*dns.Msg)) []byte {
+		m := new(dns.Msg).SetReply(query)
+		m.Answer = append(m.Answer, mustRR(t, "example.net. 60 A 192.0.2.1"))
+		f(m)
+		b, err := m.Pack()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	whole := reply(func(*dns.Msg) {})
+	truncated := reply(func(m *dns.Msg) { m.Truncated = true })
+	bare := func(m *dns.Msg) { m.Question, m.Answer = nil, nil }
+	for _, c := range []struct {
+		name string
+		raw  []byte
+		want error // nil: it is the answer
+	}{
+		{"whole", whole, nil},
+		{"in capitals", reply(func(m *dns.Msg) { m.Question[0].Name = "EXAMPLE.net." }), nil},
+		{"cut", whole[:len(whole)-2], errGarbage},
+		{"truncated", truncated, nil},
+		{"truncated within a record", truncated[:len(truncated)-2], nil},
+		{"truncated before the question", truncated[:12], nil},
+		{"short", whole[:11], errNotOurs},
+		{"empty", nil, errNotOurs},
+		{"another id", reply(func(m *dns.Msg) { m.Id++ }), errNotOurs},
+		{"a query", reply(func(m *dns.Msg) { m.Response = false }), errNotOurs},
+		{"another opcode", reply(func(m *dns.Msg) { m.Opcode = dns.OpcodeNotify }), errNotOurs},
+		{"another name", reply(func(m *dns.Msg) { m.Question[0].Name = "example.org." }), errNotOurs},
+		{"another type", reply(func(m *dns.Msg) { m.Question[0].Qtype = dns.TypeAAAA }), errNotOurs},
+		{"another class", reply(func(m *dns.Msg) { m.Question[0].Qclass = dns.ClassCHAOS }), errNotOurs},
+		{"two questions", reply(func(m *dns.Msg) { m.Question = append(m.Question, m.Question[0]) }), errNotOurs},
+		{"refused without a question", reply(func(m *dns.Msg) { bare(m); m.Rcode = dns.RcodeRefused }), nil},
+		{"success without a question", reply(bare), errNotOurs},
+		{"no such name without a question", reply(func(m *dns.Msg) { bare(m); m.Rcode = dns.RcodeNameError }), errNotOurs},
+	} {
+		m, err := match(query, c.raw)
+		if !errors.Is(err, c.want) || (m == nil) != (c.want != nil) {
+			t.Errorf("%s: %v, %v", c.name, m, err)
+		}
+	}
 }
 
 func TestErrorText(t *testing.T) {

@@ -33,7 +33,7 @@
 //     rule 1 puts what this machine has no route to behind the rest, and a try costs
 //     a time-out only if the route exists and leads nowhere, which Health remembers.
 //   - The draw among SRV weights and the order of addresses are kept for two minutes
-//     at least while the records stay the same, whatever their TTL: a request that got
+//     at least unless there are new records, whatever their TTL: a request that got
 //     no answer for the 32 s of Timer F has to find the next target in its place.
 //   - Additional records are used only for the very answer that they came with, and
 //     only if they have both kinds of addresses of a host.

@@ -33,9 +33,6 @@ func exchange(ctx context.Context, server netip.AddrPort, network string, query 
 		return nil, err
 	}
 	defer c.Close()
-	if due, ok := ctx.Deadline(); ok {
-		c.SetDeadline(due)
-	}
 	woken := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		c.SetDeadline(time.Unix(1, 0))

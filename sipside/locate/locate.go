@@ -80,7 +80,7 @@ func New(cfg Config) *Locator {
 // Locate finds the targets of a query, in the order in which they are to be tried. It
 // blocks until they are known, at most until ctx is done. The order stays the same
 // while the answers that it comes from are remembered, and two minutes at least unless
-// the records change.
+// there are new records.
 //
 // The error is an *Error. With it the answer has the steps, and when to ask again.
 func (l *Locator) Locate(ctx context.Context, q Query) (Answer, error) {

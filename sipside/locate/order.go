@@ -40,7 +40,7 @@ func byWeight(list []srvRecord, intn func(n int) int) {
 	}
 }
 
-// arrange orders new records: as the old ones, while those are young and the same.
+// arrange orders new records: as the old ones, while those are young and none is new.
 // It returns when the order was drawn.
 func (r *records) arrange(old *records, drawn, now time.Time, intn func(int) int) time.Time {
 	keep := old != nil && now.Sub(drawn) < orderFor
@@ -48,7 +48,7 @@ func (r *records) arrange(old *records, drawn, now time.Time, intn func(int) int
 		keepOrder(r.addrs, old.addrs)
 		return drawn
 	}
-	if keep && len(r.srv) > 0 && sameSet(r.srv, old.srv) {
+	if keep && len(r.srv) > 0 && allKnown(r.srv, old.srv) {
 		place := func(s srvRecord) int { return slices.IndexFunc(old.srv, s.same) }
 		slices.SortFunc(r.srv, func(a, b srvRecord) int { return cmp.Compare(place(a), place(b)) })
 		return drawn
@@ -57,12 +57,11 @@ func (r *records) arrange(old *records, drawn, now time.Time, intn func(int) int
 	return now
 }
 
-func sameSet(a, b []srvRecord) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for _, s := range a { // neither has a record twice
-		if !slices.ContainsFunc(b, s.same) {
+// allKnown reports whether each of the new records was among the old ones: what has gone
+// leaves the order of the rest as it is.
+func allKnown(list, old []srvRecord) bool {
+	for _, s := range list {
+		if !slices.ContainsFunc(old, s.same) {
 			return false
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -101,6 +102,36 @@ func TestWeightsKeepAll(t *testing.T) {
 			t.Fatalf("%d records became %v", n, list)
 		}
 	})
+}
+
+// A new answer keeps the order of the one before, if that is young and had all of it.
+func TestArrange(t *testing.T) {
+	begin := newClock().now()
+	for _, c := range []struct {
+		name     string
+		old, new []string
+		after    time.Duration
+		want     string
+	}{
+		{"first", nil, []string{"0 1 a", "0 1 b", "0 1 c"}, 0, "c b a"},
+		{"the same", []string{"0 1 b", "0 1 a", "0 1 c"}, []string{"0 1 a", "0 1 b", "0 1 c"}, orderFor - 1, "b a c"},
+		{"too old", []string{"0 1 b", "0 1 a", "0 1 c"}, []string{"0 1 a", "0 1 b", "0 1 c"}, orderFor, "c b a"},
+		{"one has gone", []string{"0 1 b", "0 1 a", "0 1 c"}, []string{"0 1 a", "0 1 b"}, 1, "b a"},
+		{"one is new", []string{"0 1 b", "0 1 a"}, []string{"0 1 a", "0 1 b", "0 1 c"}, 1, "c b a"},
+		{"another weight", []string{"0 1 b", "0 1 a"}, []string{"0 2 a", "0 1 b"}, 1, "b a"},
+		{"another priority", []string{"1 1 b", "1 1 a"}, []string{"0 1 a", "1 1 b"}, 1, "a b"},
+	} {
+		r := &records{srv: srvs(c.new...)}
+		var old *records
+		if c.old != nil {
+			old = &records{srv: srvs(c.old...)}
+		}
+		drawn := r.arrange(old, begin, begin.Add(c.after), func(n int) int { return n - 1 })
+		kept := drawn.Equal(begin) && c.after > 0
+		if got := targetsOf(r.srv); got != c.want || kept != (c.name == "the same" || c.name == "one has gone") {
+			t.Errorf("%s: got %q, drawn %v later; want %q", c.name, got, drawn.Sub(begin), c.want)
+		}
+	}
 }
 
 // The order of addresses, RFC 6724 §6 and its examples in §10.2.
