@@ -53,6 +53,9 @@ type Outcome struct {
 	// Accept is the value of the Accept header of an answer: of a 415, or of a 2xx to a
 	// SIPQuery (SIP side only). "": there was none. See Accepts.
 	Accept string
+	// Room is set where the request is too long and its text may be sent in parts: so many
+	// bytes of body are left for each (SIP side, NotWritten only). 0: it may not.
+	Room int
 	// Agent is what the user agent that gave the answer calls itself: the value of Server
 	// or User-Agent (SIP side only). "": it does not say.
 	Agent string
