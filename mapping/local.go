@@ -52,6 +52,14 @@ func FailDNS() *Failure {
 		Remedy: "correct the address or sip.domain, or say where the domain is with sip.route.via"}
 }
 
+// FailTransport means that the address can only be reached over a transport that the
+// gateway does not have.
+func FailTransport() *Failure {
+	return &Failure{Status: 404, Condition: CondRemoteServerNotFound, Type: TypeCancel,
+		Text:   "The SIP servers of this address take no transport that the gateway has.",
+		Remedy: "sip.listen says what there is; sip.route.via can lead to a proxy that has more"}
+}
+
 // FailTooLarge means that the message is longer than limit bytes, in the form in which it
 // would be sent on; 0 does not name the limit.
 func FailTooLarge(limit int) *Failure {

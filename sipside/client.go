@@ -16,12 +16,14 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/locate"
 )
 
 // client has the client transactions (RFC 3261 §17.1.2).
 type client struct {
-	u    *UA
-	seed maphash.Seed // keys the part of a branch that says it is ours
+	u      *UA
+	seed   maphash.Seed   // keys the part of a branch that says it is ours
+	health *locate.Health // of targets
 
 	mu     sync.Mutex // guards the following
 	open   map[uint64]*clientTx
@@ -39,9 +41,10 @@ type clientTx struct {
 	hop hop
 
 	id         uint64
-	more       bool // there is a target that the request has not been tried at
-	moved      bool // to TCP, for its size
-	sent       bool // given to a socket
+	to         locate.Target // which target it goes to
+	more       bool          // there is a target that the request has not been tried at
+	moved      bool          // to TCP, for its size
+	sent       bool          // given to a socket
 	dest       netip.AddrPort
 	udp        *udpSocket
 	stream     *stream
@@ -56,7 +59,7 @@ type clientTx struct {
 }
 
 func newClient(u *UA) *client {
-	c := &client{u: u, seed: maphash.MakeSeed(), open: make(map[uint64]*clientTx), held: make(map[hopKey]int)}
+	c := &client{u: u, seed: maphash.MakeSeed(), health: locate.NewHealth(maxNames), open: make(map[uint64]*clientTx), held: make(map[hopKey]int)}
 	for i := range c.steps {
 		c.steps[i].after = timerE[i]
 	}
@@ -114,15 +117,15 @@ func (c *client) deliver(batch []mapping.Parcel[mapping.SIP]) {
 			continue
 		}
 		if h.addr.IsValid() {
-			c.send(tx, []netip.Addr{h.addr})
+			c.send(tx, []locate.Target{h.direct()})
 			continue
 		}
-		c.u.names.lookup(h.host, func(n *name) {
+		c.u.names.lookup(h.query, func(n *name) {
 			if n.failure != nil {
 				c.fail(tx, notWritten(n.failure))
 				return
 			}
-			c.send(tx, n.addrs)
+			c.send(tx, n.targets)
 		})
 	}
 }
@@ -147,38 +150,32 @@ func (c *client) begin(tx *clientTx) *mapping.Failure {
 	return nil
 }
 
-// send builds the request for its target and gives it to a socket. addrs are those
-// of the next hop, one at least.
-func (c *client) send(tx *clientTx, addrs []netip.Addr) {
-	var room [4]target
-	to, more := pick(c.u.targets(room[:0], &tx.hop, addrs), tx.req.Target)
-	if more {
-		c.mu.Lock()
-		tx.more = true
-		c.mu.Unlock()
-	}
-	dest := to.addr
-	if c.u.isSelf(dest) || c.u.isOurs(via{host: tx.hop.host, port: tx.hop.port}) {
-		c.fail(tx, notWritten(mapping.FailLoop()))
-		return
-	}
-	sock := c.u.udpFor(dest.Addr())
+// send builds the request for its target and gives it to a socket. targets are those of
+// the next hop, one at least.
+func (c *client) send(tx *clientTx, targets []locate.Target) {
+	targets = c.u.reachable(targets)
+	to, more := c.health.Pick(targets, tx.req.Target, time.Now())
+	sock := c.u.udpFor(to.Addr.Addr())
 	sentBy := c.u.tcpSentBy
-	if sock != nil && !to.tcp {
+	if sock != nil && to.Transport == locate.UDP {
 		sentBy = sock.sentBy
 	}
 	wire := c.u.wire(&tx.req, tx.hop.route, "UDP", sentBy, c.branch(tx.id))
-	tcp, f := tx.hop.fit(len(wire), to.tcp)
-	switch {
+	stream, f := tx.hop.fit(len(wire), to.Transport != locate.UDP)
+	moved := f == nil && stream && to.Transport == locate.UDP
+	if moved { // to TCP, for its size
+		to, more = c.health.Pick(locate.OverTCP(targets), tx.req.Target, time.Now())
+	}
+	c.mu.Lock()
+	tx.to, tx.more, tx.moved = to, more, moved
+	c.mu.Unlock()
+	switch dest := to.Addr; {
 	case f != nil:
 		c.fail(tx, notWritten(f))
-	case tcp:
-		if !to.tcp {
-			c.mu.Lock()
-			tx.moved = true
-			c.mu.Unlock()
-		}
-		c.u.conns.send(tx, dest)
+	case c.u.isSelf(dest) || c.u.isOurs(via{host: tx.hop.query.Host, port: tx.hop.query.Port}):
+		c.fail(tx, notWritten(mapping.FailLoop()))
+	case stream:
+		c.u.conns.send(tx, connTo(to))
 	case sock == nil:
 		f := mapping.FailUnreachable()
 		f.Err = fmt.Errorf("sipside: no UDP socket that reaches %s", dest)
@@ -210,7 +207,7 @@ func (c *client) sendUDP(tx *clientTx, sock *udpSocket, dest netip.AddrPort, wir
 // sendTCP writes the request to a connection; false if that is closed by now and
 // nothing was written.
 func (c *client) sendTCP(tx *clientTx, s *stream) bool {
-	wire := c.u.wire(&tx.req, tx.hop.route, "TCP", c.u.tcpSentBy, c.branch(tx.id))
+	wire := c.u.wire(&tx.req, tx.hop.route, viaTransport(tx.to.Transport), c.u.tcpSentBy, c.branch(tx.id))
 	now := time.Now()
 	c.mu.Lock()
 	if tx.ended {
@@ -242,9 +239,25 @@ func (c *client) end(tx *clientTx, o mapping.Outcome) {
 		delete(c.held, key)
 	}
 	o.More = tx.more && !o.Accepted()
+	c.judge(tx, &o)
 	tx.again.stop()
 	tx.giveUp.stop()
 	c.u.outbox.add(tx.ref, o)
+}
+
+// judge remembers how the target of a request did. What ended for a lack of ours, or
+// before there was a target, says nothing about it.
+func (c *client) judge(tx *clientTx, o *mapping.Outcome) {
+	switch {
+	case !tx.to.Addr.IsValid():
+	case o.Kind == mapping.Answered && o.Status == 503:
+		c.health.Unavailable(tx.to, o.Failure.RetryAfter, time.Now())
+	case o.Kind == mapping.Answered:
+		c.health.Worked(tx.to)
+	case c.closed:
+	case o.Kind == mapping.Unknown && !tx.proceeding, o.Kind == mapping.NotWritten && o.Failure.Condition == mapping.CondRemoteServerTimeout:
+		c.health.Failed(tx.to, time.Now())
+	}
 }
 
 func (c *client) fail(tx *clientTx, o mapping.Outcome) {
@@ -299,7 +312,7 @@ func (c *client) unsent(tx *clientTx, err error) {
 // lost ends what is open on a connection that is gone. Of its bytes all before
 // taken may have left; what begins after them has not.
 func (c *client) lost(s *stream, taken uint64, err error) {
-	if !s.dialed.IsValid() {
+	if !s.dialed.Addr.IsValid() {
 		return // no request of ours goes out on it
 	}
 	c.mu.Lock()

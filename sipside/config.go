@@ -1,7 +1,6 @@
 package sipside
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/locate"
 )
 
 // Config says what the SIP side listens on, whom it believes and where it sends.
@@ -53,8 +53,8 @@ type Config struct {
 
 	// DrainTimeout is how long Run waits for pending answers when it ends, 5 s.
 	DrainTimeout time.Duration
-	// Resolver looks up hosts of routes and Request-URIs; nil is the system's.
-	Resolver Resolver
+	// Locator finds the servers of routes and Request-URIs; nil asks the system's DNS.
+	Locator Locator
 	// Network makes the sockets; nil is the system's.
 	Network Network
 }
@@ -78,11 +78,6 @@ type Route struct {
 	Loose bool
 }
 
-// Resolver is the part of net.Resolver that is used.
-type Resolver interface {
-	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
-}
-
 // listenAddr is one entry of Config.Listen.
 type listenAddr struct{ network, addr string }
 
@@ -104,8 +99,8 @@ func (c *Config) setDefaults() {
 	if c.DrainTimeout == 0 {
 		c.DrainTimeout = 5 * time.Second
 	}
-	if c.Resolver == nil {
-		c.Resolver = net.DefaultResolver
+	if c.Locator == nil {
+		c.Locator = locate.New(locate.Config{})
 	}
 	if c.Network == nil {
 		c.Network = newSystemNetwork()
@@ -178,6 +173,17 @@ func (c *Config) check() ([]listenAddr, error) {
 		fault("limits.max_header_bytes: is above 49152")
 	}
 	return listen, errors.Join(errs...)
+}
+
+// supports is what requests can be sent over: TCP always, UDP only from a socket that we
+// listen on, where the answers come.
+func (c *Config) supports() locate.Set {
+	for _, s := range c.Listen {
+		if strings.HasPrefix(s, "udp:") {
+			return locate.SetOf(locate.UDP, locate.TCP)
+		}
+	}
+	return locate.SetOf(locate.TCP)
 }
 
 // canonicalHost is the form in which hosts are compared: as mapping.URI has them.

@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/locate"
 )
 
 const (
@@ -25,7 +26,7 @@ const (
 // dialled, which requests to the same address share (SIP-25).
 type conns struct {
 	u     *UA
-	jobs  chan netip.AddrPort
+	jobs  chan locate.Target
 	layer *sip.TransportLayer // reads the dialled ones
 	made  *madeListener
 
@@ -34,7 +35,7 @@ type conns struct {
 	next     uint64
 	accepted int
 	strange  int // accepted from hosts that are no peers
-	outward  map[netip.AddrPort]*outward
+	outward  map[locate.Target]*outward
 	closed   bool
 }
 
@@ -44,9 +45,27 @@ type outward struct {
 	waiting []*clientTx
 }
 
+// connTo names the connection that a request to t goes over. A name that was verified
+// keeps it apart from those to other names at the same address: what one of them may do
+// on it is nobody else's (RFC 5922 §7).
+func connTo(t locate.Target) locate.Target {
+	if !t.Transport.Secure() {
+		t.Name = ""
+	}
+	return t
+}
+
+// dialTarget makes a connection to t.
+func (u *UA) dialTarget(ctx context.Context, t locate.Target) (net.Conn, error) {
+	return u.dial(ctx, "tcp", t.Addr.String())
+}
+
+// viaTransport is what Via calls a transport (RFC 3261 §20.42).
+func viaTransport(t locate.Transport) string { return strings.ToUpper(t.String()) }
+
 func newConns(u *UA) *conns {
-	c := &conns{u: u, jobs: make(chan netip.AddrPort, u.cfg.MaxPending), streams: make(map[string]*stream),
-		outward: make(map[netip.AddrPort]*outward)}
+	c := &conns{u: u, jobs: make(chan locate.Target, u.cfg.MaxPending), streams: make(map[string]*stream),
+		outward: make(map[locate.Target]*outward)}
 	c.layer = newLayer(&u.cfg, u.quiet, c.handle)
 	c.made = &madeListener{conns: make(chan net.Conn), done: make(chan struct{})}
 	return c
@@ -65,13 +84,13 @@ func (c *conns) handle(msg sip.Message) {
 
 // add starts a connection's writer; its reader is sipgo's, once it gets the
 // sipgoConn. nil: there is no room.
-func (c *conns) add(conn net.Conn, dialed netip.AddrPort) *sipgoConn {
+func (c *conns) add(conn net.Conn, dialed locate.Target) *sipgoConn {
 	remote := addrPortOf(conn.RemoteAddr())
-	peered := dialed.IsValid() || c.u.peers.find(remote.Addr()) != nil
+	peered := dialed.Addr.IsValid() || c.u.peers.find(remote.Addr()) != nil
 	c.mu.Lock()
 	most := c.u.cfg.MaxConnections
 	full := c.accepted >= most || !peered && c.strange >= max(most/4, 1)
-	if c.closed || full && !dialed.IsValid() {
+	if c.closed || full && !dialed.Addr.IsValid() {
 		c.mu.Unlock()
 		conn.Close()
 		return nil
@@ -80,7 +99,7 @@ func (c *conns) add(conn net.Conn, dialed netip.AddrPort) *sipgoConn {
 	s := newStream(c.u, conn, remote.String()+"#"+strconv.FormatUint(c.next, 10))
 	s.dialed, s.peered = dialed, peered
 	c.streams[s.id] = s
-	if !dialed.IsValid() {
+	if !dialed.Addr.IsValid() {
 		c.accepted++
 		if !peered {
 			c.strange++
@@ -103,7 +122,7 @@ func (c *conns) remove(s *stream) {
 		return
 	}
 	delete(c.streams, s.id)
-	if !s.dialed.IsValid() {
+	if !s.dialed.Addr.IsValid() {
 		c.accepted--
 		if !s.peered {
 			c.strange--
@@ -114,7 +133,7 @@ func (c *conns) remove(s *stream) {
 }
 
 // send writes tx to the connection to dest, making one if there is none.
-func (c *conns) send(tx *clientTx, dest netip.AddrPort) {
+func (c *conns) send(tx *clientTx, dest locate.Target) {
 	for {
 		c.mu.Lock()
 		t := c.outward[dest]
@@ -164,7 +183,7 @@ func (c *conns) dial(ctx context.Context) {
 // connect makes the connection to dest for those who wait for it. If it breaks
 // before they have written they are told so, and nothing is dialled again: a peer
 // that accepts and hangs up would be dialled for ever.
-func (c *conns) connect(ctx context.Context, dest netip.AddrPort) {
+func (c *conns) connect(ctx context.Context, dest locate.Target) {
 	s, err := c.open(ctx, dest)
 	c.mu.Lock()
 	t := c.outward[dest] // has no stream yet, so it is nobody's but ours
@@ -186,10 +205,10 @@ func (c *conns) connect(ctx context.Context, dest netip.AddrPort) {
 }
 
 // open dials dest and starts the connection.
-func (c *conns) open(ctx context.Context, dest netip.AddrPort) (*stream, error) {
+func (c *conns) open(ctx context.Context, dest locate.Target) (*stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	conn, err := c.u.dial(ctx, "tcp", dest.String())
+	conn, err := c.u.dialTarget(ctx, dest)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +262,7 @@ func (t *tcpSocket) Accept() (net.Conn, error) {
 		switch {
 		case err == nil:
 			keepAlive(conn)
-			if sc := t.u.conns.add(conn, netip.AddrPort{}); sc != nil {
+			if sc := t.u.conns.add(conn, locate.Target{}); sc != nil {
 				return sc, nil
 			}
 			t.u.stats.Dropped.Add(1)

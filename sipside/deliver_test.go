@@ -14,6 +14,7 @@ import (
 
 	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/locate"
 )
 
 // TestRequest: the request on the wire (SIP-01, IM-09, SEC-06).
@@ -153,7 +154,7 @@ type fakeDNS struct {
 	takes   time.Duration
 }
 
-func (d *fakeDNS) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+func (d *fakeDNS) lookup(host string) ([]netip.Addr, error) {
 	d.lookups.Add(1)
 	time.Sleep(d.takes)
 	switch a := d.hosts[host]; a {
@@ -164,6 +165,10 @@ func (d *fakeDNS) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, 
 	default:
 		return []netip.Addr{netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr(a)}, nil
 	}
+}
+
+func (d *fakeDNS) Locate(ctx context.Context, q locate.Query) (locate.Answer, error) {
+	return byAddress(d.lookup).Locate(ctx, q)
 }
 
 // TestNextHop: routes, names, what cannot be reached and what must not.
@@ -179,7 +184,7 @@ func TestNextHop(t *testing.T) {
 	}
 	dns := &fakeDNS{hosts: map[string]string{"pbx.example": "127.0.0.1", "lame.example": "broken", "self.example": "127.0.0.1", "gw.example": "198.51.100.1"}}
 	cfg := testConfig()
-	cfg.Resolver = dns
+	cfg.Locator = dns
 	cfg.Advertise = "gw.example"
 	cfg.Routes = []Route{
 		{Domain: "Udp.Example", Via: via(udp, "pbx.example", "")},
@@ -246,7 +251,7 @@ func TestNextHop(t *testing.T) {
 func TestRouteByDNS(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := testConfig()
-		cfg.Resolver = &fakeDNS{hosts: map[string]string{"dns.example": "198.51.100.7"}}
+		cfg.Locator = &fakeDNS{hosts: map[string]string{"dns.example": "198.51.100.7"}}
 		cfg.Routes = []Route{{Domain: "dns.example"}, {Domain: "*", Via: mapping.URI{Scheme: "sip", Host: "198.51.100.8"}}}
 		b := newBridge(nil)
 		u, m := memUA(t, cfg, b)

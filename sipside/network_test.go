@@ -18,7 +18,7 @@ func TestGivenNetwork(t *testing.T) {
 		var got []*siptest.Wire
 		m := siptest.NewMemory(t, netip.MustParseAddr("192.0.2.4"), func(w *siptest.Wire) { got = append(got, w) })
 		u, err := New(Config{
-			Listen: []string{"udp://192.0.2.1:5060", "tcp://192.0.2.1:5060"}, Network: m, Resolver: m,
+			Listen: []string{"udp://192.0.2.1:5060", "tcp://192.0.2.1:5060"}, Network: m, Locator: m,
 			Peers: []Peer{{Name: "mem", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.9/32")}}},
 		}, testLog(t, nil))
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/locate"
 )
 
 // Sizes of a request, headers included.
@@ -15,19 +16,18 @@ const (
 	maxRouted   = 65536 // over TCP to a route
 )
 
-// hop is where a request goes next.
+// hop is where a request goes next: a route, or the host of its Request-URI.
 type hop struct {
 	route *Route // nil: by the Request-URI
-	host  string
-	addr  netip.Addr // zero if host is a name
-	port  uint16
-	tcp   bool
+	query locate.Query
+	addr  netip.Addr // zero if the host is a name
+	name  string     // what the server has to show in TLS if the host is a number
 }
 
-// nextHop chooses by the host of the Request-URI: the first route that matches,
-// else the host itself.
-func (u *UA) nextHop(target mapping.URI) (hop, *mapping.Failure) {
-	var h hop
+// nextHop chooses by the host of the Request-URI: the first route that matches, else the
+// host itself.
+func (u *UA) nextHop(uri mapping.URI) (h hop, f *mapping.Failure) {
+	target := uri
 	for i := range u.cfg.Routes {
 		if d := u.cfg.Routes[i].Domain; d == "*" || u.routeDomains[i] == target.Host {
 			if r := &u.cfg.Routes[i]; !r.Via.IsZero() {
@@ -36,30 +36,55 @@ func (u *UA) nextHop(target mapping.URI) (hop, *mapping.Failure) {
 			break
 		}
 	}
-	switch target.Transport {
-	case "", "udp":
-	case "tcp":
-		h.tcp = true
-	default:
-		f := mapping.FailUnreachable()
-		f.Err = fmt.Errorf("sipside: transport %q is not in this version", target.Transport)
-		return h, f
-	}
-	if h.host = target.Host; h.host == "" { // tel: without a route
+	if target.Host == "" { // tel: without a route
 		return h, mapping.FailDNS()
 	}
-	if h.port = target.Port; h.port == 0 {
-		h.port = 5060
+	var ok bool
+	if h.query, ok = queryOf(target, u.supported); !ok || h.query.Transport != locate.Any && !u.supported.Has(h.query.Transport) {
+		f := mapping.FailTransport()
+		f.Err = fmt.Errorf("sipside: transport %q", target.Transport)
+		return h, f
 	}
-	if a, err := netip.ParseAddr(h.host); err == nil {
-		h.addr = a.Unmap()
+	if a, err := netip.ParseAddr(target.Host); err == nil {
+		h.addr, h.name = a.Unmap(), uri.Host
 	}
 	return h, nil
 }
 
+// queryOf asks for the servers that a URI means. ok is false if it wants a transport that
+// there is not.
+func queryOf(u mapping.URI, supports locate.Set) (q locate.Query, ok bool) {
+	q = locate.Query{Host: u.Host, Port: u.Port, Supports: supports}
+	switch u.Scheme {
+	case "im":
+		q.Scheme = locate.IM
+	case "pres":
+		q.Scheme = locate.Pres
+	}
+	q.Transport, ok = locate.ParseTransport(u.Transport)
+	return q, ok
+}
+
+// direct is the one target of a hop whose host is a number (RFC 3263 §4.1, §4.2).
+func (h *hop) direct() locate.Target {
+	t := locate.Target{Transport: h.query.Transport, Name: h.name}
+	if t.Transport == locate.Any {
+		t.Transport = locate.UDP
+		if !h.query.Supports.Has(locate.UDP) {
+			t.Transport = locate.TCP
+		}
+	}
+	port := h.query.Port
+	if port == 0 {
+		port = t.Transport.DefaultPort()
+	}
+	t.Addr = netip.AddrPortFrom(h.addr, port)
+	return t
+}
+
 // fit decides whether a request of n bytes goes over TCP, or not at all (EL-005).
-// tcp is what its target asks for.
-func (h *hop) fit(n int, tcp bool) (bool, *mapping.Failure) {
+// stream says that its target takes a stream.
+func (h *hop) fit(n int, stream bool) (bool, *mapping.Failure) {
 	switch {
 	case h.route == nil && n > maxUnrouted:
 		f := mapping.FailTooLarge(maxUnrouted)
@@ -69,7 +94,7 @@ func (h *hop) fit(n int, tcp bool) (bool, *mapping.Failure) {
 		return false, mapping.FailTooLarge(maxRouted)
 	}
 	// A big request moves to TCP, to the same next hop (SIP-07).
-	return tcp || n > maxUnrouted, nil
+	return stream || n > maxUnrouted, nil
 }
 
 // isSelf reports whether a is one of the addresses that we listen on: a request

@@ -2,9 +2,11 @@ package sipside
 
 import (
 	"net/netip"
+	"slices"
 	"sync/atomic"
 
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/locate"
 )
 
 // peers knows who may send to us and for whom it may speak (SEC-29): the
@@ -16,7 +18,7 @@ type peers struct {
 	configured []*peer
 	loopback   *peer
 	routes     []routePeer
-	names      []string                                // route hosts that are names
+	names      []locate.Query                          // of routes to hosts that are names
 	resolved   atomic.Pointer[map[netip.Addr][]string] // address -> names of routes
 }
 
@@ -75,7 +77,9 @@ func newPeers(cfg *Config) *peers {
 		if a, err := netip.ParseAddr(host); err == nil {
 			rp.addr = a.Unmap()
 		} else if host != "" {
-			p.names = append(p.names, host)
+			if q, ok := queryOf(r.Via, cfg.supports()); ok && !slices.Contains(p.names, q) {
+				p.names = append(p.names, q)
+			}
 		}
 		p.routes = append(p.routes, rp)
 	}

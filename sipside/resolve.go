@@ -1,59 +1,62 @@
 package sipside
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/locate"
 )
 
 const (
 	resolvers      = 32   // lookups at once; each may take lookupTimeout
 	maxLookups     = 1024 // that wait for one of them
 	lookupTimeout  = 5 * time.Second
-	foundFor       = 30 * time.Second
-	notFoundFor    = 5 * time.Second
 	maxNames       = 4096 // cached
 	refreshRoutes  = 60 * time.Second
 	retryRouteName = 5 * time.Second
 )
 
-// names looks up hosts (A and AAAA) without anybody waiting for it: who asks is
-// called back, by one of a few goroutines or, if the answer is known, at once.
-type names struct {
-	resolver Resolver
-	jobs     chan string
-
-	mu     sync.Mutex // guards the following
-	known  map[string]*name
-	routes map[string]*name // hosts of routes, by watchRoutes
+// Locator finds the servers of a SIP domain. It is the part of locate.Locator that is
+// used.
+type Locator interface {
+	Locate(ctx context.Context, q locate.Query) (locate.Answer, error)
 }
 
+// names finds targets (RFC 3263) without anybody waiting for it: who asks is called
+// back, by one of a few goroutines or, if the answer is known, at once.
+type names struct {
+	locator Locator
+	jobs    chan locate.Query
+
+	mu     sync.Mutex // guards the following
+	known  map[locate.Query]*name
+	routes map[locate.Query]*name // of routes, by watchRoutes
+}
+
+// name is what is known of a query.
 type name struct {
-	addrs   []netip.Addr // while it is looked up, or if that failed: those of the last answer
+	targets []locate.Target
 	failure *mapping.Failure
 	until   time.Time // of the answer; zero while it is looked up
 	waiting []func(*name)
 }
 
 func newNames(cfg *Config) *names {
-	return &names{resolver: cfg.Resolver, jobs: make(chan string, maxLookups), known: make(map[string]*name),
-		routes: make(map[string]*name)}
+	return &names{locator: cfg.Locator, jobs: make(chan locate.Query, maxLookups), known: make(map[locate.Query]*name),
+		routes: make(map[locate.Query]*name)}
 }
 
-// lookup calls f once with the answer for host. f must not block.
-func (n *names) lookup(host string, f func(*name)) {
+// lookup calls f once with the answer for q. f must not block.
+func (n *names) lookup(q locate.Query, f func(*name)) {
 	now := time.Now()
 	n.mu.Lock()
-	e := n.routes[host]
+	e := n.routes[q]
 	if e == nil || !now.Before(e.until) {
-		e = n.known[host]
+		e = n.known[q]
 	}
 	if e != nil && !e.until.IsZero() && now.Before(e.until) {
 		n.mu.Unlock()
@@ -72,13 +75,9 @@ func (n *names) lookup(host string, f func(*name)) {
 			}
 		}
 	}
-	var last []netip.Addr
-	if e != nil {
-		last = e.addrs
-	}
 	select {
-	case n.jobs <- host:
-		n.known[host] = &name{addrs: last, waiting: []func(*name){f}}
+	case n.jobs <- q:
+		n.known[q] = &name{waiting: []func(*name){f}}
 		n.mu.Unlock()
 	default:
 		n.mu.Unlock()
@@ -92,21 +91,20 @@ func (n *names) run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case host := <-n.jobs:
-			n.settle(host, n.resolve(ctx, host))
+		case q := <-n.jobs:
+			n.settle(q, n.resolve(ctx, q))
 		}
 	}
 }
 
 // settle enters an answer and tells it to those who wait.
-func (n *names) settle(host string, e *name) {
+func (n *names) settle(q locate.Query, e *name) {
 	n.mu.Lock()
-	waiting := n.known[host].waiting
-	e.keepOrder(n.known[host].addrs)
+	waiting := n.known[q].waiting
 	if len(n.known) > maxNames {
-		delete(n.known, host)
+		delete(n.known, q)
 	} else {
-		n.known[host] = e
+		n.known[q] = e
 	}
 	n.mu.Unlock()
 	for _, f := range waiting {
@@ -114,81 +112,63 @@ func (n *names) settle(host string, e *name) {
 	}
 }
 
-func (n *names) resolve(ctx context.Context, host string) *name {
+func (n *names) resolve(ctx context.Context, q locate.Query) *name {
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	addrs, err := n.resolver.LookupNetIP(ctx, "ip", host)
-	e := &name{until: time.Now().Add(foundFor)}
-	for _, a := range addrs {
-		e.addrs = append(e.addrs, a.Unmap())
+	a, err := n.locator.Locate(ctx, q)
+	e := &name{targets: a.Targets, until: a.Until}
+	if soon := time.Now().Add(time.Second); e.until.Before(soon) {
+		e.until = soon
 	}
-	if err == nil && len(e.addrs) > 0 {
+	if err == nil && len(a.Targets) > 0 {
 		return e
 	}
-	e.until = time.Now().Add(notFoundFor)
-	var dns *net.DNSError
-	var none *net.AddrError // a name without an address
+	var why *locate.Error
 	switch {
 	case errors.Is(err, context.Canceled): // we are stopping
 		e.failure = mapping.FailShutdown()
-	case err == nil || errors.As(err, &dns) && dns.IsNotFound || errors.As(err, &none):
-		e.failure = mapping.FailDNS() // EL-003
-	default:
+	case !errors.As(err, &why) || why.Temporary():
 		e.failure = mapping.FailUnreachable() // EL-002
+	case why.Reason == locate.Unsupported:
+		e.failure = mapping.FailTransport()
+	default:
+		e.failure = mapping.FailDNS() // EL-003
+	}
+	if q.Scheme != locate.SIP && e.failure.Status == 404 {
+		e.failure.Status = 502 // what an im: or pres: address without a server gets
 	}
 	e.failure.Err = err
 	return e
 }
 
-// keepOrder brings the addresses into the order of the last answer; new ones come
-// behind. A name server gives them in another order each time, but a request that
-// got no answer from the first in the 32 s of Timer F has to find the second in its
-// place.
-func (e *name) keepOrder(last []netip.Addr) {
-	if e.failure != nil {
-		e.addrs = last
-		return
-	}
-	place := func(a netip.Addr) int {
-		if i := slices.Index(last, a); i >= 0 {
-			return i
-		}
-		return len(last)
-	}
-	slices.SortStableFunc(e.addrs, func(a, b netip.Addr) int { return cmp.Compare(place(a), place(b)) })
-}
-
-// watchRoutes keeps the addresses of route hosts that are names: a route's host is
-// a peer, and requests to it do not queue behind lookups of whatever names users
-// write to.
+// watchRoutes keeps the targets of routes whose host is a name: where a route leads is a
+// peer, and requests to it do not queue behind lookups of whatever names users write to.
 func (n *names) watchRoutes(ctx context.Context, p *peers) {
 	if len(p.names) == 0 {
 		return
 	}
-	found := make(map[string][]netip.Addr)
+	found := make(map[locate.Query][]netip.Addr)
 	for {
 		pause := refreshRoutes
-		for _, host := range p.names {
-			e := n.resolve(ctx, host)
+		for _, q := range p.names {
+			e := n.resolve(ctx, q)
 			if e.failure != nil {
 				pause = retryRouteName // the last good answer stays: for sending until it expires
 				continue
 			}
 			e.until = time.Now().Add(2 * refreshRoutes)
 			n.mu.Lock()
-			if last := n.routes[host]; last != nil {
-				e.keepOrder(last.addrs)
-			} else if last := n.known[host]; last != nil {
-				e.keepOrder(last.addrs)
-			}
-			n.routes[host] = e
+			n.routes[q] = e
 			n.mu.Unlock()
-			found[host] = e.addrs
+			found[q] = nil
+			for _, t := range e.targets {
+				found[q] = append(found[q], t.Addr.Addr())
+			}
 		}
 		byAddr := make(map[netip.Addr][]string)
-		for host, addrs := range found {
+		for q, addrs := range found {
 			for _, a := range addrs {
-				byAddr[a] = append(byAddr[a], host)
+				byAddr[a] = append(byAddr[a], q.Host)
 			}
 		}
 		p.resolved.Store(&byAddr)

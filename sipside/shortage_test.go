@@ -14,6 +14,7 @@ import (
 
 	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/locate"
 )
 
 func sendError(e syscall.Errno) error {
@@ -95,7 +96,7 @@ func TestWhoseLack(t *testing.T) {
 		}
 	}
 	lookupError := func(err error) func(*UA, *memNet) {
-		return func(u *UA, _ *memNet) { u.names.resolver = failingDNS{err} }
+		return func(u *UA, _ *memNet) { u.names.locator = failingDNS{err} }
 	}
 	overTCP := func(m *mapping.SIPMessage) { m.RequestURI.Transport = "tcp" }
 	byName := func(m *mapping.SIPMessage) { m.RequestURI.Host = "pbx.example" }
@@ -134,7 +135,7 @@ func TestWhoseLack(t *testing.T) {
 		}, want: gone},
 		"a filter of ours":    {before: func(_ *UA, m *memNet) { m.deny = func(packet) error { return sendError(syscall.EPERM) } }, want: gone},
 		"no such socket":      {edit: func(m *mapping.SIPMessage) { m.RequestURI.Host = "2001:db8::1" }, want: gone},
-		"no such transport":   {edit: func(m *mapping.SIPMessage) { m.RequestURI.Transport = "tls" }, want: gone},
+		"no such transport":   {edit: func(m *mapping.SIPMessage) { m.RequestURI.Transport = "tls" }, want: mapping.CondRemoteServerNotFound},
 		"name server":         {before: lookupError(&net.DNSError{Err: "server misbehaving", IsTemporary: true}), edit: byName, want: gone},
 		"silent name server":  {before: lookupError(&net.DNSError{Err: "timeout", IsTimeout: true, UnwrapErr: context.DeadlineExceeded}), edit: byName, want: gone},
 		"no such name":        {before: lookupError(&net.DNSError{Err: "no such host", IsNotFound: true}), edit: byName, want: mapping.CondRemoteServerNotFound},
@@ -147,7 +148,7 @@ func TestWhoseLack(t *testing.T) {
 				cfg := testConfig()
 				cfg.Listen = []string{"udp://192.0.2.1:5060"}
 				cfg.MaxPending = 8 // of which a next hop has 2
-				cfg.Resolver = &fakeDNS{hosts: map[string]string{"pbx.example": "192.0.2.9"}}
+				cfg.Locator = &fakeDNS{hosts: map[string]string{"pbx.example": "192.0.2.9"}}
 				cfg.Routes = []Route{{Domain: "routed.example", Via: mapping.URI{Scheme: "sip", Host: "192.0.2.9"}}}
 				b := newBridge(nil)
 				u, err := New(cfg, slog.New(slog.DiscardHandler))
@@ -192,8 +193,8 @@ func TestWhoseLack(t *testing.T) {
 // failingDNS knows no name.
 type failingDNS struct{ err error }
 
-func (d failingDNS) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
-	return nil, d.err
+func (d failingDNS) Locate(ctx context.Context, q locate.Query) (locate.Answer, error) {
+	return byAddress(func(string) ([]netip.Addr, error) { return nil, d.err }).Locate(ctx, q)
 }
 
 // fillSocket leaves no room in the queue of the UDP socket.

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/stoxgw/stox/sipside/locate"
 )
 
 const (
@@ -30,8 +32,8 @@ type stream struct {
 	conn   net.Conn
 	id     string // what sipgo takes for its remote address
 	remote netip.AddrPort
-	peered bool           // was from a known peer when it was accepted, or is dialled
-	dialed netip.AddrPort // zero if accepted
+	peered bool          // was from a known peer when it was accepted, or is dialled
+	dialed locate.Target // zero if accepted
 
 	// Of the read loop only.
 	rd      reader

@@ -3,44 +3,35 @@ package sipside
 import (
 	"context"
 	"errors"
-	"net/netip"
+	"slices"
 
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/locate"
 )
 
-// target is one of the places where the next hop takes requests (RFC 3263 §4).
-type target struct {
-	addr netip.AddrPort
-	tcp  bool
-}
-
-// targets appends to list where a request may go whose next hop has the given
-// addresses, in the order in which they are to be tried: the addresses of a host
-// with the port and the transport of the hop. Those that no socket of ours
-// reaches are left out, unless there are no others. Over TCP they come last:
-// whether one is reached is known only when it is tried.
+// reachable is list without what no socket of ours reaches, unless there is nothing else.
+// Streams come last then: whether one is reached is known only when it is tried.
 //
-// The order is that of addrs, so the list stays the same while the answer that
-// addrs come from is remembered: SIPMessage.Target counts in it.
-func (u *UA) targets(list []target, h *hop, addrs []netip.Addr) []target {
-	add := func(reached bool) {
-		for _, a := range addrs {
-			if (u.udpFor(a) != nil) == reached {
-				list = append(list, target{netip.AddrPortFrom(a, h.port), h.tcp})
-			}
+// The order of what is left is that of list, so it stays the same while the answer that
+// the list comes from is remembered: SIPMessage.Target counts in it.
+func (u *UA) reachable(list []locate.Target) []locate.Target {
+	reached := func(t locate.Target) bool { return u.udpFor(t.Addr.Addr()) != nil }
+	if !slices.ContainsFunc(list, func(t locate.Target) bool { return !reached(t) }) {
+		return list
+	}
+	var first, last []locate.Target
+	for _, t := range list {
+		switch {
+		case reached(t):
+			first = append(first, t)
+		case t.Transport != locate.UDP:
+			last = append(last, t)
 		}
 	}
-	add(true)
-	if len(list) == 0 || h.tcp {
-		add(false)
+	if len(first)+len(last) == 0 {
+		return list
 	}
-	return list
-}
-
-// pick is the target for the n-th try of a request, counted round, and whether
-// there is one that no try has gone to yet.
-func pick(list []target, n int) (t target, more bool) {
-	return list[uint(n)%uint(len(list))], n >= 0 && n < len(list)-1
+	return append(first, last...)
 }
 
 // hopKey names a next hop in the count of open transactions: a route, or the host
@@ -54,7 +45,7 @@ func (h *hop) key() hopKey {
 	if h.route != nil {
 		return hopKey{route: h.route}
 	}
-	return hopKey{host: h.host}
+	return hopKey{host: h.query.Host}
 }
 
 // unconnected says why a request does not go to a target that no TCP connection was

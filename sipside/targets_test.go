@@ -1,32 +1,17 @@
 package sipside
 
 import (
-	"context"
 	"fmt"
 	"net/netip"
-	"slices"
-	"sync"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/locate"
 )
-
-// turningDNS gives the same addresses each time, the last one going to the front.
-type turningDNS struct {
-	mu    sync.Mutex // guards the following
-	addrs []netip.Addr
-}
-
-func (d *turningDNS) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	last := len(d.addrs) - 1
-	d.addrs = append([]netip.Addr{d.addrs[last]}, d.addrs[:last]...)
-	return slices.Clone(d.addrs), nil
-}
 
 func addrs(all ...string) (list []netip.Addr) {
 	for _, a := range all {
@@ -35,28 +20,32 @@ func addrs(all ...string) (list []netip.Addr) {
 	return list
 }
 
+// fixed gives the same addresses to every host.
+func fixed(addrs []netip.Addr) Locator {
+	return byAddress(func(string) ([]netip.Addr, error) { return addrs, nil })
+}
+
 // TestTargets: the list for a next hop, without what we cannot send to.
 func TestTargets(t *testing.T) {
 	u, _ := memUA(t, testConfig(), newBridge(nil)) // has one UDP socket, for IPv4
-	for _, tt := range []struct {
-		hop   hop
-		addrs []netip.Addr
-		want  string
-	}{
-		{hop{port: 5060}, addrs("192.0.2.8"), "udp 192.0.2.8:5060"},
-		{hop{port: 5070}, addrs("192.0.2.8", "2001:db8::1", "192.0.2.7"), "udp 192.0.2.8:5070, udp 192.0.2.7:5070"},
-		{hop{port: 5060, tcp: true}, addrs("2001:db8::1", "192.0.2.8", "192.0.2.7"), "tcp 192.0.2.8:5060, tcp 192.0.2.7:5060, tcp [2001:db8::1]:5060"},
-		{hop{port: 5060}, addrs("2001:db8::1", "2001:db8::2"), "udp [2001:db8::1]:5060, udp [2001:db8::2]:5060"},
+	for _, tt := range []struct{ all, want string }{
+		{"udp 192.0.2.8:5060", "udp 192.0.2.8:5060"},
+		{"udp 192.0.2.8:5070, udp [2001:db8::1]:5070, udp 192.0.2.7:5070", "udp 192.0.2.8:5070, udp 192.0.2.7:5070"},
+		{"tcp [2001:db8::1]:5060, tcp 192.0.2.8:5060, tcp 192.0.2.7:5060", "tcp 192.0.2.8:5060, tcp 192.0.2.7:5060, tcp [2001:db8::1]:5060"},
+		{"udp [2001:db8::1]:5060, udp [2001:db8::2]:5060", "udp [2001:db8::1]:5060, udp [2001:db8::2]:5060"},
 	} {
-		got := ""
-		for _, to := range u.targets(nil, &tt.hop, tt.addrs) {
-			if got != "" {
-				got += ", "
-			}
-			got += map[bool]string{true: "tcp ", false: "udp "}[to.tcp] + to.addr.String()
+		var list []locate.Target
+		for one := range strings.SplitSeq(tt.all, ", ") {
+			transport, addr, _ := strings.Cut(one, " ")
+			tr, _ := locate.ParseTransport(transport)
+			list = append(list, locate.Target{Transport: tr, Addr: netip.MustParseAddrPort(addr)})
 		}
-		if got != tt.want {
-			t.Errorf("%v: %s\nwant %s", tt.addrs, got, tt.want)
+		var got []string
+		for _, to := range u.reachable(list) {
+			got = append(got, to.String())
+		}
+		if got := strings.Join(got, ", "); got != tt.want {
+			t.Errorf("%s: %s\nwant %s", tt.all, got, tt.want)
 		}
 	}
 }
@@ -66,7 +55,7 @@ func TestTargets(t *testing.T) {
 func TestTargetOfRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := testConfig()
-		cfg.Resolver = &turningDNS{addrs: addrs("192.0.2.8", "192.0.2.9", "2001:db8::9", "192.0.2.7")}
+		cfg.Locator = fixed(addrs("192.0.2.7", "192.0.2.8", "2001:db8::9", "192.0.2.9"))
 		b := newBridge(nil)
 		u, m := memUA(t, cfg, b)
 		for i, tt := range []struct {
@@ -113,7 +102,7 @@ func TestNextTargetAfterTimeout(t *testing.T) {
 		t.Run("route "+via, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cfg := testConfig()
-				cfg.Resolver = &turningDNS{addrs: addrs("192.0.2.7", "192.0.2.8", "192.0.2.9")}
+				cfg.Locator = fixed(addrs("192.0.2.7", "192.0.2.8", "192.0.2.9"))
 				if via != "" {
 					cfg.Routes = []Route{{Domain: "*", Via: mapping.URI{Scheme: "sip", Host: via}}}
 				}
@@ -155,7 +144,7 @@ func TestMoreWhenNothingLeft(t *testing.T) {
 	via := func(host string) mapping.URI {
 		return mapping.URI{Scheme: "sip", Host: host, Port: closed.Addr().Port(), Transport: "tcp"}
 	}
-	cfg.Resolver = &fakeDNS{hosts: map[string]string{"pbx.example": "127.0.0.1"}} // and an IPv6 address
+	cfg.Locator = &fakeDNS{hosts: map[string]string{"pbx.example": "127.0.0.1"}} // and an IPv6 address
 	cfg.Routes = []Route{{Domain: "two.example", Via: via("pbx.example")}, {Domain: "none.example", Via: via("nowhere.example")}, {Domain: "one.example", Via: via("127.0.0.1")}}
 	b := newBridge(nil)
 	u := start(t, cfg, b)

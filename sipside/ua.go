@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/locate"
 )
 
 // Handler is who the SIP side talks to.
@@ -33,6 +34,7 @@ type UA struct {
 	limits       limits
 	listen       []listenAddr
 	routeDomains []string // canonical, beside cfg.Routes
+	supported    locate.Set
 	log          *slog.Logger
 	quiet        *slog.Logger // for sipgo
 	peers        *peers
@@ -92,6 +94,7 @@ func New(cfg Config, log *slog.Logger) (*UA, error) {
 	for _, r := range cfg.Routes {
 		u.routeDomains = append(u.routeDomains, canonicalHost(r.Domain))
 	}
+	u.supported = cfg.supports()
 	u.server = newServer(&cfg, u.alarm)
 	u.client = newClient(u)
 	u.conns = newConns(u)

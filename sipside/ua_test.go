@@ -206,7 +206,7 @@ func TestRouteHostIsPeer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dns := &fakeDNS{hosts: map[string]string{"pbx.example": "198.51.100.7"}, takes: time.Second}
 		cfg := testConfig()
-		cfg.Resolver = dns
+		cfg.Locator = dns
 		cfg.Routes = []Route{{Domain: "example.org", Via: mapping.URI{Scheme: "sip", Host: "pbx.example"}}}
 		b := newBridge(processed)
 		u, m := memUA(t, cfg, b)
@@ -244,7 +244,7 @@ func TestSlowNames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dns := &fakeDNS{hosts: map[string]string{"pbx.example": "198.51.100.7"}, takes: lookupTimeout}
 		cfg := testConfig()
-		cfg.Resolver = dns
+		cfg.Locator = dns
 		cfg.Routes = []Route{{Domain: "example.org", Via: mapping.URI{Scheme: "sip", Host: "pbx.example"}}}
 		b := newBridge(nil)
 		u, m := memUA(t, cfg, b)

@@ -39,7 +39,7 @@ type Network struct {
 	// DialXMPP connects to the component port of an XMPP server.
 	DialXMPP func(ctx context.Context, network, address string) (net.Conn, error)
 	SIP      sipside.Network
-	Resolver sipside.Resolver // of the SIP side
+	Locator  sipside.Locator // of the SIP side
 }
 
 // New puts the daemon together. It opens nothing; an error is a fault of the
@@ -61,7 +61,10 @@ func NewOn(n Network, cfg *config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	sipConfig.Network, sipConfig.Resolver = n.SIP, n.Resolver
+	sipConfig.Network = n.SIP
+	if n.Locator != nil {
+		sipConfig.Locator = n.Locator
+	}
 	a.sip, err = sipside.New(sipConfig, log.With("side", "sip"))
 	if err != nil {
 		return nil, faults(err)

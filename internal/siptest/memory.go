@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/stoxgw/stox/sipside/locate"
 )
 
 // Memory is a network in memory with one user agent on it; everybody else on it is the
@@ -69,14 +71,21 @@ func (m *Memory) Fail(dial, lookup error) {
 	m.refused, m.nameless = dial, lookup
 }
 
-// LookupNetIP finds every host.
-func (m *Memory) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+// Locate finds every host at one address, over UDP unless the query has a transport.
+func (m *Memory) Locate(_ context.Context, q locate.Query) (locate.Answer, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	soon := time.Now().Add(5 * time.Second)
 	if m.nameless != nil {
-		return nil, m.nameless
+		return locate.Answer{Until: soon}, m.nameless
 	}
-	return []netip.Addr{m.hosts}, nil
+	t := locate.Target{Transport: max(q.Transport, locate.UDP), Name: q.Host}
+	port := q.Port
+	if port == 0 {
+		port = t.Transport.DefaultPort()
+	}
+	t.Addr = netip.AddrPortFrom(m.hosts, port)
+	return locate.Answer{Targets: []locate.Target{t}, Until: soon}, nil
 }
 
 // ListenPacket opens the one UDP socket of the user agent.

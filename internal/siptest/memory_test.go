@@ -3,13 +3,15 @@ package siptest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
+
+	"github.com/stoxgw/stox/sipside/locate"
 )
 
 // A message goes both ways over either transport, in a bubble.
@@ -29,7 +31,7 @@ func TestMemory(t *testing.T) {
 		}
 		defer udp.Close()
 		defer tcp.Close()
-		if a, err := m.LookupNetIP(ctx, "ip", "example.net"); err != nil || !slices.Equal(a, []netip.Addr{hosts}) {
+		if a, err := m.Locate(ctx, locate.Query{Host: "example.net"}); err != nil || fmt.Sprint(a.Targets) != "[udp "+hosts.String()+":5060]" {
 			t.Errorf("found %v, %v", a, err)
 		}
 
@@ -89,11 +91,11 @@ func TestMemory(t *testing.T) {
 			t.Errorf("read %q from %v, %v", buf[:n], from, err)
 		}
 
-		m.Fail(syscall.ECONNREFUSED, &net.DNSError{IsNotFound: true})
+		m.Fail(syscall.ECONNREFUSED, &locate.Error{Reason: locate.NotFound})
 		if _, err := m.DialContext(ctx, "tcp", "192.0.2.4:5060"); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("a connection was made, %v", err)
 		}
-		if _, err := m.LookupNetIP(ctx, "ip", "example.net"); err == nil {
+		if _, err := m.Locate(ctx, locate.Query{Host: "example.net"}); err == nil {
 			t.Error("a host was found")
 		}
 		m.Close()

@@ -39,13 +39,13 @@ var rules = []struct {
 	{"internal/cli", []string{"mapping", "internal/app", "internal/admin", "internal/config", "internal/version", "contrib"}, []string{"github.com/spf13/cobra"}},
 	{"internal/version", nil, nil},
 	{"internal/xmpptest", nil, nil},
-	{"internal/siptest", nil, nil},
+	{"internal/siptest", []string{"sipside/locate"}, nil},
 	{"internal/dnstest", nil, []string{"github.com/miekg/dns"}},
 	{"internal/queuetest", []string{"mapping", "internal/bridge", "internal/store"}, nil},
 	{"contrib", nil, nil},
 	{"cmd/stox", []string{"internal/cli"}, nil},
 	{"test/chaos", []string{"test", "internal/siptest"}, []string{"modernc.org/sqlite"}}, // locks the file of a running stox
-	{"test/vectors", []string{"internal/app", "internal/config"}, nil},                   // a whole daemon in memory
+	{"test/vectors", []string{"internal/app", "internal/config", "sipside/locate"}, nil}, // a whole daemon in memory
 	{"test", []string{"test"}, nil},
 }
 

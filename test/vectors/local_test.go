@@ -3,7 +3,6 @@ package vectors
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stoxgw/stox/internal/siptest"
+	"github.com/stoxgw/stox/sipside/locate"
 )
 
 // localRow is a row of the list `local` of errors.json: what happens to the gateway
@@ -48,7 +48,7 @@ var incidents = map[string]incident{
 		return p.hear(netXMPP, 5*time.Minute+30*time.Second) // queue.expire
 	}},
 	"EL-003": {play: func(p *player) error {
-		p.w.sip.Fail(nil, &net.DNSError{Err: "no such host", Name: "example.net", IsNotFound: true})
+		p.w.sip.Fail(nil, &locate.Error{Reason: locate.NotFound, Host: "example.net"})
 		return p.writeAndHear("romeo@example.net")
 	}},
 	"EL-005": {vector: "M-008"},

@@ -95,7 +95,7 @@ func newWorld(t *testing.T, v *vector, cfg *config.Config) (*world, error) {
 		up = append(up, name)
 	}
 	w.sip = siptest.NewMemory(t, netip.MustParseAddr(nextHop), func(m *siptest.Wire) { w.add(netSIP, event{raw: m.Raw, sip: m}) })
-	a, err := app.NewOn(app.Network{DialXMPP: w.dial, SIP: w.sip, Resolver: w.sip}, cfg,
+	a, err := app.NewOn(app.Network{DialXMPP: w.dial, SIP: w.sip, Locator: w.sip}, cfg,
 		slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		return nil, err
