@@ -255,6 +255,7 @@ var ownFailures = []struct {
 	{"FailUnreachable", "no SIP server for the address takes a connection", false, true, FailUnreachable()},
 	{"FailNeedsTCP", "too long for UDP, and no TCP connection is taken", false, true, FailNeedsTCP(1300)},
 	{"FailDNS", "the SIP domain does not exist", false, true, FailDNS()},
+	{"FailTransport", "the SIP servers of the domain take no transport that stox has", false, true, FailTransport()},
 	{"FailTooLarge", "too long for the other side", true, true, FailTooLarge(1300)},
 	{"FailBusy", "a queue is full, or a rate exceeded", true, true, FailBusy(5)},
 	{"FailOverloaded", "the whole process is overloaded (`Retry-After`)", true, true, FailOverloaded(5 * time.Second)},

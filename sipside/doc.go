@@ -93,5 +93,4 @@
 //     over UDP (RFC 3261 §18.1.1): a MESSAGE must not be (RFC 3428 §8).
 //   - A name's addresses keep the order in which they were first seen, as far as they
 //     are still there: the load is not spread by a name server that turns them round.
-//   - DNS: A and AAAA only; no NAPTR, no SRV.
 package sipside

@@ -15,6 +15,7 @@ import (
 	"github.com/stoxgw/stox/internal/version"
 	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside"
+	"github.com/stoxgw/stox/sipside/locate"
 )
 
 // This file turns the configuration into each package's own. Syntax has been
@@ -132,6 +133,15 @@ func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
 		MaxHeaderBytes: cfg.Limits.MaxHeaderBytes,
 	}
 	var errs []error
+	var dns locate.Config
+	if cfg.SIP.Resolver != "" {
+		server, err := netip.ParseAddrPort(cfg.SIP.Resolver)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("sip.resolver: %w", err))
+		}
+		dns.Servers = []netip.AddrPort{server}
+	}
+	c.Locator = locate.New(dns)
 	for i, r := range cfg.SIP.Routes {
 		if r.Via == "" { // DNS says where the domain is
 			c.Routes = append(c.Routes, sipside.Route{Domain: r.Domain})

@@ -228,8 +228,10 @@ func (p *parser) checkSIPNames() {
 		s.PhoneDomain = normalDomain(s.PhoneDomain)
 		p.notServed("sip.phone_domain", s.PhoneDomain)
 	}
-	if p.given("sip.resolver", s.Resolver) {
-		p.hostPort("sip.resolver", s.Resolver, 53)
+	if p.given("sip.resolver", s.Resolver) && p.hostPort("sip.resolver", s.Resolver, 53) {
+		if a, err := netip.ParseAddrPort(s.Resolver); err != nil || a.Addr().Zone() != "" {
+			p.fault("sip.resolver", Quote(s.Resolver)+" must have an IP address for its host", "nobody could be asked where a name server with a name is")
+		}
 	}
 }
 
