@@ -11,6 +11,7 @@ type Explanation struct {
 	Result string   // the address on the other side; "" if there is none
 	Err    error    // why there is none: a *Failure
 	Steps  []string // what was found out in which order, in English sentences
+	SIP    URI      // where requests to the address go; zero if nobody in SIP has it
 }
 
 // Explain maps a JID or a URI in any spelling, also an XMPP IRI or an address in
@@ -57,6 +58,7 @@ func (e *Explanation) fromJID(r *Rules, j JID, err error, t *trace) {
 		if u, f = r.sipAddress(j.Bare(), t); f == nil && !j.IsBare() {
 			t.add("the resource is left out: a SIP address has one only if it was learned from a GRUU")
 		}
+		e.SIP = u
 	} else {
 		t.add("the JID is an XMPP user's")
 		u, f = r.sipIdentity(j, "", t)
@@ -94,6 +96,7 @@ func (e *Explanation) fromURI(r *Rules, addr string, t *trace) {
 	}
 	if r.component(j.Domain()) {
 		t.add("the address is a SIP user's: a contact in XMPP")
+		e.SIP = u
 	} else {
 		t.add("the address is an XMPP user's: SIP may write to it, and nobody in SIP may write under it")
 	}

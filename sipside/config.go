@@ -146,8 +146,8 @@ func (c *Config) check() ([]listenAddr, error) {
 		case r.Via.IsZero():
 		case r.Via.Host == "":
 			fault("sip.route[%d].via: has no host", i)
-		case r.Via.Scheme != "sip":
-			fault("sip.route[%d].via: only sip: can be sent to, not %s:", i, r.Via.Scheme)
+		case !slices.Contains([]string{"sip", "im", "pres"}, r.Via.Scheme):
+			fault("sip.route[%d].via: only sip:, im: and pres: can be sent to, not %s:", i, r.Via.Scheme)
 		case !slices.Contains([]string{"", "udp", "tcp"}, r.Via.Transport):
 			fault("sip.route[%d].via: transport=%s is not in this version", i, r.Via.Transport)
 		}
