@@ -263,6 +263,7 @@ var ownFailures = []struct {
 	{"FailNoLinks", "no link at all (`Retry-After`)", true, false, FailNoLinks(5 * time.Second)},
 	{"FailLinkLost", "the link broke after writing", true, false, FailLinkLost()},
 	{"FailExpired", "waited too long behind others for the same address", false, true, FailExpired()},
+	{"FailUnfinished", "`queue.expire` was over when only some of the parts of a text had arrived", false, true, FailUnfinished()},
 	{"FailStore", "the journal cannot be written", false, true, FailStore()},
 	{"FailDropped", "the operator has dropped it from the queue", false, true, FailDropped()},
 	{"FailShutdown", "stox is stopping", true, true, FailShutdown()},

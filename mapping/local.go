@@ -27,6 +27,19 @@ func MayHaveArrived(text string) string {
 	return sentence(strings.TrimSuffix(text, ".") + ". An earlier copy of the message may have arrived.")
 }
 
+// PartsArrived adds to the text of a Failure that the first few of the parts that the
+// message was sent in have arrived.
+func PartsArrived(text string, arrived, parts int) string {
+	said := fmt.Sprintf("The first %d of %d parts arrived.", arrived, parts)
+	if arrived == 1 {
+		said = fmt.Sprintf("The first of %d parts arrived.", parts)
+	}
+	if text = strings.TrimRight(sentence(text), ". "); text == "" {
+		return said
+	}
+	return cut(text, maxSentence-len(said)-2) + ". " + said
+}
+
 // FailUnreachable means that no SIP server for the address took a connection. Nothing has left.
 func FailUnreachable() *Failure {
 	return &Failure{Status: 503, Condition: CondRemoteServerTimeout, Type: TypeWait,
@@ -121,6 +134,14 @@ func FailExpired() *Failure {
 	return &Failure{Status: 504, Condition: CondRemoteServerTimeout, Type: TypeWait,
 		Text:   "The message waited too long behind others for the same address.",
 		Remedy: "stox queue list shows what waits; queue.expire is how long"}
+}
+
+// FailUnfinished means that the first parts of a message took all the time that there was
+// for it. The others have not left.
+func FailUnfinished() *Failure {
+	return &Failure{Status: 504, Condition: CondRemoteServerTimeout, Type: TypeWait,
+		Text:   "There was no time left for the rest of the message.",
+		Remedy: "queue.expire is how long a message has, in all its parts"}
 }
 
 // FailStore means that the journal cannot be written: the message was not taken.

@@ -101,9 +101,11 @@ type Bridge struct {
 	unjournaled []*outbound          // sent early, in order of reading; some have been committed or are over
 	failing     bool                 // the last commit failed
 
-	refused      map[*outbound]bool // whose update the journal would not take
-	retryUpdates time.Time          // when they are offered again
-	wanted       []*fifo            // whose first message is to be read from the store, in this order
+	refused      map[*outbound]bool      // whose update the journal would not take
+	retryUpdates time.Time               // when they are offered again
+	waiting      map[*outbound]time.Time // have the slot, and their next part waits for the row so long
+	partsDue     time.Time               // when the first of them has waited long enough; zero: there are none
+	wanted       []*fifo                 // whose first message is to be read from the store, in this order
 	reports      reports
 	next         time.Time // when Run looks again; zero: never
 
@@ -131,7 +133,7 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, wake: make(chan struct{}, 1),
 		// A number is not used again after a restart: an operator may still have it in mind.
 		nextRow: uint64(o.Now.UnixMilli()) << 4,
-		rows:    make(map[uint64]*outbound), refused: make(map[*outbound]bool),
+		rows:    make(map[uint64]*outbound), refused: make(map[*outbound]bool), waiting: make(map[*outbound]time.Time),
 		repeats: newRepeats(time.Now()), late: newLate()}
 	b.SetPolicy(o.Policy)
 	return b

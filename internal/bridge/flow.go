@@ -134,14 +134,6 @@ func (b *Bridge) send(out *work, o *outbound) {
 	out.requests = append(out.requests, mapping.Parcel[mapping.SIP]{Ref: o, Value: o.parts[0]})
 }
 
-// sendPart sends the next part of o, which has the slot, as soon as its row says so.
-func (b *Bridge) sendPart(out *work, o *outbound) {
-	if o.partNext && (o.row == 0 || o.safe()) {
-		o.partNext = false
-		b.send(out, o)
-	}
-}
-
 // update gives the store the row of o as it will be when the lock is released.
 func (b *Bridge) update(out *work, o *outbound) {
 	if o.row == 0 {
@@ -160,14 +152,13 @@ func (b *Bridge) settle(out *work, o *outbound, res mapping.Outcome) {
 	if needsOwnCallID(res.Agent) && (l.waiting > 0 || len(o.parts) > 1) {
 		b.renew(out, l, o)
 	}
-	v, f := o.judge(res, out.now)
-	if (v == again || v == later) && (o.row == 0 || b.closing && b.volatile) {
-		v = failed // what is not in the journal, or will not be, is not tried again
-	}
+	v, f := b.decide(out, o, res)
 	b.circuit(out, l, v, f, res)
 	if v == again || v == later {
-		b.logRetry(out, o, f)
-		out.trail(o, eventRetry, f)
+		if f != nil {
+			b.logRetry(out, o, f)
+			out.trail(o, eventRetry, f)
+		}
 		o.sent = false
 		back := b.lanes.back(o)
 		b.update(out, o)
@@ -179,11 +170,7 @@ func (b *Bridge) settle(out *work, o *outbound, res mapping.Outcome) {
 	}
 	if v != failed && len(o.parts) > 1 {
 		// The slot stays with the message until its last part has ended.
-		o.parts = o.parts[1:]
-		o.attempts, o.ambiguous, o.nextTried, o.restart, o.problem = 1, 0, false, false, nil
-		o.partNext = true
-		b.update(out, o)
-		b.sendPart(out, o)
+		b.nextPart(out, o, res)
 		return
 	}
 	b.lanes.release(o)
@@ -198,6 +185,29 @@ func (b *Bridge) settle(out *work, o *outbound, res mapping.Outcome) {
 	b.hold(out, l)
 	b.serve(out, l)
 	b.feed(out)
+}
+
+// decide is judge, for a message that may not be in the journal and may have to go in
+// parts. Without a Failure one that is to be sent again has only got another form.
+func (b *Bridge) decide(out *work, o *outbound, res mapping.Outcome) (verdict, *mapping.Failure) {
+	kept := o.row != 0 && !(b.closing && b.volatile)
+	if kept && b.cut(out, o, res) {
+		return again, nil
+	}
+	v, f := o.judge(res, out.now)
+	if kept {
+		return v, f
+	}
+	if v == again || v == later {
+		v = failed // what is not in the journal, or will not be, is not tried again
+	}
+	if v == failed && res.Room > 0 && o.arrived == 0 {
+		// It is not too long, but its parts would have to be in the journal.
+		if f = mapping.FailStore(); b.closing {
+			f = mapping.FailShutdown()
+		}
+	}
+	return v, f
 }
 
 // A trunk that is down fails every message: the log says so this often, and each time

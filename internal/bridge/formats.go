@@ -121,7 +121,7 @@ func unwrap(parts []mapping.SIP) bool {
 // have arrived stays as it is. 488 says of a message/cpim that it is not taken as it is:
 // so Linphone answers one whose From is not, to the letter, that of the request.
 func (o *outbound) otherForm(out mapping.Outcome) bool {
-	if o.reshaped || o.ambiguous > 0 {
+	if o.reshaped || !o.changeable(out) {
 		return false
 	}
 	cpim := o.message().ContentType == typeCPIM

@@ -3,7 +3,9 @@ package bridge
 import (
 	"bytes"
 	"fmt"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
@@ -76,7 +78,7 @@ func (w *world) checkRequest(m *model, sip *mapping.SIPMessage, row *outbound, l
 		w.fault(m, "sent after %d ambiguous ends", m.amb)
 	case now.Before(m.wait):
 		w.fault(m, "sent %v too early", m.wait.Sub(now))
-	case !now.Before(m.expire) && m.part == 0:
+	case !now.Before(m.expire):
 		w.fault(m, "sent after it expired")
 	case w.closing && m.part == 0:
 		w.fault(m, "sent while stopping")
@@ -112,7 +114,7 @@ func (w *world) checkRequest(m *model, sip *mapping.SIPMessage, row *outbound, l
 			w.fault(m, "sent while the disk says sent=%v CSeq %d", row.sent, c.CSeq)
 		}
 	case slices.Contains(lost, m.row) && m.part > 0:
-	case m.part > 0 || m.sent > 0:
+	case m.part > 0 || m.sent > 0 || m.cut:
 		w.fault(m, "request %d of part %d is not on the disk", m.sent+1, m.part)
 	default: // early
 		for _, other := range w.order[:m.seq] {
@@ -146,6 +148,15 @@ func (s modelXMPP) Deliver(batch []mapping.Parcel[mapping.XMPP]) {
 			if v.To.Bare() != m.sender {
 				w.fault(m, "%s is told instead of %s", v.To, m.sender)
 			}
+			partly := ""
+			if m.part == 1 {
+				partly = fmt.Sprintf("The first of %d parts arrived.", len(m.parts))
+			} else if m.part > 1 {
+				partly = fmt.Sprintf("The first %d of %d parts arrived.", m.part, len(m.parts))
+			}
+			if !strings.Contains(v.Failure.Text, partly) || partly == "" && strings.Contains(v.Failure.Text, "parts arrived") {
+				w.fault(m, "its sender is told %q, and %d of %d parts have arrived", v.Failure.Text, m.part, len(m.parts))
+			}
 			m.told++
 			m.ended = true
 			w.say("%s: its sender is told %s", m.id, v.Failure.Text)
@@ -168,6 +179,7 @@ type expectation uint8
 const (
 	ends     expectation = iota // nothing is told
 	goesOn                      // the next part
+	cuts                        // it is cut into parts
 	retries                     // it waits for a further attempt
 	tells                       // the sender is told
 	either                      // it is tried again or the sender is told: that depends on the jitter
@@ -198,14 +210,27 @@ func (w *world) expect(r *request, out mapping.Outcome) (want expectation) {
 		if is(482) {
 			w.arrived++
 		}
-		if m.part++; m.part < len(m.parts) {
+		if m.got = append(m.got, string(r.sip.Body)); m.part+1 < len(m.parts) {
+			m.part++
+			if !now.Before(m.expire) {
+				return tells // there is no time left for the others
+			}
 			m.sent, m.amb, m.restart, m.tried, m.last = 0, 0, false, false, nil
 			return goesOn
 		}
 		m.delivered++
 		m.ended = true
 		w.delivered++
+		if m.cut {
+			w.cutsDone++
+		}
 		return ends
+	case out.Room > 0:
+		_, ok := mapping.Split(string(r.sip.Body), out.Room)
+		if ok && journaled && (now.Before(m.expire) || w.closing) && len(m.parts) == 1 && (m.amb == 0 || m.amb == 1 && m.restart) {
+			return cuts
+		}
+		return tells
 	case is(408) || out.Kind == mapping.Unknown:
 		if m.amb++; m.amb >= maxAmbiguous {
 			return tellsAmb
@@ -313,7 +338,10 @@ func (w *world) check() {
 					continue
 				}
 				count(e.o, sender, held{waiting: 1})
-				if e.o.problem != nil {
+				if e.o.arrived > 0 && e.o.problem == nil {
+					w.yields++
+				}
+				if e.o.problem != nil || e.o.arrived > 0 || w.wasCut(e.o) {
 					back[""]++
 					back[sender.Domain()]++
 				}
@@ -349,6 +377,11 @@ func (w *world) check() {
 			w.Errorf("%q holds %+v, more than %+v", d, h, l)
 		}
 	}
+	for o, at := range b.waiting {
+		if l := b.lanes.byKey[o.lane]; now.After(at) || !o.partNext || l == nil || l.open != o {
+			w.Errorf("%s waits for its next part since %v, and should not have the slot", o.id, now.Sub(at)+maxPartWait)
+		}
+	}
 	early := 0
 	for _, o := range b.unjournaled {
 		if o.kept == 0 && !o.over {
@@ -359,6 +392,39 @@ func (w *world) check() {
 		w.Errorf("%d have left without being on the disk", early)
 	}
 }
+
+// wasCut reports whether o was one request, and is several now.
+func (w *world) wasCut(o *outbound) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.msgs[o.id].cut
+}
+
+// checkText looks at what SIP has got of a message: all of it once and in order, and twice
+// only what a crash has made uncertain. What failed got a beginning of it. w.mu is held.
+func (w *world) checkText(m *model) {
+	got, delivered := m.got, m.delivered > 0
+	if m.shaken && len(got) > 0 {
+		got = nil
+		for _, part := range m.got {
+			if !slices.Contains(got, part) {
+				got = append(got, part)
+			}
+		}
+		if got[0] == m.text { // it had arrived when there still was room for all of it
+			got, delivered = got[1:], false
+		}
+	}
+	text := ""
+	for _, part := range got {
+		text += strings.ReplaceAll(partMark.ReplaceAllString(part, ""), "\r\n", "\n")
+	}
+	if text != m.text && (delivered || !strings.HasPrefix(m.text, text)) {
+		w.Errorf("%s: SIP got %q of %q", m.id, m.got, m.text)
+	}
+}
+
+var partMark = regexp.MustCompile(`^\(\d+/\d+\) `)
 
 // checkWait looks at a back-off.
 func (w *world) checkWait(o *outbound, now time.Time) {
@@ -404,7 +470,7 @@ func (w *world) checkEnd() {
 	if ls.held != (held{}) || len(ls.domains)+len(ls.byKey)+len(ls.alarms) > 0 {
 		w.Errorf("left in the lanes: %+v %v %v, %d alarms", ls.held, ls.domains, ls.byKey, len(ls.alarms))
 	}
-	if len(b.rows)+len(b.wanted)+len(b.refused)+len(ls.starved) > 0 {
+	if len(b.rows)+len(b.wanted)+len(b.refused)+len(b.waiting)+len(ls.starved) > 0 {
 		w.Errorf("left: rows %v, %d wanted, %d refused, %d starved", b.rows, len(b.wanted), len(b.refused), len(ls.starved))
 	}
 	if r := &b.reports; r.open != 0 || len(r.again)+len(r.stored) > 0 {
@@ -417,6 +483,7 @@ func (w *world) checkEnd() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, m := range w.order {
+		w.checkText(m)
 		switch {
 		case m.gone:
 			// It was not on the disk, or its end was: nobody knows more.

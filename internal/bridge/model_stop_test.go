@@ -121,7 +121,9 @@ func (m *model) resume(o *outbound) {
 	if m.ended {
 		return
 	}
-	m.part = len(m.parts) - len(o.parts)
+	if m.part = o.arrived; m.part == 0 {
+		m.parts, m.cut = o.parts, m.cut && len(o.parts) > 1 // it may not have got there that it was cut
+	}
 	m.amb, m.restart = o.ambiguous, o.restart || o.ambiguous > 0
 	m.next = o.message()
 	m.last = m.next

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -47,7 +49,7 @@ func TestModel(t *testing.T) {
 // counts says what the schedules have come by: a model that never gets somewhere
 // proves nothing about it.
 type counts struct {
-	messages, requests, delivered, errors, retries, repeats, crashes, restarts, lostRows, restored, parked, dropped, starved, arrived, notices int
+	messages, requests, delivered, errors, retries, repeats, crashes, restarts, lostRows, restored, parked, dropped, starved, arrived, notices, cuts, cutsDone, yields int
 }
 
 func (c *counts) add(d counts) {
@@ -57,7 +59,7 @@ func (c *counts) add(d counts) {
 	}{
 		{&c.messages, d.messages}, {&c.requests, d.requests}, {&c.delivered, d.delivered}, {&c.errors, d.errors}, {&c.retries, d.retries},
 		{&c.repeats, d.repeats}, {&c.crashes, d.crashes}, {&c.restarts, d.restarts}, {&c.lostRows, d.lostRows}, {&c.restored, d.restored},
-		{&c.parked, d.parked}, {&c.dropped, d.dropped}, {&c.starved, d.starved}, {&c.arrived, d.arrived}, {&c.notices, d.notices},
+		{&c.parked, d.parked}, {&c.dropped, d.dropped}, {&c.starved, d.starved}, {&c.arrived, d.arrived}, {&c.notices, d.notices}, {&c.cuts, d.cuts}, {&c.cutsDone, d.cutsDone}, {&c.yields, d.yields},
 	} {
 		*p.sum += p.n
 	}
@@ -66,7 +68,8 @@ func (c *counts) add(d counts) {
 func (c *counts) demand(t *testing.T) {
 	for name, n := range map[string]int{"delivered": c.delivered, "errors": c.errors, "retries": c.retries, "repeats": c.repeats, "crashes": c.crashes,
 		"restarts": c.restarts, "lost rows": c.lostRows, "restored": c.restored, "parked": c.parked, "dropped": c.dropped, "starved": c.starved,
-		"arrived by a 482": c.arrived, "notices": c.notices} {
+		"arrived by a 482": c.arrived, "notices": c.notices,
+		"cut into parts": c.cuts, "delivered in parts": c.cutsDone, "a part that gave up the slot": c.yields} {
 		if n == 0 {
 			t.Errorf("no schedule has come by this: %s", name)
 		}
@@ -120,6 +123,8 @@ type model struct {
 	seq      int
 	row      uint64
 	parts    []mapping.SIP // as journaled
+	text     string        // as written
+	cut      bool          // it was one request, and too long
 	read     time.Time
 	expire   time.Time
 
@@ -133,6 +138,8 @@ type model struct {
 	tried   bool // the next target after a 500
 	wait    time.Time
 	longest time.Time // wait may not be later than this
+
+	got []string // the bodies that SIP has accepted
 
 	delivered, told, toldBefore, toldOK, toldLost, notices int
 	appended, committed, gone, shaken                      bool
@@ -295,7 +302,11 @@ func (w *world) write() {
 			batch = nil
 			w.writeParts(m, from, to)
 		} else {
-			batch = append(batch, fromXMPP(id, from, to, "text of "+id))
+			m.text = "text of " + id
+			for range w.rng.IntN(3) * w.rng.IntN(30) {
+				m.text += " " + strings.Repeat("é", w.rng.IntN(8)) + fmt.Sprint(w.rng.IntN(1000))
+			}
+			batch = append(batch, fromXMPP(id, from, to, m.text))
 		}
 	}
 	w.b.FromXMPP(batch)
@@ -310,6 +321,7 @@ func (w *world) writeParts(m *model, from, to string) {
 		if err != nil {
 			w.Fatal(err)
 		}
+		m.text += fmt.Sprint("part ", i, " of ", m.id)
 		w.b.ids.fill(parts[0].(*mapping.SIPMessage))
 		o.parts = append(o.parts, parts[0])
 	}
@@ -366,7 +378,7 @@ func (w *world) learnCommits() {
 // outcome is what may become of a request.
 func (w *world) outcome() mapping.Outcome {
 	more := w.rng.IntN(3) == 0
-	kinds := []int{200, 200, 200, 202, 404, 408, 430, 482, 482, 486, 500, 503, 503, 504, -1, -1, -2, -3, -3}
+	kinds := []int{200, 200, 200, 202, 404, 408, 430, 482, 482, 486, 500, 503, 503, 504, -1, -1, -2, -3, -3, -4, -4}
 	status := kinds[w.rng.IntN(len(kinds))]
 	switch status {
 	case -1:
@@ -375,6 +387,8 @@ func (w *world) outcome() mapping.Outcome {
 		return mapping.Outcome{Kind: mapping.NotWritten, Failure: mapping.FailDNS(), More: more}
 	case -3:
 		return mapping.Outcome{Kind: mapping.Unknown, More: more}
+	case -4: // how much room there is, answer says
+		return mapping.Outcome{Kind: mapping.NotWritten, Failure: mapping.FailTooLarge(1300), Room: 1, More: more}
 	}
 	o := mapping.Outcome{Kind: mapping.Answered, Status: status, More: more && status >= 300}
 	if status >= 300 {
@@ -398,11 +412,45 @@ func (w *world) answer(outcome func() mapping.Outcome) {
 	r := w.requests[i]
 	w.requests = append(w.requests[:i], w.requests[i+1:]...)
 	out := outcome()
+	if out.Room > 0 {
+		out.Room = w.rng.IntN(len(r.sip.Body))
+	}
 	w.mu.Unlock()
 	w.say("%s to %s: answer %v %d, more %v", r.m.id, r.m.lane, out.Kind, out.Status, out.More)
 	want := w.expect(r, out)
 	w.b.SIPOutcomes([]mapping.Result{{Ref: r.ref, Outcome: out}})
+	if want == cuts {
+		w.learnParts(r, out.Room)
+	}
 	w.compare(r.m, want, out)
+}
+
+// learnParts looks at what the text of a request that was too long was cut into.
+func (w *world) learnParts(r *request, room int) {
+	o := r.ref.(*outbound)
+	w.b.mu.Lock()
+	parts := slices.Clone(o.parts)
+	w.b.mu.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := r.m
+	w.cuts++
+	texts, _ := mapping.Split(string(r.sip.Body), room)
+	tags := map[string]bool{r.sip.FromTag: true}
+	var bodies []string
+	for _, p := range parts {
+		s := p.(*mapping.SIPMessage)
+		bodies = append(bodies, string(s.Body))
+		if tags[s.FromTag] || s.CallID != r.sip.CallID {
+			w.fault(m, "a part has the From tag of another one, or another Call-ID")
+		}
+		tags[s.FromTag] = true
+	}
+	if !slices.Equal(bodies, texts) {
+		w.fault(m, "is cut into %q, want %q", bodies, texts)
+	}
+	m.parts, m.cut = parts, true
+	m.part, m.sent, m.amb, m.restart, m.tried, m.last = 0, 0, 0, false, false, nil
 }
 
 // confirm tells what became of one of the stanzas.

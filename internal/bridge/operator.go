@@ -19,7 +19,9 @@ type Waiting struct {
 	Lane     string // where it goes: the canonical address of record
 	Read     time.Time
 	Expire   time.Time
-	Attempts int          // requests that were sent
+	Attempts int          // requests that were sent, of this part
+	Part     int          // which of Parts is next, counted from 1
+	Parts    int          // requests that the text goes in, if that is more than one; else 0
 	Size     int          // octets of the row
 	State    WaitingState //
 	Next     time.Time    // Backoff: when it is tried again
@@ -53,6 +55,9 @@ func ReadRow(r Row) (Waiting, error) {
 	}
 	w := Waiting{ID: r.ID, Stanza: o.id, From: o.from, To: o.to, CallID: o.callID(), Lane: r.Lane,
 		Read: r.Read, Expire: r.Expire, Attempts: o.attempts, Size: len(r.Data), State: Queued}
+	if o.total() > 1 {
+		w.Part, w.Parts = o.arrived+1, o.total()
+	}
 	f := o.problem
 	switch {
 	case o.reported != nil:
@@ -223,7 +228,7 @@ func DropRow(r Row, now time.Time) (Row, error) {
 	if o.reported != nil {
 		return r, ErrReporting
 	}
-	o.giveUp(dropped(o.sent || o.ambiguous > 0))
+	o.giveUp(o.failure(dropped(o.sent || o.ambiguous > 0)))
 	o.rev = r.Rev + 1
 	return o.encode(), nil
 }

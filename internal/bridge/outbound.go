@@ -11,17 +11,18 @@ import (
 type outbound struct {
 	from, to mapping.JID // as in the stanza: where an error goes to, and whom it comes from
 	id       string
-	sender   mapping.JID // bare: whose FIFO
-	lane     string      // canonical address of record of the Request-URI
-	parts    []mapping.SIP
-	size     int  // octets in memory, about
-	silent   bool // of the gateway itself: see sendSilent
+	sender   mapping.JID   // bare: whose FIFO
+	lane     string        // canonical address of record of the Request-URI
+	parts    []mapping.SIP // without those that have arrived
+	arrived  int           // so many before them have; see parts.go
+	size     int           // octets in memory, about
+	silent   bool          // of the gateway itself: see sendSilent
 	read     time.Time
 	expire   time.Time // from then on it is not tried again
 
 	// What becomes of the request; see retry.go. All of it is in the row.
-	sent      bool // the first part may have left as it now is
-	attempts  int  // requests of the first part that may have left
+	sent      bool // the first of parts may have left as it now is
+	attempts  int  // requests of it that may have left
 	ambiguous int  // of these, how many had no clear end
 	nextTried bool // a further target has been tried after a 500 or 504
 	reshaped  bool // it has been given its other form after a 415
@@ -51,10 +52,11 @@ func (o *outbound) change() *mapping.SIPMessage {
 	return &m
 }
 
-// giveUp leaves of o what its sender is told, and nothing of its text.
+// giveUp leaves of o what its sender is told, and nothing of its text. f is what failure
+// has made of it.
 func (o *outbound) giveUp(f *mapping.Failure) {
 	o.lastCall = o.callID()
-	o.reported, o.problem, o.parts = f, nil, nil
+	o.reported, o.problem, o.parts, o.arrived = f, nil, nil, 0
 }
 
 // safe reports whether the row is on the disk as it is in memory.

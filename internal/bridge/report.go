@@ -76,6 +76,7 @@ func (b *Bridge) giveUp(out *work, o *outbound, f *mapping.Failure) {
 		b.log.Debug("a message of the gateway did not arrive", "dir", "xmpp-sip", "to", o.to, "id", o.id, "reason", f.Condition, "err", f)
 		return
 	}
+	f = o.failure(f)
 	out.failed(o, f)
 	o.over = true
 	o.giveUp(f)

@@ -112,10 +112,13 @@ func (o *outbound) mayHaveArrived(last *mapping.Failure) *mapping.Failure {
 }
 
 // expired is what the sender of a message is told that was not tried any more: what
-// the last attempt came to.
+// the last attempt at it, or at the part that is next, came to.
 func (o *outbound) expired() *mapping.Failure {
 	if o.problem != nil {
 		return o.problem
+	}
+	if o.arrived > 0 {
+		return mapping.FailUnfinished()
 	}
 	return mapping.FailExpired()
 }

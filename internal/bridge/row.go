@@ -16,6 +16,7 @@ import (
 //	byte     flags
 //	strings  from, to, id
 //	ints     attempts, ambiguous, notBefore
+//	int      requests that have arrived, if flagParts
 //	failure  problem, if flagProblem
 //	failure  reported, if flagReported; then only the Call-ID of the last request follows
 //	int      number of requests, then each: see appendMessage
@@ -28,6 +29,7 @@ const (
 	flagProblem
 	flagReported
 	flagReshaped
+	flagParts
 	flagsKnown = 1<<iota - 1
 )
 
@@ -45,7 +47,7 @@ func (o *outbound) encode() Row {
 		bit byte
 	}{
 		{o.sent, flagSent}, {o.nextTried, flagNextTried}, {o.restart, flagRestart}, {o.reshaped, flagReshaped},
-		{o.problem != nil, flagProblem}, {o.reported != nil, flagReported},
+		{o.problem != nil, flagProblem}, {o.reported != nil, flagReported}, {o.arrived > 0, flagParts},
 	} {
 		if f.on {
 			flags |= f.bit
@@ -58,6 +60,9 @@ func (o *outbound) encode() Row {
 	b = binary.AppendUvarint(b, uint64(o.attempts))
 	b = binary.AppendUvarint(b, uint64(o.ambiguous))
 	b = appendTime(b, o.notBefore)
+	if o.arrived > 0 {
+		b = binary.AppendUvarint(b, uint64(o.arrived))
+	}
 	if o.problem != nil {
 		b = appendFailure(b, o.problem)
 	}
@@ -89,6 +94,11 @@ func decode(r Row) (*outbound, error) {
 	o.from, o.to, o.id = p.jid(), p.jid(), p.text()
 	o.attempts, o.ambiguous = p.count(), p.count()
 	o.notBefore = p.time()
+	if flags&flagParts != 0 {
+		if o.arrived = p.count(); o.arrived == 0 {
+			p.fail()
+		}
+	}
 	if flags&flagProblem != 0 {
 		o.problem = p.failure()
 	}

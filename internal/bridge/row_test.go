@@ -50,6 +50,7 @@ func genOutbound(t *rapid.T) *outbound {
 		o.reported, o.lane = genFailure(t), s.Draw(t, "lane")
 		return o
 	}
+	o.arrived = rapid.IntRange(0, 99).Draw(t, "arrived")
 	for range rapid.IntRange(1, 3).Draw(t, "parts") {
 		o.parts = append(o.parts, &mapping.SIPMessage{RequestURI: genURI(t), From: genURI(t), To: genURI(t), Name: s.Draw(t, "name"),
 			CallID: s.Draw(t, "call-id"), FromTag: s.Draw(t, "tag"), CSeq: rapid.Uint32Max(1<<31-1).Draw(t, "cseq"),

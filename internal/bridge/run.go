@@ -60,6 +60,7 @@ func (b *Bridge) tick() (from loads, next time.Time) {
 		}
 	}
 	b.wakeAt(&out, b.retryUpdates)
+	b.tickParts(&out)
 	b.retell(&out)
 	b.tickLate(&out)
 	from = b.nextLoads(&out)

@@ -21,6 +21,8 @@ const (
 	// From XMPP only.
 	eventRefused  = "refused"  // it was not taken
 	eventRetry    = "retry"    // an attempt failed, and another one follows
+	eventSplit    = "split"    // it goes in several requests
+	eventPart     = "part"     // one of these was accepted, and another one follows
 	eventReported = "reported" // the error is confirmed by its sender's server
 	eventUntold   = "untold"   // the error could not be told, or was not to be
 )
@@ -43,11 +45,21 @@ func (w *work) trail(o *outbound, kind string, f *mapping.Failure) {
 }
 
 func (w *work) delivered(o *outbound, res mapping.Outcome) {
-	detail := o.way() + " " + strconv.Itoa(res.Status) + " after " + strconv.FormatInt(w.now.Sub(o.read).Milliseconds(), 10) + " ms"
-	if o.attempts > 1 {
-		detail += ", request " + strconv.Itoa(o.attempts)
+	detail := o.way() + " "
+	if part := o.part(); part != "" {
+		detail += part + ": "
 	}
+	detail += answer(w, o, res)
 	w.events = append(w.events, Event{ID: o.id, Other: o.callID(), At: w.now, Kind: eventDelivered, Detail: detail})
+}
+
+// answer is what SIP said to the request of o that was accepted, and when.
+func answer(w *work, o *outbound, res mapping.Outcome) string {
+	s := strconv.Itoa(res.Status) + " after " + strconv.FormatInt(w.now.Sub(o.read).Milliseconds(), 10) + " ms"
+	if o.attempts > 1 {
+		s += ", request " + strconv.Itoa(o.attempts)
+	}
+	return s
 }
 
 func (w *work) failed(o *outbound, f *mapping.Failure) { w.trail(o, eventFailed, f) }
