@@ -24,6 +24,7 @@ type client struct {
 	u      *UA
 	seed   maphash.Seed   // keys the part of a branch that says it is ours
 	health *locate.Health // of targets
+	sizes  sizeLog
 
 	mu     sync.Mutex // guards the following
 	open   map[uint64]*clientTx
@@ -59,7 +60,7 @@ type clientTx struct {
 }
 
 func newClient(u *UA) *client {
-	c := &client{u: u, seed: maphash.MakeSeed(), health: locate.NewHealth(maxNames), open: make(map[uint64]*clientTx), held: make(map[hopKey]int)}
+	c := &client{u: u, seed: maphash.MakeSeed(), health: locate.NewHealth(maxNames), sizes: sizeLog{log: u.log}, open: make(map[uint64]*clientTx), held: make(map[hopKey]int)}
 	for i := range c.steps {
 		c.steps[i].after = timerE[i]
 	}
@@ -161,17 +162,21 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 		sentBy = sock.sentBy
 	}
 	wire := c.u.wire(&tx.req, tx.hop.route, "UDP", sentBy, c.branch(tx.id))
-	stream, f := tx.hop.fit(len(wire), to.Transport != locate.UDP)
+	stream, room, f := tx.hop.fit(len(wire), len(tx.req.Body), to.Transport != locate.UDP)
 	moved := f == nil && stream && to.Transport == locate.UDP
-	if moved { // to TCP, for its size
+	if moved { // to TCP, for its size, with the Via that it has there
 		to, more = c.health.Pick(locate.OverTCP(targets), tx.req.Target, time.Now())
+		_, room, f = tx.hop.fit(len(wire)+len(c.u.tcpSentBy)-len(sentBy), len(tx.req.Body), true)
 	}
+	c.sizes.note(tx, len(wire), moved, room, f)
 	c.mu.Lock()
 	tx.to, tx.more, tx.moved = to, more, moved
 	c.mu.Unlock()
 	switch dest := to.Addr; {
 	case f != nil:
-		c.fail(tx, notWritten(f))
+		o := notWritten(f)
+		o.Room = room
+		c.fail(tx, o)
 	case c.u.isSelf(dest) || c.u.isOurs(via{host: tx.hop.query.Host, port: tx.hop.query.Port}):
 		c.fail(tx, notWritten(mapping.FailLoop()))
 	case stream:

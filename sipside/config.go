@@ -76,7 +76,21 @@ type Route struct {
 	// Loose says that Via had the lr parameter: requests then carry it in a Route
 	// header (RFC 3261 §8.1.2). Without it they are just sent there.
 	Loose bool
+	// Size says what becomes of a request of more than 1300 bytes that would go over UDP:
+	// SizeTCP (also if ""), SizeSplit or SizeReject.
+	Size string
+	// MaxBytes is the longest request, headers included: 0 is 65536 over TCP. Over UDP, and
+	// where Via is zero, it is never more than 1300.
+	MaxBytes int
 }
+
+// The values of Route.Size. With SizeSplit a request that is longer than MaxBytes may go
+// in parts over TCP, too.
+const (
+	SizeTCP    = "tcp"
+	SizeSplit  = "split"
+	SizeReject = "reject"
+)
 
 // listenAddr is one entry of Config.Listen.
 type listenAddr struct{ network, addr string }
@@ -140,6 +154,12 @@ func (c *Config) check() ([]listenAddr, error) {
 		fault("sip.accept_status: %d is neither 200 nor 202", c.Accept)
 	}
 	for i, r := range c.Routes {
+		if !slices.Contains([]string{"", SizeTCP, SizeSplit, SizeReject}, r.Size) {
+			fault("sip.route[%d].size: %q is none of tcp, split and reject", i, r.Size)
+		}
+		if r.MaxBytes < 0 {
+			fault("sip.route[%d].max_message_bytes: is negative", i)
+		}
 		switch {
 		case r.Domain == "":
 			fault("sip.route[%d].domain: is empty", i)

@@ -10,15 +10,10 @@ import (
 	"github.com/stoxgw/stox/sipside/locate"
 )
 
-// Sizes of a request, headers included.
-const (
-	maxUnrouted = 1300  // without a route (RFC 3428 §8), and over UDP (RFC 3261 §18.1.1)
-	maxRouted   = 65536 // over TCP to a route
-)
-
 // hop is where a request goes next: a route, or the host of its Request-URI.
 type hop struct {
 	route *Route // nil: by the Request-URI
+	rule  *Route // whose Size and MaxBytes count: route, or one without Via; nil if there is none
 	query locate.Query
 	addr  netip.Addr // zero if the host is a name
 	name  string     // what the server has to show in TLS if the host is a number
@@ -30,7 +25,8 @@ func (u *UA) nextHop(uri mapping.URI) (h hop, f *mapping.Failure) {
 	target := uri
 	for i := range u.cfg.Routes {
 		if d := u.cfg.Routes[i].Domain; d == "*" || u.routeDomains[i] == target.Host {
-			if r := &u.cfg.Routes[i]; !r.Via.IsZero() {
+			h.rule = &u.cfg.Routes[i]
+			if r := h.rule; !r.Via.IsZero() {
 				h.route, target = r, r.Via
 			}
 			break
@@ -80,21 +76,6 @@ func (h *hop) direct() locate.Target {
 	}
 	t.Addr = netip.AddrPortFrom(h.addr, port)
 	return t
-}
-
-// fit decides whether a request of n bytes goes over TCP, or not at all (EL-005).
-// stream says that its target takes a stream.
-func (h *hop) fit(n int, stream bool) (bool, *mapping.Failure) {
-	switch {
-	case h.route == nil && n > maxUnrouted:
-		f := mapping.FailTooLarge(maxUnrouted)
-		f.Remedy = fmt.Sprintf("a sip.route for the domain lifts the limit to %d bytes, over TCP", maxRouted)
-		return false, f
-	case n > maxRouted:
-		return false, mapping.FailTooLarge(maxRouted)
-	}
-	// A big request moves to TCP, to the same next hop (SIP-07).
-	return stream || n > maxUnrouted, nil
 }
 
 // isSelf reports whether a is one of the addresses that we listen on: a request

@@ -292,7 +292,7 @@ var toSIPFaults = []fault{
 			p.linked()
 			return p.fromXMPP(`romeo\40pbx.example.org@sip.example.com`, "hello")
 		}},
-	{id: "too-long", what: "The text is too long for UDP, and there is no route", remedy: "Add a `[[sip.route]]` for the domain: what does not fit into a packet then goes over TCP.",
+	{id: "too-long", what: "The text is too long for UDP, and there is no route", remedy: "Add a `[[sip.route]]` with `via` for the domain: what does not fit into a packet then goes over TCP.",
 		names: []string{"sip.route"}, plant: func(p *plant) seen {
 			p.name("pbx.example.org", "localhost")
 			p.linked()
