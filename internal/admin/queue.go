@@ -43,6 +43,8 @@ type Message struct {
 	Expire   time.Time `json:"expire"`
 	State    string    `json:"state"` // queued, sent, back-off, reporting; Damaged
 	Attempts int       `json:"attempts"`
+	Part     int       `json:"part,omitempty"`    // which of Parts is next, counted from 1
+	Parts    int       `json:"parts,omitempty"`   // so many requests the text goes in, if that is more than one
 	Next     time.Time `json:"next,omitzero"`     // back-off: when it is tried again
 	Problem  string    `json:"problem,omitempty"` // what the last attempt came to, or why it is given up
 	Size     int       `json:"size"`              // octets of the row

@@ -125,6 +125,7 @@ func describeOne(e *store.Entry, look func(*bridge.Waiting)) admin.Message {
 		look(&w)
 	}
 	m.Stanza, m.CallID, m.From, m.To = w.Stanza, w.CallID, w.From.String(), w.To.String()
+	m.Part, m.Parts = w.Part, w.Parts
 	m.State, m.Attempts, m.Next, m.Problem = string(w.State), w.Attempts, w.Next, w.Problem
 	if !w.Expire.IsZero() {
 		m.Expire = w.Expire

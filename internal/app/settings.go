@@ -144,7 +144,7 @@ func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
 	c.Locator = locate.New(dns)
 	for i, r := range cfg.SIP.Routes {
 		if r.Via == "" { // DNS says where the domain is
-			c.Routes = append(c.Routes, sipside.Route{Domain: r.Domain})
+			c.Routes = append(c.Routes, sipside.Route{Domain: r.Domain, Size: r.Size, MaxBytes: r.MaxMessageBytes})
 			continue
 		}
 		via, err := mapping.ParseURI(r.Via)
@@ -152,7 +152,7 @@ func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
 			errs = append(errs, fmt.Errorf("sip.route[%d].via: %w", i, plain(err)))
 			continue
 		}
-		c.Routes = append(c.Routes, sipside.Route{Domain: r.Domain, Via: via, Loose: isLoose(r.Via)})
+		c.Routes = append(c.Routes, sipside.Route{Domain: r.Domain, Via: via, Loose: isLoose(r.Via), Size: r.Size, MaxBytes: r.MaxMessageBytes})
 	}
 	for i, p := range cfg.SIP.Peers {
 		peer := sipside.Peer{Name: p.Name, Domains: p.Domains}

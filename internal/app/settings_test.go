@@ -6,6 +6,7 @@ import (
 
 	"github.com/stoxgw/stox/internal/config"
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside"
 )
 
 // xmpp.html and sip.expired reach the translation, and their defaults are those of
@@ -44,6 +45,39 @@ sip = {domain = "pbx.example.net"`+c.sip+`}
 		late.Date, late.Received, late.Expires = received.Add(-time.Hour), received, time.Minute
 		if out, err = rules.ToXMPP(&late); (err != nil) != c.late {
 			t.Errorf("%q: %+v, %v", c.sip, out, err)
+		}
+	}
+}
+
+// sip.route.size and max_message_bytes reach the SIP side, with via and without.
+func TestSettingsOfSizes(t *testing.T) {
+	cfg, err := config.Parse("stox.toml", []byte(`
+xmpp = {domain = "sip.example.com", secret = "component secret"}
+[sip]
+domain = "pbx.example.net"
+[[sip.route]]
+domain = "pbx.example.net"
+via = "sip:192.0.2.10"
+size = "split"
+max_message_bytes = 2000
+[[sip.route]]
+domain = "example.org"
+size = "reject"
+max_message_bytes = 1000
+[[sip.route]]
+domain = "*"
+via = "sip:192.0.2.10"
+`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := sipsideConfig(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []sipside.Route{{Size: sipside.SizeSplit, MaxBytes: 2000}, {Size: sipside.SizeReject, MaxBytes: 1000}, {Size: sipside.SizeTCP}} {
+		if got := c.Routes[i]; got.Size != want.Size || got.MaxBytes != want.MaxBytes {
+			t.Errorf("route %d: size %q, %d bytes; want %q, %d", i, got.Size, got.MaxBytes, want.Size, want.MaxBytes)
 		}
 	}
 }

@@ -242,6 +242,10 @@ size      321 bytes
 	if got := showText(m, now); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
+	m.Part, m.Parts = 2, 3
+	if got := showText(m, now); !strings.Contains(got, "\npart      2 of 3\nattempts  3\n") {
+		t.Errorf("of one in parts:\n%s", got)
+	}
 	for state, want := range map[string]string{
 		"queued": "state     queued: it has never", "sent": "state     sent: a request", "reporting": "state     reporting: given up",
 		admin.Damaged: "state     damaged: the row", "new": "state     new\n",

@@ -100,6 +100,9 @@ func showText(m admin.Message, now time.Time) string {
 	line("read", when(m.Read, now))
 	line("expires", when(m.Expire, now))
 	line("state", printable(state))
+	if m.Parts > 1 {
+		line("part", fmt.Sprintf("%d of %d", m.Part, m.Parts))
+	}
 	line("attempts", strconv.Itoa(m.Attempts))
 	line("problem", printable(m.Problem))
 	line("size", strconv.Itoa(m.Size)+" bytes")

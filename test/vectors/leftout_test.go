@@ -18,8 +18,6 @@ var leftOut = map[string]string{
 	"M-022": "no delivery notifications are sent",
 	"M-048": "no delivery notifications are sent",
 	"M-056": "no delivery notifications are sent",
-	"M-061": "sip.route.size is not built",
-	"M-062": "sip.route.size is not built",
 	"M-068": "sip.imdn is not built",
 }
 
@@ -29,8 +27,7 @@ var later = regexp.MustCompile(`^IM-(4\d|5[0-5]|61)$`)
 
 // mayBeLeftOut reports whether a vector is about something that is not built.
 func mayBeLeftOut(v *vector) bool {
-	return slices.ContainsFunc(v.Req, later.MatchString) ||
-		slices.ContainsFunc(v.settings.Route, func(r route) bool { return r.Size != "" }) // sip.route.size
+	return slices.ContainsFunc(v.Req, later.MatchString)
 }
 
 // notYet are the members of lists that belong to features that are not built. A list
