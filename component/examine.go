@@ -92,6 +92,9 @@ func (c *Component) asFault(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if end, has := ctx.Deadline(); has && !time.Now().Before(end) { // the connection had the same one, and was quicker
+		return context.DeadlineExceeded
+	}
 	f := c.classify(err)
 	return &Fault{Reason: f.reason, Text: f.text, Err: f.err}
 }

@@ -204,3 +204,15 @@ func TestExamineStops(t *testing.T) {
 		})
 	}
 }
+
+// So is its deadline, which the connection has, too.
+func TestExamineDeadline(t *testing.T) {
+	server := xmpptest.Options{Handshake: func(c net.Conn) bool { _, _ = c.Read(make([]byte, 4096)); _, _ = c.Read(make([]byte, 1)); return false }}
+	examine(t, server, func(t *testing.T, _ *xmpptest.Server, c *Component) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := c.Examine(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+	})
+}

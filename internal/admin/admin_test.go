@@ -188,6 +188,36 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// linkedFake is a Queue whose daemon has links.
+type linkedFake struct {
+	*fake
+	all []Link
+	err error
+}
+
+func (f linkedFake) Links(context.Context) ([]Link, error) { return f.all, f.err }
+
+func TestLinks(t *testing.T) {
+	up := Link{Component: "sip.example.com", Server: "127.0.0.1:5347", State: "up", Since: at}
+	down := Link{Component: "pbx.example.com", Server: "127.0.0.1:5347", State: "down", Since: at, Reason: "refused", Text: "nobody: start it", RetryAt: at.Add(time.Second)}
+	path := sock(t)
+	serve(t, path, linkedFake{fake: &fake{}, all: []Link{up, down}})
+	got, err := dial(t, path).Links(t.Context())
+	if diff := cmp.Diff([]Link{up, down}, got); err != nil || diff != "" {
+		t.Errorf("%v, -want +got\n%s", err, diff)
+	}
+	path = sock(t)
+	serve(t, path, linkedFake{fake: &fake{}, err: errors.New("broken")})
+	if _, err := dial(t, path).Links(t.Context()); !errors.Is(err, ErrFailed) || err.Error() != "broken" {
+		t.Errorf("%v", err)
+	}
+	path = sock(t)
+	serve(t, path, &fake{}) // a queue without a daemon
+	if _, err := dial(t, path).Links(t.Context()); !errors.Is(err, ErrFailed) {
+		t.Errorf("%v", err)
+	}
+}
+
 // The names of the fields and the number as a string are a promise.
 func TestJSON(t *testing.T) {
 	path := sock(t)
@@ -507,7 +537,7 @@ func TestOtherVersions(t *testing.T) {
 		<-over
 	}()
 	c := dial(t, path)
-	if _, err := c.List(t.Context(), 0, 1); err == nil || !strings.Contains(err.Error(), "of another version") {
+	if _, err := c.List(t.Context(), 0, 1); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "of another version") {
 		t.Errorf("%v", err)
 	}
 }

@@ -121,8 +121,14 @@ func ask[T any](ctx context.Context, c *Client, method, what string, query url.V
 	if isJSON && json.Unmarshal(body, &e) == nil && e.Code != "" {
 		return v, &e
 	}
-	return v, fmt.Errorf("the daemon at %s does not know this question (%s): is it of another version? Restart it", c.path, resp.Status)
+	return v, &unknownError{fmt.Sprintf("the daemon at %s does not know this question (%s): is it of another version? Restart it", c.path, resp.Status)}
 }
+
+// unknownError is an ErrUnknown that says which daemon.
+type unknownError struct{ text string }
+
+func (e *unknownError) Error() string        { return e.text }
+func (e *unknownError) Is(target error) bool { return target == ErrUnknown }
 
 // unwrapURL takes away the address that means nothing to a reader.
 func unwrapURL(err error) error {

@@ -7,6 +7,7 @@
 //	POST /v1/queue/retry?id=ID           Message, as it is afterwards
 //	POST /v1/queue/drop?id=ID            Message, as it was
 //	GET  /v1/trail?id=ID                 []Step
+//	GET  /v1/links                       []Link, of the XMPP side
 //
 // An answer other than 200 is an Error. A list is read page by page: nothing is
 // held in between, on either side, however long the queue is and however slowly

@@ -105,6 +105,16 @@ func TestOneLinkDown(t *testing.T) {
 			if st := conn.Next(); st.From != "romeo@"+left {
 				t.Errorf("arrived: %s", st.Raw)
 			}
+			q := liveQueue{links: g.app.xmpp}
+			all, err := q.Links(t.Context())
+			if err != nil || len(all) != 2 || all[0].Component != "sip.example.com" || all[0].Server != g.server.Addr() || all[1].Component != "lab.example.com" || all[1].Server != server.Addr() {
+				t.Errorf("%+v, %v", all, err)
+			}
+			for _, l := range all {
+				if l.Component == left && (l.State != "up" || l.Since.IsZero() || l.Text != "") {
+					t.Errorf("%+v", l)
+				}
+			}
 			if !g.app.xmpp.Up() {
 				t.Error("one link is up, and the XMPP side says that none is")
 			}
@@ -129,6 +139,9 @@ func TestLinksSplit(t *testing.T) {
 				t.Errorf("%T from %s goes to link %d of one", v, from, got)
 			}
 		}
+	}
+	if all, err := (&liveQueue{links: two}).Links(t.Context()); err != nil || len(all) != 2 || all[1].State != "idle" {
+		t.Errorf("before they run: %+v, %v", all, err)
 	}
 	if two.Up() {
 		t.Error("up before it runs")

@@ -17,9 +17,10 @@ import (
 // has a link, a supervisor and barriers of its own, so one that is down holds up
 // nobody else's. Together they are the XMPP side of the bridge.
 type links struct {
-	all    []*component.Component
-	names  []string
-	byName map[string]int // domainpart -> place in all
+	all     []*component.Component
+	names   []string
+	servers []string
+	byName  map[string]int // domainpart -> place in all
 }
 
 var _ bridge.XMPPSide = (*links)(nil)
@@ -46,7 +47,7 @@ func newLinks(cfg *config.Config, access mapping.Access, dial dialer, log *slog.
 			return fmt.Errorf("%s: %w", path, err)
 		}
 		l.byName[jid.Domain()] = len(l.all)
-		l.all, l.names = append(l.all, c), append(l.names, domain)
+		l.all, l.names, l.servers = append(l.all, c), append(l.names, domain), append(l.servers, server)
 		return nil
 	}
 	errs := []error{add("xmpp.domain", cfg.XMPP.Server, cfg.XMPP.Domain, cfg.XMPP.Secret)}

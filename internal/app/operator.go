@@ -24,8 +24,11 @@ import (
 type liveQueue struct {
 	store  *store.Store
 	bridge liveBridge
+	links  *links
 	log    *slog.Logger
 }
+
+var _ admin.Linked = (*liveQueue)(nil)
 
 // liveBridge is what only the running bridge knows and does.
 type liveBridge interface {
@@ -103,6 +106,19 @@ func (q *liveQueue) Drop(ctx context.Context, id string) (admin.Message, error) 
 
 func (q *liveQueue) Trail(ctx context.Context, id string) ([]admin.Step, error) {
 	return trail(ctx, q.store.Lookup, q.Show, id)
+}
+
+// Links tells of each component name, the one of xmpp.domain first.
+func (q *liveQueue) Links(context.Context) ([]admin.Link, error) {
+	out := make([]admin.Link, 0, len(q.links.all))
+	for i, c := range q.links.all {
+		s := c.Status()
+		out = append(out, admin.Link{
+			Component: q.links.names[i], Server: q.links.servers[i], State: string(s.State), Since: s.Since,
+			Reason: s.Reason, Text: s.Text, RetryAt: s.RetryAt,
+		})
+	}
+	return out, nil
 }
 
 // describe turns rows into what an operator sees of them; look may be nil.
