@@ -120,6 +120,8 @@ func (d *doctor) userDomain(n name, u component.DomainDiagnosis) Finding {
 		what = fmt.Sprintf(" (%s %s)", said(u.Name), said(u.Version))
 	case u.Name != "":
 		what = fmt.Sprintf(" (%s)", said(u.Name))
+	case d.Config.XMPP.Barrier == string(component.BarrierAuto) && strings.HasSuffix(n.domain, "."+u.Domain):
+		what = "; it does not say what it is (Prosody: mod_version), so xmpp.barrier = \"auto\" waits as for ejabberd"
 	}
 	switch f := u.Failure; {
 	case !u.Reached:

@@ -152,6 +152,26 @@ func TestUserDomains(t *testing.T) {
 	}
 }
 
+// A server that does not say what it is has slower barriers than it needs.
+func TestServerWithoutName(t *testing.T) {
+	w := bareWorld(t)
+	w.xmpp(xmpptest.Options{OnIQ: func(c *xmpptest.Conn, st xmpptest.Stanza) bool {
+		if strings.Contains(st.Raw, "jabber:iq:version") {
+			c.Bounce(st, "service-unavailable")
+			return true
+		}
+		return false
+	}})
+	const what = "ok xmpp: example.com, of xmpp.user_domains, answers"
+	if got := w.lines(checkXMPP); got[len(got)-1] != what+`; it does not say what it is (Prosody: mod_version), so xmpp.barrier = "auto" waits as for ejabberd` {
+		t.Errorf("%q", got)
+	}
+	w.o.Config.XMPP.Barrier = "single"
+	if got := w.lines(checkXMPP); got[len(got)-1] != what {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestSlowBarrier(t *testing.T) {
 	d := newDoctor(bareWorld(t).o)
 	const want = "SIP waits for each of its messages as long as that: is the XMPP server busy, or far away? (xmpp.server)"

@@ -161,6 +161,8 @@ modules:
   mod_http_api: {}
   mod_offline: {}
   mod_ping: {}
+  mod_time: {}
+  mod_version: {}
   mod_privacy: {}
   mod_pubsub:
     plugins:

@@ -113,7 +113,16 @@ func (s *Stox) WaitLink(ctx context.Context, from int) (next int, err error) {
 
 // Check runs "stox check" with the daemon's environment.
 func (s *Stox) Check(ctx context.Context) (output string, status int, err error) {
-	cmd := exec.CommandContext(ctx, s.Bin, "check", "-c", s.Config)
+	return s.command(ctx, "check")
+}
+
+// Doctor runs "stox doctor" with the daemon's environment, beside it or without it.
+func (s *Stox) Doctor(ctx context.Context) (output string, status int, err error) {
+	return s.command(ctx, "doctor")
+}
+
+func (s *Stox) command(ctx context.Context, name string) (output string, status int, err error) {
+	cmd := exec.CommandContext(ctx, s.Bin, name, "-c", s.Config)
 	cmd.Env = s.Environ()
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
