@@ -128,10 +128,10 @@ func (d *doctor) userDomain(n name, u component.DomainDiagnosis) Finding {
 		return bad(Fail, checkXMPP, fmt.Sprintf(remedy, u.Domain), "%s, of xmpp.user_domains, does not answer through %s", u.Domain, n.server)
 	case f == nil:
 		return ok(checkXMPP, "%s, of xmpp.user_domains, answers%s", u.Domain, what)
-	case f.Condition == mapping.CondRemoteServerNotFound, f.Condition == mapping.CondRemoteServerTimeout, f.Condition == mapping.CondItemNotFound:
+	case f.Condition == mapping.CondServiceUnavailable, f.Condition == mapping.CondFeatureNotImplemented, f.Condition == mapping.CondForbidden:
+		return ok(checkXMPP, "%s, of xmpp.user_domains, is there%s", u.Domain, what) // and keeps to itself
+	default: // remote-server-not-found; not-allowed, of a server that knows no others
 		return bad(Fail, checkXMPP, fmt.Sprintf(remedy, u.Domain), "%s, of xmpp.user_domains, cannot be reached through %s: %s", u.Domain, n.server, f.Condition)
-	default: // it is there, and keeps to itself
-		return ok(checkXMPP, "%s, of xmpp.user_domains, is there%s", u.Domain, what)
 	}
 }
 

@@ -123,7 +123,7 @@ func TestSecondName(t *testing.T) {
 func TestUserDomains(t *testing.T) {
 	t.Parallel()
 	w := bareWorld(t)
-	w.o.Config.XMPP.UserDomains = []string{"example.com", "other.example", "far.example", "mute.example", "shy.example"}
+	w.o.Config.XMPP.UserDomains = []string{"example.com", "other.example", "far.example", "mute.example", "shy.example", "alone.example"}
 	w.xmpp(xmpptest.Options{Software: "ejabberd", OnIQ: func(c *xmpptest.Conn, st xmpptest.Stanza) bool {
 		switch st.To {
 		case "other.example":
@@ -133,6 +133,8 @@ func TestUserDomains(t *testing.T) {
 		case "mute.example":
 		case "shy.example":
 			c.Bounce(st, "service-unavailable")
+		case "alone.example":
+			c.Bounce(st, "not-allowed")
 		default:
 			return false
 		}
@@ -146,8 +148,9 @@ func TestUserDomains(t *testing.T) {
 		`fail xmpp: far.example, of xmpp.user_domains, cannot be reached through XMPP: remote-server-timeout -> correct xmpp.user_domains, or have the XMPP server serve the domain (Prosody: VirtualHost "far.example"; ejabberd: hosts)`,
 		`fail xmpp: mute.example, of xmpp.user_domains, does not answer through XMPP -> correct xmpp.user_domains, or have the XMPP server serve the domain (Prosody: VirtualHost "mute.example"; ejabberd: hosts)`,
 		"ok xmpp: shy.example, of xmpp.user_domains, is there",
+		`fail xmpp: alone.example, of xmpp.user_domains, cannot be reached through XMPP: not-allowed -> correct xmpp.user_domains, or have the XMPP server serve the domain (Prosody: VirtualHost "alone.example"; ejabberd: hosts)`,
 	}
-	if len(got) != 7 || strings.Join(got[2:], "\n") != strings.Join(want, "\n") {
+	if len(got) != 8 || strings.Join(got[2:], "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

@@ -41,6 +41,7 @@ var symptoms = []struct {
 	marker string // of the table
 	faults []fault
 }{
+	{"doctor", doctorFaults},
 	{"start", startFaults},
 	{"link", linkFaults},
 	{"to-sip", toSIPFaults},
