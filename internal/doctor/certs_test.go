@@ -214,3 +214,17 @@ func TestOwnCertificate(t *testing.T) {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))
 	}
 }
+
+// A server whose host is a number has to show the name of each domain that goes there.
+func TestNameForANumber(t *testing.T) {
+	ca := newAuthority(t, "our CA")
+	w := secureWorld(t, &tls.Config{Certificates: []tls.Certificate{ca.sign(1, 100, nil)}})
+	sip := &w.o.Config.SIP
+	sip.TLSCA = ca.file(w.dir)
+	via := strings.Replace(sip.Routes[0].Via, "pbx.example.net", "127.0.0.1", 1)
+	sip.Routes = []config.Route{{Domain: "pbx.example.net", Via: via}, {Domain: "lab.example", Via: via}, {Domain: "*", Via: via}}
+	got := w.lines(checkRoute)
+	if len(got) != 8 || got[2] != "ok route: tls PEER answers OPTIONS with 200 OK in TIME" || !strings.HasPrefix(got[4], "fail route: tls PEER: the certificate is for pbx.example.net, not for lab.example -> ") || got[7] != got[2] {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+}

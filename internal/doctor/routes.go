@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -39,7 +40,8 @@ func (d *doctor) ways() []way {
 			w.uri = mapping.URI{Scheme: "sip", Host: domain}
 		}
 		for i := range all {
-			if o := &all[i]; !w.any && o.err == nil && w.err == nil && hopOf(o.uri) == hopOf(w.uri) && o.byDNS == w.byDNS {
+			// To a number each domain has a name of its own to be shown.
+			if o := &all[i]; !w.any && w.uri.Transport != "tls" && o.err == nil && w.err == nil && hopOf(o.uri) == hopOf(w.uri) && o.byDNS == w.byDNS {
 				o.keys, o.domains = append(o.keys, key), append(o.domains, domain)
 				return
 			}
@@ -85,7 +87,13 @@ func (w *way) mend() string {
 // most is how many targets of one way are looked at.
 const most = 8
 
-const nameServer = "does the name server work? /etc/resolv.conf names it (resolvectl status)"
+// nameServer says what to look at if DNS does not answer.
+func (d *doctor) nameServer() string {
+	if r := d.Config.SIP.Resolver; r != "" {
+		return "does the name server " + r + " work? (sip.resolver)"
+	}
+	return "does the name server work? /etc/resolv.conf names it (resolvectl status); sip.resolver takes its place"
+}
 
 // dns asks for a name, so that it is known whether names can be asked for at all. Which
 // name it is does not matter; that of the users is one that everybody could ask for.
@@ -101,7 +109,7 @@ func (d *doctor) dns(ctx context.Context) []Finding {
 	case ended(ctx) != nil:
 		return []Finding{outOfTime(checkDNS, "DNS", ended(ctx))}
 	case errors.As(err, &e) && e.Reason == locate.Temporary:
-		f := bad(Fail, checkDNS, nameServer, "DNS could not be asked, and messages to domains without a route need it")
+		f := bad(Fail, checkDNS, d.nameServer(), "DNS could not be asked, and messages to domains without a route need it")
 		for _, s := range a.Steps {
 			f.Steps = append(f.Steps, s.String())
 		}
@@ -116,7 +124,7 @@ func (d *doctor) dns(ctx context.Context) []Finding {
 func (d *doctor) way(ctx context.Context, w way) []Finding {
 	switch {
 	case w.any:
-		return []Finding{skip(checkRoute, "%s: each domain is looked up when a message goes there; nothing can be tried before (stox map ADDRESS shows one)", w.name())}
+		return []Finding{skip(checkRoute, "%s: each domain is looked up when a message goes there; nothing can be tried before (stox map --dns ADDRESS shows one)", w.name())}
 	case w.err != nil:
 		return []Finding{bad(Fail, checkRoute, w.mend(), "%s: via is no SIP URI", w.name())}
 	}
@@ -126,7 +134,7 @@ func (d *doctor) way(ctx context.Context, w way) []Finding {
 	}
 	scheme := map[string]locate.Scheme{"im": locate.IM, "pres": locate.Pres}[w.uri.Scheme]
 	answer, err := d.locator.Locate(ctx, locate.Query{
-		Host: w.uri.Host, Port: w.uri.Port, Transport: transport, Scheme: scheme, Supports: locate.SetOf(locate.UDP, locate.TCP, locate.TLS, locate.WS, locate.WSS),
+		Host: w.uri.Host, Port: w.uri.Port, Transport: transport, Scheme: scheme, Supports: d.supports(transport),
 	})
 	var steps []string
 	for _, s := range answer.Steps {
@@ -137,7 +145,12 @@ func (d *doctor) way(ctx context.Context, w way) []Finding {
 		f.Steps = steps
 		return []Finding{f}
 	}
-	targets, more := answer.Targets, 0
+	targets, more := slices.Clone(answer.Targets), 0
+	if name := d.shownFor(w); name != "" {
+		for i := range targets {
+			targets[i].Name = name
+		}
+	}
 	if len(targets) > most {
 		targets, more = targets[:most], len(targets)-most
 	}
@@ -151,6 +164,31 @@ func (d *doctor) way(ctx context.Context, w way) []Finding {
 	}
 	first.Steps = steps
 	return append([]Finding{first}, d.targets(ctx, w, targets)...)
+}
+
+// supports is what requests are sent over: UDP only from a socket that we listen on; over
+// a WebSocket only if a route says so.
+func (d *doctor) supports(asked locate.Transport) locate.Set {
+	all := []locate.Transport{locate.TCP, locate.TLS}
+	if slices.ContainsFunc(d.Config.SIP.Listen, func(l string) bool { return strings.HasPrefix(l, "udp:") }) {
+		all = append(all, locate.UDP)
+	}
+	if asked == locate.WS || asked == locate.WSS {
+		all = append(all, asked)
+	}
+	return locate.SetOf(all...)
+}
+
+// shownFor is the name that a server has to show in TLS if its own host is a number: the
+// domain that is sent there. "" leaves it as it is.
+func (d *doctor) shownFor(w way) string {
+	if _, err := netip.ParseAddr(w.uri.Host); err != nil {
+		return ""
+	}
+	if w.domains[0] == "*" {
+		return d.Config.SIP.Domain // for one; the others have to be in the certificate, too
+	}
+	return w.domains[0]
 }
 
 // notFound says why there are no targets.
@@ -170,7 +208,7 @@ func (d *doctor) notFound(ctx context.Context, w way, err error) Finding {
 	case locate.Unsupported:
 		return bad(Fail, checkRoute, w.mend(), "%s: %s is to be reached in no way that stox has", w.name(), w.uri.Host)
 	case locate.Temporary:
-		return bad(Fail, checkRoute, nameServer+"; an address in sip.route.via needs none", "%s: DNS could not be asked about %s", w.name(), w.uri.Host)
+		return bad(Fail, checkRoute, d.nameServer()+"; an address in sip.route.via needs none", "%s: DNS could not be asked about %s", w.name(), w.uri.Host)
 	}
 	return bad(Fail, checkRoute, w.mend(), "%s: what DNS says about %s makes no sense", w.name(), w.uri.Host)
 }

@@ -200,14 +200,35 @@ func TestDNSFaults(t *testing.T) {
 		"no such service": {dnstest.Zone{"_sip._udp.pbx.example.net": {"300 SRV 0 0 0 ."}, "_sip._tcp.pbx.example.net": {"300 SRV 0 0 0 ."}, "_sips._tcp.pbx.example.net": {"300 SRV 0 0 0 ."}, "pbx.example.net": {"300 A 127.0.0.1"}}, dnstest.None, []string{"ok dns: DNS answers in TIME", "fail route: sip.domain (pbx.example.net): pbx.example.net says in DNS that it has no such service" + mend}},
 		"a loop":          {dnstest.Zone{"pbx.example.net": {"300 CNAME pbx.example.net."}}, dnstest.None, []string{"ok dns: DNS answers in TIME", "fail route: sip.domain (pbx.example.net): what DNS says about pbx.example.net makes no sense" + mend}},
 		"a broken server": {dnstest.Zone{}, dnstest.ServFail, []string{
-			"fail dns: DNS could not be asked, and messages to domains without a route need it -> does the name server work? /etc/resolv.conf names it (resolvectl status)",
-			"fail route: sip.domain (pbx.example.net): DNS could not be asked about pbx.example.net -> does the name server work? /etc/resolv.conf names it (resolvectl status); an address in sip.route.via needs none"}},
+			"fail dns: DNS could not be asked, and messages to domains without a route need it -> does the name server work? /etc/resolv.conf names it (resolvectl status); sip.resolver takes its place",
+			"fail route: sip.domain (pbx.example.net): DNS could not be asked about pbx.example.net -> does the name server work? /etc/resolv.conf names it (resolvectl status); sip.resolver takes its place; an address in sip.route.via needs none"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := bareWorld(t)
 			w.dns(e.zone).Fault("", e.fault)
 			w.want([]string{checkRoute, checkDNS}, e.want...)
 		})
+	}
+}
+
+// The name server of the configuration is asked, and named.
+func TestResolver(t *testing.T) {
+	w := bareWorld(t)
+	s := dnstest.Listen(t, dnstest.Zone{})
+	s.Fault("", dnstest.ServFail)
+	w.o.Locate.Servers, w.o.Config.SIP.Resolver = nil, s.Addr.String()
+	w.call(s.Addr.String(), "DNS")
+	w.want([]string{checkDNS}, "fail dns: DNS could not be asked, and messages to domains without a route need it -> does the name server DNS work? (sip.resolver)")
+}
+
+// Without a socket for UDP nothing is sent over UDP, whatever the domain offers.
+func TestSupports(t *testing.T) {
+	w := bareWorld(t)
+	w.o.Config.SIP.Listen = []string{"tcp://127.0.0.1:0"}
+	w.dns(dnstest.Zone{"_sip._udp.pbx.example.net": {"300 SRV 1 1 5060 pbx.example.net."}, "pbx.example.net": {"300 A 127.0.0.1"}})
+	got := w.lines(checkRoute)
+	if len(got) == 0 || strings.Contains(got[0], "udp") {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -225,7 +246,7 @@ func TestWays(t *testing.T) {
 	w.want([]string{checkRoute},
 		"ok route: sip.route[0], sip.route[1] (pbx.example.net, lab.example) leads to udp PEER",
 		"ok route: udp PEER answers OPTIONS with 200 OK in TIME (test (1))",
-		"skip route: sip.route[2] (*): each domain is looked up when a message goes there; nothing can be tried before (stox map ADDRESS shows one)",
+		"skip route: sip.route[2] (*): each domain is looked up when a message goes there; nothing can be tried before (stox map --dns ADDRESS shows one)",
 		"fail route: sip.route[3] (x.example): stox has no transport sctp -> take udp, tcp or tls for the transport in sip.route.via",
 	)
 	// A route for all domains needs no DNS but for its own name.
