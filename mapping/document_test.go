@@ -254,6 +254,8 @@ var ownFailures = []struct {
 	{"FailTimeout", "no final answer from SIP in time, or the connection broke after writing", false, true, FailTimeout()},
 	{"FailUnreachable", "no SIP server for the address takes a connection", false, true, FailUnreachable()},
 	{"FailNeedsTCP", "too long for UDP, and no TCP connection is taken", false, true, FailNeedsTCP(1300)},
+	{"FailWrongName", "the SIP server shows a certificate for another domain", false, true, FailWrongName()},
+	{"FailInsecure", "no secure connection to the SIP server of the address", false, true, FailInsecure()},
 	{"FailDNS", "the SIP domain does not exist", false, true, FailDNS()},
 	{"FailTransport", "the SIP servers of the domain take no transport that stox has", false, true, FailTransport()},
 	{"FailTooLarge", "too long for the other side", true, true, FailTooLarge(1300)},

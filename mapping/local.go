@@ -58,6 +58,22 @@ func FailNeedsTCP(limit int) *Failure {
 		Remedy: fmt.Sprintf("is the SIP server running, and does it listen on TCP? Messages of more than %d bytes, headers included, go there over TCP (sip.route.via)", limit)}
 }
 
+// FailWrongName means that the SIP server for the address has proved to be another one, or
+// not proved who it is: its certificate is not for the domain (RFC 5922 §7.3). Nothing has left.
+func FailWrongName() *Failure {
+	return &Failure{Status: 404, Condition: CondRemoteServerNotFound, Type: TypeCancel,
+		Text:   "The SIP server of this address does not prove that it is the right one.",
+		Remedy: "the server has to show a certificate for its domain; is the address the right one? (sip.route.via)"}
+}
+
+// FailInsecure means that there is no secure connection to the SIP server for the address,
+// or none of the kind that was asked for. Nothing has left.
+func FailInsecure() *Failure {
+	return &Failure{Status: 503, Condition: CondRemoteServerTimeout, Type: TypeWait,
+		Text:   "There is no secure connection to the SIP server of this address at the moment.",
+		Remedy: "does the server take TLS there, with a certificate that we trust? (sip.route.via, sip.tls_ca)"}
+}
+
 // FailDNS means that the SIP domain does not exist.
 func FailDNS() *Failure {
 	return &Failure{Status: 404, Condition: CondRemoteServerNotFound, Type: TypeCancel,

@@ -212,12 +212,15 @@ func (c *client) sendUDP(tx *clientTx, sock *udpSocket, dest netip.AddrPort, wir
 // sendTCP writes the request to a connection; false if that is closed by now and
 // nothing was written.
 func (c *client) sendTCP(tx *clientTx, s *stream) bool {
-	wire := c.u.wire(&tx.req, tx.hop.route, viaTransport(tx.to.Transport), c.u.tcpSentBy, c.branch(tx.id))
+	wire := c.u.wire(&tx.req, tx.hop.route, viaTransport(tx.to.Transport), c.u.streamSentBy(tx.to.Transport), c.branch(tx.id))
 	now := time.Now()
 	c.mu.Lock()
 	if tx.ended {
 		c.mu.Unlock()
 		return true
+	}
+	if tx.hop.route != nil {
+		s.kept.Store(true)
 	}
 	start, ok := s.put(wire)
 	if !ok {

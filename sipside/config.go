@@ -16,7 +16,7 @@ import (
 
 // Config says what the SIP side listens on, whom it believes and where it sends.
 type Config struct {
-	// Listen are the sockets: "udp://0.0.0.0:5060", "tcp://[::]:5060".
+	// Listen are the sockets: "udp://0.0.0.0:5060", "tcp://[::]:5060"; also tls, ws and wss.
 	Listen []string
 	// Advertise is the host[:port] that goes into Via: what peers answer to.
 	// "" takes the address of the socket. Without a port it is the socket's.
@@ -55,6 +55,9 @@ type Config struct {
 	DrainTimeout time.Duration
 	// Locator finds the servers of routes and Request-URIs; nil asks the system's DNS.
 	Locator Locator
+	// TLS has our certificate, and says whom we trust; nil has none, and trusts the
+	// system's authorities.
+	TLS *TLS
 	// Network makes the sockets; nil is the system's.
 	Network Network
 }
@@ -116,6 +119,9 @@ func (c *Config) setDefaults() {
 	if c.Locator == nil {
 		c.Locator = locate.New(locate.Config{})
 	}
+	if c.TLS == nil {
+		c.TLS, _ = LoadTLS(TLSFiles{}) // reads no file
+	}
 	if c.Network == nil {
 		c.Network = newSystemNetwork()
 	}
@@ -133,8 +139,13 @@ func (c *Config) check() ([]listenAddr, error) {
 			fault("sip.listen[%d]: %q is not like udp://0.0.0.0:5060", i, s)
 			continue
 		}
-		if network != "udp" && network != "tcp" {
-			fault("sip.listen[%d]: %q: only udp:// and tcp:// can be listened on", i, s)
+		kind, known := locate.ParseTransport(network)
+		if !known || kind == locate.Any {
+			fault("sip.listen[%d]: %q: only udp://, tcp://, tls://, ws:// and wss:// can be listened on", i, s)
+			continue
+		}
+		if _, _, ok := c.TLS.Certificate(); kind.Secure() && !ok {
+			fault("sip.tls_cert: is missing, and sip.listen[%d] (%s) needs it", i, s)
 			continue
 		}
 		listen = append(listen, listenAddr{network, addr})
@@ -168,7 +179,7 @@ func (c *Config) check() ([]listenAddr, error) {
 			fault("sip.route[%d].via: has no host", i)
 		case !slices.Contains([]string{"sip", "im", "pres"}, r.Via.Scheme):
 			fault("sip.route[%d].via: only sip:, im: and pres: can be sent to, not %s:", i, r.Via.Scheme)
-		case !slices.Contains([]string{"", "udp", "tcp"}, r.Via.Transport):
+		case !slices.Contains([]string{"", "udp", "tcp", "tls", "ws", "wss"}, r.Via.Transport):
 			fault("sip.route[%d].via: transport=%s is not in this version", i, r.Via.Transport)
 		}
 	}
@@ -195,15 +206,15 @@ func (c *Config) check() ([]listenAddr, error) {
 	return listen, errors.Join(errs...)
 }
 
-// supports is what requests can be sent over: TCP always, UDP only from a socket that we
-// listen on, where the answers come.
+// supports is what requests can be sent over: all that is made of connections always, UDP
+// only from a socket that we listen on, where the answers come.
 func (c *Config) supports() locate.Set {
 	for _, s := range c.Listen {
 		if strings.HasPrefix(s, "udp:") {
-			return locate.SetOf(locate.UDP, locate.TCP)
+			return locate.SetOf(locate.UDP, locate.TCP, locate.TLS, locate.WS, locate.WSS)
 		}
 	}
-	return locate.SetOf(locate.TCP)
+	return locate.SetOf(locate.TCP, locate.TLS, locate.WS, locate.WSS)
 }
 
 // canonicalHost is the form in which hosts are compared: as mapping.URI has them.

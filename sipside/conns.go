@@ -55,11 +55,6 @@ func connTo(t locate.Target) locate.Target {
 	return t
 }
 
-// dialTarget makes a connection to t.
-func (u *UA) dialTarget(ctx context.Context, t locate.Target) (net.Conn, error) {
-	return u.dial(ctx, "tcp", t.Addr.String())
-}
-
 // viaTransport is what Via calls a transport (RFC 3261 §20.42).
 func viaTransport(t locate.Transport) string { return strings.ToUpper(t.String()) }
 
@@ -208,7 +203,7 @@ func (c *conns) connect(ctx context.Context, dest locate.Target) {
 func (c *conns) open(ctx context.Context, dest locate.Target) (*stream, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	conn, err := c.u.dialTarget(ctx, dest)
+	conn, err := c.u.dialTransport(ctx, dest)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,10 @@ func (u *UA) nextHop(uri mapping.URI) (h hop, f *mapping.Failure) {
 		return h, f
 	}
 	if a, err := netip.ParseAddr(target.Host); err == nil {
-		h.addr, h.name = a.Unmap(), uri.Host
+		h.addr, h.name = a.Unmap(), target.Host
+		if h.route != nil {
+			h.name = tlsName(canonicalHost(h.route.Domain), target.Host)
+		}
 	}
 	return h, nil
 }

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stoxgw/stox/sipside/locate"
@@ -24,12 +25,13 @@ var (
 	errClosed   = errors.New("connection closed")
 )
 
-// stream is a TCP connection, accepted or dialled. Reading is sipgo's, through
+// stream is a TCP connection, or one of a transport above it (link), accepted or dialled. Reading is sipgo's, through
 // sipgoConn; writing goes through a bounded buffer that a goroutine of its own
 // empties, so nobody waits for a slow peer.
 type stream struct {
 	u      *UA
 	conn   net.Conn
+	link   *link  // conn, if it is more than TCP
 	id     string // what sipgo takes for its remote address
 	remote netip.AddrPort
 	peered bool          // was from a known peer when it was accepted, or is dialled
@@ -55,10 +57,19 @@ type stream struct {
 	last   bool // close once all is written, because of err
 	err    error
 	wake   chan struct{}
+
+	// Keeping alive: keepalive.go.
+	born  time.Time
+	kept  atomic.Bool  // requests to a route go over it, so that it is worth pings
+	heard atomic.Int64 // when something came last, since born
+	pongs atomic.Int32 // that are still to come
 }
 
 func newStream(u *UA, c net.Conn, id string) *stream {
-	s := &stream{u: u, conn: c, id: id, remote: addrPortOf(c.RemoteAddr()), wake: make(chan struct{}, 1)}
+	s := &stream{u: u, conn: c, id: id, remote: addrPortOf(c.RemoteAddr()), wake: make(chan struct{}, 1), born: time.Now()}
+	if s.link, _ = c.(*link); s.link != nil {
+		s.link.attach(s.putFrame)
+	}
 	s.rd = reader{u: u, out: s, stream: s, source: s.remote, handled: true}
 	return s
 }
@@ -191,6 +202,8 @@ func (s *stream) blank() (ping, ok bool) {
 		case len(s.buf) >= 4 && string(s.buf[:4]) == "\r\n\r\n":
 			s.give, s.used = s.buf[:4:4], 4
 			return true, true
+		case len(s.buf) >= 2 && string(s.buf[:2]) == "\r\n" && s.pong():
+			s.buf = s.buf[2:]
 		case s.buf[0] == '\n':
 			s.buf = s.buf[1:]
 		case s.buf[0] != '\r':
@@ -232,6 +245,9 @@ func (s *stream) more() error {
 	}
 	n, err := s.conn.Read(s.buf[len(s.buf):cap(s.buf)])
 	s.buf = s.buf[:len(s.buf)+n]
+	if err == nil {
+		s.heard.Store(int64(time.Since(s.born)))
+	}
 	if n > 0 {
 		return nil
 	}
@@ -248,8 +264,14 @@ func (s *stream) send(b []byte, _ netip.AddrPort) bool {
 }
 
 // put gives bytes to the writer and tells where in the stream they begin. It
-// never blocks. A peer that lets too much pile up loses the connection.
-func (s *stream) put(b []byte) (start uint64, ok bool) {
+// never blocks. A peer that lets too much pile up loses the connection. b is one message,
+// or a ping or pong.
+func (s *stream) put(b []byte) (start uint64, ok bool) { return s.queue(b, s.link) }
+
+// putFrame is put for what is no message: it goes over the wire as it is.
+func (s *stream) putFrame(b []byte) { s.queue(b, nil) }
+
+func (s *stream) queue(b []byte, encode *link) (start uint64, ok bool) {
 	s.mu.Lock()
 	if s.closed || s.last {
 		s.mu.Unlock()
@@ -261,8 +283,13 @@ func (s *stream) put(b []byte) (start uint64, ok bool) {
 		return 0, false
 	}
 	start = s.queued
-	s.queued += uint64(len(b))
-	s.out = append(s.out, b...)
+	before := len(s.out)
+	if encode != nil {
+		s.out = encode.encode(s.out, b)
+	} else {
+		s.out = append(s.out, b...)
+	}
+	s.queued += uint64(len(s.out) - before)
 	s.mu.Unlock()
 	s.signal()
 	return start, true
@@ -279,6 +306,7 @@ func (s *stream) signal() {
 // whoever had something on it has been told.
 func (s *stream) write() {
 	var out []byte
+	var keep keeper
 	for {
 		s.mu.Lock()
 		if s.closed {
@@ -287,12 +315,15 @@ func (s *stream) write() {
 		}
 		if len(s.out) == 0 {
 			if s.last {
-				s.shut(s.err)
 				s.mu.Unlock()
+				if s.link != nil {
+					s.link.farewell()
+				}
+				s.close(nil)
 				break
 			}
 			s.mu.Unlock()
-			<-s.wake
+			s.rest(&keep)
 			continue
 		}
 		out, s.out = s.out, out[:0]

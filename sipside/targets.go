@@ -53,9 +53,12 @@ func (h *hop) key() hopKey {
 // RFC 3261 §18.1.1 would have it sent over UDP all the same if TCP is refused, but a
 // MESSAGE of that size must not be (RFC 3428 §8).
 func unconnected(moved bool, err error) (f *mapping.Failure) {
+	var setup *setupError
 	switch {
 	case errors.Is(err, context.Canceled): // we are stopping
 		f = mapping.FailShutdown()
+	case errors.As(err, &setup):
+		f = setup.failure()
 	case isShortage(err):
 		f = mapping.FailBusy(busySeconds)
 	case moved:

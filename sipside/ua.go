@@ -53,6 +53,7 @@ type UA struct {
 	local     map[netip.Addr]bool
 	sentBys   []sentBy
 	tcpSentBy string
+	sentByOf  [locate.WSS + 1]string // of the first socket of each transport, "" if none
 
 	handler Handler // set by Run
 	stop    chan struct{}
@@ -141,9 +142,9 @@ func (u *UA) Listen() (err error) {
 			if io, bound, err = u.listenUDP(a.addr); err == nil {
 				u.udp = append(u.udp, newUDPSocket(u, io, bound))
 			}
-		case "tcp":
+		default:
 			var l net.Listener
-			if l, err = u.listenTCP(a.addr); err == nil {
+			if l, err = u.listenTransport(a.network, a.addr); err == nil {
 				bound = addrPortOf(l.Addr())
 				u.tcp = append(u.tcp, newTCPSocket(u, l))
 			}
@@ -151,11 +152,18 @@ func (u *UA) Listen() (err error) {
 		if err != nil {
 			u.closeSockets()
 			u.udp, u.tcp, u.bound, u.sentBys = nil, nil, nil, nil
+			u.tcpSentBy, u.sentByOf = "", [locate.WSS + 1]string{}
 			return bindError(a, err)
 		}
 		u.bound = append(u.bound, bound)
 		name := u.sentByFor(bound)
-		if u.tcpSentBy == "" || a.network == "tcp" && len(u.tcp) == 1 {
+		if a.network != "udp" && a.network != "tcp" {
+			name = u.ownSentBy(bound)
+		}
+		if kind, ok := locate.ParseTransport(a.network); ok && u.sentByOf[kind] == "" {
+			u.sentByOf[kind] = name
+		}
+		if u.tcpSentBy == "" || a.network == "tcp" && u.sentByOf[locate.TCP] == name {
 			u.tcpSentBy = name
 		}
 		host, port, _ := splitSentBy(name)

@@ -46,12 +46,12 @@ func (l *lockedBuffer) String() string {
 // TestConfigFaults: all at once, each with its key.
 func TestConfigFaults(t *testing.T) {
 	_, err := New(Config{
-		Listen: []string{"udp://127.0.0.1", "ws://127.0.0.1:80", "5060"}, Advertise: "a b", Accept: 204,
-		Routes:     []Route{{Via: mapping.URI{Scheme: "sip", Host: "x"}}, {Domain: "*", Via: mapping.URI{Scheme: "tel", User: "+1"}}, {Domain: "*", Via: mapping.URI{Scheme: "sip", Host: "x", Transport: "tls"}, Size: "cut", MaxBytes: -1}},
+		Listen: []string{"udp://127.0.0.1", "tls://127.0.0.1:80", "5060", "any://127.0.0.1:80"}, Advertise: "a b", Accept: 204,
+		Routes:     []Route{{Via: mapping.URI{Scheme: "sip", Host: "x"}}, {Domain: "*", Via: mapping.URI{Scheme: "tel", User: "+1"}}, {Domain: "*", Via: mapping.URI{Scheme: "sip", Host: "x", Transport: "sctp"}, Size: "cut", MaxBytes: -1}},
 		Peers:      []Peer{{Name: "p"}},
 		MaxPending: -1, MaxHeaderBytes: 1 << 20, UserAgent: "a\r\nb",
 	}, testLog(t, nil))
-	for _, want := range []string{"sip.listen[0]", "sip.listen[1]", "sip.listen[2]", "sip.advertise", "sip.accept_status", "User-Agent",
+	for _, want := range []string{"sip.listen[0]", "sip.tls_cert", "sip.listen[2]", "sip.listen[3]", "sip.advertise", "sip.accept_status", "User-Agent",
 		"sip.route[0].domain", "sip.route[1].via", "sip.route[2].via", "sip.route[2].size", "sip.route[2].max_message_bytes", "sip.peer[0].addresses", "limits.max_pending", "limits.max_header_bytes"} {
 		if err == nil || !strings.Contains(err.Error(), want+":") {
 			t.Errorf("no fault for %s in: %v", want, err)

@@ -30,7 +30,7 @@ var rules = []struct {
 	{"mapping", nil, []string{"golang.org/x/text", "golang.org/x/net/idna", "golang.org/x/net/html"}},
 	{"component", []string{"mapping"}, []string{"gosrc.io/xmpp/stanza", "golang.org/x/sys"}},
 	{"sipside/locate", nil, []string{"github.com/miekg/dns"}},
-	{"sipside", []string{"mapping", "sipside/locate"}, []string{"github.com/emiago/sipgo/sip", "golang.org/x/net/ipv4", "golang.org/x/net/ipv6", "golang.org/x/sys"}},
+	{"sipside", []string{"mapping", "sipside/locate"}, []string{"github.com/emiago/sipgo/sip", "github.com/gobwas/ws", "golang.org/x/net/ipv4", "golang.org/x/net/ipv6", "golang.org/x/sys"}},
 	{"internal/bridge", []string{"mapping"}, nil},
 	{"internal/config", nil, []string{"github.com/spf13/viper", "github.com/go-viper/mapstructure/v2", "github.com/pelletier/go-toml/v2"}},
 	{"internal/store", nil, []string{"modernc.org/sqlite", "github.com/pressly/goose/v3"}},

@@ -1,0 +1,88 @@
+package sipside
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// A connection that requests to a route go over is kept alive by pings when nothing comes
+// over it (RFC 5626 §3.5.1): NAT does not forget it, and that the other side is gone shows
+// before a message is lost. That a route is configured is the agreement that RFC 6223 asks
+// for; where DNS leads there are no pings, and none on connections that were accepted.
+const (
+	pingAtLeast = 95 * time.Second
+	pingAtMost  = 120 * time.Second
+	pongTimeout = 10 * time.Second
+)
+
+const ping = "\r\n\r\n"
+
+var errNoPong = errors.New("the peer does not answer a ping")
+
+// keeper decides when to ping. Times count from the beginning of the connection.
+type keeper struct {
+	every  time.Duration // of silence until the next ping, drawn anew for each; 0: not yet
+	pinged time.Duration // when the ping left that nothing has come after; 0: there is none
+}
+
+// next tells what to do at now, when something has come at heard for the last time: send a
+// ping, give up, or look again after wait.
+func (k *keeper) next(now, heard time.Duration) (send, dead bool, wait time.Duration) {
+	if k.pinged > 0 {
+		switch {
+		case heard >= k.pinged:
+			k.pinged = 0
+		case now-k.pinged >= pongTimeout:
+			return false, true, 0
+		default:
+			return false, false, pongTimeout - (now - k.pinged)
+		}
+	}
+	if k.every == 0 {
+		k.every = pingAtLeast + rand.N(pingAtMost-pingAtLeast)
+	}
+	if silence := now - heard; silence < k.every {
+		return false, false, k.every - silence
+	}
+	k.pinged, k.every = now, 0
+	return true, false, pongTimeout
+}
+
+// rest waits until there may be something to write. It belongs to the goroutine that writes.
+func (s *stream) rest(k *keeper) {
+	if !s.kept.Load() {
+		<-s.wake
+		return
+	}
+	send, dead, wait := k.next(time.Since(s.born), time.Duration(s.heard.Load()))
+	switch {
+	case dead:
+		s.close(errNoPong)
+		return
+	case send:
+		s.pongs.Add(1)
+		s.put([]byte(ping))
+		return
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-s.wake:
+	case <-t.C:
+	}
+}
+
+// pong reports whether a line end at the start of what was read answers a ping of ours, and
+// counts it.
+func (s *stream) pong() bool {
+	for {
+		n := s.pongs.Load()
+		if n == 0 {
+			return false
+		}
+		if s.pongs.CompareAndSwap(n, n-1) {
+			return true
+		}
+	}
+}
