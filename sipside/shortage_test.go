@@ -135,7 +135,7 @@ func TestWhoseLack(t *testing.T) {
 		}, want: gone},
 		"a filter of ours":    {before: func(_ *UA, m *memNet) { m.deny = func(packet) error { return sendError(syscall.EPERM) } }, want: gone},
 		"no such socket":      {edit: func(m *mapping.SIPMessage) { m.RequestURI.Host = "2001:db8::1" }, want: gone},
-		"no such transport":   {edit: func(m *mapping.SIPMessage) { m.RequestURI.Transport = "tls" }, want: mapping.CondRemoteServerNotFound},
+		"no such transport":   {edit: func(m *mapping.SIPMessage) { m.RequestURI.Transport = "sctp" }, want: mapping.CondRemoteServerNotFound},
 		"name server":         {before: lookupError(&net.DNSError{Err: "server misbehaving", IsTemporary: true}), edit: byName, want: gone},
 		"silent name server":  {before: lookupError(&net.DNSError{Err: "timeout", IsTimeout: true, UnwrapErr: context.DeadlineExceeded}), edit: byName, want: gone},
 		"no such name":        {before: lookupError(&net.DNSError{Err: "no such host", IsNotFound: true}), edit: byName, want: mapping.CondRemoteServerNotFound},

@@ -147,14 +147,14 @@ func untrusted(leaf *x509.Certificate, err error) error {
 func handshakeFailed(err error) error {
 	var already *setupError
 	var record tls.RecordHeaderError
-	var alert tls.AlertError
+	var op *net.OpError
 	var timeout net.Error
 	switch {
 	case errors.As(err, &already):
 		return err
 	case errors.As(err, &record):
 		return &setupError{insecure: true, err: fmt.Errorf("what answers there is not TLS: %w", err), remedy: "does the server take TLS on this port, and not plain TCP? (sip.route.via)"}
-	case errors.As(err, &alert):
+	case errors.As(err, &op) && op.Op == "remote error": // an alert, as crypto/tls has it
 		return &setupError{insecure: true, err: fmt.Errorf("the server refuses the TLS handshake: %w", err),
 			remedy: "its log says why; it may want a certificate of ours (sip.tls_cert), or another version than TLS 1.2 and 1.3"}
 	case errors.As(err, &timeout) && timeout.Timeout():
