@@ -66,10 +66,7 @@ func (t *TLS) Reload() error {
 	m := &material{}
 	var errs []error
 	if t.files.Cert != "" || t.files.Key != "" {
-		var err error
-		if m.cert, err = loadKeyPair(t.files.Cert, t.files.Key); err != nil {
-			errs = append(errs, err)
-		}
+		m.cert, errs = loadKeyPair(t.files.Cert, t.files.Key)
 	}
 	if t.files.CA != "" {
 		text, err := readPEM(t.files.CA)
@@ -90,26 +87,26 @@ func (t *TLS) Reload() error {
 	return nil
 }
 
-func loadKeyPair(certFile, keyFile string) (*tls.Certificate, error) {
-	cert, certErr := readPEM(certFile)
-	if certErr == nil {
-		certErr = onlyCertificates(certFile, cert)
+func loadKeyPair(certFile, keyFile string) (pair *tls.Certificate, errs []error) {
+	cert, err := readPEM(certFile)
+	if err == nil {
+		err = onlyCertificates(certFile, cert)
 	}
-	key, keyErr := readPEM(keyFile)
-	if certErr != nil {
-		certErr = fmt.Errorf("sip.tls_cert: %w", certErr)
-	}
-	if keyErr != nil {
-		keyErr = fmt.Errorf("sip.tls_key: %w", keyErr)
-	}
-	if certErr != nil || keyErr != nil {
-		return nil, errors.Join(certErr, keyErr)
-	}
-	pair, err := tls.X509KeyPair(cert, key) // says nothing of what is in the key
 	if err != nil {
-		return nil, fmt.Errorf("sip.tls_key: %q is not the key of the certificate in %q: %w", keyFile, certFile, err)
+		errs = append(errs, fmt.Errorf("sip.tls_cert: %w", err))
 	}
-	return &pair, nil
+	key, err := readPEM(keyFile)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("sip.tls_key: %w", err))
+	}
+	if len(errs) > 0 {
+		return nil, errs
+	}
+	both, err := tls.X509KeyPair(cert, key) // says nothing of what is in the key
+	if err != nil {
+		return nil, []error{fmt.Errorf("sip.tls_key: %q is not the key of the certificate in %q: %w", keyFile, certFile, err)}
+	}
+	return &both, nil
 }
 
 // onlyCertificates reports what is wrong with a file of certificates. A key in it is none

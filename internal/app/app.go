@@ -27,6 +27,7 @@ type App struct {
 
 	xmpp    *links
 	sip     *sipside.UA
+	tls     *sipside.TLS
 	bridge  *bridge.Bridge
 	journal *journal // has its store once Run has opened it
 	options store.Options
@@ -65,6 +66,7 @@ func NewOn(n Network, cfg *config.Config, log *slog.Logger) (*App, error) {
 	if n.Locator != nil {
 		sipConfig.Locator = n.Locator
 	}
+	a.tls = sipConfig.TLS
 	a.sip, err = sipside.New(sipConfig, log.With("side", "sip"))
 	if err != nil {
 		return nil, faults(err)
@@ -108,6 +110,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	stopWatchdog := startWatchdog()
 	defer stopWatchdog()
 	notify("READY=1\n" + statusReady)
+	a.logCertificate()
 	a.log.Info("ready", "xmpp", strings.Join(a.xmpp.names, ", "), "server", a.cfg.XMPP.Server, "sip", a.sip.Addrs(), "store", a.cfg.Store.Path)
 
 	var failed error

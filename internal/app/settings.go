@@ -133,6 +133,10 @@ func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
 		MaxHeaderBytes: cfg.Limits.MaxHeaderBytes,
 	}
 	var errs []error
+	var err error
+	if c.TLS, err = loadTLS(cfg); err != nil {
+		errs = append(errs, faultsOf(err)...)
+	}
 	var dns locate.Config
 	if cfg.SIP.Resolver != "" {
 		server, err := netip.ParseAddrPort(cfg.SIP.Resolver)
@@ -147,10 +151,14 @@ func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
 			c.Routes = append(c.Routes, sipside.Route{Domain: r.Domain, Size: r.Size, MaxBytes: r.MaxMessageBytes})
 			continue
 		}
-		via, err := mapping.ParseURI(r.Via)
+		plainVia := overTLS(r.Via)
+		via, err := mapping.ParseURI(plainVia)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("sip.route[%d].via: %w", i, plain(err)))
 			continue
+		}
+		if plainVia != r.Via {
+			via = secured(via)
 		}
 		c.Routes = append(c.Routes, sipside.Route{Domain: r.Domain, Via: via, Loose: isLoose(r.Via), Size: r.Size, MaxBytes: r.MaxMessageBytes})
 	}
@@ -200,12 +208,8 @@ func faults(err error) error {
 	if errors.As(err, &known) {
 		return err
 	}
-	all := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		all = joined.Unwrap()
-	}
 	e := &config.Error{}
-	for _, err := range all {
+	for _, err := range faultsOf(err) {
 		path, text, ok := strings.Cut(err.Error(), ": ")
 		if !ok {
 			path, text = "configuration", err.Error()
@@ -213,6 +217,14 @@ func faults(err error) error {
 		e.Faults = append(e.Faults, config.Fault{Path: path, Text: text})
 	}
 	return e
+}
+
+// faultsOf takes joined errors apart.
+func faultsOf(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
 }
 
 // plain is what an error of mapping says to a person: without the SIP status and

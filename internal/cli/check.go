@@ -19,7 +19,8 @@ func checkCommand(std IO) *cobra.Command {
 the values in effect with where each came from, secrets masked, and what follows
 from them: how addresses look on both sides, where requests go, who may send.
 What it prints is a configuration again. A store.path that the user who runs this
-cannot write is a warning.
+cannot write is a warning, and so is a certificate that ends within two weeks or
+is not for the name in sip.advertise.
 
 Status 2 and one line for each fault if there are any.`,
 		Args: noArgs,
@@ -38,6 +39,7 @@ Status 2 and one line for each fault if there are any.`,
 		if f, bad := app.StoreFault(cfg); bad {
 			cfg.Warnings = append(cfg.Warnings, f)
 		}
+		cfg.Warnings = append(cfg.Warnings, app.CertificateWarnings(cfg)...)
 		for _, w := range cfg.Warnings {
 			fmt.Fprintln(std.Err, "stox: warning: "+w.String())
 		}

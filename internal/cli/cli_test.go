@@ -236,7 +236,7 @@ func TestSignals(t *testing.T) {
 	ch := make(chan os.Signal)
 	exited := make(chan int, 1)
 	var b bytes.Buffer
-	ctx, stop := stopOnSignal(context.Background(), IO{Signals: ch, Exit: func(code int) { exited <- code }}, slog.New(slog.NewTextHandler(&b, nil)))
+	ctx, stop := stopOnSignal(context.Background(), IO{Signals: ch, Exit: func(code int) { exited <- code }}, slog.New(slog.NewTextHandler(&b, nil)), nil)
 	ch <- syscall.SIGTERM
 	<-ctx.Done()
 	ch <- os.Interrupt
@@ -248,7 +248,7 @@ func TestSignals(t *testing.T) {
 		t.Errorf("log\n%s", got)
 	}
 
-	ctx, stop = stopOnSignal(context.Background(), IO{Signals: ch}, slog.New(slog.DiscardHandler))
+	ctx, stop = stopOnSignal(context.Background(), IO{Signals: ch}, slog.New(slog.DiscardHandler), nil)
 	stop()
 	if ctx.Err() == nil {
 		t.Error("stop does not cancel")
@@ -261,7 +261,8 @@ func TestHangup(t *testing.T) {
 	ch := make(chan os.Signal)
 	exited := make(chan int, 1)
 	var b bytes.Buffer
-	ctx, stop := stopOnSignal(context.Background(), IO{Signals: ch, Exit: func(code int) { exited <- code }}, slog.New(slog.NewTextHandler(&b, nil)))
+	reloaded := 0
+	ctx, stop := stopOnSignal(context.Background(), IO{Signals: ch, Exit: func(code int) { exited <- code }}, slog.New(slog.NewTextHandler(&b, nil)), func() { reloaded++ })
 	ch <- syscall.SIGHUP
 	ch <- syscall.SIGHUP // taken only when the first is done with
 	if ctx.Err() != nil {
@@ -274,6 +275,9 @@ func TestHangup(t *testing.T) {
 		t.Errorf("ended with %d", <-exited)
 	}
 	const line = `level=WARN msg="SIGHUP: the configuration is not read again, reload is not in this version" remedy="restart stox"`
+	if reloaded != 2 {
+		t.Errorf("reloaded %d times", reloaded)
+	}
 	if n := strings.Count(b.String(), line); n != 2 || strings.Count(b.String(), "\n") != 3 {
 		t.Errorf("log\n%s", b.String())
 	}

@@ -21,8 +21,10 @@ func runCommand(std IO) *cobra.Command {
 		Long: `Runs the daemon in the foreground. It logs to standard error.
 
 SIGTERM or SIGINT stops it: what is in flight is finished within
-shutdown_timeout. A second signal ends it at once. SIGHUP is noted in the log
-and changes nothing: this version reads its configuration once.`,
+shutdown_timeout. A second signal ends it at once. SIGHUP makes it read the files
+of sip.tls_cert, sip.tls_key and sip.tls_ca again, for new connections; if one is at
+fault, all stay as they were. Nothing else changes: this version reads its
+configuration once.`,
 		Args: noArgs,
 	}
 	file := configFlag(cmd)
@@ -39,7 +41,7 @@ and changes nothing: this version reads its configuration once.`,
 		if err != nil {
 			return err
 		}
-		ctx, stop := stopOnSignal(context.Background(), std, log)
+		ctx, stop := stopOnSignal(context.Background(), std, log, a.ReloadCertificates)
 		defer stop()
 		if err := a.Run(ctx); err != nil {
 			log.Error("stopped", "err", err)
@@ -75,8 +77,8 @@ func newLogger(c config.Log, w io.Writer) *slog.Logger {
 }
 
 // stopOnSignal is a context that the first SIGTERM or SIGINT cancels; the second
-// ends the process. SIGHUP, which would end it without a word, does not.
-func stopOnSignal(parent context.Context, std IO, log *slog.Logger) (context.Context, context.CancelFunc) {
+// ends the process. SIGHUP calls reload, which says in the log what came of it.
+func stopOnSignal(parent context.Context, std IO, log *slog.Logger, reload func()) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := std.Signals
 	if signals == nil {
@@ -95,6 +97,7 @@ func stopOnSignal(parent context.Context, std IO, log *slog.Logger) (context.Con
 				return
 			case s := <-signals:
 				if s == syscall.SIGHUP {
+					reload()
 					log.Warn("SIGHUP: the configuration is not read again, reload is not in this version", "remedy", "restart stox")
 					continue
 				}

@@ -35,6 +35,7 @@ func (p *parser) checkListen() {
 			hosts = append(hosts, addr.Addr())
 		}
 	}
+	p.checkBeside()
 	switch {
 	case p.bad["sip.advertise"]:
 	case p.origin["sip.advertise"] != "":
@@ -48,6 +49,23 @@ func (p *parser) checkListen() {
 		p.derive("sip.advertise", "the address of sip.listen")
 	default:
 		p.derive("sip.advertise", "in Via the address that this machine sends from, in SIP addresses xmpp.domain")
+	}
+}
+
+// checkBeside warns of UDP without TCP: a peer that has to send what is too long for UDP
+// goes to the same port over TCP (SIP-08). It is not added, as another program may have it.
+func (p *parser) checkBeside() {
+	for _, udp := range p.socket {
+		if udp.tcp || udp.addr.Port() == 0 {
+			continue
+		}
+		beside := slices.ContainsFunc(p.c.SIP.Listen, func(text string) bool {
+			t, addr, err := p.parseListen(text)
+			return err == nil && t.name == "tcp" && addr.Port() == udp.addr.Port() && (addr.Addr() == udp.addr.Addr() || addr.Addr().IsUnspecified())
+		})
+		if !beside {
+			p.warn(udp.path, Quote(udp.text)+" has no TCP beside it: what is too long for UDP cannot come (RFC 3261 §18.2.1)", "add \"tcp://"+udp.addr.String()+"\"")
+		}
 	}
 }
 
@@ -71,6 +89,11 @@ func (p *parser) checkTLS() {
 	}
 	p.readable("sip.tls_cert", s.TLSCert)
 	p.readable("sip.tls_key", s.TLSKey)
+	if key && !p.bad["sip.tls_key"] {
+		if _, mode, err := p.readFile(s.TLSKey); err == nil && mode.Perm()&0o027 != 0 {
+			p.warn("sip.tls_key", fmt.Sprintf("%s can be read by other users (mode %04o)", Quote(s.TLSKey), mode.Perm()), "chmod 640 "+s.TLSKey+", or 600")
+		}
+	}
 	p.readable("sip.tls_ca", s.TLSCA)
 }
 

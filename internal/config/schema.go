@@ -75,9 +75,9 @@ type transport struct {
 var transports = []transport{
 	{name: "udp", port: 5060, built: true},
 	{name: "tcp", tcp: true, port: 5060, built: true},
-	{name: "tls", tcp: true, port: 5061},
-	{name: "ws", tcp: true, port: 80},
-	{name: "wss", tcp: true, port: 443},
+	{name: "tls", tcp: true, port: 5061, built: true},
+	{name: "ws", tcp: true, port: 80, built: true},
+	{name: "wss", tcp: true, port: 443, built: true},
 }
 
 // transportNamed finds a transport, nil if there is none.
