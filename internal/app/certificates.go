@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"github.com/stoxgw/stox/internal/config"
-	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside"
 )
 
@@ -60,24 +59,4 @@ func (a *App) logCertificate() {
 	for _, w := range certificateWarnings(a.cfg, a.tls) {
 		a.log.Warn(w.Text, "key", w.Path, "remedy", w.Hint)
 	}
-}
-
-// overTLS makes a sip: URI with a transport of a sips: URI: to a next hop that is one and
-// the same, and only where it leads is asked of a route.
-func overTLS(via string) string {
-	const secure = "sips:"
-	if len(via) < len(secure) || !strings.EqualFold(via[:len(secure)], secure) {
-		return via
-	}
-	return "sip:" + via[len(secure):]
-}
-
-// secured is the transport of a next hop that was written with sips:.
-func secured(u mapping.URI) mapping.URI {
-	if u.Transport == "ws" || u.Transport == "wss" {
-		u.Transport = "wss"
-	} else {
-		u.Transport = "tls"
-	}
-	return u
 }

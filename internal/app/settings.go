@@ -151,14 +151,10 @@ func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
 			c.Routes = append(c.Routes, sipside.Route{Domain: r.Domain, Size: r.Size, MaxBytes: r.MaxMessageBytes})
 			continue
 		}
-		plainVia := overTLS(r.Via)
-		via, err := mapping.ParseURI(plainVia)
+		via, err := NextHop(r.Via)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("sip.route[%d].via: %w", i, plain(err)))
 			continue
-		}
-		if plainVia != r.Via {
-			via = secured(via)
 		}
 		c.Routes = append(c.Routes, sipside.Route{Domain: r.Domain, Via: via, Loose: isLoose(r.Via), Size: r.Size, MaxBytes: r.MaxMessageBytes})
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/stoxgw/stox/internal/app"
 	"github.com/stoxgw/stox/internal/config"
 	"github.com/stoxgw/stox/mapping"
 )
@@ -185,7 +186,7 @@ func (e *explainer) destination(domain string) string {
 		}
 		text := e.byDNS(domain) + noRoute
 		if r.Via != "" {
-			u, err := mapping.ParseURI(r.Via)
+			u, err := app.NextHop(r.Via)
 			if err != nil {
 				continue
 			}
@@ -225,8 +226,7 @@ func (e *explainer) byDNS(domain string) string {
 }
 
 func nextHop(u mapping.URI) string {
-	port := cmp.Or(int(u.Port), 5060)
-	return net.JoinHostPort(u.Host, strconv.Itoa(port)) + " over " + strings.ToUpper(cmp.Or(u.Transport, "udp"))
+	return net.JoinHostPort(u.Host, strconv.Itoa(int(app.Port(u)))) + " over " + strings.ToUpper(cmp.Or(u.Transport, "udp"))
 }
 
 // senders says who may send requests to us, and for whom.
@@ -254,7 +254,7 @@ func (e *explainer) senders() {
 	var order []string
 	for _, r := range s.Routes {
 		all = appendNew(all, r.Domain)
-		u, err := mapping.ParseURI(r.Via)
+		u, err := app.NextHop(r.Via)
 		if r.Via == "" || err != nil || e.isPeer(u.Host) {
 			continue
 		}
@@ -291,7 +291,7 @@ func (e *explainer) domainsOf(addresses []string) string {
 	domains := []string{s.Domain}
 	var unsure []string
 	for _, r := range s.Routes {
-		u, err := mapping.ParseURI(r.Via)
+		u, err := app.NextHop(r.Via)
 		if r.Via == "" || err != nil {
 			continue
 		}

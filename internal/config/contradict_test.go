@@ -242,6 +242,10 @@ func TestWarnings(t *testing.T) {
 		{"a dial plan that nobody asks", three + "[[sip.route]]\ndomain='pbx.example'\nvia='sip:192.0.2.10'\ncountry='DE'\nnumbers='national'\n[[sip.route]]\ndomain='*'\nvia='sip:192.0.2.11'\ncountry='DE'\nnumbers='national'\n",
 			`sip.route[0].country: has no effect: numbers belong to sip.phone_domain (example.net), and this is not its route
 sip.route[0].numbers: has no effect: numbers belong to sip.phone_domain (example.net), and this is not its route`},
+		{"UDP without TCP", set("sip", `listen = ["udp://192.0.2.1:5060", "tcp://192.0.2.1:5062", "tcp://192.0.2.2:5060"]`), `sip.listen[0]: "udp://192.0.2.1:5060" has no TCP beside it: what is too long for UDP cannot come (RFC 3261 §18.2.1); add "tcp://192.0.2.1:5060"`},
+		{"UDP with a WebSocket only", set("sip", `listen = ["udp://[2001:db8::1]:5060", "ws://[2001:db8::1]:5060"]`), `sip.listen[0]: "udp://[2001:db8::1]:5060" has no TCP beside it: what is too long for UDP cannot come (RFC 3261 §18.2.1); add "tcp://[2001:db8::1]:5060"`},
+		{"UDP with TCP everywhere", set("sip", `listen = ["tcp://0.0.0.0:5060", "udp://192.0.2.1:5060"]`), ""},
+		{"UDP at any port", set("sip", `listen = ["udp://192.0.2.1:0"]`), ""},
 		{"everybody is a peer", three + "[[sip.peer]]\nname = 'all'\naddresses = ['0.0.0.0/0']\n", `sip.peer[0].addresses[0]: "0.0.0.0/0" is everybody; whoever can send a packet to us may write to your users`},
 	}
 	for _, tt := range tests {
@@ -254,6 +258,27 @@ sip.route[0].numbers: has no effect: numbers belong to sip.phone_domain (example
 				t.Errorf("-want +got\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestOpenKey: a key that all can read is worth a warning, as a secret is.
+func TestOpenKey(t *testing.T) {
+	for dir, want := range map[string]string{
+		"/public/": `sip.tls_key: "/public/key.pem" can be read by other users (mode 0644); chmod 640 /public/key.pem, or 600`,
+		"/safe/":   "",
+	} {
+		text := set("sip", "tls_cert = '"+dir+"cert.pem'\ntls_key = '"+dir+"key.pem'")
+		c, err := testLoader(map[string]string{"/etc/stox/stox.toml": text, dir + "cert.pem": "x", dir + "key.pem": "x"}).load("/etc/stox/stox.toml", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, w := range c.Warnings {
+			got += w.String()
+		}
+		if got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
 

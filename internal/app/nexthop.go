@@ -1,0 +1,33 @@
+package app
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/locate"
+)
+
+// NextHop reads the via of a route. One that is written with sips: is the same with sip: and
+// a transport over TLS: that it is secure is asked of the way to it and no more.
+func NextHop(via string) (mapping.URI, error) {
+	rest, secure := via, false
+	if scheme, after, ok := strings.Cut(via, ":"); ok && strings.EqualFold(scheme, "sips") {
+		rest, secure = "sip:"+after, true
+	}
+	u, err := mapping.ParseURI(rest)
+	if err == nil && secure {
+		if u.Transport == "ws" || u.Transport == "wss" {
+			u.Transport = "wss"
+		} else {
+			u.Transport = "tls"
+		}
+	}
+	return u, err
+}
+
+// Port is the one that a next hop is reached at if DNS says no other.
+func Port(u mapping.URI) uint16 {
+	t, _ := locate.ParseTransport(cmp.Or(u.Transport, "udp"))
+	return cmp.Or(u.Port, t.DefaultPort())
+}
