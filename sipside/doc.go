@@ -1,5 +1,6 @@
 // Package sipside is the SIP side of the bridge: a user agent (RFC 3261) for page
-// mode messages (RFC 3428) over UDP and TCP that takes and gives mapping values.
+// mode messages (RFC 3428) over UDP, TCP, TLS and WebSocket that takes and gives mapping
+// values.
 //
 // # How a request comes in
 //
@@ -49,6 +50,25 @@
 // Our net.PacketConn and net.Conn give sipgo only what its parser accepts: they
 // check limits and framing first (frame.go) and answer for what is malformed.
 //
+// # Transports
+//
+// What is more than TCP is a link (transport.go): a net.Conn with a handshake before and a
+// farewell at the end, which a stream uses like any other. Above it nothing knows of TLS
+// or WebSocket but for the name in Via.
+//
+// TLS (tls.go, tls_verify.go) is 1.2 or later. A server has to prove the name that was asked
+// for, by RFC 5922 §7, and nothing is sent to one that does not (SEC-03): no wildcards, not
+// the names that DNS led to. Connections to different names are different ones. For a route
+// the name is the host of its next hop; where that is an address, the domain of the route,
+// and for a route for all domains the address, which then stands in the certificate as one.
+// Of clients a certificate is asked for and not demanded.
+//
+// WebSocket (websocket.go, wsframes.go) carries one message in each of its own, both ways.
+// A page of a stranger may not open a connection: see acceptWebSocket. There are no ways to
+// a browser but the connection that its request came over (RFC 7118 §5).
+//
+// Connections to routes are kept alive and watched: keepalive.go.
+//
 // # Transactions
 //
 // Server side (RFC 3261 §17.2.2): a request is pending until Answer; a
@@ -75,6 +95,8 @@
 // is started per message. A slow TCP peer fills the bounded buffer of its own
 // connection, which is then closed; nobody else waits for it. A connection from a
 // host that is no peer gets one answer, after its header section, and is closed.
+// Handshakes are made by the reader of the connection, which counts as one from the
+// beginning, within ten seconds.
 //
 // Handler methods are called without a lock held. FromSIP runs on the read loops:
 // one call at a time per socket or connection, but several sockets call at once.
@@ -91,6 +113,12 @@
 //   - A Date or Expires that cannot be read says nothing, and Expires: 0 one second.
 //   - A request that goes over TCP for its size, and is refused there, is not sent
 //     over UDP (RFC 3261 §18.1.1): a MESSAGE must not be (RFC 3428 §8).
+//   - A certificate that is made for the web (serverAuth) will do for SIP: RFC 5924 §4
+//     would have id-kp-sipDomain in it, and nearly nobody has. The address of a route for
+//     all domains is compared with the addresses in the certificate, of which RFC 5922 has
+//     nothing. For WSS the rules are those of TLS, and so stricter than RFC 7118 asks for.
+//   - A text message of WebSocket that is not UTF-8 is judged as SIP, not as WebSocket. A
+//     message whose Content-Length is not that of its WebSocket message gets 400.
 //   - A name's addresses keep the order in which they were first seen, as far as they
 //     are still there: the load is not spread by a name server that turns them round.
 package sipside
