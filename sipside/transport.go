@@ -141,9 +141,6 @@ func (u *UA) dialTransport(ctx context.Context, t locate.Target) (net.Conn, erro
 	if t.Transport != locate.TLS && t.Transport != locate.WS && t.Transport != locate.WSS {
 		return raw, nil
 	}
-	if d, ok := ctx.Deadline(); ok {
-		raw.SetDeadline(d)
-	}
 	broken := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		raw.SetDeadline(time.Unix(1, 0))
