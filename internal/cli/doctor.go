@@ -50,7 +50,7 @@ not good.`,
 		if f, bad := app.StoreFault(cfg); bad {
 			o.Store = &f
 		}
-		ctx, stop := stopOnSignal(context.Background(), std, slog.New(slog.DiscardHandler))
+		ctx, stop := stopOnSignal(context.Background(), std, slog.New(slog.DiscardHandler), func() {})
 		defer stop()
 		failures := 0
 		var writing error

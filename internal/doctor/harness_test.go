@@ -64,6 +64,7 @@ path = "stox.db"
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.Warnings = nil // that there is no TCP beside UDP: one socket is enough here
 	cfg.XMPP.Server = fmt.Sprintf("127.0.0.1:%d", w.port("XMPP", "tcp"))
 	// Far longer than anything takes that goes well, and than a test may take.
 	w.o = Options{Config: cfg, File: "stox.toml", Patience: time.Minute, Limit: 2 * time.Minute, Machine: goodMachine()}
