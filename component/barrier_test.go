@@ -208,6 +208,34 @@ func TestBarrierAuto(t *testing.T) {
 			r.stop()
 		})
 	}
+	for name, want := range map[string]mapping.OutcomeKind{"Prosody": mapping.Processed, "ejabberd": none, "": none} {
+		t.Run("says no version, and is called "+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var h held
+				opt := h.options()
+				pings := opt.OnIQ
+				opt.OnIQ = func(c *xmpptest.Conn, st xmpptest.Stanza) bool {
+					answer := "<iq from='" + st.To + "' to='" + st.From + "' id='" + st.ID
+					switch {
+					case strings.Contains(st.Raw, nsVersion):
+						c.Send(answer + "' type='error'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>")
+					case strings.Contains(st.Raw, "disco#info"):
+						c.Send(answer + "' type='result'><query xmlns='http://jabber.org/protocol/disco#info'>" +
+							"<identity category='pubsub' type='pep' name='Prosody'/><identity category='server' type='im' name='" + name + "'/></query></iq>")
+					default:
+						return pings(c, st)
+					}
+					return true
+				}
+				r, conn := memory(t, opt, nil)
+				synctest.Wait() // until it is known
+				r.Deliver(parcels(message("a", "x")))
+				conn.Echo(h.takeN(t, 1)[0])
+				r.expect(t, name, map[string]mapping.OutcomeKind{"a": want})
+				r.stop()
+			})
+		})
+	}
 	t.Run("late", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var h held

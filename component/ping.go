@@ -19,8 +19,12 @@ func (s *services) addPing() {
 	s.get[xml.Name{Space: nsPing, Local: "ping"}] = func(*element) ([]byte, *stanzaError) { return nil, nil }
 }
 
-// versionID ends the id of the question what the server is.
-const versionID = "-v"
+// versionID ends the id of the question what the server is, and identityID that of the one
+// who it is, for those that do not say what.
+const (
+	versionID  = "-v"
+	identityID = "-vi"
+)
 
 // ours handles the pings of this link that have come home through the server, and
 // the answers to its questions; nothing is said to them. It reports whether the
@@ -66,15 +70,23 @@ func (r *reader) ours(st *element) (bool, error) {
 	return from == r.l.q.domain && typ == stanza.IQTypeGet, nil
 }
 
-// software reads what the server says it is.
+// software reads what the server says it is. One that keeps that to itself is asked for
+// its identity, which Prosody names after itself unless it is told otherwise.
 func (r *reader) software(st *element) {
 	var name string
 	for _, c := range st.children {
 		for _, v := range c.children {
-			if c.name.Space == nsVersion && v.name.Local == "name" {
+			switch {
+			case c.name.Space == nsVersion && v.name.Local == "name":
 				name = string(v.text)
+			case c.name.Space == stanza.NSDiscoInfo && v.name.Local == "identity" && v.attr("category") == "server":
+				name = v.attr("name")
 			}
 		}
+	}
+	if name == "" && st.attr("id") == r.l.pingID+versionID {
+		r.l.q.control(appendQuestion(nil, r.l.q.from, r.l.q.parent, r.l.pingID+identityID, "query", stanza.NSDiscoInfo))
+		return
 	}
 	prosody := strings.EqualFold(strings.TrimSpace(name), "Prosody")
 	r.l.log.Debug("the XMPP server says what it is", "name", name, "prosody", prosody)
