@@ -174,9 +174,10 @@ var (
 	logTime   = regexp.MustCompile(`^time=\S+ `)
 	retryIn   = regexp.MustCompile(`retry_in=\S+`)
 	ephemeral = regexp.MustCompile(`127\.0\.0\.1:\d+->`)
-	serverSay = regexp.MustCompile(`(stream error [a-z-]+): [^"]+`) // differs from version to version
-	stanzaID  = regexp.MustCompile(` id=[a-z2-7]{26} `)             // ours: of a message from SIP
-	callID    = regexp.MustCompile(` call_id=[A-Z2-7]{26} `)        // ours: of a message to SIP
+	serverSay = regexp.MustCompile(`(stream error [a-z-]+): [^"]+`)                  // differs from version to version
+	hungUp    = regexp.MustCompile(`err="read tcp [^"]*: connection reset by peer"`) // if the server had not read all
+	stanzaID  = regexp.MustCompile(` id=[a-z2-7]{26} `)                              // ours: of a message from SIP
+	callID    = regexp.MustCompile(` call_id=[A-Z2-7]{26} `)                         // ours: of a message to SIP
 	holder    = regexp.MustCompile(`process \d+ holds`)
 	leftover  = regexp.MustCompile(`127\.0\.0\.1:[1-9]\d{4}|/tmp/`)
 )
@@ -187,6 +188,7 @@ func (p *plant) doc(s string) string {
 	s = logTime.ReplaceAllString(s, "")
 	s = retryIn.ReplaceAllString(s, "retry_in=…")
 	s = ephemeral.ReplaceAllString(s, "127.0.0.1:…->")
+	s = hungUp.ReplaceAllString(s, "err=EOF")
 	s = serverSay.ReplaceAllString(s, "$1: …")
 	s = holder.ReplaceAllString(s, "process … holds")
 	s = stanzaID.ReplaceAllString(s, " id=… ")
