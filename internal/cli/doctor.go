@@ -46,7 +46,7 @@ not good.`,
 		if err != nil {
 			return err
 		}
-		o := doctor.Options{Config: cfg, File: *file}
+		o := doctor.Options{Config: cfg, File: *file, NextHop: app.NextHop}
 		if f, bad := app.StoreFault(cfg); bad {
 			o.Store = &f
 		}

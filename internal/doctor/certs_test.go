@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/pem"
 	"fmt"
 	"math/big"
@@ -22,6 +23,7 @@ import (
 	"github.com/stoxgw/stox/internal/config"
 	"github.com/stoxgw/stox/internal/dnstest"
 	"github.com/stoxgw/stox/internal/siptest"
+	"github.com/stoxgw/stox/mapping"
 )
 
 // authority signs certificates.
@@ -127,7 +129,7 @@ func TestCertificates(t *testing.T) {
 		return u
 	}
 	const alive = "ok route: tls PEER answers OPTIONS with 200 OK in TIME"
-	const otherName = " -> the server needs a certificate with that very name (RFC 5922: no wildcard, no address); or write a name that it has into sip.route.via"
+	const otherName = " -> the server needs a certificate with that very name (RFC 5922: no wildcard); or write a name that it has into sip.route.via"
 	for name, e := range map[string]struct {
 		cert tls.Certificate
 		want []string
@@ -144,6 +146,7 @@ func TestCertificates(t *testing.T) {
 		"wildcard":    {ca.sign(10, 100, func(c *x509.Certificate) { c.DNSNames = []string{"*.example.net"} }), []string{"fail route: tls PEER: the certificate is for *.example.net, not for pbx.example.net" + otherName}},
 		"for a user":  {ca.sign(10, 100, func(c *x509.Certificate) { c.DNSNames, c.URIs = nil, []*url.URL{uri("sip:romeo@pbx.example.net")} }), []string{"fail route: tls PEER: the certificate is for sip:romeo@pbx.example.net, not for pbx.example.net" + otherName}},
 		"for nobody":  {ca.sign(10, 100, func(c *x509.Certificate) { c.DNSNames, c.Subject.CommonName = nil, "" }), []string{"fail route: tls PEER: the certificate is for nobody, not for pbx.example.net" + otherName}},
+		"for SIP":     {ca.sign(10, 100, func(c *x509.Certificate) { c.UnknownExtKeyUsage = []asn1.ObjectIdentifier{sipDomainUsage} }), []string{"ok route: tls PEER: the certificate for pbx.example.net is good until " + day(100), alive}},
 		"for clients": {ca.sign(10, 100, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), []string{"fail route: tls PEER: the certificate is not valid: certificate specifies an incompatible key usage -> have the SIP server send another certificate; sip.tls_ca says who may sign it"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -224,7 +227,24 @@ func TestNameForANumber(t *testing.T) {
 	via := strings.Replace(sip.Routes[0].Via, "pbx.example.net", "127.0.0.1", 1)
 	sip.Routes = []config.Route{{Domain: "pbx.example.net", Via: via}, {Domain: "lab.example", Via: via}, {Domain: "*", Via: via}}
 	got := w.lines(checkRoute)
-	if len(got) != 8 || got[2] != "ok route: tls PEER answers OPTIONS with 200 OK in TIME" || !strings.HasPrefix(got[4], "fail route: tls PEER: the certificate is for pbx.example.net, not for lab.example -> ") || got[7] != got[2] {
+	if len(got) != 7 || got[2] != "ok route: tls PEER answers OPTIONS with 200 OK in TIME" || !strings.HasPrefix(got[4], "fail route: tls PEER: the certificate is for pbx.example.net, not for lab.example -> ") || !strings.HasPrefix(got[6], "fail route: tls PEER: the certificate is for pbx.example.net, not for 127.0.0.1 -> ") {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
+	}
+}
+
+// A route for all domains to a number needs a certificate with that number.
+func TestNumberInCertificate(t *testing.T) {
+	ca := newAuthority(t, "our CA")
+	w := secureWorld(t, &tls.Config{Certificates: []tls.Certificate{ca.sign(1, 100, func(c *x509.Certificate) { c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)} })}})
+	sip := &w.o.Config.SIP
+	sip.TLSCA = ca.file(w.dir)
+	// As the via is read by who gives one to read it.
+	sip.Routes = []config.Route{{Domain: "*", Via: strings.TrimSuffix(strings.Replace(sip.Routes[0].Via, "sip:pbx.example.net", "sips:127.0.0.1", 1), ";transport=tls")}}
+	w.o.NextHop = func(via string) (mapping.URI, error) {
+		return mapping.ParseURI("sip:" + strings.TrimPrefix(via, "sips:") + ";transport=tls")
+	}
+	got := w.lines(checkRoute)
+	if len(got) != 3 || got[2] != "ok route: tls PEER answers OPTIONS with 200 OK in TIME" {
 		t.Errorf("got\n%s", strings.Join(got, "\n"))
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stoxgw/stox/internal/config"
+	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside/locate"
 )
 
@@ -53,6 +54,9 @@ type Options struct {
 	// Store is what is wrong with store.path as far as it can be seen without opening
 	// it, nil if nothing is.
 	Store *config.Fault
+
+	// NextHop reads the via of a route; nil takes any that mapping takes.
+	NextHop func(via string) (mapping.URI, error)
 
 	// Patience is how long one step of a check waits; 5 s. Limit is when all of them
 	// end; 50 s.
@@ -134,6 +138,9 @@ func newDoctor(o Options) *doctor {
 		o.Limit = 50 * time.Second
 	}
 	o.Machine = o.Machine.orSystem()
+	if o.NextHop == nil {
+		o.NextHop = mapping.ParseURI
+	}
 	if o.Resolve == nil {
 		o.Resolve = resolveSystem
 	}

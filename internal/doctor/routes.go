@@ -34,14 +34,14 @@ func (d *doctor) ways() []way {
 	add := func(key, domain, via string) {
 		w := way{keys: []string{key}, domains: []string{domain}}
 		if via != "" {
-			w.uri, w.err = mapping.ParseURI(via)
+			w.uri, w.err = d.NextHop(via)
 		} else {
 			w.byDNS, w.any = true, domain == "*"
 			w.uri = mapping.URI{Scheme: "sip", Host: domain}
 		}
 		for i := range all {
-			// To a number each domain has a name of its own to be shown.
-			if o := &all[i]; !w.any && w.uri.Transport != "tls" && o.err == nil && w.err == nil && hopOf(o.uri) == hopOf(w.uri) && o.byDNS == w.byDNS {
+			// At a number each domain is a name of its own to be shown.
+			if o := &all[i]; !w.any && !(isNumber(w.uri.Host) && isSecure(w.uri)) && o.err == nil && w.err == nil && hopOf(o.uri) == hopOf(w.uri) && o.byDNS == w.byDNS {
 				o.keys, o.domains = append(o.keys, key), append(o.domains, domain)
 				return
 			}
@@ -130,11 +130,11 @@ func (d *doctor) way(ctx context.Context, w way) []Finding {
 	}
 	transport, known := locate.ParseTransport(w.uri.Transport)
 	if !known {
-		return []Finding{bad(Fail, checkRoute, "take udp, tcp or tls for the transport in sip.route.via", "%s: stox has no transport %s", w.name(), said(w.uri.Transport))}
+		return []Finding{bad(Fail, checkRoute, "take udp, tcp, tls, ws or wss for the transport in sip.route.via", "%s: stox has no transport %s", w.name(), said(w.uri.Transport))}
 	}
 	scheme := map[string]locate.Scheme{"im": locate.IM, "pres": locate.Pres}[w.uri.Scheme]
 	answer, err := d.locator.Locate(ctx, locate.Query{
-		Host: w.uri.Host, Port: w.uri.Port, Transport: transport, Scheme: scheme, Supports: d.supports(transport),
+		Host: w.uri.Host, Port: w.uri.Port, Transport: transport, Scheme: scheme, Supports: d.supports(),
 	})
 	var steps []string
 	for _, s := range answer.Steps {
@@ -146,7 +146,7 @@ func (d *doctor) way(ctx context.Context, w way) []Finding {
 		return []Finding{f}
 	}
 	targets, more := slices.Clone(answer.Targets), 0
-	if name := d.shownFor(w); name != "" {
+	if name := shownFor(w); name != "" {
 		for i := range targets {
 			targets[i].Name = name
 		}
@@ -166,29 +166,33 @@ func (d *doctor) way(ctx context.Context, w way) []Finding {
 	return append([]Finding{first}, d.targets(ctx, w, targets)...)
 }
 
-// supports is what requests are sent over: UDP only from a socket that we listen on; over
-// a WebSocket only if a route says so.
-func (d *doctor) supports(asked locate.Transport) locate.Set {
-	all := []locate.Transport{locate.TCP, locate.TLS}
+// supports is what requests are sent over: UDP only from a socket that we listen on.
+func (d *doctor) supports() locate.Set {
+	all := []locate.Transport{locate.TCP, locate.TLS, locate.WS, locate.WSS}
 	if slices.ContainsFunc(d.Config.SIP.Listen, func(l string) bool { return strings.HasPrefix(l, "udp:") }) {
 		all = append(all, locate.UDP)
-	}
-	if asked == locate.WS || asked == locate.WSS {
-		all = append(all, asked)
 	}
 	return locate.SetOf(all...)
 }
 
 // shownFor is the name that a server has to show in TLS if its own host is a number: the
-// domain that is sent there. "" leaves it as it is.
-func (d *doctor) shownFor(w way) string {
-	if _, err := netip.ParseAddr(w.uri.Host); err != nil {
+// domain that is sent there; of a route for all domains the number itself. "" leaves it as
+// it is.
+func shownFor(w way) string {
+	if !isNumber(w.uri.Host) || w.domains[0] == "*" {
 		return ""
 	}
-	if w.domains[0] == "*" {
-		return d.Config.SIP.Domain // for one; the others have to be in the certificate, too
-	}
 	return w.domains[0]
+}
+
+func isSecure(u mapping.URI) bool {
+	t, _ := locate.ParseTransport(u.Transport)
+	return t.Secure()
+}
+
+func isNumber(host string) bool {
+	_, err := netip.ParseAddr(host)
+	return err == nil
 }
 
 // notFound says why there are no targets.

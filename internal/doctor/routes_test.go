@@ -247,7 +247,7 @@ func TestWays(t *testing.T) {
 		"ok route: sip.route[0], sip.route[1] (pbx.example.net, lab.example) leads to udp PEER",
 		"ok route: udp PEER answers OPTIONS with 200 OK in TIME (test (1))",
 		"skip route: sip.route[2] (*): each domain is looked up when a message goes there; nothing can be tried before (stox map --dns ADDRESS shows one)",
-		"fail route: sip.route[3] (x.example): stox has no transport sctp -> take udp, tcp or tls for the transport in sip.route.via",
+		"fail route: sip.route[3] (x.example): stox has no transport sctp -> take udp, tcp, tls, ws or wss for the transport in sip.route.via",
 	)
 	// A route for all domains needs no DNS but for its own name.
 	w = bareWorld(t)
