@@ -41,7 +41,7 @@ type DomainDiagnosis struct {
 	// Failure is the error with which it answered, or the server for it; nil if it
 	// answered with a result, or not at all.
 	Failure *mapping.Failure
-	Name    string // what its server says it is (XEP-0092), "" if it does not
+	Name    string // what its server says it is (XEP-0092, or its identity), "" if it does not
 	Version string
 	// Clock is how far the clock of its server is ahead of ours (XEP-0202), if it tells.
 	Clock   time.Duration
@@ -239,9 +239,14 @@ func (x *examiner) answered(d *DomainDiagnosis, kind int, st *element, asked tim
 		if failed {
 			d.Failure = readStanzaError(st)
 		}
+		if d.Name == "" {
+			d.Name = identity(st)
+		}
 	case failed:
 	case kind == askVersion:
-		d.Name, d.Version = grandchild(st, nsVersion, "name"), grandchild(st, nsVersion, "version")
+		if name := grandchild(st, nsVersion, "name"); name != "" {
+			d.Name, d.Version = name, grandchild(st, nsVersion, "version")
+		}
 	case kind == askTime:
 		if t, err := time.Parse(time.RFC3339, grandchild(st, nsTime, "utc")); err == nil {
 			now := time.Now()
@@ -323,6 +328,18 @@ func grandchild(st *element, space, local string) string {
 		for _, v := range c.children {
 			if v.name.Local == local {
 				return strings.TrimSpace(string(v.text))
+			}
+		}
+	}
+	return ""
+}
+
+// identity is the name of a server in its answer who it is (XEP-0030).
+func identity(st *element) string {
+	for _, c := range st.children {
+		for _, v := range c.children {
+			if c.name.Space == stanza.NSDiscoInfo && v.name.Local == "identity" && v.attr("category") == "server" {
+				return strings.TrimSpace(v.attr("name"))
 			}
 		}
 	}

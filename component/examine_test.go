@@ -39,6 +39,11 @@ func TestExamine(t *testing.T) {
 		switch {
 		case st.To == "Example.ORG":
 			c.Bounce(st, "remote-server-not-found")
+		case st.To == "example.net" && strings.Contains(st.Raw, nsVersion):
+			c.Bounce(st, "service-unavailable")
+		case st.To == "example.net" && strings.Contains(st.Raw, "disco#info"):
+			c.Send("<iq type='result' from='example.net' to='" + testDomain + "' id='" + st.ID + "'><query xmlns='http://jabber.org/protocol/disco#info'>" +
+				"<identity category='pubsub' type='pep' name='no server'/><identity category='server' type='im' name='Prosody'/></query></iq>")
 		case st.To == answers && strings.Contains(st.Raw, nsTime):
 			c.Send(fmt.Sprintf("<iq type='result' from='%s' to='%s' id='%s'><time xmlns='urn:xmpp:time'><tzo>+01:00</tzo><utc>%s</utc></time></iq>",
 				answers, testDomain, st.ID, time.Now().Add(time.Hour).UTC().Format(time.RFC3339)))
@@ -50,17 +55,20 @@ func TestExamine(t *testing.T) {
 	examine(t, server, func(t *testing.T, srv *xmpptest.Server, c *Component) {
 		ended := make(chan bool, 1)
 		go func() { ended <- srv.Accept().WaitEnd() }()
-		x, err := c.Examine(t.Context(), []string{answers, "Example.ORG"})
+		x, err := c.Examine(t.Context(), []string{answers, "Example.ORG", "example.net"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(x.Barriers) != roundTrips || len(x.Domains) != 2 {
+		if len(x.Barriers) != roundTrips || len(x.Domains) != 3 {
 			t.Fatalf("%+v", x)
 		}
 		if d := x.Domains[0]; d.Domain != answers || !d.Reached || d.Failure != nil || d.Name != "Prosody" || d.Version != "1" || !d.HasTime || d.Clock != time.Hour {
 			t.Errorf("%+v", d)
 		}
 		if d := x.Domains[1]; !d.Reached || d.Failure == nil || d.Failure.Condition != mapping.CondRemoteServerNotFound || d.HasTime || d.Name != "" {
+			t.Errorf("%+v, %+v", d, d.Failure)
+		}
+		if d := x.Domains[2]; d.Name != "Prosody" || d.Version != "" || d.Failure != nil { // by its identity
 			t.Errorf("%+v, %+v", d, d.Failure)
 		}
 		if !<-ended {
