@@ -95,7 +95,7 @@ c2s_ports = { %[3]d }
 component_ports = { %[4]d }
 component_interfaces = { "127.0.0.1" }
 %[7]s
-modules_enabled = { "roster", "saslauth", "disco", "ping", "blocklist", "carbons", "smacks", "pep", "time" }
+modules_enabled = { "roster", "saslauth", "disco", "ping", "blocklist", "carbons", "smacks", "pep", "time", "version" }
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
 %[5]s
