@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,7 +14,7 @@ import (
 )
 
 const (
-	idleTimeout  = 5 * time.Minute  // without a byte from the peer; frameTimeout if it is none
+	idleTimeout  = 5 * time.Minute  // without a byte from the peer; frameTimeout in all if it is none
 	frameTimeout = 30 * time.Second // for the rest of a message that has begun
 	writeTimeout = 10 * time.Second
 	maxUnwritten = 1 << 20 // bytes that a slow peer may let pile up
@@ -229,7 +230,11 @@ func (s *stream) more() error {
 	}
 	now := time.Now()
 	deadline := now.Add(idleTimeout)
-	if !s.peered {
+	switch {
+	case s.peered:
+	case s.stranger(): // has this long in all, whatever it does that asks for nothing
+		deadline = s.born.Add(frameTimeout)
+	default:
 		deadline = now.Add(frameTimeout)
 	}
 	if len(s.buf) > 2 { // a message has begun
@@ -239,6 +244,9 @@ func (s *stream) more() error {
 		deadline = s.begun.Add(frameTimeout)
 	} else {
 		s.begun = time.Time{}
+	}
+	if !now.Before(deadline) { // of what is buffered below no deadline knows
+		return os.ErrDeadlineExceeded
 	}
 	if err := s.conn.SetReadDeadline(deadline); err != nil {
 		return err

@@ -6,12 +6,16 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/gobwas/ws"
+
 	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/locate"
 )
 
 // exchange writes raw bytes to a new connection, half-closes it, and gives all
@@ -241,4 +245,61 @@ func TestStrangerStream(t *testing.T) {
 			t.Error("a stranger's message was handed over")
 		}
 	})
+}
+
+// TestStrangerStays: who is no peer has its connection for a while and no longer, whatever
+// it sends that asks for nothing. Else a few hosts could keep all the places that there are
+// for those that we have yet to know.
+func TestStrangerStays(t *testing.T) {
+	stranger := netip.MustParseAddrPort("198.51.100.1:5060")
+	drip := masked(ws.NewPingFrame(nil), ws.NewPingFrame(nil))
+	for name, tt := range map[string]struct {
+		open  func(t *testing.T) net.Conn
+		write func(c net.Conn)
+	}{
+		"line ends": {
+			func(t *testing.T) net.Conn {
+				_, l, _ := memTCP(t, testConfig(), newBridge(processed))
+				return l.dial(stranger)
+			},
+			func(c net.Conn) { repeat(c, []byte("\n"), 7*time.Second, 1000) },
+		},
+		"WebSocket pings": {
+			func(t *testing.T) net.Conn {
+				_, l := memLinks(t, locate.WS, newBridge(processed), nil)
+				return wsOpened(t, l, stranger)
+			},
+			func(c net.Conn) { repeat(c, masked(ws.NewPingFrame(nil)), 7*time.Second, 1000) },
+		},
+		"WebSocket pings in halves": { // something is always there to be read
+			func(t *testing.T) net.Conn {
+				_, l := memLinks(t, locate.WS, newBridge(processed), nil)
+				return wsOpened(t, l, stranger)
+			},
+			func(c net.Conn) { c.Write(drip[:3]); repeat(c, append(drip[3:len(drip):len(drip)], drip[:3]...), 7*time.Second, 1000) },
+		},
+		"WebSocket messages of nothing": {
+			func(t *testing.T) net.Conn {
+				_, l := memLinks(t, locate.WS, newBridge(processed), nil)
+				return wsOpened(t, l, stranger)
+			},
+			func(c net.Conn) { repeat(c, masked(ws.NewTextFrame(nil)), 7*time.Second, 1000) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := tt.open(t)
+				defer c.Close()
+				began := time.Now()
+				var driver sync.WaitGroup
+				driver.Go(func() { tt.write(c) })
+				io.Copy(io.Discard, c)
+				if d := time.Since(began); d < frameTimeout || d > 2*frameTimeout {
+					t.Errorf("ended after %v", d)
+				}
+				c.Close()
+				driver.Wait()
+			})
+		})
+	}
 }
