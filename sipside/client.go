@@ -177,7 +177,7 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 		o := notWritten(f)
 		o.Room = room
 		c.fail(tx, o)
-	case c.u.isSelf(dest) || c.u.isOurs(via{host: tx.hop.query.Host, port: tx.hop.query.Port}):
+	case c.u.isSelf(dest) || c.u.isOurs(via{host: tx.hop.query.Host, port: dest.Port()}):
 		c.fail(tx, notWritten(mapping.FailLoop()))
 	case stream:
 		c.u.conns.send(tx, connTo(to))

@@ -276,7 +276,10 @@ func TestStrangerStays(t *testing.T) {
 				_, l := memLinks(t, locate.WS, newBridge(processed), nil)
 				return wsOpened(t, l, stranger)
 			},
-			func(c net.Conn) { c.Write(drip[:3]); repeat(c, append(drip[3:len(drip):len(drip)], drip[:3]...), 7*time.Second, 1000) },
+			func(c net.Conn) {
+				c.Write(drip[:3])
+				repeat(c, append(drip[3:len(drip):len(drip)], drip[:3]...), 7*time.Second, 1000)
+			},
 		},
 		"WebSocket messages of nothing": {
 			func(t *testing.T) net.Conn {

@@ -1,9 +1,12 @@
 package sipside
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -219,4 +222,50 @@ func TestShareOfNextHop(t *testing.T) {
 			t.Errorf("after all are over: %d open, %v", len(u.client.open), u.client.held)
 		}
 	})
+}
+
+// TestOwnName: what DNS says of our own name leads to us only if it is a port of ours:
+// another server may share the name, and the machine.
+func TestOwnName(t *testing.T) {
+	for name, tt := range map[string]struct {
+		via  mapping.URI
+		port uint16 // that DNS says
+		loop bool
+	}{
+		"our port, by SRV":         {mapping.URI{Scheme: "sip", Host: "gw.example.org"}, 5060, true},
+		"another port, by SRV":     {mapping.URI{Scheme: "sip", Host: "gw.example.org"}, 5080, false},
+		"our port, written":        {mapping.URI{Scheme: "sip", Host: "gw.example.org", Port: 5060}, 5060, true},
+		"a name that leads to it":  {mapping.URI{Scheme: "sip", Host: "other.example.org"}, 5060, false},
+		"another transport's port": {mapping.URI{Scheme: "sip", Host: "gw.example.org", Transport: "tls"}, 5061, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := testConfig()
+				cfg.Advertise = "gw.example.org" // 203.0.113.5, behind NAT
+				cfg.Routes = []Route{{Domain: "*", Via: tt.via}}
+				cfg.Locator = located(func(q locate.Query) []locate.Target {
+					return []locate.Target{{Transport: max(q.Transport, locate.UDP), Addr: netip.AddrPortFrom(netip.MustParseAddr("203.0.113.5"), tt.port), Name: q.Host}}
+				})
+				b := newBridge(nil)
+				u, m := memUA(t, cfg, b)
+				dialed := make(chan struct{}, 1)
+				u.dial = func(context.Context, string, string) (net.Conn, error) {
+					dialed <- struct{}{}
+					return nil, syscall.ECONNREFUSED
+				}
+				u.Deliver(parcel(0, toMem(1)))
+				synctest.Wait()
+				if sent := len(m.all()) + len(dialed); (sent == 0) != tt.loop {
+					t.Errorf("%d sent", sent)
+				}
+			})
+		})
+	}
+}
+
+// located is a Locator that knows the targets at once.
+type located func(q locate.Query) []locate.Target
+
+func (f located) Locate(_ context.Context, q locate.Query) (locate.Answer, error) {
+	return locate.Answer{Targets: f(q), Until: time.Now().Add(time.Minute)}, nil
 }
