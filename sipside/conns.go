@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	dialers     = 8 // connections being made at once
+	dialers     = 32 // connections being made at once to where DNS leads
+	toRoutes    = 8  // and to routes: they do not wait for servers of strangers that are silent
 	dialTimeout = 5 * time.Second
 	acceptPause = 100 * time.Millisecond
 )
@@ -27,6 +28,7 @@ const (
 type conns struct {
 	u     *UA
 	jobs  chan locate.Target
+	first chan locate.Target  // jobs that a request to a route waits for
 	layer *sip.TransportLayer // reads the dialled ones
 	made  *madeListener
 
@@ -43,6 +45,8 @@ type conns struct {
 type outward struct {
 	stream  *stream
 	waiting []*clientTx
+	first   bool // is among the jobs that are first
+	begun   bool // is being dialled
 }
 
 // connTo names the connection that a request to t goes over. A name that was verified
@@ -59,7 +63,7 @@ func connTo(t locate.Target) locate.Target {
 func viaTransport(t locate.Transport) string { return strings.ToUpper(t.String()) }
 
 func newConns(u *UA) *conns {
-	c := &conns{u: u, jobs: make(chan locate.Target, u.cfg.MaxPending), streams: make(map[string]*stream),
+	c := &conns{u: u, jobs: make(chan locate.Target, u.cfg.MaxPending), first: make(chan locate.Target, u.cfg.MaxPending), streams: make(map[string]*stream),
 		outward: make(map[locate.Target]*outward)}
 	c.layer = newLayer(&u.cfg, u.quiet, c.handle)
 	c.made = &madeListener{conns: make(chan net.Conn), done: make(chan struct{})}
@@ -146,30 +150,45 @@ func (c *conns) send(tx *clientTx, dest locate.Target) {
 			c.u.client.fail(tx, notWritten(mapping.FailShutdown()))
 			return
 		}
-		if t != nil {
-			t.waiting = append(t.waiting, tx)
-			c.mu.Unlock()
-			return
-		}
-		select {
-		case c.jobs <- dest:
-			c.outward[dest] = &outward{waiting: []*clientTx{tx}}
-			c.mu.Unlock()
-		default:
-			c.mu.Unlock()
+		ok := c.await(tx, dest)
+		c.mu.Unlock()
+		if !ok {
 			c.u.client.fail(tx, notWritten(mapping.FailBusy(busySeconds)))
 		}
 		return
 	}
 }
 
-// dial makes connections until ctx is done.
-func (c *conns) dial(ctx context.Context) {
+// await puts tx among those who wait for a connection to dest, and sees to it that one is
+// made; false if there is no room. The lock is held.
+func (c *conns) await(tx *clientTx, dest locate.Target) bool {
+	t, jobs, first := c.outward[dest], c.jobs, tx.hop.route != nil
+	if first {
+		jobs = c.first
+	}
+	if t == nil || first && !t.first && !t.begun {
+		select {
+		case jobs <- dest:
+		default:
+			return false
+		}
+	}
+	if t == nil {
+		t = &outward{}
+		c.outward[dest] = t
+	}
+	t.first = t.first || first
+	t.waiting = append(t.waiting, tx)
+	return true
+}
+
+// dial makes the connections of jobs until ctx is done.
+func (c *conns) dial(ctx context.Context, jobs <-chan locate.Target) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case dest := <-c.jobs:
+		case dest := <-jobs:
 			c.connect(ctx, dest)
 		}
 	}
@@ -179,9 +198,16 @@ func (c *conns) dial(ctx context.Context) {
 // before they have written they are told so, and nothing is dialled again: a peer
 // that accepts and hangs up would be dialled for ever.
 func (c *conns) connect(ctx context.Context, dest locate.Target) {
+	c.mu.Lock()
+	t := c.outward[dest]
+	if t == nil || t.begun { // it was among both kinds of jobs
+		c.mu.Unlock()
+		return
+	}
+	t.begun = true // and so it is nobody's but ours
+	c.mu.Unlock()
 	s, err := c.open(ctx, dest)
 	c.mu.Lock()
-	t := c.outward[dest] // has no stream yet, so it is nobody's but ours
 	waiting := t.waiting
 	t.waiting = nil
 	if s != nil && c.streams[s.id] == s {

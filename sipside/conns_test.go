@@ -155,7 +155,7 @@ func TestConnectionStillborn(t *testing.T) {
 		}
 		b.ua = u
 		u.Deliver(parcel("x", toMem(1)))
-		go u.conns.connect(context.Background(), <-u.conns.jobs)
+		go u.conns.connect(context.Background(), <-u.conns.first)
 		synctest.Wait() // it is made, and nobody reads from it yet
 		u.conns.mu.Lock()
 		open := slices.Collect(maps.Values(u.conns.streams))
@@ -169,8 +169,8 @@ func TestConnectionStillborn(t *testing.T) {
 		if len(u.outbox.list) != 1 || u.outbox.list[0].Outcome.Kind != mapping.NotWritten {
 			t.Errorf("outcomes %+v", u.outbox.list)
 		}
-		if dials != 1 || len(u.conns.jobs) != 0 || len(u.conns.outward) != 0 {
-			t.Errorf("dialled %d times, %d to come, %d targets", dials, len(u.conns.jobs), len(u.conns.outward))
+		if dials != 1 || len(u.conns.first) != 0 || len(u.conns.outward) != 0 {
+			t.Errorf("dialled %d times, %d to come, %d targets", dials, len(u.conns.first), len(u.conns.outward))
 		}
 		sc.Close()
 	})

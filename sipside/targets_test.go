@@ -3,9 +3,11 @@ package sipside
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -268,4 +270,73 @@ type located func(q locate.Query) []locate.Target
 
 func (f located) Locate(_ context.Context, q locate.Query) (locate.Answer, error) {
 	return locate.Answer{Targets: f(q), Until: time.Now().Add(time.Minute)}, nil
+}
+
+// TestSilentServers: servers that do not answer are dialled for as long as that takes, and
+// there may be many of them, since users choose whom they write to. Requests to a route do
+// not wait for them, not even if one of those names leads to the very same server.
+func TestSilentServers(t *testing.T) {
+	trunk := netip.MustParseAddrPort("192.0.2.9:5060")
+	for name, before := range map[string]bool{"a route": false, "a route that a user's domain leads to as well": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := testConfig()
+				cfg.Routes = []Route{{Domain: "example.org", Via: mapping.URI{Scheme: "sip", Host: trunk.Addr().String(), Transport: "tcp"}}}
+				cfg.Locator = located(func(q locate.Query) []locate.Target {
+					var n byte
+					fmt.Sscanf(q.Host, "silent%d.", &n)
+					to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, n}), 5060)
+					if q.Host == "same.example" {
+						to = trunk
+					}
+					return []locate.Target{{Transport: locate.TCP, Addr: to, Name: q.Host}}
+				})
+				b := newBridge(nil)
+				u, err := New(cfg, slog.New(slog.DiscardHandler))
+				if err != nil {
+					t.Fatal(err)
+				}
+				u.listenUDP = func(string) (datagrams, netip.AddrPort, error) { return newMemNet(), memSelf, nil }
+				u.listenTCP = func(string) (net.Listener, error) {
+					return &memListener{conns: make(chan any), done: make(chan struct{})}, nil
+				}
+				var dials atomic.Int32 // of the trunk
+				u.dial = func(ctx context.Context, _, addr string) (net.Conn, error) {
+					if addr == trunk.String() {
+						dials.Add(1)
+						return nil, syscall.ECONNREFUSED
+					}
+					<-ctx.Done()
+					return nil, ctx.Err()
+				}
+				run(t, u, b)
+				synctest.Wait()
+				send := func(ref any, host string) {
+					v := toMem(1)
+					v.RequestURI.Host = host
+					u.Deliver(parcel(ref, v))
+					synctest.Wait()
+				}
+				for i := range 200 {
+					send(i, fmt.Sprintf("silent%d.example", i))
+				}
+				if before {
+					send("same", "same.example")
+				}
+				send("route", "example.org")
+				if !b.ready("route") || before && !b.ready("same") {
+					t.Error("the request to the route waits for servers that are silent")
+				}
+				b.outcome(199) // of the last
+				synctest.Wait()
+				want := 201
+				if before {
+					want++
+				}
+				if n := len(b.told()); n != want || dials.Load() != 1 {
+					t.Errorf("%d outcomes, want %d; %d dials of the route", n, want, dials.Load())
+				}
+			})
+		})
+	}
 }

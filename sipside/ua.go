@@ -208,7 +208,10 @@ func (u *UA) Run(ctx context.Context, h Handler) error {
 		})
 	})
 	for range dialers {
-		workers.Go(func() { u.conns.dial(inner) })
+		workers.Go(func() { u.conns.dial(inner, u.conns.jobs) })
+	}
+	for range toRoutes {
+		workers.Go(func() { u.conns.dial(inner, u.conns.first) })
 	}
 	for range resolvers {
 		workers.Go(func() { u.names.run(inner) })
