@@ -222,6 +222,7 @@ func (c *client) sendTCP(tx *clientTx, s *stream) bool {
 	if tx.hop.route != nil {
 		s.kept.Store(true)
 	}
+	s.spoke.Store(int64(now.Sub(s.born)))
 	start, ok := s.put(wire)
 	if !ok {
 		c.mu.Unlock()

@@ -49,7 +49,7 @@ type Config struct {
 	MaxPending     int
 	MaxHeaderBytes int // start line and headers of a message, 16 KiB
 	MaxBodyBytes   int // body of a message, 64 KiB
-	MaxConnections int // TCP connections, 1000; a quarter may be of hosts that are no peers
+	MaxConnections int // accepted, 1000; a quarter may be of hosts that are no peers. As many are dialled without a route
 
 	// DrainTimeout is how long Run waits for pending answers when it ends, 5 s.
 	DrainTimeout time.Duration

@@ -16,6 +16,9 @@ import (
 	"github.com/stoxgw/stox/sipside/locate"
 )
 
+// errTooMany is a lack of ours: of places for connections.
+var errTooMany = errors.New("too many connections (limits.max_connections)")
+
 const (
 	dialers     = 32 // connections being made at once to where DNS leads
 	toRoutes    = 8  // and to routes: they do not wait for servers of strangers that are silent
@@ -205,8 +208,13 @@ func (c *conns) connect(ctx context.Context, dest locate.Target) {
 		return
 	}
 	t.begun = true // and so it is nobody's but ours
+	ok := t.first || c.room(time.Now())
 	c.mu.Unlock()
-	s, err := c.open(ctx, dest)
+	var s *stream
+	err := errTooMany
+	if ok {
+		s, err = c.open(ctx, dest)
+	}
 	c.mu.Lock()
 	waiting := t.waiting
 	t.waiting = nil
@@ -223,6 +231,35 @@ func (c *conns) connect(ctx context.Context, dest locate.Target) {
 			c.u.client.undialed(tx, errClosed)
 		}
 	}
+}
+
+// room reports whether a connection may be dialled that no route asks for. If there are too
+// many, the one that has been quiet for longest is closed, if nobody waits for an answer
+// on it any more. The lock is held.
+func (c *conns) room(now time.Time) bool {
+	most := c.u.cfg.MaxConnections
+	if len(c.streams)-c.accepted < most {
+		return true
+	}
+	var quiet *stream
+	n, since := 0, now.Add(-timerF)
+	for _, s := range c.streams {
+		if !s.dialed.Addr.IsValid() || s.kept.Load() {
+			continue
+		}
+		n++
+		if used := s.lastUse(); !used.After(since) {
+			quiet, since = s, used
+		}
+	}
+	if n < most {
+		return true
+	}
+	if quiet == nil {
+		return false
+	}
+	quiet.finish(errClosed)
+	return true
 }
 
 // open dials dest and starts the connection.

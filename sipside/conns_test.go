@@ -215,3 +215,56 @@ func TestConnectionLimits(t *testing.T) {
 		}
 	})
 }
+
+// TestConnectionsToStrangers: users choose whom they write to, so the connections that are
+// made without a route are bounded. One that is quiet makes room; routes need none.
+func TestConnectionsToStrangers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(nil)
+		cfg := testConfig()
+		cfg.MaxConnections = 4
+		cfg.Routes = []Route{{Domain: "example.org", Via: mapping.URI{Scheme: "sip", Host: "192.0.2.9", Transport: "tcp"}}}
+		u, _, dialed := memTCP(t, cfg, b)
+		send := func(ref, host string) (open bool) {
+			v := toMem(1)
+			v.RequestURI.Host, v.RequestURI.Transport = host, "tcp"
+			u.Deliver(parcel(ref, v))
+			synctest.Wait()
+			if len(dialed) == 0 {
+				return false
+			}
+			c := <-dialed
+			t.Cleanup(func() { c.Close() })
+			readAll(c)
+			return true
+		}
+		for _, host := range []string{"198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.4"} {
+			if !send(host, host) {
+				t.Fatalf("no connection to %s", host)
+			}
+			time.Sleep(time.Second)
+		}
+		if send("too many", "198.51.100.5") {
+			t.Error("there is no bound")
+		} else if o := b.outcome("too many"); o.Kind != mapping.NotWritten || o.Failure.Condition != mapping.CondResourceConstraint {
+			t.Errorf("%+v", o)
+		}
+		if !send("route", "example.org") {
+			t.Error("no connection to the route")
+		}
+		time.Sleep(timerF - 4*time.Second) // the first has been waited for, the others are not yet
+		if !send("in time", "198.51.100.5") || send("early", "198.51.100.6") {
+			t.Error("a connection does not make room, or one that is in use does")
+		}
+		u.conns.mu.Lock()
+		defer u.conns.mu.Unlock()
+		for to := range u.conns.outward {
+			if to.Addr.String() == "198.51.100.1:5060" {
+				t.Error("the one that was quiet is still there")
+			}
+		}
+		if n := len(u.conns.outward); n != 5 {
+			t.Errorf("%d connections", n)
+		}
+	})
+}

@@ -63,6 +63,7 @@ type stream struct {
 	born  time.Time
 	kept  atomic.Bool  // requests to a route go over it, so that it is worth pings
 	heard atomic.Int64 // when something came last, since born
+	spoke atomic.Int64 // when a request was put last, since born
 	pongs atomic.Int32 // that are still to come
 }
 
@@ -269,6 +270,11 @@ func (s *stream) name() string { return s.u.tcpSentBy }
 func (s *stream) send(b []byte, _ netip.AddrPort) bool {
 	_, ok := s.put(b)
 	return ok
+}
+
+// lastUse is when something was heard or asked last.
+func (s *stream) lastUse() time.Time {
+	return s.born.Add(time.Duration(max(s.heard.Load(), s.spoke.Load())))
 }
 
 // put gives bytes to the writer and tells where in the stream they begin. It

@@ -59,7 +59,7 @@ func unconnected(moved bool, err error) (f *mapping.Failure) {
 		f = mapping.FailShutdown()
 	case errors.As(err, &setup):
 		f = setup.failure()
-	case isShortage(err):
+	case isShortage(err), errors.Is(err, errTooMany):
 		f = mapping.FailBusy(busySeconds)
 	case moved:
 		f = mapping.FailNeedsTCP(maxUnrouted)

@@ -23,7 +23,7 @@ func TestNoFaults(t *testing.T) {
 		"ok dns: DNS answers in TIME",
 		"ok route: sip.route[0] (pbx.example.net) leads to udp PEER",
 		"ok route: udp PEER answers OPTIONS with 200 OK in TIME (test (1))",
-		"ok files: 65536 files may be open here; limits.max_connections = 1000 can need 1200",
+		"ok files: 65536 files may be open here; limits.max_connections = 1000 can need 2200",
 		"ok disk: DIR has 20 GiB of 100 GiB free",
 		"ok disk: the disk at DIR keeps what is written in TIME",
 		"skip clock: nobody has told the time",

@@ -121,7 +121,7 @@ const otherFiles = 200
 
 // files compares the limit of open files with what the configuration may need.
 func (d *doctor) files() []Finding {
-	need := uint64(d.Config.Limits.MaxConnections) + otherFiles
+	need := 2*uint64(d.Config.Limits.MaxConnections) + otherFiles // as many that we open
 	whose := "here"
 	limit, known := uint64(0), false
 	if d.process != 0 {

@@ -14,9 +14,9 @@ import (
 func TestFiles(t *testing.T) {
 	w := bareWorld(t)
 	w.o.Machine.Files = func() (uint64, bool) { return 1024, true }
-	w.want([]string{checkFiles}, "warn files: 1024 files may be open here; limits.max_connections = 1000 can need 1200 -> raise it for the service (systemctl edit stox: [Service] LimitNOFILE=65536), or lower limits.max_connections")
-	w.o.Config.Limits.MaxConnections = 824
-	w.want([]string{checkFiles}, "ok files: 1024 files may be open here; limits.max_connections = 824 can need 1024")
+	w.want([]string{checkFiles}, "warn files: 1024 files may be open here; limits.max_connections = 1000 can need 2200 -> raise it for the service (systemctl edit stox: [Service] LimitNOFILE=65536), or lower limits.max_connections")
+	w.o.Config.Limits.MaxConnections = 412
+	w.want([]string{checkFiles}, "ok files: 1024 files may be open here; limits.max_connections = 412 can need 1024")
 	w.o.Machine.Files = func() (uint64, bool) { return 0, false }
 	w.want([]string{checkFiles}, "skip files: the limit of open files is not known")
 }
