@@ -157,16 +157,17 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 	targets = c.u.reachable(targets)
 	to, more := c.health.Pick(targets, tx.req.Target, time.Now())
 	sock := c.u.udpFor(to.Addr.Addr())
-	sentBy := c.u.tcpSentBy
+	over, sentBy := viaTransport(to.Transport), c.u.streamSentBy(to.Transport)
 	if sock != nil && to.Transport == locate.UDP {
 		sentBy = sock.sentBy
 	}
-	wire := c.u.wire(&tx.req, tx.hop.route, "UDP", sentBy, c.branch(tx.id))
+	wire := c.u.wire(&tx.req, tx.hop.route, over, sentBy, c.branch(tx.id))
 	stream, room, f := tx.hop.fit(len(wire), len(tx.req.Body), to.Transport != locate.UDP)
 	moved := f == nil && stream && to.Transport == locate.UDP
 	if moved { // to TCP, for its size, with the Via that it has there
 		to, more = c.health.Pick(locate.OverTCP(targets), tx.req.Target, time.Now())
-		_, room, f = tx.hop.fit(len(wire)+len(c.u.tcpSentBy)-len(sentBy), len(tx.req.Body), true)
+		n := len(wire) + len(viaTransport(to.Transport)) - len(over) + len(c.u.streamSentBy(to.Transport)) - len(sentBy)
+		_, room, f = tx.hop.fit(n, len(tx.req.Body), true)
 	}
 	c.sizes.note(tx, len(wire), moved, room, f)
 	c.mu.Lock()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -63,7 +62,9 @@ func connTo(t locate.Target) locate.Target {
 }
 
 // viaTransport is what Via calls a transport (RFC 3261 §20.42).
-func viaTransport(t locate.Transport) string { return strings.ToUpper(t.String()) }
+func viaTransport(t locate.Transport) string { return viaTransports[t] }
+
+var viaTransports = [...]string{locate.UDP: "UDP", locate.TCP: "TCP", locate.TLS: "TLS", locate.WS: "WS", locate.WSS: "WSS"}
 
 func newConns(u *UA) *conns {
 	c := &conns{u: u, jobs: make(chan locate.Target, u.cfg.MaxPending), first: make(chan locate.Target, u.cfg.MaxPending), streams: make(map[string]*stream),

@@ -4,10 +4,15 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gobwas/ws"
+	"github.com/gobwas/ws/wsutil"
 
 	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/mapping"
@@ -165,4 +170,54 @@ func TestSizeLog(t *testing.T) {
 			t.Errorf("after a while: %s, want one line for 3 requests", got)
 		}
 	})
+}
+
+// IM-62: it is the bytes of the transport in use that count, with the Via that it has there.
+// None more than 1300 go without a route, and all of those do.
+func TestSizeOnTheWire(t *testing.T) {
+	var mu sync.Mutex
+	longest := 0
+	at := serve(t, func(c net.Conn) {
+		up := ws.Upgrader{Protocol: func([]byte) bool { return true }}
+		if _, err := up.Upgrade(c); err != nil {
+			return
+		}
+		for {
+			b, _, err := wsutil.ReadClientData(c)
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			longest = max(longest, len(b))
+			mu.Unlock()
+			if m, _, err := siptest.Parse(b); err == nil {
+				wsutil.WriteServerText(c, []byte(m.Reply(200, "OK")))
+			}
+		}
+	})
+	cfg := testConfig()
+	cfg.Listen = append(cfg.Listen, "ws://127.0.0.1:0")
+	cfg.Advertise = "gw.example.com:5060" // WebSocket has another port
+	b := newBridge(nil)
+	u := start(t, cfg, b)
+	const sizes = 100
+	m := toExample(0)
+	m.RequestURI = mapping.URI{Scheme: "sip", User: "romeo", Host: at.Addr().String(), Port: at.Port(), Transport: "ws"}
+	bare := len(u.wire(&outRequest{SIPMessage: m, method: methodMessage}, nil, "WS", "gw.example.com:5060", u.client.branch(1)))
+	for i := range sizes {
+		v := *m
+		v.Body = bytes.Repeat([]byte("x"), 1300-bare-sizes/2+i)
+		u.Deliver(parcel(i, &v))
+	}
+	sent := 0
+	for i := range sizes {
+		if o := b.outcome(i); o.Accepted() {
+			sent++
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if longest != 1300 || sent == 0 || sent == sizes {
+		t.Errorf("%d of %d sent, the longest has %d bytes", sent, sizes, longest)
+	}
 }
