@@ -15,8 +15,8 @@ const (
 	resolvers      = 32   // lookups at once; each may take lookupTimeout
 	maxLookups     = 1024 // that wait for one of them
 	lookupTimeout  = 5 * time.Second
-	maxNames       = 4096 // cached
-	refreshRoutes  = 60 * time.Second
+	maxNames       = 4096             // cached
+	refreshRoutes  = 60 * time.Second // at most: sooner if DNS says so
 	retryRouteName = 5 * time.Second
 )
 
@@ -156,6 +156,7 @@ func (n *names) watchRoutes(ctx context.Context, p *peers) {
 				pause = retryRouteName // the last good answer stays: for sending until it expires
 				continue
 			}
+			pause = min(pause, max(time.Until(e.until), retryRouteName))
 			e.until = time.Now().Add(2 * refreshRoutes)
 			n.mu.Lock()
 			n.routes[q] = e

@@ -340,3 +340,37 @@ func TestSilentServers(t *testing.T) {
 		})
 	}
 }
+
+// TestRouteMoves: where a route leads is asked again when DNS says that the answer is old.
+func TestRouteMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const ttl = 10 * time.Second
+		began := time.Now()
+		cfg := testConfig()
+		cfg.Routes = []Route{{Domain: "example.org", Via: mapping.URI{Scheme: "sip", Host: "pbx.example"}}}
+		cfg.Locator = locatorFunc(func() locate.Answer {
+			to := netip.MustParseAddrPort("192.0.2.7:5060")
+			if time.Since(began) >= ttl/2 {
+				to = netip.MustParseAddrPort("192.0.2.8:5060")
+			}
+			return locate.Answer{Targets: []locate.Target{{Transport: locate.UDP, Addr: to}}, Until: time.Now().Add(ttl)}
+		})
+		u, m := memUA(t, cfg, newBridge(nil))
+		time.Sleep(ttl + time.Second)
+		synctest.Wait()
+		v := toMem(1)
+		v.RequestURI.Host = "example.org"
+		u.Deliver(parcel(0, v))
+		synctest.Wait()
+		if sent := m.all(); len(sent) != 1 || sent[0].to.String() != "192.0.2.8:5060" {
+			t.Errorf("%d sent, not to where DNS leads now", len(sent))
+		}
+		if u.peers.find(netip.MustParseAddr("192.0.2.8")) == nil || u.peers.find(netip.MustParseAddr("192.0.2.7")) != nil {
+			t.Error("who is a peer is what DNS said before")
+		}
+	})
+}
+
+type locatorFunc func() locate.Answer
+
+func (f locatorFunc) Locate(context.Context, locate.Query) (locate.Answer, error) { return f(), nil }
