@@ -42,6 +42,11 @@ func (u *UA) nextHop(uri mapping.URI) (h hop, f *mapping.Failure) {
 		return h, f
 	}
 	if a, err := netip.ParseAddr(target.Host); err == nil {
+		if !locate.Sendable(a.Unmap()) {
+			f := mapping.FailDNS()
+			f.Err = fmt.Errorf("sipside: nothing can be sent to %s", a)
+			return h, f
+		}
 		h.addr, h.name = a.Unmap(), target.Host
 		if h.route != nil {
 			h.name = tlsName(canonicalHost(h.route.Domain), target.Host)

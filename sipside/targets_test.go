@@ -374,3 +374,24 @@ func TestRouteMoves(t *testing.T) {
 type locatorFunc func() locate.Answer
 
 func (f locatorFunc) Locate(context.Context, locate.Query) (locate.Answer, error) { return f(), nil }
+
+// TestNobodyThere: to a group, to everybody, or to whatever listens here nothing is sent, by
+// number as little as by name.
+func TestNobodyThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(nil)
+		u, m := memUA(t, testConfig(), b)
+		for _, host := range []string{"224.0.1.75", "255.255.255.255", "0.0.0.0", "ff02::1", "::", "::ffff:224.0.1.75"} {
+			v := toMem(1)
+			v.RequestURI.Host, v.RequestURI.Port = host, 5070
+			u.Deliver(parcel(host, v))
+			synctest.Wait()
+			if o := b.outcome(host); o.Kind != mapping.NotWritten || o.Failure.Status != 404 || o.More {
+				t.Errorf("%s: %+v", host, o)
+			}
+		}
+		if sent := m.all(); len(sent) != 0 {
+			t.Errorf("%d packets, the first to %s", len(sent), sent[0].to)
+		}
+	})
+}

@@ -108,7 +108,7 @@ func parseHosts(r io.Reader) map[string][]netip.Addr {
 		}
 		a = a.Unmap()
 		for _, f := range fields[1:] {
-			if name, ok := hostName(f); ok && sendable(a) && !slices.Contains(hosts[name], a) && len(hosts[name]) < maxAddrs {
+			if name, ok := hostName(f); ok && Sendable(a) && !slices.Contains(hosts[name], a) && len(hosts[name]) < maxAddrs {
 				hosts[name] = append(hosts[name], a)
 			}
 		}

@@ -96,7 +96,7 @@ func FuzzLocate(f *testing.F) {
 			t.Errorf("reason %d", r)
 		}
 		for i, target := range a.Targets {
-			if !sendable(target.Addr.Addr()) || target.Addr.Port() == 0 || target.Name != example || !all.Has(target.Transport) {
+			if !Sendable(target.Addr.Addr()) || target.Addr.Port() == 0 || target.Name != example || !all.Has(target.Transport) {
 				t.Errorf("target %v, %q", target, target.Name)
 			}
 			if len(appendNew(a.Targets[:i:i], target)) == i {
@@ -153,7 +153,7 @@ func FuzzFiles(f *testing.F) {
 				t.Errorf("%q: %v", name, addrs)
 			}
 			for _, a := range addrs {
-				if !sendable(a) {
+				if !Sendable(a) {
 					t.Errorf("%q: %v", name, a)
 				}
 			}

@@ -44,8 +44,8 @@ func hostName(host string) (string, bool) {
 	return strings.ToLower(host), true
 }
 
-// sendable reports whether a request may be sent to an address from DNS: not to a
+// Sendable reports whether a request may be sent to an address: not to a
 // group, and not to the unspecified one, which reaches whatever listens here.
-func sendable(a netip.Addr) bool {
+func Sendable(a netip.Addr) bool {
 	return a.IsValid() && !a.IsUnspecified() && !a.IsMulticast() && a != netip.AddrFrom4([4]byte{255, 255, 255, 255})
 }

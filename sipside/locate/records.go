@@ -215,7 +215,7 @@ func collect(q question, m *dns.Msg, ttl uint32) *records {
 }
 
 func appendAddr(list []netip.Addr, a netip.Addr) []netip.Addr {
-	if a = a.Unmap(); !sendable(a) || slices.Contains(list, a) {
+	if a = a.Unmap(); !Sendable(a) || slices.Contains(list, a) {
 		return list
 	}
 	return append(list, a)

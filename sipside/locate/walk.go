@@ -67,7 +67,7 @@ func (w *walk) run() {
 		w.name = a.String()
 		t := w.transport()
 		w.step(w.q.Host, "is an address")
-		if !sendable(a) {
+		if !Sendable(a) {
 			w.miss(Malformed, "an address that nothing can be sent to")
 			return
 		}
