@@ -235,8 +235,8 @@ func (c *conns) connect(ctx context.Context, dest locate.Target) {
 }
 
 // room reports whether a connection may be dialled that no route asks for. If there are too
-// many, the one that has been quiet for longest is closed, if nobody waits for an answer
-// on it any more. The lock is held.
+// many, the one without a request for longest is closed, if nobody waits for an answer on
+// it any more. The lock is held.
 func (c *conns) room(now time.Time) bool {
 	most := c.u.cfg.MaxConnections
 	if len(c.streams)-c.accepted < most {

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -225,6 +226,8 @@ func TestConnectionsToStrangers(t *testing.T) {
 		cfg.MaxConnections = 4
 		cfg.Routes = []Route{{Domain: "example.org", Via: mapping.URI{Scheme: "sip", Host: "192.0.2.9", Transport: "tcp"}}}
 		u, _, dialed := memTCP(t, cfg, b)
+		var drips sync.WaitGroup
+		defer drips.Wait()
 		send := func(ref, host string) (open bool) {
 			v := toMem(1)
 			v.RequestURI.Host, v.RequestURI.Transport = host, "tcp"
@@ -236,6 +239,7 @@ func TestConnectionsToStrangers(t *testing.T) {
 			c := <-dialed
 			t.Cleanup(func() { c.Close() })
 			readAll(c)
+			drips.Go(func() { repeat(c, []byte("\n"), time.Second, 50) }) // which is no use of ours
 			return true
 		}
 		for _, host := range []string{"198.51.100.1", "198.51.100.2", "198.51.100.3", "198.51.100.4"} {

@@ -272,10 +272,8 @@ func (s *stream) send(b []byte, _ netip.AddrPort) bool {
 	return ok
 }
 
-// lastUse is when something was heard or asked last.
-func (s *stream) lastUse() time.Time {
-	return s.born.Add(time.Duration(max(s.heard.Load(), s.spoke.Load())))
-}
+// lastUse is when a request was put last. What the other side sends is no use of ours.
+func (s *stream) lastUse() time.Time { return s.born.Add(time.Duration(s.spoke.Load())) }
 
 // put gives bytes to the writer and tells where in the stream they begin. It
 // never blocks. A peer that lets too much pile up loses the connection. b is one message,

@@ -81,6 +81,7 @@ func Listen(t testing.TB, zone Zone) *Server {
 	}
 	s.Addr = pc.LocalAddr().(*net.UDPAddr).AddrPort()
 	var wg sync.WaitGroup
+	t.Cleanup(wg.Wait)
 	ready := make(chan struct{}, 2)
 	for _, srv := range []*dns.Server{
 		{PacketConn: pc, Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) { s.serve(w, "udp", q) })},
@@ -292,7 +293,7 @@ func record(owner, text string) dns.RR {
 	return rr
 }
 
-// Only reports which of the questions asked have that type, sorted.
+// Only gives the names of the questions asked that have that type, sorted.
 func Only(asked []string, typ string) (out []string) {
 	for _, a := range asked {
 		if f := strings.Fields(a); f[1] == typ {
