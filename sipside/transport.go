@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strconv"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/stoxgw/stox/sipside/locate"
@@ -234,7 +235,8 @@ func (u *UA) accepted(c net.Conn, kind locate.Transport) (net.Conn, *x509.Certif
 // does is worth a line, and not one that hangs up at once, as the checks of load balancers do.
 func (u *UA) shakeFailed(remote net.Addr, kind locate.Transport, err error) {
 	u.stats.Malformed.Add(1)
-	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || u.peers.find(addrPortOf(remote).Addr()) == nil {
+	gone := errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET)
+	if gone || u.peers.find(addrPortOf(remote).Addr()) == nil {
 		return
 	}
 	remedy := "does the peer speak this transport, TLS 1.2 or 1.3, and does it trust our certificate? (sip.listen, sip.tls_cert)"

@@ -12,9 +12,11 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -723,4 +725,31 @@ func TestClientSideEnds(t *testing.T) {
 			t.Errorf("%+v", o)
 		}
 	})
+}
+
+// TestHealthChecks: load balancers look whether a port is open and hang up, some of them with
+// a reset. That is no news, however often they do it.
+func TestHealthChecks(t *testing.T) {
+	for _, kind := range linkKinds {
+		t.Run(kind.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var log lockedBuffer
+				u, l := memLinks(t, kind, newBridge(processed), &log)
+				here, there := net.Pipe()
+				defer here.Close()
+				l.conns <- resetConn{pipeConn{there, memSelf, memPeer}}
+				synctest.Wait()
+				if n := u.stats.Malformed.Load(); n != 1 || strings.Contains(log.String(), "could not be opened") {
+					t.Errorf("%d noted; log:\n%s", n, log.String())
+				}
+			})
+		})
+	}
+}
+
+// resetConn is a connection that the other side has reset.
+type resetConn struct{ pipeConn }
+
+func (resetConn) Read([]byte) (int, error) {
+	return 0, &net.OpError{Op: "read", Net: "tcp", Err: os.NewSyscallError("read", syscall.ECONNRESET)}
 }
