@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 
 	"github.com/stoxgw/stox/mapping"
@@ -17,10 +18,13 @@ func NextHop(via string) (mapping.URI, error) {
 	}
 	u, err := mapping.ParseURI(rest)
 	if err == nil && secure {
-		if u.Transport == "ws" || u.Transport == "wss" {
-			u.Transport = "wss"
-		} else {
+		switch t := u.Transport; t {
+		case "", "tcp", "tls":
 			u.Transport = "tls"
+		case "ws", "wss":
+			u.Transport = "wss"
+		default: // RFC 3261 §26.2.2
+			return mapping.URI{}, fmt.Errorf("sips: does not go over %.20q", t)
 		}
 	}
 	return u, err
