@@ -154,6 +154,10 @@ func (c *client) begin(tx *clientTx) *mapping.Failure {
 // send builds the request for its target and gives it to a socket. targets are those of
 // the next hop, one at least.
 func (c *client) send(tx *clientTx, targets []locate.Target) {
+	if targets = c.u.abroad(&tx.hop, targets); len(targets) == 0 {
+		c.fail(tx, notWritten(failNear()))
+		return
+	}
 	targets = c.u.reachable(targets)
 	to, more := c.health.Pick(targets, tx.req.Target, time.Now())
 	sock := c.u.udpFor(to.Addr.Addr())

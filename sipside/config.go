@@ -37,6 +37,11 @@ type Config struct {
 	// XMPPDomains are the domains that are served by XMPP: nobody may send as one
 	// of them from the SIP side (SEC-28).
 	XMPPDomains []string
+	// Local lets requests go to this machine itself, or to its link, by whatever address a
+	// user writes. Otherwise only a route or SIPDomain leads there: an address is a
+	// stranger's word, and so is what DNS says about it, and behind them are programs
+	// that take this machine for safe.
+	Local bool
 	// UserAgent is the value of User-Agent in requests; "" leaves it out.
 	UserAgent string
 

@@ -123,6 +123,7 @@ func testConfig() Config {
 		Listen:    []string{"udp://127.0.0.1:0", "tcp://127.0.0.1:0"},
 		SIPDomain: "example.net", XMPPDomains: []string{"example.com"},
 		UserAgent: "stox-test", DrainTimeout: 100 * time.Millisecond,
+		Local: true, // or there would be nobody to send to
 	}
 }
 

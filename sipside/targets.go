@@ -34,6 +34,30 @@ func (u *UA) reachable(list []locate.Target) []locate.Target {
 	return append(first, last...)
 }
 
+// abroad is list without this machine and its link, if nobody but a stranger has said
+// that a request goes there: see Config.Local.
+func (u *UA) abroad(h *hop, list []locate.Target) []locate.Target {
+	if u.cfg.Local || h.rule != nil || h.query.Host == u.sipDomain || h.query.Host == u.phoneDomain {
+		return list
+	}
+	near := func(t locate.Target) bool {
+		a := t.Addr.Addr()
+		return a.IsLoopback() || a.IsLinkLocalUnicast()
+	}
+	if !slices.ContainsFunc(list, near) {
+		return list
+	}
+	return slices.DeleteFunc(slices.Clone(list), near)
+}
+
+// failNear is for an address that leads here.
+func failNear() *mapping.Failure {
+	f := mapping.FailDNS()
+	f.Err = errors.New("sipside: the address leads to this machine")
+	f.Remedy = "a sip.route for the domain allows requests to go to this machine"
+	return f
+}
+
 // hopKey names a next hop in the count of open transactions: a route, or the host
 // of requests without one.
 type hopKey struct {

@@ -395,3 +395,45 @@ func TestNobodyThere(t *testing.T) {
 		}
 	})
 }
+
+// A stranger's word does not lead to this machine, be it a number or what DNS says of a
+// name; a route does, and so does our own domain.
+func TestAbroad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, tt := range []struct {
+			host, addrs string
+			routes      []Route
+			to          string // "" is nowhere
+		}{
+			{"127.0.0.1", "", nil, ""},
+			{"::1", "", nil, ""},
+			{"169.254.169.254", "", nil, ""},
+			{"evil.example", "127.0.0.9", nil, ""},
+			{"evil.example", "127.0.0.9 192.0.2.7", nil, "192.0.2.7:5060"},
+			{"evil.example", "::ffff:127.0.0.9", nil, ""},
+			{"10.0.0.7", "", nil, "10.0.0.7:5060"}, // a LAN has PBXs
+			{"example.net", "127.0.0.9", nil, "127.0.0.9:5060"},
+			{"routed.example", "127.0.0.9", []Route{{Domain: "routed.example"}}, "127.0.0.9:5060"},
+			{"routed.example", "", []Route{{Domain: "*", Via: mapping.MustParseURI("sip:127.0.0.8")}}, "127.0.0.8:5060"},
+		} {
+			cfg := testConfig()
+			cfg.Local, cfg.Routes = false, tt.routes
+			cfg.Locator = fixed(addrs(strings.Fields(tt.addrs)...))
+			b := newBridge(nil)
+			u, m := memUA(t, cfg, b)
+			v := toMem(1)
+			v.RequestURI.Host = tt.host
+			u.Deliver(parcel("x", v))
+			synctest.Wait()
+			sent := m.all()
+			switch {
+			case tt.to == "" && len(sent) > 0, tt.to != "" && (len(sent) != 1 || sent[0].to.String() != tt.to):
+				t.Errorf("%s (%s): %+v", tt.host, tt.addrs, sent)
+			case tt.to == "":
+				if o := b.outcome("x"); o.Kind != mapping.NotWritten || o.Failure.Condition != mapping.CondRemoteServerNotFound {
+					t.Errorf("%s (%s): %+v", tt.host, tt.addrs, o)
+				}
+			}
+		}
+	})
+}

@@ -35,6 +35,8 @@ type UA struct {
 	listen       []listenAddr
 	routeDomains []string // canonical, beside cfg.Routes
 	supported    locate.Set
+	sipDomain    string // as URI.Host has it
+	phoneDomain  string // the same
 	log          *slog.Logger
 	quiet        *slog.Logger // for sipgo
 	peers        *peers
@@ -96,6 +98,7 @@ func New(cfg Config, log *slog.Logger) (*UA, error) {
 		u.routeDomains = append(u.routeDomains, canonicalHost(r.Domain))
 	}
 	u.supported = cfg.supports()
+	u.sipDomain, u.phoneDomain = canonicalHost(cfg.SIPDomain), canonicalHost(cfg.PhoneDomain)
 	u.server = newServer(&cfg, u.alarm)
 	u.client = newClient(u)
 	u.conns = newConns(u)

@@ -40,6 +40,10 @@ func (u *UA) Way(ctx context.Context, uri mapping.URI) (steps []string, err erro
 		}
 		targets = a.Targets
 	}
+	if targets = u.abroad(&h, targets); len(targets) == 0 {
+		add("the address leads to this machine: nothing is sent there without a route that says so")
+		return steps, failNear()
+	}
 	for i, t := range targets {
 		what := ""
 		if t.Transport.Secure() {
