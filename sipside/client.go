@@ -173,6 +173,8 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 		n := len(wire) + len(viaTransport(to.Transport)) - len(over) + len(c.u.streamSentBy(to.Transport)) - len(sentBy)
 		_, room, f = tx.hop.fit(n, len(tx.req.Body), true)
 	}
+	// Another target, to which a part goes when this one fails, may see a longer Via.
+	room = max(room-(c.u.maxSentBy-len(sentBy)), 0)
 	c.sizes.note(tx, len(wire), moved, room, f)
 	c.mu.Lock()
 	tx.to, tx.more, tx.moved = to, more, moved

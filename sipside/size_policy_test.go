@@ -127,6 +127,35 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// IM-62: a part that fails at one server goes to the next, whose Via may be longer: there is
+// room for it there, too. It could not be cut again.
+func TestRoomAtEveryServer(t *testing.T) {
+	p := siptest.Listen(t, "udp")
+	p.Answer(func(m *siptest.Message) string { return m.Reply(200, "OK") })
+	cfg := testConfig()
+	cfg.Listen = append(cfg.Listen, "udp://[::1]:0") // in a Via shorter than 127.0.0.1
+	via := func(host string) mapping.URI {
+		return mapping.URI{Scheme: "sip", Host: host, Port: p.Addr().Port(), Transport: "udp"}
+	}
+	cfg.Routes = []Route{{Domain: "six.example", Size: SizeSplit, Via: via("::1")}, {Domain: "two.example", Size: SizeSplit, Via: via("127.0.0.1")}}
+	b := newBridge(nil)
+	u := start(t, cfg, b)
+	m := outgoing(p, 1)
+	m.RequestURI = mapping.URI{Scheme: "sip", User: "romeo", Host: "six.example"}
+	m.Body = bytes.Repeat([]byte("x"), 5000)
+	u.Deliver(parcel("long", m))
+	room := b.outcome("long").Room
+	if room <= 0 {
+		t.Fatal("there is no room")
+	}
+	part := *m
+	part.RequestURI.Host, part.Body = "two.example", m.Body[:room]
+	u.Deliver(parcel("part", &part))
+	if o := b.outcome("part"); o.Status != 200 {
+		t.Errorf("%+v", o)
+	}
+}
+
 // The operator is told each time that something is done about a size, but not for every
 // request of a burst, and never what a message says.
 func TestSizeLog(t *testing.T) {

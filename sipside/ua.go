@@ -55,6 +55,7 @@ type UA struct {
 	local     map[netip.Addr]bool
 	sentBys   []sentBy
 	tcpSentBy string
+	maxSentBy int                    // octets of the longest
 	sentByOf  [locate.WSS + 1]string // of the first socket of each transport, "" if none
 
 	handler Handler // set by Run
@@ -155,7 +156,7 @@ func (u *UA) Listen() (err error) {
 		if err != nil {
 			u.closeSockets()
 			u.udp, u.tcp, u.bound, u.sentBys = nil, nil, nil, nil
-			u.tcpSentBy, u.sentByOf = "", [locate.WSS + 1]string{}
+			u.tcpSentBy, u.maxSentBy, u.sentByOf = "", 0, [locate.WSS + 1]string{}
 			return bindError(a, err)
 		}
 		u.bound = append(u.bound, bound)
@@ -169,6 +170,7 @@ func (u *UA) Listen() (err error) {
 		if u.tcpSentBy == "" || a.network == "tcp" && u.sentByOf[locate.TCP] == name {
 			u.tcpSentBy = name
 		}
+		u.maxSentBy = max(u.maxSentBy, len(name))
 		host, port, _ := splitSentBy(name)
 		if port == 0 {
 			port = 5060
