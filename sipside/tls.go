@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -172,26 +171,11 @@ func (t *TLS) Warnings(advertise string) (all []CertificateWarning) {
 	case now.Before(leaf.NotBefore):
 		all = append(all, CertificateWarning{key, "the certificate is not valid before " + leaf.NotBefore.UTC().Format(time.RFC3339), "is the clock of this machine right?"})
 	}
-	if host, _, ok := splitSentBy(advertise); ok && !hasIdentity(leaf, host) {
+	if host, _, ok := splitSentBy(advertise); ok && !locate.Proves(leaf, host) {
 		all = append(all, CertificateWarning{key, fmt.Sprintf("the certificate is for %s, not for %s (sip.advertise)", listed(identities(leaf)), host),
 			"peers that look for that name refuse it; a wildcard does not count in SIP (RFC 5922)"})
 	}
 	return all
-}
-
-// hasIdentity reports whether a certificate is for a name, as RFC 5922 §7 wants it. For an
-// address, which has no identity there, the certificate has to have that address.
-func hasIdentity(leaf *x509.Certificate, name string) bool {
-	a, err := netip.ParseAddr(strings.Trim(name, "[]"))
-	if err != nil {
-		return locate.MatchesDomain(leaf, name)
-	}
-	for _, ip := range leaf.IPAddresses {
-		if have, ok := netip.AddrFromSlice(ip); ok && have.Unmap() == a.Unmap() {
-			return true
-		}
-	}
-	return false
 }
 
 // identities are the names in a certificate, as many as are good to read. They are what

@@ -3,7 +3,6 @@ package sipside
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"net"
@@ -12,10 +11,8 @@ import (
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/locate"
 )
-
-// sipDomainUsage is id-kp-sipDomain, the purpose of a certificate for a SIP domain (RFC 5924).
-var sipDomainUsage = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 20}
 
 // client is the configuration for a connection to a server that has to be name.
 //
@@ -50,7 +47,7 @@ func (t *TLS) verifyServer(cs tls.ConnectionState, name string) error {
 	if err := t.verifyChain(cs.PeerCertificates, x509.ExtKeyUsageServerAuth); err != nil {
 		return untrusted(leaf, err)
 	}
-	if !hasIdentity(leaf, name) {
+	if !locate.Proves(leaf, name) {
 		have := listed(identities(leaf))
 		return &setupError{wrongName: true, err: fmt.Errorf("the certificate of the server is for %s, not for %q", have, name),
 			remedy: fmt.Sprintf("the server has to show a certificate for %q, and shows one for %s; is the address the right one? (sip.route.via)", name, have)}
@@ -58,18 +55,11 @@ func (t *TLS) verifyServer(cs tls.ConnectionState, name string) error {
 	return nil
 }
 
-// verifyChain verifies everything but the name. The purpose of a certificate is what RFC
-// 5924 §4 asks for, id-kp-sipDomain or any; none said, or the usual one of its side, will
-// do as well, since nearly all certificates are made for the web.
+// verifyChain verifies everything but the name.
 func (t *TLS) verifyChain(chain []*x509.Certificate, usual x509.ExtKeyUsage) error {
-	o := x509.VerifyOptions{Roots: t.in.Load().roots, Intermediates: x509.NewCertPool(), CurrentTime: t.now(), KeyUsages: []x509.ExtKeyUsage{usual}}
+	o := x509.VerifyOptions{Roots: t.in.Load().roots, Intermediates: x509.NewCertPool(), CurrentTime: t.now(), KeyUsages: locate.KeyUsages(chain[0], usual)}
 	for _, c := range chain[1:] {
 		o.Intermediates.AddCert(c)
-	}
-	for _, oid := range chain[0].UnknownExtKeyUsage {
-		if oid.Equal(sipDomainUsage) {
-			o.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageAny}
-		}
 	}
 	_, err := chain[0].Verify(o)
 	return err

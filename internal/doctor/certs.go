@@ -4,11 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -16,10 +14,6 @@ import (
 
 	"github.com/stoxgw/stox/sipside/locate"
 )
-
-// sipDomainUsage is id-kp-sipDomain, the purpose of a certificate for a SIP domain (RFC
-// 5924 §4). That of a web server, or none, does as well.
-var sipDomainUsage = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 20}
 
 // soon is when the end of a certificate is worth a warning.
 const soon = 14 * 24 * time.Hour
@@ -106,9 +100,7 @@ func judge(chain []*x509.Certificate, roots *x509.CertPool, t locate.Target, now
 	if now.Before(leaf.NotAfter) && now.After(leaf.NotBefore) {
 		o.CurrentTime = now
 	}
-	if slices.ContainsFunc(leaf.UnknownExtKeyUsage, sipDomainUsage.Equal) {
-		o.KeyUsages = []x509.ExtKeyUsage{x509.ExtKeyUsageAny}
-	}
+	o.KeyUsages = locate.KeyUsages(leaf, x509.ExtKeyUsageServerAuth)
 	chains, err := leaf.Verify(o)
 	day := func(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 	var unknown x509.UnknownAuthorityError
@@ -124,7 +116,7 @@ func judge(chain []*x509.Certificate, roots *x509.CertPool, t locate.Target, now
 		return bad(Fail, checkRoute, "have the SIP server send a chain that is valid", "%s: a certificate in the chain has expired", t)
 	case err != nil:
 		return bad(Fail, checkRoute, "have the SIP server send another certificate; sip.tls_ca says who may sign it", "%s: the certificate is not valid: %s", t, strings.TrimPrefix(err.Error(), "x509: "))
-	case !isFor(leaf, t.Name):
+	case !locate.Proves(leaf, t.Name):
 		return bad(Fail, checkRoute, "the server needs a certificate with that very name (RFC 5922: no wildcard); or write a name that it has into sip.route.via", "%s: the certificate is for %s, not for %s", t, names(leaf), t.Name)
 	}
 	end := leaf.NotAfter
@@ -138,19 +130,6 @@ func judge(chain []*x509.Certificate, roots *x509.CertPool, t locate.Target, now
 		return bad(Warn, checkRoute, "renew it on the SIP server: afterwards no message gets there", "%s", text)
 	}
 	return Finding{Level: OK, Check: checkRoute, Text: text}
-}
-
-// isFor reports whether a certificate is for a name (RFC 5922 §7). A number has no identity
-// there; then the certificate has to have that very address.
-func isFor(leaf *x509.Certificate, name string) bool {
-	a, err := netip.ParseAddr(name)
-	if err != nil {
-		return locate.MatchesDomain(leaf, name)
-	}
-	return slices.ContainsFunc(leaf.IPAddresses, func(ip net.IP) bool {
-		have, valid := netip.AddrFromSlice(ip)
-		return valid && have.Unmap() == a.Unmap()
-	})
 }
 
 // names are those that a certificate is for.

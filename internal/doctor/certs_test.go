@@ -138,15 +138,17 @@ func TestCertificates(t *testing.T) {
 		"good by URI": {ca.sign(10, 100, func(c *x509.Certificate) {
 			c.URIs, c.DNSNames = []*url.URL{uri("sip:pbx.example.net")}, []string{"host7.example.net"}
 		}), []string{"ok route: tls PEER: the certificate for pbx.example.net is good until " + day(100), alive}},
-		"soon over":   {ca.sign(10, 13, nil), []string{"warn route: tls PEER: the certificate for pbx.example.net is good until " + day(13) + " -> renew it on the SIP server: afterwards no message gets there", alive}},
-		"expired":     {ca.sign(100, -2, nil), []string{"fail route: tls PEER: the certificate has expired on " + day(-2) + " -> renew it on the SIP server, and have the server read it again"}},
-		"not yet":     {ca.sign(-2, 100, nil), []string{"fail route: tls PEER: the certificate is valid from " + day(2) + " on only -> is our clock right? timedatectl shows it"}},
-		"another CA":  {other.sign(10, 100, nil), []string{"fail route: tls PEER: the certificate is signed by some CA, whom we do not trust -> put the certificate of that CA into the file of sip.tls_ca; if it is a public one, the server has to send the whole chain"}},
-		"wrong name":  {ca.sign(10, 100, func(c *x509.Certificate) { c.DNSNames = []string{"a.example", "b.example"} }), []string{"fail route: tls PEER: the certificate is for a.example, b.example, not for pbx.example.net" + otherName}},
-		"wildcard":    {ca.sign(10, 100, func(c *x509.Certificate) { c.DNSNames = []string{"*.example.net"} }), []string{"fail route: tls PEER: the certificate is for *.example.net, not for pbx.example.net" + otherName}},
-		"for a user":  {ca.sign(10, 100, func(c *x509.Certificate) { c.DNSNames, c.URIs = nil, []*url.URL{uri("sip:romeo@pbx.example.net")} }), []string{"fail route: tls PEER: the certificate is for sip:romeo@pbx.example.net, not for pbx.example.net" + otherName}},
-		"for nobody":  {ca.sign(10, 100, func(c *x509.Certificate) { c.DNSNames, c.Subject.CommonName = nil, "" }), []string{"fail route: tls PEER: the certificate is for nobody, not for pbx.example.net" + otherName}},
-		"for SIP":     {ca.sign(10, 100, func(c *x509.Certificate) { c.UnknownExtKeyUsage = []asn1.ObjectIdentifier{sipDomainUsage} }), []string{"ok route: tls PEER: the certificate for pbx.example.net is good until " + day(100), alive}},
+		"soon over":  {ca.sign(10, 13, nil), []string{"warn route: tls PEER: the certificate for pbx.example.net is good until " + day(13) + " -> renew it on the SIP server: afterwards no message gets there", alive}},
+		"expired":    {ca.sign(100, -2, nil), []string{"fail route: tls PEER: the certificate has expired on " + day(-2) + " -> renew it on the SIP server, and have the server read it again"}},
+		"not yet":    {ca.sign(-2, 100, nil), []string{"fail route: tls PEER: the certificate is valid from " + day(2) + " on only -> is our clock right? timedatectl shows it"}},
+		"another CA": {other.sign(10, 100, nil), []string{"fail route: tls PEER: the certificate is signed by some CA, whom we do not trust -> put the certificate of that CA into the file of sip.tls_ca; if it is a public one, the server has to send the whole chain"}},
+		"wrong name": {ca.sign(10, 100, func(c *x509.Certificate) { c.DNSNames = []string{"a.example", "b.example"} }), []string{"fail route: tls PEER: the certificate is for a.example, b.example, not for pbx.example.net" + otherName}},
+		"wildcard":   {ca.sign(10, 100, func(c *x509.Certificate) { c.DNSNames = []string{"*.example.net"} }), []string{"fail route: tls PEER: the certificate is for *.example.net, not for pbx.example.net" + otherName}},
+		"for a user": {ca.sign(10, 100, func(c *x509.Certificate) { c.DNSNames, c.URIs = nil, []*url.URL{uri("sip:romeo@pbx.example.net")} }), []string{"fail route: tls PEER: the certificate is for sip:romeo@pbx.example.net, not for pbx.example.net" + otherName}},
+		"for nobody": {ca.sign(10, 100, func(c *x509.Certificate) { c.DNSNames, c.Subject.CommonName = nil, "" }), []string{"fail route: tls PEER: the certificate is for nobody, not for pbx.example.net" + otherName}},
+		"for SIP": {ca.sign(10, 100, func(c *x509.Certificate) {
+			c.UnknownExtKeyUsage = []asn1.ObjectIdentifier{{1, 3, 6, 1, 5, 5, 7, 3, 20}}
+		}), []string{"ok route: tls PEER: the certificate for pbx.example.net is good until " + day(100), alive}},
 		"for clients": {ca.sign(10, 100, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }), []string{"fail route: tls PEER: the certificate is not valid: certificate specifies an incompatible key usage -> have the SIP server send another certificate; sip.tls_ca says who may sign it"}},
 	} {
 		t.Run(name, func(t *testing.T) {

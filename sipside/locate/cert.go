@@ -3,6 +3,7 @@ package locate
 import (
 	"crypto/x509"
 	"encoding/asn1"
+	"net/netip"
 	"net/url"
 	"strings"
 )
@@ -59,4 +60,34 @@ func sipDomain(u *url.URL) (host string, ok bool) {
 		host = host[:i]
 	}
 	return host, host != ""
+}
+
+// Proves reports whether a certificate is for the name of a server: a domain, as
+// MatchesDomain has it, or an address that is among the certificate's.
+func Proves(cert *x509.Certificate, name string) bool {
+	a, isAddr := numeric(name)
+	if !isAddr {
+		return MatchesDomain(cert, name)
+	}
+	for _, ip := range cert.IPAddresses {
+		if have, ok := netip.AddrFromSlice(ip); ok && have.Unmap() == a {
+			return true
+		}
+	}
+	return false
+}
+
+// sipDomainUsage is id-kp-sipDomain, the purpose of a certificate for a SIP domain (RFC 5924).
+var sipDomainUsage = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 20}
+
+// KeyUsages are the purposes of which a certificate has to have one. RFC 5924 §4 asks for
+// id-kp-sipDomain or any; none said, or the usual one of its side, will do as well, since
+// nearly all certificates are made for the web.
+func KeyUsages(cert *x509.Certificate, usual x509.ExtKeyUsage) []x509.ExtKeyUsage {
+	for _, oid := range cert.UnknownExtKeyUsage {
+		if oid.Equal(sipDomainUsage) {
+			return []x509.ExtKeyUsage{x509.ExtKeyUsageAny}
+		}
+	}
+	return []x509.ExtKeyUsage{usual}
 }
