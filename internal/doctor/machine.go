@@ -210,7 +210,7 @@ func (d *doctor) fileModes(path, dir string) (out []Finding) {
 			out = append(out, bad(Warn, checkDisk, "chmod 600 "+path+suffix, "%s can be read by other users (mode %04o), and messages are in it", path+suffix, info.Mode().Perm()))
 		}
 		if uid, alsoKnown := d.Machine.Owner(info); known && alsoKnown && uid != mine && uid == 0 {
-			out = append(out, bad(Fail, checkDisk, "stox has been run by root: chown -R --reference="+dir+" "+dir, "%s belongs to root, unlike its directory: the user that stox runs as cannot write it (store.path)", path+suffix))
+			out = append(out, bad(Fail, checkDisk, "stox has been run by root: chown --reference="+dir+" "+path+"*", "%s belongs to root, unlike its directory: the user that stox runs as cannot write it (store.path)", path+suffix))
 		}
 	}
 	if found && len(out) == 0 {
