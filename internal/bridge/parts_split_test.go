@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
@@ -390,6 +391,39 @@ func TestPartGivesUpTheSlot(t *testing.T) {
 			t.Errorf("told %q, left %+v, %d wait", got, r.lanes.held, len(r.waiting))
 		}
 	})
+}
+
+// A part that still waits for its row when the daemon stops has not left, and its row says
+// so at the next start; with a journal that keeps nothing its sender is told.
+func TestPartWaitsWhileDraining(t *testing.T) {
+	for name, volatile := range map[string]bool{"kept": false, "not kept": true} {
+		run(t, func(r *running) {
+			r.long("m", "juliet@example.com/x", "")
+			r.answer(noRoom(40))
+			r.volatile = volatile
+			ref, _ := r.last(2)
+			drained := make(chan error, 1)
+			go func() { drained <- r.Drain(r.t.Context()) }()
+			synctest.Wait()
+			// Nothing is committed from here on.
+			r.SIPOutcomes([]mapping.Result{{Ref: ref, Outcome: answered(200)}})
+			time.Sleep(maxPartWait + time.Millisecond)
+			r.settle()
+			if volatile {
+				if got := r.texts(); !strings.HasSuffix(got, " The first of 3 parts arrived.") || !strings.HasPrefix(got, strings.TrimSuffix(mapping.FailShutdown().Text, ".")) {
+					t.Errorf("%s: told %q", name, got)
+				}
+				return
+			}
+			if err := <-drained; err != nil || r.errors() != "" {
+				t.Errorf("%s: %v, told %q", name, err, r.errors())
+			}
+			w, err := ReadRow(r.disk.rows()[0])
+			if err != nil || w.Part != 2 || w.Parts != 3 || w.State != Queued || w.Attempts != 0 || r.sent() != 2 {
+				t.Errorf("%s: %d requests, and the row says %+v, %v", name, r.sent(), w, err)
+			}
+		})
+	}
 }
 
 // queue.expire counts for all parts together: none of them is begun after it.
