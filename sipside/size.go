@@ -82,7 +82,7 @@ func (l *sizeLog) note(tx *clientTx, n int, moved bool, room int, f *mapping.Fai
 	i, msg := 0, "a request is too long for UDP: it goes over TCP"
 	switch {
 	case room > 0:
-		i, msg = 1, "a request is too long: its text goes in parts"
+		i, msg = 1, "a request is too long: if its text can be cut, it goes in parts"
 	case f != nil:
 		i, msg = 2, "a request is too long, and is not sent"
 	case !moved:
