@@ -18,8 +18,8 @@ import (
 // soon is when the end of a certificate is worth a warning.
 const soon = 14 * 24 * time.Hour
 
-// secure shakes hands over conn and judges the certificate. conn is nil if requests may
-// not go there.
+// secure shakes hands over conn, until the deadline of that, and judges the certificate. The
+// connection is nil if requests may not go there. ctx is that of all checks.
 func (d *doctor) secure(ctx context.Context, w way, t locate.Target, conn net.Conn) (*tls.Conn, []Finding) {
 	roots, err := d.roots()
 	if err != nil {

@@ -188,6 +188,16 @@ func TestNoTLS(t *testing.T) {
 	}
 }
 
+// A server that takes connections and stays silent is at fault, not the time that there was.
+func TestSilentTLS(t *testing.T) {
+	w := bareWorld(t)
+	addr := w.listen("PEER", func(net.Conn) {})
+	w.o.Patience = 100 * time.Millisecond
+	w.o.Config.SIP.Routes = []config.Route{{Domain: "pbx.example.net", Via: fmt.Sprintf("sip:%s;transport=tls", addr)}}
+	w.want([]string{checkRoute}, "ok route: sip.route[0] (pbx.example.net) leads to tls PEER",
+		"fail route: tls PEER does not answer -> is it the right address, and does a firewall let us through? Else correct sip.route.via")
+}
+
 // Ours is shown to who asks for it.
 func TestOwnCertificate(t *testing.T) {
 	ca := newAuthority(t, "our CA")

@@ -269,7 +269,7 @@ func (d *doctor) target(ctx context.Context, w way, t locate.Target) []Finding {
 	var out []Finding
 	if t.Transport.Secure() {
 		var secure *tls.Conn
-		if secure, out = d.secure(tctx, w, t, conn); secure == nil {
+		if secure, out = d.secure(ctx, w, t, conn); secure == nil {
 			return out
 		}
 		conn = secure
