@@ -19,8 +19,9 @@ type Kamailio struct {
 	*Proc
 	Name   string // "Kamailio 5.6.3"
 	Domain string // of its users
-	Port   int    // UDP and TCP
+	Port   int    // UDP, and TCP unless it has UDP only; TLS is the port above
 
+	udpOnly   bool
 	passwords map[string]string
 }
 
@@ -29,13 +30,22 @@ type KamailioOptions struct {
 	Domain    string
 	Users     []Account // those who may register
 	Gateway   int       // port that MESSAGEs for other domains go to
-	Transport string    // "udp" or "tcp": how they go there
+	Transport string    // "udp", "tcp" or "tls": how they go there
+
+	UDPOnly bool
+	TLS     *KamailioTLS // nil: it takes no TLS
+	// Script is done with every request but OPTIONS for itself, before its own handling of it:
+	// statements of its request_route.
+	Script string
 }
+
+// KamailioTLS are files in PEM: what it shows, and who may have signed what it is shown.
+type KamailioTLS struct{ Cert, Key, CA string }
 
 // Kamailio starts a Kamailio. It sends MESSAGEs for every other domain than its
 // own to the gateway, and those for its own, and OPTIONS, to where the user has registered.
 func (r *Stage) Kamailio(ctx context.Context, o KamailioOptions) (*Kamailio, error) {
-	k := &Kamailio{Domain: o.Domain, passwords: map[string]string{}}
+	k := &Kamailio{Domain: o.Domain, udpOnly: o.UDPOnly, passwords: map[string]string{}}
 	var err error
 	if k.Port, err = Port(); err != nil {
 		return nil, err
@@ -55,16 +65,34 @@ func (r *Stage) Kamailio(ctx context.Context, o KamailioOptions) (*Kamailio, err
 		k.passwords[u.Local] = u.Password
 		users += fmt.Sprintf("%d:%s:%s:%s:-:-\n", i+1, u.Local, o.Domain, u.Password) // no field may be empty
 	}
-	if _, err := r.file("kamailio/db/version", string(version), 0o600); err != nil {
+	name := fmt.Sprintf("kamailio-%d", k.Port) // there may be several
+	if _, err := r.file(name+"/db/version", string(version), 0o600); err != nil {
 		return nil, err
 	}
-	if _, err := r.file("kamailio/db/subscriber", users, 0o600); err != nil {
+	if _, err := r.file(name+"/db/subscriber", users, 0o600); err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(r.Dir, "kamailio")
+	dir := filepath.Join(r.Dir, name)
+	streams := "enable_tls=no"
+	switch {
+	case o.UDPOnly:
+		streams = "disable_tcp=yes"
+	case o.TLS != nil:
+		// Either side of it has to be shown a certificate that is signed by the authority.
+		side := fmt.Sprintf("method = TLSv1.2+\nprivate_key = %s\ncertificate = %s\nca_list = %s\nverify_certificate = yes\nrequire_certificate = yes\n", o.TLS.Key, o.TLS.Cert, o.TLS.CA)
+		file, err := r.file(name+"/tls.cfg", "[server:default]\n"+side+"[client:default]\n"+side, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		streams = fmt.Sprintf("enable_tls=yes\nlisten=tls:127.0.0.1:%d\nloadmodule \"tls.so\"\nmodparam(\"tls\", \"config\", \"%s\")", k.Port+1, file)
+	}
+	if !o.UDPOnly {
+		streams += fmt.Sprintf("\ntcp_children=2\nlisten=tcp:127.0.0.1:%d", k.Port)
+	}
 	gateway := fmt.Sprintf("sip:127.0.0.1:%d;transport=%s", o.Gateway, o.Transport)
-	cfg, err := r.file("kamailio/kamailio.cfg", strings.NewReplacer(
-		"@DOMAIN@", o.Domain, "@PORT@", fmt.Sprint(k.Port), "@DIR@", dir, "@GATEWAY@", gateway,
+	cfg, err := r.file(name+"/kamailio.cfg", strings.NewReplacer(
+		"@DOMAIN@", o.Domain, "@PORT@", fmt.Sprint(k.Port), "@STREAMS@", streams, "@DIR@", dir, "@GATEWAY@", gateway,
+		"@SCRIPT@", strings.ReplaceAll(o.Script, "@GATEWAY@", gateway),
 	).Replace(kamailioConfig), 0o600)
 	if err != nil {
 		return nil, err
@@ -84,17 +112,20 @@ func (r *Stage) Kamailio(ctx context.Context, o KamailioOptions) (*Kamailio, err
 	return k, nil
 }
 
-// answers asks it for its options, over TCP: that process starts last.
+// answers asks it for its options, over TCP if it has that: that process starts last.
 func (k *Kamailio) answers() bool {
-	addr := fmt.Sprintf("127.0.0.1:%d", k.Port)
-	c, err := net.DialTimeout("tcp", addr, time.Second)
+	addr, network := fmt.Sprintf("127.0.0.1:%d", k.Port), "tcp"
+	if k.udpOnly {
+		network = "udp"
+	}
+	c, err := net.DialTimeout(network, addr, time.Second)
 	if err != nil {
 		return false
 	}
 	defer c.Close()
 	local := c.LocalAddr()
-	fmt.Fprintf(c, "OPTIONS sip:%[1]s SIP/2.0\r\nVia: SIP/2.0/TCP %[2]s;branch=z9hG4bK1\r\nMax-Forwards: 1\r\nFrom: <sip:stage@%[2]s>;tag=1\r\n"+
-		"To: <sip:%[1]s>\r\nCall-ID: %[2]s\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n", addr, local)
+	fmt.Fprintf(c, "OPTIONS sip:%[1]s SIP/2.0\r\nVia: SIP/2.0/%[3]s %[2]s;branch=z9hG4bK1\r\nMax-Forwards: 1\r\nFrom: <sip:stage@%[2]s>;tag=1\r\n"+
+		"To: <sip:%[1]s>\r\nCall-ID: %[2]s\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n", addr, local, strings.ToUpper(network))
 	if err := c.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
 		return false
 	}
@@ -181,12 +212,10 @@ const kamailioConfig = `#!KAMAILIO
 debug=1
 log_stderror=yes
 children=2
-tcp_children=2
-enable_tls=no
 auto_aliases=no
 alias="@DOMAIN@"
 listen=udp:127.0.0.1:@PORT@
-listen=tcp:127.0.0.1:@PORT@
+@STREAMS@
 
 loadmodule "db_text.so"
 loadmodule "tm.so"
@@ -194,6 +223,7 @@ loadmodule "sl.so"
 loadmodule "pv.so"
 loadmodule "maxfwd.so"
 loadmodule "textops.so"
+loadmodule "corex.so"
 loadmodule "siputils.so"
 loadmodule "xlog.so"
 loadmodule "usrloc.so"
@@ -212,6 +242,7 @@ request_route {
 	if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
 	if (is_method("OPTIONS") && $rU == $null) { sl_send_reply("200", "OK"); exit; }
 	remove_hf("Route"); # phones put a Route to us in front
+@SCRIPT@
 	if (is_method("REGISTER") || from_uri==myself) {
 		if (!auth_check("@DOMAIN@", "subscriber", "1")) { auth_challenge("@DOMAIN@", "0"); exit; }
 		consume_credentials();

@@ -18,6 +18,7 @@ var Packages = []struct{ Name, File string }{
 	{"baresip-core", "/usr/bin/baresip"},
 	{"linphone-cli", "/usr/bin/linphone-daemon"},
 	{"kamailio", "/usr/sbin/kamailio"},
+	{"kamailio-tls-modules", "/usr/share/doc/kamailio-tls-modules"},
 	{"strace", "/usr/bin/strace"},
 	{"gcc", "/usr/bin/gcc"}, // for go test -race
 	{"libc6-dev", "/usr/include/stdio.h"},
