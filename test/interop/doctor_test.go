@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stoxgw/stox/internal/dnstest"
+	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/test/stage"
 )
 
@@ -82,6 +84,58 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("the secret is in\n%s", out)
 		}
 	})
+}
+
+// The doctor finds nothing to say against proxies that are found by DNS, one of them over TLS,
+// and every transport that can be listened on.
+func TestDoctorOfProxies(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, anyServer)
+	ca := siptest.NewCA(t, "Authority of the test")
+	theirs := files(t, ca, ca.Issue(nil, proxyName))
+	secure, err := w.Kamailio(w.ctx, stage.KamailioOptions{Domain: proxyName, Gateway: w.stox.SIP + 1, Transport: "tls", TLS: &theirs})
+	w.must(err)
+	first, err := w.Kamailio(w.ctx, stage.KamailioOptions{Domain: sipDomain, Gateway: w.stox.SIP, Transport: "udp"})
+	w.must(err)
+	second, err := w.Kamailio(w.ctx, stage.KamailioOptions{Domain: sipDomain, Gateway: w.stox.SIP, Transport: "udp", UDPOnly: true})
+	w.must(err)
+	w.listenTLS(files(t, ca, ca.Issue(nil, "localhost")))
+	ws, err := stage.Port()
+	w.must(err)
+	w.stox.Env = append(w.stox.Env, "STOX_SIP_ADVERTISE=localhost",
+		fmt.Sprintf("STOX_SIP_LISTEN=udp://127.0.0.1:%[1]d,tcp://127.0.0.1:%[1]d,tls://127.0.0.1:%[2]d,ws://127.0.0.1:%[3]d,wss://127.0.0.1:%[4]d", w.stox.SIP, w.stox.SIP+1, ws, ws+1))
+	w.resolver(dnstest.Zone{
+		proxyName: {"300 A 127.0.0.1"}, "k1.test": {"300 A 127.0.0.1"}, "k2.test": {"300 A 127.0.0.1"},
+		sipDomain:                {`300 NAPTR 10 10 "s" "SIP+D2U" "" _sip._udp.` + sipDomain + "."},
+		"_sip._udp." + sipDomain: {fmt.Sprintf("300 SRV 10 0 %d k1.test.", first.Port), fmt.Sprintf("300 SRV 20 0 %d k2.test.", second.Port)},
+	})
+	w.must(w.stox.Configure(w.server.Component, []stage.Route{
+		{Domain: "secure.test", Via: fmt.Sprintf("sip:%s:%d;transport=tls", proxyName, secure.Port+1)},
+		{Domain: "*", Via: "sip:" + sipDomain},
+	}, ""))
+	for _, state := range []string{"is free", "is the daemon's"} {
+		if state != "is free" {
+			w.must(w.stox.Run(w.ctx))
+			_, err := w.stox.WaitLink(w.ctx, 0)
+			w.must(err)
+		}
+		out := w.doctor(0)
+		for _, want := range []string{
+			fmt.Sprintf("ok    listen  tls://127.0.0.1:%d %s", w.stox.SIP+1, state),
+			fmt.Sprintf("ok    listen  ws://127.0.0.1:%d %s", ws, state),
+			fmt.Sprintf("ok    listen  wss://127.0.0.1:%d %s", ws+1, state),
+			fmt.Sprintf("ok    route   tls 127.0.0.1:%d answers OPTIONS with 200 ", secure.Port+1),
+			fmt.Sprintf("ok    route   udp 127.0.0.1:%d answers OPTIONS with 200 ", first.Port),
+			fmt.Sprintf("ok    route   udp 127.0.0.1:%d answers OPTIONS with 200 ", second.Port),
+		} {
+			if !strings.Contains(out, want) {
+				t.Errorf("no %q in\n%s", want, out)
+			}
+		}
+		if strings.Contains(out, "fail") || strings.Contains(out, "warn") {
+			t.Errorf("%s", out)
+		}
+	}
 }
 
 // doctor runs the doctor, which has to end with a status.

@@ -251,8 +251,8 @@ func TestProxyOfUDPOnly(t *testing.T) {
 	if all := w.errors(c); len(all) != 2 {
 		t.Errorf("errors: %v", all)
 	}
-	p := passage{k.Name + " without TCP", roleProxy, "udp", toSIP, resultError}
-	w.crossed(p, "text of 3000 bytes, size = tcp", "text of 3000 bytes, size = reject")
+	p := passage{k.Name, roleProxy, "udp", toSIP, resultError}
+	w.crossed(p, "text of 3000 bytes to a proxy without TCP, size = tcp", "text of 3000 bytes to a proxy without TCP, size = reject")
 	p.result = "the parts arrive, in order, and are the text"
-	w.crossed(p, "text of 3000 bytes, size = split")
+	w.crossed(p, "text of 3000 bytes to a proxy without TCP, size = split")
 }
