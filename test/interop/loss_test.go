@@ -15,7 +15,7 @@ import (
 // What crosses a bad line.
 const (
 	badLine      = "200 messages over a line that loses, delays, reorders and doubles datagrams"
-	badLinePhone = "50 messages over such a line"
+	badLinePhone = "50 messages over a line that loses, delays, reorders and doubles datagrams"
 )
 
 // RFC 3261 §17: over a bad line between stox and a proxy, in both directions, nothing is
