@@ -295,7 +295,7 @@ var toSIPFaults = []fault{
 		}},
 	{id: "too-long", what: "The text is too long for UDP, and there is no route", remedy: "Add a `[[sip.route]]` with `via` for the domain: what does not fit into a packet then goes over TCP.",
 		names: []string{"sip.route"}, plant: func(p *plant) seen {
-			p.name("pbx.example.org", "localhost")
+			p.name("pbx.example.org", "192.0.2.7") // nothing gets there, nor is sent
 			p.linked()
 			return p.fromXMPP(`romeo\40pbx.example.org@sip.example.com`, strings.Repeat("hello ", 250))
 		}},
