@@ -40,8 +40,14 @@ type conns struct {
 	accepted int
 	strange  int // accepted from hosts that are no peers
 	outward  map[locate.Target]*outward
+	warned   map[locate.Target]time.Time // servers of routes, when the log was told of them
 	closed   bool
 }
+
+const (
+	warnAgain = 10 * time.Minute // of the same server
+	maxWarned = 256
+)
 
 // outward is an address that requests go to: a connection, or those who wait for one.
 type outward struct {
@@ -216,6 +222,9 @@ func (c *conns) connect(ctx context.Context, dest locate.Target) {
 	if ok {
 		s, err = c.open(ctx, dest)
 	}
+	if setup := (*setupError)(nil); t.first && errors.As(err, &setup) {
+		c.warn(dest, setup, time.Now())
+	}
 	c.mu.Lock()
 	waiting := t.waiting
 	t.waiting = nil
@@ -261,6 +270,24 @@ func (c *conns) room(now time.Time) bool {
 	}
 	quiet.finish(errClosed)
 	return true
+}
+
+// warn tells the log that the server of a route is none to be talked to, and what may be
+// done about it: that is the admin's business, who else would hear of it from the senders
+// only. Of strangers' servers it is not told.
+func (c *conns) warn(dest locate.Target, why *setupError, now time.Time) {
+	c.mu.Lock()
+	last, told := c.warned[dest]
+	if told = told && now.Sub(last) < warnAgain; !told {
+		if c.warned == nil || len(c.warned) >= maxWarned {
+			c.warned = make(map[locate.Target]time.Time)
+		}
+		c.warned[dest] = now
+	}
+	c.mu.Unlock()
+	if !told {
+		c.u.log.Warn("the SIP server of a route is not one to be talked to", "server", dest.String(), "err", why.err, "remedy", why.failure().Remedy)
+	}
 }
 
 // open dials dest and starts the connection.

@@ -176,7 +176,12 @@ func TestAnotherName(t *testing.T) {
 	wrong := cfg.Routes[0]
 	wrong.Domain = "wrong.example" // which is what its server has to prove, as its next hop has no name
 	cfg.Routes = []Route{wrong, cfg.Routes[0]}
-	u := start(t, cfg, b)
+	var log lockedBuffer
+	u, err := New(cfg, testLog(t, &log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, u, b)
 	m := toExample(1)
 	m.RequestURI.Host = "wrong.example"
 	u.Deliver(parcel("wrong", m))
@@ -191,5 +196,13 @@ func TestAnotherName(t *testing.T) {
 	u.Deliver(parcel("again", toExample(3)))
 	if o := b.outcome("again"); o.Status != 200 || got.count() != 2 {
 		t.Errorf("%+v, %d requests", o, got.count())
+	}
+	// Its admin hears of it once, with the remedy.
+	m = toExample(4)
+	m.RequestURI.Host = "wrong.example"
+	u.Deliver(parcel("wrong again", m))
+	b.outcome("wrong again")
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 || !strings.Contains(log.String(), "gw.example.com") {
+		t.Errorf("%d warnings:\n%s", n, log.String())
 	}
 }
