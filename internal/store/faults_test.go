@@ -156,12 +156,22 @@ func TestFaultAtEachStep(t *testing.T) {
 			}
 			n, err := s.Append([]Entry{entry(3, "three"), entry(4, "four")})
 			r.await("the store fails", func() bool { return r.State().Failing != nil })
+			want := []uint64{2, 6}
+			apart := false // the new rows were committed before the deletion was tried, which only that step allows
 			if n == 2 {
-				r.await("the rows are reported", func() bool { return len(r.failed) == 2 })
+				r.await("the rows are reported", func() bool {
+					apart = c.name == "delete" && slices.Contains(r.marks, Mark{3, 0}) && slices.Contains(r.marks, Mark{4, 0})
+					return len(r.failed) == 2 || apart
+				})
+			}
+			switch {
+			case apart:
+				want = []uint64{2, 3, 4, 6}
+			case n == 2:
 				if !slices.Equal(r.failed, []Mark{{3, 0}, {4, 0}}) || !errors.Is(r.errs[0], ErrIO) || !errors.Is(r.errs[0], boom) {
 					t.Errorf("reported %v, %v", r.failed, r.errs)
 				}
-			} else if !errors.Is(err, boom) {
+			case !errors.Is(err, boom):
 				t.Errorf("Append: %v", err)
 			}
 			if n, err := s.Append([]Entry{entry(5, "five")}); n != 0 || !errors.Is(err, ErrIO) || !errors.Is(s.Ready(), ErrIO) {
@@ -183,7 +193,7 @@ func TestFaultAtEachStep(t *testing.T) {
 			s = mustOpen(t, path, Options{})
 			defer s.Close()
 			got := mustLoad(t, s)
-			if !slices.Equal(idsOf(got), []uint64{2, 6}) || string(got[0].Data) != "two, better" {
+			if !slices.Equal(idsOf(got), want) || string(got[0].Data) != "two, better" {
 				t.Errorf("at last: %v", got)
 			}
 			seen := 0
