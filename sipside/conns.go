@@ -222,10 +222,10 @@ func (c *conns) connect(ctx context.Context, dest locate.Target) {
 	if ok {
 		s, err = c.open(ctx, dest)
 	}
+	c.mu.Lock()
 	if setup := (*setupError)(nil); t.first && errors.As(err, &setup) {
 		c.warn(dest, setup, time.Now())
 	}
-	c.mu.Lock()
 	waiting := t.waiting
 	t.waiting = nil
 	if s != nil && c.streams[s.id] == s {
@@ -274,20 +274,16 @@ func (c *conns) room(now time.Time) bool {
 
 // warn tells the log that the server of a route is none to be talked to, and what may be
 // done about it: that is the admin's business, who else would hear of it from the senders
-// only. Of strangers' servers it is not told.
+// only. Of strangers' servers it is not told. c.mu is held.
 func (c *conns) warn(dest locate.Target, why *setupError, now time.Time) {
-	c.mu.Lock()
-	last, told := c.warned[dest]
-	if told = told && now.Sub(last) < warnAgain; !told {
-		if c.warned == nil || len(c.warned) >= maxWarned {
-			c.warned = make(map[locate.Target]time.Time)
-		}
-		c.warned[dest] = now
+	if last, told := c.warned[dest]; told && now.Sub(last) < warnAgain {
+		return
 	}
-	c.mu.Unlock()
-	if !told {
-		c.u.log.Warn("the SIP server of a route is not one to be talked to", "server", dest.String(), "err", why.err, "remedy", why.failure().Remedy)
+	if c.warned == nil || len(c.warned) >= maxWarned {
+		c.warned = make(map[locate.Target]time.Time)
 	}
+	c.warned[dest] = now
+	c.u.log.Warn("the SIP server of a route is not one to be talked to", "server", dest.String(), "err", why.err, "remedy", why.failure().Remedy)
 }
 
 // open dials dest and starts the connection.
