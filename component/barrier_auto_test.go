@@ -1,0 +1,104 @@
+package component
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/stoxgw/stox/internal/xmpptest"
+	"github.com/stoxgw/stox/mapping"
+)
+
+// GW-33, auto: single where the server says that it is Prosody, else, and until
+// it has said so, settled. Another domain is settled whatever our server is.
+func TestBarrierAuto(t *testing.T) {
+	for _, tt := range []struct {
+		software, to string
+		single       bool
+	}{
+		{"Prosody", "juliet@example.com", true},
+		{"prosody", "juliet@example.com", true},
+		{"ejabberd", "juliet@example.com", false},
+		{"Not Prosody", "juliet@example.com", false},
+		{xmpptest.SoftwareNone, "juliet@example.com", false},
+		{"Prosody", "benvolio@example.net", false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var h held
+			opt := h.options()
+			opt.Software = tt.software
+			r, conn := memory(t, opt, nil)
+			r.Deliver(parcels(to("a", tt.to)))
+			b := h.takeN(t, 1)[0]
+			if tt.to == "juliet@example.com" {
+				conn.Echo(b)
+			} else {
+				conn.Result(b)
+			}
+			want := none
+			if tt.single {
+				want = mapping.Processed
+			}
+			r.expect(t, tt.software+" "+tt.to, map[string]mapping.OutcomeKind{"a": want})
+			r.stop()
+		})
+	}
+	for name, want := range map[string]mapping.OutcomeKind{"Prosody": mapping.Processed, "ejabberd": none, "": none} {
+		t.Run("says no version, and is called "+name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var h held
+				opt := h.options()
+				pings := opt.OnIQ
+				opt.OnIQ = func(c *xmpptest.Conn, st xmpptest.Stanza) bool {
+					answer := "<iq from='" + st.To + "' to='" + st.From + "' id='" + st.ID
+					switch {
+					case strings.Contains(st.Raw, nsVersion):
+						c.Send(answer + "' type='error'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>")
+					case strings.Contains(st.Raw, "disco#info"):
+						c.Send(answer + "' type='result'><query xmlns='http://jabber.org/protocol/disco#info'>" +
+							"<identity category='pubsub' type='pep' name='Prosody'/><identity category='server' type='im' name='" + name + "'/></query></iq>")
+					default:
+						return pings(c, st)
+					}
+					return true
+				}
+				r, conn := memory(t, opt, nil)
+				synctest.Wait() // until it is known
+				r.Deliver(parcels(message("a", "x")))
+				conn.Echo(h.takeN(t, 1)[0])
+				r.expect(t, name, map[string]mapping.OutcomeKind{"a": want})
+				r.stop()
+			})
+		})
+	}
+	t.Run("late", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var h held
+			opt := h.options()
+			pings := opt.OnIQ
+			asked := make(chan xmpptest.Stanza, 1)
+			opt.OnIQ = func(c *xmpptest.Conn, st xmpptest.Stanza) bool {
+				if strings.Contains(st.Raw, nsVersion) {
+					asked <- st
+					return true
+				}
+				return pings(c, st)
+			}
+			r, conn := memory(t, opt, nil)
+			st := <-asked
+			if st.To != "example.com" {
+				t.Errorf("asked %s", st.To)
+			}
+			r.Deliver(parcels(message("a", "x")))
+			conn.Echo(h.takeN(t, 1)[0])
+			r.expect(t, "not known yet", map[string]mapping.OutcomeKind{"a": none})
+			forged := st
+			forged.To = "example.org"
+			conn.Software(forged, "Prosody")
+			r.expect(t, "said by another", map[string]mapping.OutcomeKind{"a": none})
+			conn.Software(st, "Prosody")
+			r.expect(t, "known", map[string]mapping.OutcomeKind{"a": mapping.Processed})
+			r.stop()
+		})
+	})
+}
