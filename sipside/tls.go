@@ -149,7 +149,7 @@ func (t *TLS) Certificate() (names []string, expires time.Time, ok bool) {
 		return nil, time.Time{}, false
 	}
 	leaf := t.in.Load().cert.Leaf
-	return identities(leaf), leaf.NotAfter, true
+	return locate.Names(leaf), leaf.NotAfter, true
 }
 
 // CertificateWarning is something about our certificate that peers may stumble over.
@@ -172,26 +172,10 @@ func (t *TLS) Warnings(advertise string) (all []CertificateWarning) {
 		all = append(all, CertificateWarning{key, "the certificate is not valid before " + leaf.NotBefore.UTC().Format(time.RFC3339), "is the clock of this machine right?"})
 	}
 	if host, _, ok := splitSentBy(advertise); ok && !locate.Proves(leaf, host) {
-		all = append(all, CertificateWarning{key, fmt.Sprintf("the certificate is for %s, not for %s (sip.advertise)", listed(identities(leaf)), host),
+		all = append(all, CertificateWarning{key, fmt.Sprintf("the certificate is for %s, not for %s (sip.advertise)", listed(locate.Names(leaf)), host),
 			"peers that look for that name refuse it; a wildcard does not count in SIP (RFC 5922)"})
 	}
 	return all
-}
-
-// identities are the names in a certificate, as many as are good to read. They are what
-// somebody else wrote.
-func identities(leaf *x509.Certificate) (names []string) {
-	for _, u := range leaf.URIs {
-		names = append(names, u.String())
-	}
-	names = append(names, leaf.DNSNames...)
-	for _, ip := range leaf.IPAddresses {
-		names = append(names, ip.String())
-	}
-	if len(names) == 0 && leaf.Subject.CommonName != "" {
-		names = append(names, leaf.Subject.CommonName)
-	}
-	return names[:min(len(names), 8)]
 }
 
 // listed is a list of names in quotes, none of them long.

@@ -48,7 +48,7 @@ func (t *TLS) verifyServer(cs tls.ConnectionState, name string) error {
 		return untrusted(leaf, err)
 	}
 	if !locate.Proves(leaf, name) {
-		have := listed(identities(leaf))
+		have := listed(locate.Names(leaf))
 		return &setupError{wrongName: true, err: fmt.Errorf("the certificate of the server is for %s, not for %q", have, name),
 			remedy: fmt.Sprintf("the server has to show a certificate for %q, and shows one for %s; is the address the right one? (sip.route.via)", name, have)}
 	}

@@ -134,17 +134,7 @@ func judge(chain []*x509.Certificate, roots *x509.CertPool, t locate.Target, now
 
 // names are those that a certificate is for.
 func names(c *x509.Certificate) string {
-	var all []string
-	for _, u := range c.URIs {
-		all = append(all, u.String())
-	}
-	all = append(all, c.DNSNames...)
-	for _, a := range c.IPAddresses {
-		all = append(all, a.String())
-	}
-	if len(all) == 0 && c.Subject.CommonName != "" {
-		all = append(all, c.Subject.CommonName)
-	}
+	all := locate.Names(c)
 	if len(all) == 0 {
 		return "nobody"
 	}

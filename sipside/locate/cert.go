@@ -91,3 +91,19 @@ func KeyUsages(cert *x509.Certificate, usual x509.ExtKeyUsage) []x509.ExtKeyUsag
 	}
 	return []x509.ExtKeyUsage{usual}
 }
+
+// Names are the names in a certificate, as many as are good to read. They are what
+// somebody else wrote.
+func Names(cert *x509.Certificate) (names []string) {
+	for _, u := range cert.URIs {
+		names = append(names, u.String())
+	}
+	names = append(names, cert.DNSNames...)
+	for _, ip := range cert.IPAddresses {
+		names = append(names, ip.String())
+	}
+	if len(names) == 0 && cert.Subject.CommonName != "" {
+		names = append(names, cert.Subject.CommonName)
+	}
+	return names[:min(len(names), 8)]
+}
