@@ -37,7 +37,9 @@ func (u *UA) reachable(list []locate.Target) []locate.Target {
 // abroad is list without this machine and its link, if nobody but a stranger has said
 // that a request goes there: see Config.Local.
 func (u *UA) abroad(h *hop, list []locate.Target) []locate.Target {
-	if u.cfg.Local || h.rule != nil || h.query.Host == u.sipDomain || h.query.Host == u.phoneDomain {
+	// A route for "*" without a next hop does not say that this machine is meant.
+	meant := h.route != nil || h.rule != nil && h.rule.Domain != "*"
+	if u.cfg.Local || meant || h.query.Host == u.sipDomain || h.query.Host == u.phoneDomain {
 		return list
 	}
 	near := func(t locate.Target) bool {

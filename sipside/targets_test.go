@@ -414,6 +414,8 @@ func TestAbroad(t *testing.T) {
 			{"10.0.0.7", "", nil, "10.0.0.7:5060"}, // a LAN has PBXs
 			{"example.net", "127.0.0.9", nil, "127.0.0.9:5060"},
 			{"routed.example", "127.0.0.9", []Route{{Domain: "routed.example"}}, "127.0.0.9:5060"},
+			{"evil.example", "127.0.0.9", []Route{{Domain: "*", Size: SizeReject}}, ""},
+			{"127.0.0.1", "", []Route{{Domain: "*"}}, ""},
 			{"routed.example", "", []Route{{Domain: "*", Via: mapping.MustParseURI("sip:127.0.0.8")}}, "127.0.0.8:5060"},
 		} {
 			cfg := testConfig()
