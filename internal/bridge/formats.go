@@ -138,8 +138,9 @@ func (o *outbound) otherForm(out mapping.Outcome) bool {
 	return o.reshaped
 }
 
-// renew gives what waits in memory in l behind answered, whose destination has seen the Call-ID of
-// that, Call-IDs of their own. A request of which a copy may have arrived stays as it is.
+// renew gives what waits in memory in l behind answered, whose destination has seen the
+// Call-ID of that, Call-IDs of their own. A request of which a copy may have arrived stays
+// as it is.
 func (b *Bridge) renew(out *work, l *lane, answered *outbound) {
 	seen := map[string]bool{answered.callID(): true}
 	b.renewParts(answered, 1, seen, out.now)
@@ -314,8 +315,9 @@ func (f *formats) get(contact mapping.JID, now time.Time) format {
 	return is
 }
 
-// put keeps what is known of a contact that is memorable. When there is too much of it, or it is old, a new generation
-// begins; what is not learned again is forgotten with the next one.
+// put keeps what is known of a contact that is memorable. When there is too much of it, or
+// it is old, a new generation begins; what is not learned again is forgotten with the next
+// one. f.mu is held.
 func (f *formats) put(contact mapping.JID, is format, now time.Time) {
 	if !memorable(contact) {
 		return

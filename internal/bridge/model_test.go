@@ -438,13 +438,14 @@ func (w *world) learnParts(r *request, room int) {
 	texts, _ := mapping.Split(string(r.sip.Body), room)
 	tags := map[string]bool{r.sip.FromTag: true}
 	var bodies []string
-	for _, p := range parts {
+	calls := map[string]bool{}
+	for i, p := range parts {
 		s := p.(*mapping.SIPMessage)
 		bodies = append(bodies, string(s.Body))
-		if tags[s.FromTag] || s.CallID != r.sip.CallID {
-			w.fault(m, "a part has the From tag of another one, or another Call-ID")
+		if tags[s.FromTag] || calls[s.CallID] || (i == 0) != (s.CallID == r.sip.CallID) {
+			w.fault(m, "a part has the From tag or the Call-ID of another one, or the first one not that of the whole")
 		}
-		tags[s.FromTag] = true
+		tags[s.FromTag], calls[s.CallID] = true, true
 	}
 	if !slices.Equal(bodies, texts) {
 		w.fault(m, "is cut into %q, want %q", bodies, texts)

@@ -59,8 +59,7 @@ func (b *Bridge) cut(out *work, o *outbound, res mapping.Outcome) bool {
 		return false
 	}
 	m := o.message()
-	own := b.formats.ownCallID(o.to, out.now)
-	// A part may come to need a Call-ID that is longer than the one that was measured.
+	// The other parts have Call-IDs that may be longer than the one that was measured.
 	room := res.Room - max(callIDLen-len(m.CallID), 0)
 	parts, ok := m.Split(room)
 	if !ok || len(parts) < 2 {
@@ -70,9 +69,9 @@ func (b *Bridge) cut(out *work, o *outbound, res mapping.Outcome) bool {
 	for i, part := range parts {
 		if i > 0 {
 			part.Target = 0
-			if own {
-				part.CallID = b.talks.another(o.from, o.to, part.CallID, out.now)
-			}
+			// Who takes a second request with the same Call-ID for a repeat (see formats)
+			// would show the first part alone, and not everybody who does says so.
+			part.CallID = b.talks.another(o.from, o.to, part.CallID, out.now)
 		}
 		b.ids.fill(part)
 		o.parts[i] = part
