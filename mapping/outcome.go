@@ -50,6 +50,10 @@ type Outcome struct {
 	// More: the next hop has a target that this request has not been tried at (SIP side
 	// only). The value goes there if it is handed over again with Target one higher.
 	More bool
+	// CSeq is the number of the request that this is the outcome of, if it is another one
+	// than was handed over: whoever proves who he is sends the request again, under the next
+	// number (RFC 3261 §22.2; SIP side only). 0: the one that was handed over.
+	CSeq uint32
 	// Accept is the value of the Accept header of an answer: of a 415, or of a 2xx to a
 	// SIPQuery (SIP side only). "": there was none. See Accepts.
 	Accept string

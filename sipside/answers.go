@@ -43,7 +43,7 @@ func (c *client) response(rd *reader, res *sip.Response) {
 		}
 		return
 	}
-	c.end(tx, finalOutcome(method, res.StatusCode, rd.first, &f))
+	c.endWith(tx, finalOutcome(method, res.StatusCode, rd.first, &f), &f)
 }
 
 // finalOutcome reads a final response to a request of that method. The first line is

@@ -34,12 +34,13 @@ type client struct {
 	closed bool
 }
 
-// clientTx is a request from Deliver until its Result. All but the first three
-// fields are guarded by client.mu.
+// clientTx is a request until its outcome is told: one of Deliver, or one of ours. All but
+// the first four fields are guarded by client.mu.
 type clientTx struct {
-	ref any
-	req outRequest
-	hop hop
+	ref  any     // of Deliver
+	done ownDone // of ours; nil for those of Deliver
+	req  outRequest
+	hop  hop
 
 	id         uint64
 	to         locate.Target // which target it goes to
@@ -112,23 +113,38 @@ func (c *client) deliver(batch []mapping.Parcel[mapping.SIP]) {
 			c.u.outbox.add(p.Ref, notWritten(f))
 			continue
 		}
-		tx := &clientTx{ref: p.Ref, req: req, hop: h, start: math.MaxUint64}
-		if f := c.begin(tx); f != nil {
-			c.u.outbox.add(p.Ref, notWritten(f))
-			continue
-		}
-		if h.addr.IsValid() {
-			c.send(tx, []locate.Target{h.direct()})
-			continue
-		}
-		c.u.names.lookup(h.query, func(n *name) {
-			if n.failure != nil {
-				c.fail(tx, notWritten(n.failure))
-				return
-			}
-			c.send(tx, n.targets)
-		})
+		c.launch(&clientTx{ref: p.Ref, req: req, hop: h})
 	}
+}
+
+// launch begins the transaction of tx. Its outcome is told in any case, and may be before
+// launch returns.
+func (c *client) launch(tx *clientTx) {
+	tx.start = math.MaxUint64
+	if f := c.begin(tx); f != nil {
+		c.tell(tx, notWritten(f), nil)
+		return
+	}
+	if tx.hop.addr.IsValid() {
+		c.send(tx, []locate.Target{tx.hop.direct()})
+		return
+	}
+	c.u.names.lookup(tx.hop.query, func(n *name) {
+		if n.failure != nil {
+			c.fail(tx, notWritten(n.failure))
+			return
+		}
+		c.send(tx, n.targets)
+	})
+}
+
+// tell says what became of a request, with the headers of the final response if there was one.
+func (c *client) tell(tx *clientTx, o mapping.Outcome, f *fields) {
+	if tx.done == nil {
+		c.u.outbox.add(tx.ref, o)
+		return
+	}
+	tx.done(o, f)
 }
 
 // begin gives tx a place in the table (SEC-30) and its id. No next hop may have
@@ -243,7 +259,10 @@ func (c *client) sendTCP(tx *clientTx, s *stream) bool {
 }
 
 // end takes tx out and tells its outcome. The lock is held.
-func (c *client) end(tx *clientTx, o mapping.Outcome) {
+func (c *client) end(tx *clientTx, o mapping.Outcome) { c.endWith(tx, o, nil) }
+
+// endWith is end with the headers of the final response. The lock is held.
+func (c *client) endWith(tx *clientTx, o mapping.Outcome, f *fields) {
 	if tx.ended {
 		return
 	}
@@ -258,7 +277,7 @@ func (c *client) end(tx *clientTx, o mapping.Outcome) {
 	c.judge(tx, &o)
 	tx.again.stop()
 	tx.giveUp.stop()
-	c.u.outbox.add(tx.ref, o)
+	c.tell(tx, o, f)
 }
 
 // judge remembers how the target of a request did. What ended for a lack of ours, or

@@ -54,6 +54,7 @@ type Config struct {
 	MaxPending     int
 	MaxHeaderBytes int // start line and headers of a message, 16 KiB
 	MaxBodyBytes   int // body of a message, 64 KiB
+	PeerRate       int // requests a second from one source, beyond which it gets 503; 0: any number
 	MaxConnections int // accepted, 1000; a quarter may be of hosts that are no peers. As many are dialled without a route
 
 	// DrainTimeout is how long Run waits for pending answers when it ends, 5 s.
@@ -69,8 +70,12 @@ type Config struct {
 
 // Peer is a SIP system that may send requests to us.
 type Peer struct {
-	Name      string
+	Name string
+	// By one of these it is known: where it sends from, a name in the certificate that it
+	// shows (RFC 5922), and who it proves to be by digest.
 	Addresses []netip.Prefix
+	TLSNames  []string
+	Login     Login
 	// Domains are the domains its users may have in From, "*" for any that is not
 	// served by XMPP. Empty: SIPDomain, and the domains of the routes that lead to
 	// one of its addresses.
@@ -90,7 +95,24 @@ type Route struct {
 	// MaxBytes is the longest request, headers included: 0 is 65536 over TCP. Over UDP, and
 	// where Via is zero, it is never more than 1300.
 	MaxBytes int
+	// Login is who we are when a server on this route asks (digest); zero: nobody.
+	Login Login
+	// Register says that a registration is to be kept at Via, so that it sends to us. It
+	// wants a Login.
+	Register bool
 }
+
+// Login is a user name and its password. It does not print the password.
+type Login struct{ Username, Password string }
+
+// String gives the user name.
+func (l Login) String() string { return l.Username }
+
+// GoString gives the user name.
+func (l Login) GoString() string { return fmt.Sprintf("Login(%q)", l.Username) }
+
+// IsZero reports whether there is no user name.
+func (l Login) IsZero() bool { return l.Username == "" }
 
 // The values of Route.Size. With SizeSplit a request that is longer than MaxBytes may go
 // in parts over TCP, too.
@@ -189,8 +211,8 @@ func (c *Config) check() ([]listenAddr, error) {
 		}
 	}
 	for i, p := range c.Peers {
-		if len(p.Addresses) == 0 {
-			fault("sip.peer[%d].addresses: is empty", i)
+		if len(p.Addresses) == 0 && len(p.TLSNames) == 0 && p.Login.IsZero() {
+			fault("sip.peer[%d]: nothing says how it is known", i)
 		}
 	}
 	for _, n := range []struct {
@@ -198,7 +220,7 @@ func (c *Config) check() ([]listenAddr, error) {
 		v    int
 	}{
 		{"max_pending", c.MaxPending}, {"max_header_bytes", c.MaxHeaderBytes},
-		{"max_body_bytes", c.MaxBodyBytes}, {"max_connections", c.MaxConnections},
+		{"max_body_bytes", c.MaxBodyBytes}, {"max_connections", c.MaxConnections}, {"peer_rate", c.PeerRate},
 	} {
 		if n.v < 0 {
 			fault("limits.%s: is negative", n.name)

@@ -35,24 +35,35 @@ func (u *UA) nextHop(uri mapping.URI) (h hop, f *mapping.Failure) {
 	if target.Host == "" { // tel: without a route
 		return h, mapping.FailDNS()
 	}
+	return h, h.lead(target, u.supported)
+}
+
+// hopTo is the next hop of a route with a Via, whatever the Request-URI.
+func (u *UA) hopTo(r *Route) (h hop, f *mapping.Failure) {
+	h = hop{route: r, rule: r}
+	return h, h.lead(r.Via, u.supported)
+}
+
+// lead makes h go to the host of a URI.
+func (h *hop) lead(target mapping.URI, supported locate.Set) *mapping.Failure {
 	var ok bool
-	if h.query, ok = queryOf(target, u.supported); !ok || h.query.Transport != locate.Any && !u.supported.Has(h.query.Transport) {
+	if h.query, ok = queryOf(target, supported); !ok || h.query.Transport != locate.Any && !supported.Has(h.query.Transport) {
 		f := mapping.FailTransport()
 		f.Err = fmt.Errorf("sipside: transport %q", target.Transport)
-		return h, f
+		return f
 	}
 	if a, err := netip.ParseAddr(target.Host); err == nil {
 		if !locate.Sendable(a.Unmap()) {
 			f := mapping.FailDNS()
 			f.Err = fmt.Errorf("sipside: nothing can be sent to %s", a)
-			return h, f
+			return f
 		}
 		h.addr, h.name = a.Unmap(), target.Host
 		if h.route != nil {
 			h.name = tlsName(canonicalHost(h.route.Domain), target.Host)
 		}
 	}
-	return h, nil
+	return nil
 }
 
 // queryOf asks for the servers that a URI means. ok is false if it wants a transport that

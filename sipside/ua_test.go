@@ -52,7 +52,7 @@ func TestConfigFaults(t *testing.T) {
 		MaxPending: -1, MaxHeaderBytes: 1 << 20, UserAgent: "a\r\nb",
 	}, testLog(t, nil))
 	for _, want := range []string{"sip.listen[0]", "sip.tls_cert", "sip.listen[2]", "sip.listen[3]", "sip.advertise", "sip.accept_status", "User-Agent",
-		"sip.route[0].domain", "sip.route[1].via", "sip.route[2].via", "sip.route[2].size", "sip.route[2].max_message_bytes", "sip.peer[0].addresses", "limits.max_pending", "limits.max_header_bytes"} {
+		"sip.route[0].domain", "sip.route[1].via", "sip.route[2].via", "sip.route[2].size", "sip.route[2].max_message_bytes", "sip.peer[0]", "limits.max_pending", "limits.max_header_bytes"} {
 		if err == nil || !strings.Contains(err.Error(), want+":") {
 			t.Errorf("no fault for %s in: %v", want, err)
 		}

@@ -13,16 +13,18 @@ import (
 
 // Methods of the requests that are sent.
 const (
-	methodMessage = "MESSAGE"
-	methodOptions = "OPTIONS"
+	methodMessage  = "MESSAGE"
+	methodOptions  = "OPTIONS"
+	methodRegister = "REGISTER"
 )
 
-// outRequest is a request that goes out: a MESSAGE, or an OPTIONS, which has nothing of
+// outRequest is a request that goes out: a MESSAGE, or another one, which has nothing of
 // a message but its addresses and identifiers.
 type outRequest struct {
 	*mapping.SIPMessage
 	method string
 	accept string // value of Accept, "" leaves it out
+	extra  string // complete header lines, of values that were checked
 }
 
 // queryAccept is the form in which an OPTIONS would have a body in its answer. It is
@@ -103,6 +105,7 @@ func (u *UA) wire(m *outRequest, r *Route, transport, sentBy, branch string) []b
 	if m.accept != "" {
 		line("Accept: ", m.accept)
 	}
+	b = append(b, m.extra...)
 	if m.Subject != "" {
 		line("Subject: ", m.Subject)
 	}

@@ -131,6 +131,7 @@ func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
 		Accept:         cfg.SIP.AcceptStatus,
 		MaxConnections: cfg.Limits.MaxConnections,
 		MaxHeaderBytes: cfg.Limits.MaxHeaderBytes,
+		PeerRate:       cfg.Limits.PeerRate,
 	}
 	var errs []error
 	var err error
@@ -148,7 +149,7 @@ func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
 	c.Locator = locate.New(dns)
 	for i, r := range cfg.SIP.Routes {
 		if r.Via == "" { // DNS says where the domain is
-			c.Routes = append(c.Routes, sipside.Route{Domain: r.Domain, Size: r.Size, MaxBytes: r.MaxMessageBytes})
+			c.Routes = append(c.Routes, sipside.Route{Domain: r.Domain, Size: r.Size, MaxBytes: r.MaxMessageBytes, Login: login(r.Username, r.Password)})
 			continue
 		}
 		via, err := NextHop(r.Via)
@@ -156,10 +157,11 @@ func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
 			errs = append(errs, fmt.Errorf("sip.route[%d].via: %w", i, plain(err)))
 			continue
 		}
-		c.Routes = append(c.Routes, sipside.Route{Domain: r.Domain, Via: via, Loose: isLoose(r.Via), Size: r.Size, MaxBytes: r.MaxMessageBytes})
+		c.Routes = append(c.Routes, sipside.Route{Domain: r.Domain, Via: via, Loose: isLoose(r.Via), Size: r.Size, MaxBytes: r.MaxMessageBytes,
+			Login: login(r.Username, r.Password), Register: r.Register})
 	}
 	for i, p := range cfg.SIP.Peers {
-		peer := sipside.Peer{Name: p.Name, Domains: p.Domains}
+		peer := sipside.Peer{Name: p.Name, Domains: p.Domains, TLSNames: p.TLSNames, Login: login(p.Username, p.Password)}
 		for j, a := range p.Addresses {
 			prefix, err := parsePrefix(a)
 			if err != nil {
@@ -171,6 +173,10 @@ func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
 		c.Peers = append(c.Peers, peer)
 	}
 	return c, faults(errors.Join(errs...))
+}
+
+func login(username string, password config.Secret) sipside.Login {
+	return sipside.Login{Username: username, Password: password.Reveal()}
 }
 
 // isLoose reports whether a route's URI has the lr parameter, which a URI value

@@ -31,6 +31,9 @@ const maxAmbiguous = 3
 // certainly been refused.
 func (o *outbound) judge(out mapping.Outcome, now time.Time) (verdict, *mapping.Failure) {
 	f := out.Report()
+	if out.CSeq != 0 { // the number that the next hop has seen last
+		o.change().CSeq = out.CSeq
+	}
 	switch {
 	case f == nil:
 		return delivered, nil
