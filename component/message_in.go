@@ -25,7 +25,8 @@ func (r *reader) message(st *element, over string) {
 	}
 	m := readMessage(st)
 	if over == "" && !hasText(m.Bodies) && len(m.URLs) == 0 && !m.Encrypted {
-		return // chat states, receipts, markers: not in this version; and what is no message at all
+		r.signals(st)
+		return
 	}
 	rt, bad := r.route(st)
 	m.From, m.To = rt.from, rt.to
@@ -72,6 +73,8 @@ func readMessage(st *element) *mapping.XMPPMessage {
 			if c.name.Local == "x" {
 				m.URLs = appendURLs(m.URLs, c)
 			}
+		case nsReceipts, nsMarkers:
+			readWishes(m, c)
 		}
 		more = true
 	}

@@ -25,6 +25,7 @@ func appendMessage(b []byte, v *mapping.XMPPMessage, limit int) []byte {
 	if v.Thread != "" {
 		b = appendTextElement(b, "thread", "", v.Thread)
 	}
+	b = appendWishes(b, v)
 	if !v.Delay.IsZero() {
 		b = appendDelay(b, v.From, v.Delay)
 	}

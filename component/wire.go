@@ -29,6 +29,16 @@ func address(v mapping.XMPP) (addressed, error) {
 			return a, errors.New("error stanza without a failure")
 		}
 		a = addressed{id: v.ID, from: v.From, to: v.To}
+	case *mapping.XMPPReceipt:
+		if v == nil || v.About == "" {
+			return a, errors.New("receipt of nothing")
+		}
+		a = addressed{id: v.ID, from: v.From, to: v.To, bounces: true}
+	case *mapping.XMPPState:
+		if v == nil || !v.State.Known() {
+			return a, errors.New("no chat state")
+		}
+		a = addressed{id: v.ID, from: v.From, to: v.To, bounces: true}
 	default:
 		return a, fmt.Errorf("no stanza for a %T", v)
 	}
@@ -44,6 +54,10 @@ func appendValue(b []byte, v mapping.XMPP, by string, limit int) []byte {
 	switch v := v.(type) {
 	case *mapping.XMPPMessage:
 		b = appendMessage(b, v, limit)
+	case *mapping.XMPPReceipt:
+		b = appendReceipt(b, v)
+	case *mapping.XMPPState:
+		b = appendState(b, v)
 	case *mapping.XMPPError:
 		f := v.Failure
 		b = appendOpen(b, "message", v.From.String(), v.To.String(), v.ID, string(stanza.MessageTypeError))

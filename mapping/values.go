@@ -29,6 +29,10 @@ type XMPPMessage struct {
 	Thread   string
 	Delay    time.Time // when it was written, if that was a while ago (XEP-0203); zero if nothing is said
 
+	// What its sender wants to be told: that it has arrived (XEP-0184), that it was read
+	// (XEP-0333).
+	WantReceipt, Markable bool
+
 	// From XMPP only.
 
 	URLs      []string // links beside the text (XEP-0066), in document order
@@ -53,6 +57,44 @@ type Node struct {
 
 // Attr is an attribute of a Node.
 type Attr struct{ Name, Value string }
+
+// XMPPReceipt is a message stanza that says of another message that it has arrived
+// (XEP-0184), or that it was read (XEP-0333).
+type XMPPReceipt struct {
+	From, To JID
+	ID       string // of this stanza
+	Type     string // as in XMPPMessage
+	About    string // the id of the other one
+	Read     bool
+}
+
+// XMPPState is a message stanza that has nothing but a chat state (XEP-0085).
+type XMPPState struct {
+	From, To JID
+	ID       string
+	State    ChatState
+}
+
+// ChatState is the closed list of XEP-0085.
+type ChatState string
+
+// The chat states.
+const (
+	StateActive    ChatState = "active"
+	StateComposing ChatState = "composing"
+	StatePaused    ChatState = "paused"
+	StateInactive  ChatState = "inactive"
+	StateGone      ChatState = "gone"
+)
+
+// Known reports whether s is one of the list.
+func (s ChatState) Known() bool {
+	switch s {
+	case StateActive, StateComposing, StatePaused, StateInactive, StateGone:
+		return true
+	}
+	return false
+}
 
 // XMPPError is a message stanza of type error: the answer to a message that
 // did not reach its destination (RFC 6120 §8.3).
@@ -108,4 +150,6 @@ type SIPQuery struct {
 func (*SIPQuery) isSIP()     {}
 func (*XMPPMessage) isXMPP() {}
 func (*XMPPError) isXMPP()   {}
+func (*XMPPReceipt) isXMPP() {}
+func (*XMPPState) isXMPP()   {}
 func (*SIPMessage) isSIP()   {}

@@ -96,6 +96,10 @@ func (l *links) of(v mapping.XMPP) int {
 		return l.byName[v.From.Domain()]
 	case *mapping.XMPPError:
 		return l.byName[v.From.Domain()]
+	case *mapping.XMPPReceipt:
+		return l.byName[v.From.Domain()]
+	case *mapping.XMPPState:
+		return l.byName[v.From.Domain()]
 	}
 	return 0
 }
