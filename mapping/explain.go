@@ -18,10 +18,7 @@ type Explanation struct {
 // angle brackets, to the other side. It goes the way that messages go; the steps
 // are noted as it goes.
 func (r *Rules) Explain(addr string) Explanation {
-	addr = strings.TrimSpace(addr)
-	if i := strings.LastIndexByte(addr, '<'); i >= 0 {
-		addr, _, _ = strings.Cut(addr[i+1:], ">")
-	}
+	addr = unbracket(addr)
 	e := Explanation{Input: addr}
 	var t trace
 	if scheme, _, ok := strings.Cut(addr, ":"); !ok || !isScheme(scheme) {

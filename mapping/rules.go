@@ -39,6 +39,7 @@ type Rules struct {
 	defaultHost string
 	phoneHost   string
 	plan        dialPlan // of the phone domain's route
+	phones      bool     // that route leads to telephones: see Numbers
 
 	routes  []routeFrom
 	aliases map[aliasKey]JID
@@ -126,6 +127,21 @@ func (r *Rules) Serves(host string) (JID, bool) {
 		return JID{}, false
 	}
 	return makeJID("", domain, ""), true
+}
+
+// Numbers reports whether telephone numbers are contacts of the component name domain,
+// and lead to telephones: the route of the phone domain has a country, which all but
+// "numbers" = "e164" need, or there is one for the phone domain alone, which then is no
+// domain of SIP users. A phone domain without such a route says nothing: it is
+// sip.domain unless it is set.
+func (r *Rules) Numbers(domain JID) bool {
+	if !r.phones {
+		return false
+	}
+	if name, ok := r.toXMPP[r.phoneHost]; ok {
+		return domain.Domain() == name
+	}
+	return domain.Domain() == r.gateway
 }
 
 // Itself is the SIP address under which the gateway says something of its own: our

@@ -188,6 +188,7 @@ func (b *builder) routes(list []RouteRule) {
 		b.r.routes = append(b.r.routes, routeFrom{host: host, alias: rule.From == "alias"})
 		if !planned && ok && (host == "*" || host == b.r.phoneHost) {
 			b.r.plan, planned = plan, true
+			b.r.phones = plan.country != nil || host == b.r.phoneHost && host != b.r.defaultHost
 		}
 	}
 }

@@ -31,13 +31,18 @@ func (r *Rules) contactURI(j JID, t *trace) (URI, *Failure) {
 	if t != nil && text != j.Local() {
 		t.add("without the escapes of XEP-0106: %s", text)
 	}
-	if host, ok := r.toSIP[j.Domain()]; ok {
+	return r.contactText(j.Domain(), text, t)
+}
+
+// contactText reads a JID of the component whose localpart, without escapes, is text.
+func (r *Rules) contactText(domain, text string, t *trace) (URI, *Failure) {
+	if host, ok := r.toSIP[domain]; ok {
 		if t != nil {
-			t.add("[[domain]]: %s is called %s in SIP", j.Domain(), host)
+			t.add("[[domain]]: %s is called %s in SIP", domain, host)
 		}
 		return r.dialled(URI{Scheme: "sip", User: text, Host: host}, t), nil
 	}
-	if j.Domain() != r.gateway {
+	if domain != r.gateway {
 		return URI{}, addressFailure(ReasonItemNotFound, "This is not an address of the gateway.")
 	}
 	if text == "" {
