@@ -35,6 +35,19 @@ type Config struct {
 	// decides about them.
 	Allow func(mapping.JID) bool
 
+	// Contact says what SIP calls a contact of the component, or why the address is
+	// none's (a *mapping.Failure, which is the answer); nil means that there are no
+	// contacts. ContactFeatures are announced for all of them besides what is answered
+	// here: what of messages is mapped (GW-27). Prompt says which contact an address
+	// stands for that somebody has typed (XEP-0100; GW-17); nil leaves the service out.
+	// Numbers says that telephone numbers are contacts of this component, and lead to
+	// telephones: gateway/sms is announced. The functions run on the reader and must not
+	// block.
+	Contact         func(mapping.JID) (mapping.URI, error)
+	ContactFeatures []string
+	Prompt          func(text string) (mapping.JID, error)
+	Numbers         bool
+
 	MaxStanzaBytes int // limit for one stanza, either way; 256 KiB. See hardLimit for what ends the link.
 	QueueBytes     int // a message is refused while so many octets are unwritten; 4 MiB
 	MaxPending     int // or so many values have no outcome; 65536
@@ -53,6 +66,13 @@ type Config struct {
 	// Dial replaces the TCP dialer, for tests.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
+
+// What Config.ContactFeatures may have.
+const (
+	FeatureReceipts   = nsReceipts // XEP-0184
+	FeatureMarkers    = nsMarkers  // XEP-0333
+	FeatureChatStates = nsStates   // XEP-0085
+)
 
 // Handler is who the Component works for. Its methods return at once and may
 // call Deliver; none is called with a lock held.
@@ -177,15 +197,16 @@ func New(cfg Config, log *slog.Logger) (*Component, error) {
 	if cfg.Allow == nil {
 		cfg.Allow = func(mapping.JID) bool { return true }
 	}
+	if cfg.Contact == nil {
+		cfg.Contact = func(mapping.JID) (mapping.URI, error) {
+			return mapping.URI{}, &mapping.Failure{Condition: mapping.CondServiceUnavailable}
+		}
+	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	srv, err := newServices(cfg.Name, cfg.Version)
-	if err != nil {
-		return nil, fmt.Errorf("component: %w", err)
-	}
 	return &Component{
-		cfg: cfg, domain: domain, log: log, srv: srv,
+		cfg: cfg, domain: domain, log: log, srv: newServices(cfg, time.Now()),
 		q:      newQueue(cfg, domain, log),
 		rand:   rand.Float64,
 		status: Status{State: StateIdle, Since: time.Now()},

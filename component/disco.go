@@ -1,7 +1,7 @@
 package component
 
 import (
-	"encoding/xml"
+	"slices"
 
 	"gosrc.io/xmpp/stanza"
 
@@ -11,32 +11,110 @@ import (
 // featureEscaping must be announced by whoever uses XEP-0106.
 const featureEscaping = `jid\20escaping`
 
-// addDisco serves XEP-0030. Announced is only what is true now; gateway/simple
-// is the registered identity of a gateway to SIP (GW-13). There are no items and
-// no nodes (GW-14).
-func (s *services) addDisco(name string) error {
-	info := stanza.DiscoInfo{XMLName: xml.Name{Space: stanza.NSDiscoInfo, Local: "query"}}
-	info.AddIdentity(name, "gateway", "simple")
-	info.AddFeatures(stanza.NSDiscoInfo, stanza.NSDiscoItems, nsVersion, featureEscaping, nsPing)
-	infoText, err := marshal(&info)
-	if err != nil {
-		return err
-	}
-	items := stanza.DiscoItems{XMLName: xml.Name{Space: stanza.NSDiscoItems, Local: "query"}}
-	itemsText, err := marshal(&items)
-	if err != nil {
-		return err
-	}
-	s.get[info.XMLName] = withoutNode(infoText)
-	s.get[items.XMLName] = withoutNode(itemsText)
-	return nil
+// discoIdentity is what an entity says it is (XEP-0030).
+type discoIdentity struct{ category, typ, lang, name string }
+
+// discoInfo is the answer to a question what an entity is and can do.
+type discoInfo struct {
+	identities []discoIdentity
+	features   []string
 }
 
-func withoutNode(result []byte) service {
-	return func(q *element) ([]byte, *stanzaError) {
-		if q.attr("node") != "" {
+// append appends d as the answer about a node, or about the entity itself.
+func (d discoInfo) append(b []byte, node string) []byte {
+	b = append(b, "<query xmlns='"+stanza.NSDiscoInfo+"'"...)
+	b = appendOptAttr(b, "node", node)
+	b = append(b, '>')
+	for _, i := range d.identities {
+		b = append(b, "<identity"...)
+		b = appendAttr(b, "category", i.category)
+		b = appendAttr(b, "type", i.typ)
+		b = appendOptAttr(b, "xml:lang", i.lang)
+		b = appendOptAttr(b, "name", i.name)
+		b = append(b, "/>"...)
+	}
+	for _, f := range d.features {
+		b = append(b, "<feature"...)
+		b = appendAttr(b, "var", f)
+		b = append(b, "/>"...)
+	}
+	return append(b, "</query>"...)
+}
+
+// addDisco serves XEP-0030 and, for what it says, XEP-0115. Announced is only what is true
+// now (GW-13, GW-27).
+func (s *services) addDisco(cfg Config) {
+	info := get(stanza.NSDiscoInfo, "query")
+	own := gatewayInfo(cfg)
+	s.gatewayVer = own.ver()
+	gateway := withNodes(func(node string, _ *asked) ([]byte, bool) {
+		return own.append(nil, node), node == "" || node == capsNode+"#"+s.gatewayVer
+	})
+	s.gateway[info], s.resource[info] = gateway, gateway
+
+	// The gateway has no items.
+	items := withNodes(func(node string, _ *asked) ([]byte, bool) {
+		return []byte("<query xmlns='" + stanza.NSDiscoItems + "'/>"), node == ""
+	})
+	s.gateway[get(stanza.NSDiscoItems, "query")], s.resource[get(stanza.NSDiscoItems, "query")] = items, items
+
+	account, client := contactInfo(cfg)
+	s.contactVer = client.ver()
+	s.contact[info] = withNodes(func(node string, q *asked) ([]byte, bool) {
+		if node != "" || !q.to.IsBare() {
+			return client.append(nil, node), node == "" || node == capsNode+"#"+s.contactVer
+		}
+		account := account
+		account.identities = []discoIdentity{{category: "account", typ: "registered", name: q.uri.String()}}
+		return account.append(nil, ""), true
+	})
+}
+
+// withNodes refuses the nodes that there are not (GW-14).
+func withNodes(answer func(node string, q *asked) (result []byte, known bool)) service {
+	return func(q *asked) ([]byte, *stanzaError) {
+		result, known := answer(q.payload.attr("node"), q)
+		if !known {
 			return nil, &stanzaError{cond: mapping.CondItemNotFound, text: "There is no such node."}
 		}
 		return result, nil
 	}
+}
+
+// gatewayInfo is what the gateway is: gateway/simple is the registered identity of one to
+// SIP. Clients that see gateway/sms write to telephone numbers, so it needs a way to them;
+// gateway/pstn would promise calls.
+func gatewayInfo(cfg Config) discoInfo {
+	d := discoInfo{
+		identities: []discoIdentity{{category: "gateway", typ: "simple", name: cfg.Name}},
+		features: []string{
+			nsCaps, stanza.NSDiscoInfo, stanza.NSDiscoItems,
+			nsLast, nsVersion, featureEscaping, nsVCard4, nsPing, nsVCard,
+		},
+	}
+	if cfg.Numbers {
+		d.identities = append(d.identities, discoIdentity{category: "gateway", typ: "sms", name: cfg.Name})
+	}
+	if cfg.Prompt != nil {
+		d.features = append(d.features, nsGateway)
+	}
+	return d.sorted()
+}
+
+// contactInfo is what a contact is: under its bare JID an account, which is named for
+// each, and under a resource a telephone. That is the same for all, so that clients need
+// to ask only once about what capabilities stand for.
+func contactInfo(cfg Config) (account, client discoInfo) {
+	common := append([]string{stanza.NSDiscoInfo, nsVCard, nsVCard4}, cfg.ContactFeatures...)
+	account = discoInfo{features: append(slices.Clone(common), nsPing)}.sorted()
+	client = discoInfo{identities: []discoIdentity{{category: "client", typ: "phone"}}, features: common}.sorted()
+	return account, client
+}
+
+// sorted is d with its features in order, each once.
+func (d discoInfo) sorted() discoInfo {
+	d.features = slices.Clone(d.features)
+	slices.Sort(d.features)
+	d.features = slices.Compact(d.features)
+	return d
 }

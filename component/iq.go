@@ -2,44 +2,65 @@ package component
 
 import (
 	"encoding/xml"
-	"fmt"
+	"errors"
+	"time"
 
 	"gosrc.io/xmpp/stanza"
 
 	"github.com/stoxgw/stox/mapping"
 )
 
-// service answers an IQ get that is addressed to the gateway itself: with a
-// result, whose payload may be empty, or with an error.
-type service func(payload *element) (result []byte, bad *stanzaError)
+// asked is an IQ get or set of somebody who may use the gateway.
+type asked struct {
+	payload *element
+	to      mapping.JID // ours: the gateway, or a contact
+	uri     mapping.URI // what SIP calls the contact; zero for the gateway
+}
 
-// services knows who answers which payload (GW-01). It is made once and not
-// changed, so it needs no lock.
+// service answers with a result, whose payload may be empty, or with an error.
+type service func(q *asked) (result []byte, bad *stanzaError)
+
+// request is what a service is known by: "get" or "set", and the payload.
+type request struct {
+	typ  stanza.StanzaType
+	name xml.Name
+}
+
+func get(space, local string) request {
+	return request{stanza.IQTypeGet, xml.Name{Space: space, Local: local}}
+}
+
+func set(space, local string) request {
+	return request{stanza.IQTypeSet, xml.Name{Space: space, Local: local}}
+}
+
+// services knows who answers what (GW-01, GW-26). It is made once and not changed, so
+// it needs no lock. What is not in its tables is answered service-unavailable (GW-12).
 type services struct {
-	get map[xml.Name]service
+	gateway  map[request]service // of the component's own name
+	resource map[request]service // of its resources, of which there are none
+	contact  map[request]service // of contacts
+
+	gatewayVer, contactVer string // see caps
 }
 
-func newServices(name, version string) (*services, error) {
-	s := &services{get: make(map[xml.Name]service)}
-	for _, add := range []func() error{
-		func() error { return s.addDisco(name) },
-		func() error { return s.addVersion(version) },
-	} {
-		if err := add(); err != nil {
-			return nil, err
-		}
+// newServices makes the services that cfg, whose defaults are set, asks for; since is
+// when the component came to be.
+func newServices(cfg Config, since time.Time) *services {
+	s := &services{
+		gateway:  make(map[request]service),
+		resource: make(map[request]service),
+		contact:  make(map[request]service),
 	}
+	s.addDisco(cfg)
 	s.addPing()
-	return s, nil
-}
-
-// marshal makes the text of a result. It happens at start only.
-func marshal(p stanza.IQPayload) ([]byte, error) {
-	b, err := xml.Marshal(p)
-	if err != nil {
-		return nil, fmt.Errorf("marshal %s: %w", p.Namespace(), err)
+	s.addVersion(cfg.Version)
+	s.addLast(since)
+	s.addVCard(cfg.Name)
+	if cfg.Prompt != nil {
+		s.addPrompt(cfg.Prompt)
 	}
-	return b, nil
+	return s
 }
 
 // iq handles an iq stanza: every get and set gets exactly one answer, a result
@@ -50,38 +71,60 @@ func (r *reader) iq(st *element, over string) {
 		return // ours took the answers that we wait for
 	}
 	rt, bad := r.route(st)
-	unavailable := stanzaError{cond: mapping.CondServiceUnavailable}
 	switch {
 	case bad != nil:
-		r.refuse(st, rt, *bad)
 	case over != "":
-		r.refuse(st, rt, tooBig(over))
+		e := tooBig(over)
+		bad = &e
 	case typ != stanza.IQTypeGet && typ != stanza.IQTypeSet:
-		r.refuse(st, rt, stanzaError{cond: mapping.CondBadRequest, text: "The type of an iq is get, set, result or error."})
+		bad = &stanzaError{cond: mapping.CondBadRequest, text: "The type of an iq is get, set, result or error."}
 	case st.attr("id") == "":
-		r.refuse(st, rt, stanzaError{cond: mapping.CondBadRequest, text: "The iq has no id."})
+		bad = &stanzaError{cond: mapping.CondBadRequest, text: "The iq has no id."}
 	case len(st.children) != 1:
-		r.refuse(st, rt, stanzaError{cond: mapping.CondBadRequest, text: "The iq must have exactly one child."})
-	case rt.to.Local() != "" || typ == stanza.IQTypeSet:
-		r.refuse(st, rt, unavailable)
+		bad = &stanzaError{cond: mapping.CondBadRequest, text: "The iq must have exactly one child."}
 	case !r.l.cfg.Allow(rt.from):
-		r.refuse(st, rt, unavailable) // refuse makes it forbidden
-	default:
-		serve := r.l.srv.get[st.children[0].name]
-		if serve == nil {
-			r.refuse(st, rt, unavailable)
-			return
-		}
-		result, bad := serve(st.children[0])
-		if bad != nil {
-			r.refuse(st, rt, *bad)
-			return
-		}
-		r.answer(st, func(b []byte) []byte {
-			b = appendOpen(b, "iq", rt.replyAs, rt.replyTo, st.attr("id"), string(stanza.IQTypeResult))
-			b = append(b, '>')
-			b = append(b, result...)
-			return append(b, "</iq>"...)
-		})
+		bad = &stanzaError{cond: mapping.CondServiceUnavailable} // refuse makes it forbidden
 	}
+	var result []byte
+	if bad == nil {
+		result, bad = r.serve(request{typ, st.children[0].name}, &asked{payload: st.children[0], to: rt.to})
+	}
+	if bad != nil {
+		r.refuse(st, rt, *bad)
+		return
+	}
+	r.answer(st, func(b []byte) []byte {
+		b = appendOpen(b, "iq", rt.replyAs, rt.replyTo, st.attr("id"), string(stanza.IQTypeResult))
+		b = append(b, '>')
+		b = append(b, result...)
+		return append(b, "</iq>"...)
+	})
+}
+
+// serve finds who answers q, and lets him.
+func (r *reader) serve(what request, q *asked) ([]byte, *stanzaError) {
+	table := r.l.srv.gateway
+	switch {
+	case q.to.Local() != "":
+		var err error
+		if q.uri, err = r.l.cfg.Contact(q.to); err != nil {
+			return nil, failed(err)
+		}
+		table = r.l.srv.contact
+	case !q.to.IsBare():
+		table = r.l.srv.resource
+	}
+	if one := table[what]; one != nil {
+		return one(q)
+	}
+	return nil, &stanzaError{cond: mapping.CondServiceUnavailable}
+}
+
+// failed is the answer for an error of the mapping.
+func failed(err error) *stanzaError {
+	var f *mapping.Failure
+	if !errors.As(err, &f) {
+		return &stanzaError{cond: mapping.CondInternalServerError}
+	}
+	return &stanzaError{cond: f.Condition, typ: f.Type, text: f.Text}
 }

@@ -1,7 +1,6 @@
 package component
 
 import (
-	"encoding/xml"
 	"strconv"
 	"strings"
 	"time"
@@ -14,9 +13,18 @@ import (
 // nsPing is the namespace of XEP-0199.
 const nsPing = "urn:xmpp:ping"
 
-// addPing serves XEP-0199: the answer is an empty result (GW-15).
+// addPing serves XEP-0199: the answer is an empty result (GW-15). A contact has no
+// resources that would be known to be there.
 func (s *services) addPing() {
-	s.get[xml.Name{Space: nsPing, Local: "ping"}] = func(*element) ([]byte, *stanzaError) { return nil, nil }
+	here := func(*asked) ([]byte, *stanzaError) { return nil, nil }
+	ping := get(nsPing, "ping")
+	s.gateway[ping], s.resource[ping] = here, here
+	s.contact[ping] = func(q *asked) ([]byte, *stanzaError) {
+		if !q.to.IsBare() {
+			return nil, &stanzaError{cond: mapping.CondServiceUnavailable}
+		}
+		return nil, nil
+	}
 }
 
 // versionID ends the id of the question what the server is, and identityID that of the one

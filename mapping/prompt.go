@@ -3,7 +3,7 @@ package mapping
 import "strings"
 
 // Prompt is the contact that a person means who types an address into a client
-// (XEP-0100 §4.6, GW-18):
+// (XEP-0100, GW-18):
 //
 //	sip:romeo@example.org    a URI in any spelling; sips:, im:, pres: and tel: too
 //	o'malley@example.org     a SIP address without scheme, nothing encoded

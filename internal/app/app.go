@@ -54,7 +54,7 @@ func NewOn(n Network, cfg *config.Config, log *slog.Logger) (*App, error) {
 		return nil, err
 	}
 	a := &App{cfg: cfg, log: log, rules: policy.Rules, journal: &journal{}, options: storeOptions(cfg)}
-	a.xmpp, err = newLinks(cfg, policy.Access, n.DialXMPP, log)
+	a.xmpp, err = newLinks(cfg, policy, n.DialXMPP, log)
 	if err != nil {
 		return nil, faults(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/stoxgw/stox/component"
+	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/config"
 	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/internal/xmpptest"
@@ -163,7 +164,11 @@ func testLinks(t *testing.T, domains ...config.Domain) *links {
 	t.Helper()
 	cfg := &config.Config{Domains: domains}
 	cfg.XMPP = config.XMPP{Domain: "sip.example.com", Server: "127.0.0.1:1", Secret: "component secret", Barrier: string(component.BarrierAuto)}
-	l, err := newLinks(cfg, mapping.Access{}, nil, slog.New(slog.DiscardHandler))
+	rules, err := mapping.NewRules(mapping.RulesConfig{GatewayDomain: cfg.XMPP.Domain, UserDomains: []string{"example.com"}, DefaultSIPDomain: "pbx.example.net"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := newLinks(cfg, bridge.Policy{Rules: rules}, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ var _ bridge.XMPPSide = (*links)(nil)
 // dialer connects to a server; nil is the system's.
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
-func newLinks(cfg *config.Config, access mapping.Access, dial dialer, log *slog.Logger) (*links, error) {
+func newLinks(cfg *config.Config, policy bridge.Policy, dial dialer, log *slog.Logger) (*links, error) {
 	l := &links{byName: make(map[string]int)}
 	log = log.With("side", "xmpp")
 	add := func(path, server, domain string, secret config.Secret) error {
@@ -40,8 +40,8 @@ func newLinks(cfg *config.Config, access mapping.Access, dial dialer, log *slog.
 		if len(cfg.Domains) > 0 { // which of them it is
 			log = log.With("component", domain)
 		}
-		one := componentConfig(cfg, server, domain, secret, access)
-		one.Dial = dial
+		one := componentConfig(cfg, server, domain, secret, policy)
+		one.Dial, one.Numbers = dial, policy.Rules.Numbers(jid)
 		c, err := component.New(one, log)
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)

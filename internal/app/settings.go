@@ -106,18 +106,33 @@ func oneDomain(cfg *config.Config) bool {
 }
 
 // componentConfig is for one of the component's names.
-func componentConfig(cfg *config.Config, server, domain string, secret config.Secret, access mapping.Access) component.Config {
+func componentConfig(cfg *config.Config, server, domain string, secret config.Secret, policy bridge.Policy) component.Config {
 	return component.Config{
 		Server:         server,
 		Domain:         domain,
 		Secret:         secret.Reveal(),
 		Gateway:        cfg.XMPP.Domain,
 		Version:        version.String(),
-		Allow:          access.Allows,
+		Allow:          policy.Access.Allows,
 		MaxStanzaBytes: cfg.Limits.MaxStanzaBytes,
 		Barrier:        component.BarrierMode(cfg.XMPP.Barrier),
 		BarrierTimeout: cfg.XMPP.BarrierTimeout,
+
+		Contact:         policy.Rules.SIPAddress,
+		ContactFeatures: contactFeatures(cfg),
+		Prompt:          policy.Rules.Prompt,
 	}
+}
+
+// contactFeatures is what contacts can do with messages, as far as it is mapped (GW-27).
+func contactFeatures(cfg *config.Config) (features []string) {
+	if cfg.SIP.IMDN != "never" {
+		features = append(features, component.FeatureReceipts, component.FeatureMarkers)
+	}
+	if cfg.SIP.Composing != "never" {
+		features = append(features, component.FeatureChatStates)
+	}
+	return features
 }
 
 func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
