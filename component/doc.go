@@ -13,7 +13,10 @@
 //   - XEP-0380, XEP-0384, XEP-0373, XEP-0027 and RFC 3923, as far as to see that a message
 //     is encrypted: encrypted.go
 //   - XEP-0203 delays and XEP-0172 nicks, written: message_out.go; XEP-0071: xhtml_out.go
-//   - XEP-0030 service discovery: disco.go
+//   - XEP-0030 service discovery, of the gateway and of contacts: disco.go; what presence
+//     says of it, XEP-0115: caps.go
+//   - XEP-0012 last activity: last.go; XEP-0054 and XEP-0292 vCards: vcard.go
+//   - XEP-0100 addresses that were typed: prompt.go
 //   - XEP-0092 software version: version.go; the question what the server is: ping.go
 //   - XEP-0199 ping, asked and answered: ping.go; as a barrier: barrier.go, domain.go
 //
@@ -85,5 +88,11 @@
 //     so long that the server would end the stream at the answer.
 //   - A stanza for a domain that is not ours (ejabberd with global_routes) is
 //     answered from our own name: another from would end the stream.
+//   - The capabilities of all contacts are the same: they are those of the telephone that
+//     has a resource. A question about them is answered like that under the bare JID too,
+//     which otherwise is an account. XEP-0115 knows no such difference, but it lets a
+//     client ask once for all contacts.
+//   - A ping to a resource of a contact is answered service-unavailable: which there are,
+//     only the SIP side knows, and it is not asked.
 //   - Presence is read and ignored in this version.
 package component
