@@ -28,11 +28,16 @@ func (r *Rules) Prompt(text string) (JID, error) {
 	return orJID(j, f)
 }
 
-// unbracket takes an address out of the angle brackets in which it was copied.
+// unbracket takes an address out of the angle brackets in which it was copied from a
+// header, without the name before them and the parameters behind. Brackets elsewhere
+// belong to the address.
 func unbracket(text string) string {
 	text = strings.TrimSpace(text)
 	if i := strings.LastIndexByte(text, '<'); i >= 0 {
-		text, _, _ = strings.Cut(text[i+1:], ">")
+		inside, after, closed := strings.Cut(text[i+1:], ">")
+		if closed && (after == "" || after[0] == ';') {
+			return strings.TrimSpace(inside)
+		}
 	}
 	return text
 }

@@ -22,6 +22,8 @@ func TestPrompt(t *testing.T) {
 		{"vectors", "romeo@voip.example", "romeo@sip.example.com"},
 		{"vectors", "romeo@example.net", "romeo@net.sip.example.com"},
 		{"vectors", "o'malley@example.org", `o\27malley\40example.org@sip.example.com`},
+		{"vectors", "a<b@example.org", `a\3cb\40example.org@sip.example.com`},
+		{"vectors", "a<b>c@sip.example.com", `a\3cb\3ec@sip.example.com`},
 		{"vectors", "john doe@example.org", `john\20doe\40example.org@sip.example.com`},
 		{"vectors", "100%25@example.org", `100%25\40example.org@sip.example.com`}, // percent signs mean something in URIs only
 		{"vectors", "bob@[2001:DB8::9]:5070", `bob\40[2001\3adb8\3a\3a9]\3a5070@sip.example.com`},
