@@ -39,12 +39,12 @@ var known = map[string]bool{
 // mapping is needed. It gives the refusal, or the message, or neither: then the
 // request is an OPTIONS, CANCEL or ACK that is to be handled.
 func (u *UA) check(r *request) (*mapping.SIPMessage, *reply) {
-	// 1. Syntax and version (SIP-01).
-	if why := r.syntax(); why != "" {
-		return refuse(mapping.FailBadRequest(why))
-	}
+	// 1. Version and syntax (SIP-01). Of another version we do not know the syntax.
 	if !strings.EqualFold(r.version, "SIP/2.0") {
 		return refuse(mapping.FailVersion())
+	}
+	if why := r.syntax(); why != "" {
+		return refuse(mapping.FailBadRequest(why))
 	}
 	// 2. The source (SEC-29).
 	if r.peer = u.peers.find(r.source.Addr()); r.peer == nil {
@@ -165,7 +165,7 @@ func (r *request) syntax() string {
 	f := &r.f
 	var ok bool
 	switch {
-	case !r.hasVia:
+	case !r.hasVia || strayParam(r.via.params):
 		return "Via"
 	case f.repeated:
 		return "a header stands twice"

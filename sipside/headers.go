@@ -177,6 +177,19 @@ func param(s, name string) (string, bool) {
 	return "", false
 }
 
+// strayParam reports whether ";a=b;;c" has a semicolon without a parameter. One at the
+// very end is let pass.
+func strayParam(s string) bool {
+	for s != "" {
+		name, _, has, rest := cutParam(s)
+		if name == "" && !has && rest != "" {
+			return true
+		}
+		s = rest
+	}
+	return false
+}
+
 // via is the topmost Via value of a message.
 type via struct {
 	protocol  string // "SIP/2.0/UDP sent-by" as it came, up to the parameters
