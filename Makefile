@@ -11,7 +11,7 @@ FUZZTIME    ?= 60s
 TIMEOUT     := 8m
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo go-check test test-long check unit interop chaos chaos-long interop-report generate fuzz needs tidy-check fmt-check clean
+.PHONY: help build demo go-check test test-long check unit interop chaos chaos-long torture interop-report generate fuzz needs tidy-check fmt-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -60,6 +60,10 @@ chaos: go-check ## break what stox depends on, and account for every message (SE
 
 chaos-long: go-check ## the same for four minutes, harder, and with a disk that fails
 	$(CHAOS) -long
+
+torture: go-check ## play the messages of RFC 4475 (RFC4475=DIR, wsinv.dat and so on), write their section of docs/interop.md
+	@[ -n "$(RFC4475)" ] || { echo "RFC4475=DIR says where the messages are: wsinv.dat, intmeth.dat and so on"; exit 2; }
+	$(GO) run ./test/torture $(RFC4475)
 
 interop-report: ## write docs/interop.md and the tables of docs/troubleshooting.md anew
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop -update-report

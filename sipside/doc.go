@@ -108,6 +108,10 @@
 //   - The Request-URI of a request that is sent to a route stays as it is. A Route
 //     header is added only for a route marked loose (";lr").
 //   - A request has at most 70 Via values.
+//   - A control character in a header is refused with 400, also in a quoted string, where
+//     RFC 3261 §25.1 lets it stand: it would go on to programs that stumble over it.
+//   - A From without a tag (RFC 2543) is refused with 400, as a repeat is known by it; a Via
+//     without a branch and a request without Max-Forwards are taken.
 //   - Where a header that stands once at most and only informs (Date, Expires,
 //     Content-Language) stands twice, the first counts. Others are refused with 400.
 //   - A Date or Expires that cannot be read says nothing, and Expires: 0 one second.

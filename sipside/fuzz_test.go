@@ -45,6 +45,9 @@ func seeds() (all []string) {
 		branch := "z9hG4bKseed"
 		all = append(all, siptest.Text("hi", lines("udp", branch, edits...)...))
 	}
+	for _, c := range torture() {
+		all = append(all, wire(c.text, "udp", "MESSAGE"))
+	}
 	first := all[0]
 	return append(all, first+first, "\r\n\r\n"+first, strings.ReplaceAll(first, "\r\n", "\n"), first[:50], "\x00", "\r\n", "GET / HTTP/1.1\r\n\r\n",
 		"MESSAGE  SIP/2.0\r\n\r\n", "SIP/2.0  \r\n\r\n", "M sip:a SIP/\r\nVia: SIP/2.0/UDP a\r\n\r\n")
