@@ -63,7 +63,7 @@ chaos-long: go-check ## the same for four minutes, harder, and with a disk that 
 
 torture: go-check ## play the messages of RFC 4475 (RFC4475=DIR, wsinv.dat and so on), write their section of docs/interop.md
 	@[ -n "$(RFC4475)" ] || { echo "RFC4475=DIR says where the messages are: wsinv.dat, intmeth.dat and so on"; exit 2; }
-	$(GO) run ./test/torture $(RFC4475)
+	$(GO) run ./test/torture "$(RFC4475)"
 
 interop-report: ## write docs/interop.md and the tables of docs/troubleshooting.md anew
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop -update-report

@@ -18,14 +18,15 @@ var (
 // script is a network in memory on which one peer says what it has to say and is then
 // silent. It implements sipside.Network.
 type script struct {
-	says    [][]byte // datagrams, or what a connection reads in one go
-	mu      sync.Mutex
+	done chan struct{}
+	once sync.Once
+
+	mu      sync.Mutex // guards the following
 	cond    *sync.Cond
-	heard   []byte // all that was said to the peer
-	ended   bool   // the connection was closed ...
-	toldEnd bool   // ... after the peer had said that there is nothing more to come
-	done    chan struct{}
-	once    sync.Once
+	says    [][]byte // datagrams, or what a connection reads in one go
+	heard   []byte   // all that was said to the peer
+	ended   bool     // the connection was closed ...
+	toldEnd bool     // ... after the peer had said that there is nothing more to come
 }
 
 func newScript(says ...[]byte) *script {
