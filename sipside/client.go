@@ -16,6 +16,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/digest"
 	"github.com/stoxgw/stox/sipside/locate"
 )
 
@@ -24,6 +25,7 @@ type client struct {
 	u      *UA
 	seed   maphash.Seed   // keys the part of a branch that says it is ours
 	health *locate.Health // of targets
+	logins map[*Route]*login
 	sizes  sizeLog
 
 	mu     sync.Mutex // guards the following
@@ -34,13 +36,18 @@ type client struct {
 	closed bool
 }
 
-// clientTx is a request until its outcome is told: one of Deliver, or one of ours. All but
-// the first four fields are guarded by client.mu.
+// clientTx is a request until its outcome is told: one of Deliver, or one of ours. It belongs
+// to whoever sends it until sent is set. The fields from id on are guarded by client.mu,
+// and cseq.
 type clientTx struct {
 	ref  any     // of Deliver
 	done ownDone // of ours; nil for those of Deliver
 	req  outRequest
 	hop  hop
+
+	login   *login         // who we are there, nil: nobody
+	attempt digest.Attempt // what the request says of it
+	cseq    uint32         // of the request, if it was sent again for it
 
 	id         uint64
 	to         locate.Target // which target it goes to
@@ -61,7 +68,7 @@ type clientTx struct {
 }
 
 func newClient(u *UA) *client {
-	c := &client{u: u, seed: maphash.MakeSeed(), health: locate.NewHealth(maxNames), sizes: sizeLog{log: u.log}, open: make(map[uint64]*clientTx), held: make(map[hopKey]int)}
+	c := &client{u: u, seed: maphash.MakeSeed(), health: locate.NewHealth(maxNames), logins: newLogins(u), sizes: sizeLog{log: u.log}, open: make(map[uint64]*clientTx), held: make(map[hopKey]int)}
 	for i := range c.steps {
 		c.steps[i].after = timerE[i]
 	}
@@ -121,6 +128,9 @@ func (c *client) deliver(batch []mapping.Parcel[mapping.SIP]) {
 // launch returns.
 func (c *client) launch(tx *clientTx) {
 	tx.start = math.MaxUint64
+	if tx.hop.rule != nil {
+		tx.login = c.logins[tx.hop.rule]
+	}
 	if f := c.begin(tx); f != nil {
 		c.tell(tx, notWritten(f), nil)
 		return
@@ -181,9 +191,20 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 	if sock != nil && to.Transport == locate.UDP {
 		sentBy = sock.sentBy
 	}
+	if tx.login != nil && tx.cseq == 0 {
+		tx.login.begin(tx, to)
+	}
 	wire := c.u.wire(&tx.req, tx.hop.route, over, sentBy, c.branch(tx.id))
 	stream, room, f := tx.hop.fit(len(wire), len(tx.req.Body), to.Transport != locate.UDP)
 	moved := f == nil && stream && to.Transport == locate.UDP
+	if (f != nil || moved) && tx.cseq == 0 && tx.req.auth != "" {
+		// What nobody has asked for yet is no reason to go another way. How long it is was
+		// up to the last server that asked, which may be one behind the next hop.
+		tx.login.bare(tx)
+		wire = c.u.wire(&tx.req, tx.hop.route, over, sentBy, c.branch(tx.id))
+		stream, room, f = tx.hop.fit(len(wire), len(tx.req.Body), to.Transport != locate.UDP)
+		moved = f == nil && stream && to.Transport == locate.UDP
+	}
 	if moved { // to TCP, for its size, with the Via that it has there
 		to, more = c.health.Pick(locate.OverTCP(targets), tx.req.Target, time.Now())
 		n := len(wire) + len(viaTransport(to.Transport)) - len(over) + len(c.u.streamSentBy(to.Transport)) - len(sentBy)
@@ -191,8 +212,14 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 	}
 	// Another target, to which a part goes when this one fails, may see a longer Via.
 	room = max(room-(c.u.maxSentBy-len(sentBy)), 0)
+	if tx.login != nil { // and what it may be asked there
+		room = max(room-tx.login.room(tx, to), 0)
+	}
 	c.sizes.note(tx, len(wire), moved, room, f)
 	c.mu.Lock()
+	if tx.cseq != 0 { // to the target that has asked, and not to another one
+		more, moved = tx.more, moved || tx.moved
+	}
 	tx.to, tx.more, tx.moved = to, more, moved
 	c.mu.Unlock()
 	switch dest := to.Addr; {
@@ -274,6 +301,7 @@ func (c *client) endWith(tx *clientTx, o mapping.Outcome, f *fields) {
 		delete(c.held, key)
 	}
 	o.More = tx.more && !o.Accepted()
+	o.CSeq = tx.cseq
 	c.judge(tx, &o)
 	tx.again.stop()
 	tx.giveUp.stop()

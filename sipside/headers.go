@@ -22,8 +22,10 @@ type fields struct {
 	contacts, warnings     []string
 	accept                 string
 	retryAfter, timestamp  string
-	agent                  string // User-Agent, of answers also Server
-	repeated               bool   // a header that may stand once stands twice
+	wwwAuth, proxyAuth     []string // challenges, one per row
+	authInfo, proxyInfo    []string // Authentication-Info, Proxy-Authentication-Info
+	agent                  string   // User-Agent, of answers also Server
+	repeated               bool     // a header that may stand once stands twice
 }
 
 // readFields collects the headers of a message.
@@ -42,7 +44,7 @@ func readFields(headers []sip.Header) (f fields) {
 		if _, ok := h.(*sip.ContentLengthHeader); ok {
 			continue
 		}
-		var buf [20]byte
+		var buf [len("proxy-authentication-info")]byte
 		name := h.Name()
 		if len(name) > len(buf) {
 			continue
@@ -91,6 +93,14 @@ func readFields(headers []sip.Header) (f fields) {
 			f.contacts = append(f.contacts, v)
 		case "warning":
 			f.warnings = append(f.warnings, v)
+		case "www-authenticate":
+			f.wwwAuth = append(f.wwwAuth, v)
+		case "proxy-authenticate":
+			f.proxyAuth = append(f.proxyAuth, v)
+		case "authentication-info":
+			f.authInfo = append(f.authInfo, v)
+		case "proxy-authentication-info":
+			f.proxyInfo = append(f.proxyInfo, v)
 		case "accept":
 			f.accept = strings.TrimPrefix(f.accept+", "+v, ", ")
 		case "user-agent", "server":

@@ -25,6 +25,7 @@ type outRequest struct {
 	method string
 	accept string // value of Accept, "" leaves it out
 	extra  string // complete header lines, of values that were checked
+	auth   string // the same, of credentials
 }
 
 // queryAccept is the form in which an OPTIONS would have a body in its answer. It is
@@ -106,6 +107,7 @@ func (u *UA) wire(m *outRequest, r *Route, transport, sentBy, branch string) []b
 		line("Accept: ", m.accept)
 	}
 	b = append(b, m.extra...)
+	b = append(b, m.auth...)
 	if m.Subject != "" {
 		line("Subject: ", m.Subject)
 	}
