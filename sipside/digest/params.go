@@ -12,6 +12,9 @@ const (
 
 // cutScheme gives what follows the name of our scheme; false if the value is of another one.
 func cutScheme(s string) (rest string, ok bool) {
+	if len(s) > maxValue || !utf8.ValidString(s) {
+		return "", false
+	}
 	s = strings.Trim(s, " \t")
 	const scheme = "Digest"
 	if len(s) <= len(scheme) || !strings.EqualFold(s[:len(scheme)], scheme) || s[len(scheme)] != ' ' && s[len(scheme)] != '\t' {
@@ -107,14 +110,4 @@ func quote(s string) string {
 		return `"` + s + `"`
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
-}
-
-// safe reports whether s can stand in a header.
-func safe(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] < ' ' || s[i] == 0x7f {
-			return false
-		}
-	}
-	return utf8.ValidString(s)
 }

@@ -1,0 +1,711 @@
+package sipside
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stoxgw/stox/internal/siptest"
+	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/digest"
+	"github.com/stoxgw/stox/sipside/locate"
+)
+
+const passphrase = "correct horse"
+
+// asker is what a server asks before it lets a request go on.
+type asker struct {
+	*digest.Server
+	status    int
+	challenge string // the name of the header
+	answer    string
+}
+
+func newAsker(status int, realm string) *asker {
+	a := &asker{Server: digest.NewServer(realm, []byte(realm), func(name string) (string, bool) { return passphrase, name == "stox" }),
+		status: status, challenge: "WWW-Authenticate", answer: "Authorization"}
+	if status == 407 {
+		a.challenge, a.answer = "Proxy-Authenticate", "Proxy-Authorization"
+	}
+	return a
+}
+
+// ask gives the challenge to a request, "" if that says who it is of.
+func (a *asker) ask(m *siptest.Message, now time.Time) string {
+	_, verdict := a.Verify(m.Method(), strings.Fields(m.First)[1], m.All(a.answer), m.Body, "", now)
+	if verdict == digest.OK {
+		return ""
+	}
+	var lines []string
+	for _, c := range a.Challenges("", verdict == digest.Stale, now) {
+		lines = append(lines, a.challenge+": "+c)
+	}
+	return m.Reply(a.status, "Who are you", lines...)
+}
+
+// guarded answers 200 to whoever gives all askers what they want.
+func guarded(askers ...*asker) func(m *siptest.Message) string {
+	return func(m *siptest.Message) string {
+		for _, a := range askers {
+			if raw := a.ask(m, time.Now()); raw != "" {
+				return raw
+			}
+		}
+		return m.Reply(200, "OK")
+	}
+}
+
+// loginRoute leads everything to p, where we are stox.
+func loginRoute(p *siptest.Peer) Route {
+	return Route{Domain: "*", Via: mapping.URI{Scheme: "sip", Host: "127.0.0.1", Port: p.Addr().Port(), Transport: p.Network()},
+		Login: Login{"stox", passphrase}}
+}
+
+// startLogin runs a UA with that route, and a log of everything.
+func startLogin(t *testing.T, r Route) (*UA, *bridge, *lockedBuffer) {
+	t.Helper()
+	cfg := testConfig()
+	cfg.Routes = []Route{r}
+	log := &lockedBuffer{}
+	u, err := New(cfg, testLog(t, log))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBridge(nil)
+	return run(t, u, b), b, log
+}
+
+// steps are the CSeq of requests, with what each says of who we are.
+func steps(all []*siptest.Message) string {
+	var s []string
+	for _, m := range all {
+		n, _, _ := strings.Cut(m.Get("CSeq"), " ")
+		for _, h := range [...]struct{ name, short string }{{"Authorization", "w"}, {"Proxy-Authorization", "p"}} {
+			for _, v := range m.All(h.name) {
+				c, err := digest.ParseCredentials(v)
+				if err != nil {
+					n += " " + err.Error()
+					continue
+				}
+				n += fmt.Sprintf(" %s%d", h.short, c.NC)
+			}
+		}
+		s = append(s, n)
+	}
+	return strings.Join(s, ", ")
+}
+
+// SEC-05: a challenge is answered once, within one Deliver; the next request says at once
+// who it is of.
+func TestLogin(t *testing.T) {
+	for _, network := range []string{"udp", "tcp"} {
+		for _, status := range []int{401, 407} {
+			t.Run(fmt.Sprint(network, status), func(t *testing.T) {
+				p := siptest.Listen(t, network)
+				a := newAsker(status, "BroadWorks")
+				p.Answer(guarded(a))
+				u, b, _ := startLogin(t, loginRoute(p))
+				for i := range 3 {
+					u.Deliver(parcel(i, toExample(i)))
+					want := mapping.Outcome{Kind: mapping.Answered, Status: 200}
+					if i == 0 {
+						want.CSeq = toExample(0).CSeq + 1
+					}
+					if o := b.outcome(i); o != want {
+						t.Errorf("request %d: %+v", i, o)
+					}
+				}
+				all := p.Await(4)
+				by := map[int]string{401: "w", 407: "p"}[status]
+				if got, want := steps(all), fmt.Sprintf("1, 2 %s1, 2 %s2, 3 %s3", by, by, by); got != want {
+					t.Errorf("sent %s, want %s", got, want)
+				}
+				first, second := all[0], all[1]
+				if first.Branch() == second.Branch() || first.Get("Call-ID") != second.Get("Call-ID") || first.Get("From") != second.Get("From") ||
+					!bytes.Equal(first.Body, second.Body) || first.First != second.First || first.Source != second.Source {
+					t.Errorf("%v\nwas asked and sent again as\n%v", first, second)
+				}
+				c, _ := digest.ParseCredentials(second.Get(a.answer))
+				if c.Algorithm != "SHA-256" || c.URI != "sip:romeo@example.org" || c.QOP != "auth" {
+					t.Errorf("%+v", c)
+				}
+				if n := len(u.client.open); n != 0 {
+					t.Errorf("%d are open", n)
+				}
+			})
+		}
+	}
+}
+
+// SEC-05: how challenges end that are not simply answered.
+func TestChallenges(t *testing.T) {
+	const digestOf = `Digest realm="%s", nonce="%s", qop="auth"`
+	www := func(status int, values ...string) func(*siptest.Message) string {
+		return func(m *siptest.Message) string {
+			var lines []string
+			for _, v := range values {
+				lines = append(lines, "WWW-Authenticate: "+v)
+			}
+			return m.Reply(status, "No", lines...)
+		}
+	}
+	var n atomic.Int32
+	fresh := func(stale bool) func(*siptest.Message) string {
+		return func(m *siptest.Message) string {
+			return www(401, fmt.Sprintf(digestOf+", stale=%v", "x", fmt.Sprint("n", n.Add(1)), stale))(m)
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		answer func(*siptest.Message) string
+		edit   func(r *Route)
+		status int
+		steps  string
+		log    string
+	}{
+		{name: "wrong password", answer: guarded(newAsker(401, "x")), edit: func(r *Route) { r.Login.Password = "wrong" }, status: 401, steps: "1, 2 w1", log: "does not accept who we are"},
+		{name: "unknown user", answer: guarded(newAsker(407, "x")), edit: func(r *Route) { r.Login.Username = "stax" }, status: 407, steps: "1, 2 p1", log: "does not accept who we are"},
+		{name: "no login", answer: guarded(newAsker(401, "x")), edit: func(r *Route) { r.Login = Login{} }, status: 401, steps: "1"},
+		{name: "407 then 401", answer: guarded(newAsker(407, "proxy"), newAsker(401, "server")), status: 200, steps: "1, 2 p1, 3 w1 p2"},
+		{name: "401 then 407", answer: guarded(newAsker(401, "server"), newAsker(407, "proxy")), status: 200, steps: "1, 2 w1, 3 w2 p1"},
+		{name: "a second realm", answer: guarded(newAsker(401, "one"), newAsker(401, "two")), status: 401, steps: "1, 2 w1", log: "its realm is none"},
+		{name: "Basic", answer: www(401, `Basic realm="x"`), status: 401, steps: "1", log: "cannot be answered"},
+		{name: "Basic before digest", answer: www(401, `Basic realm="x"`, fmt.Sprintf(digestOf, "x", "n")), status: 401, steps: "1, 2 w1"},
+		{name: "no challenge", answer: www(401), status: 401, steps: "1", log: "cannot be answered"},
+		{name: "an unknown algorithm", answer: www(401, fmt.Sprintf(digestOf, "x", "n")+", algorithm=SHA3"), status: 401, steps: "1", log: "cannot be answered"},
+		{name: "an unknown algorithm first", answer: www(401, fmt.Sprintf(digestOf, "x", "n")+", algorithm=SHA3", fmt.Sprintf(digestOf, "x", "n")), status: 401, steps: "1, 2 w1"},
+		{name: "always stale", answer: fresh(true), status: 401, steps: "1, 2 w1, 3 w1, 4 w1", log: "does not accept who we are"},
+		{name: "the same nonce, stale", answer: www(401, fmt.Sprintf(digestOf, "x", "n")+", stale=true"), status: 401, steps: "1, 2 w1"},
+		{name: "fresh nonces", answer: fresh(false), status: 401, steps: "1, 2 w1"},
+		{name: "a challenge with another status", answer: www(403, fmt.Sprintf(digestOf, "x", "n")), status: 403, steps: "1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := siptest.Listen(t, "udp")
+			p.Answer(tt.answer)
+			r := loginRoute(p)
+			if tt.edit != nil {
+				tt.edit(&r)
+			}
+			u, b, log := startLogin(t, r)
+			u.Deliver(parcel("x", toExample(0)))
+			o := b.outcome("x")
+			if o.Kind != mapping.Answered || o.Status != tt.status || (o.Failure == nil) != (tt.status == 200) {
+				t.Errorf("%+v", o)
+			}
+			got := p.Requests()
+			if steps := steps(got); steps != tt.steps {
+				t.Errorf("sent %s, want %s", steps, tt.steps)
+			}
+			last := uint32(len(got))
+			if last == 1 {
+				last = 0
+			}
+			if o.CSeq != last {
+				t.Errorf("CSeq %d of %d", o.CSeq, last)
+			}
+			if !strings.Contains(log.String(), tt.log) {
+				t.Errorf("%q is not in\n%s", tt.log, log)
+			}
+		})
+	}
+}
+
+// ERR-10: what the sender is told of a challenge that ends a request.
+func TestChallengeIsAFailure(t *testing.T) {
+	for status, want := range map[int]mapping.Condition{401: mapping.CondNotAuthorized, 407: mapping.CondRegistrationRequired} {
+		p := siptest.Listen(t, "udp")
+		p.Answer(guarded(newAsker(status, "x")))
+		r := loginRoute(p)
+		r.Login.Password = "wrong"
+		u, b, _ := startLogin(t, r)
+		u.Deliver(parcel("x", toExample(0)))
+		if o := b.outcome("x"); o.Failure.Condition != want || o.Failure.Status != 403 || !strings.Contains(o.Failure.Remedy, "sip.route.username") {
+			t.Errorf("%d: %+v", status, o.Failure)
+		}
+	}
+}
+
+// A server that was started again knows its nonces no more: it asks again, and is answered,
+// though it does not say stale. The same holds for one that takes each nonce once.
+func TestNonceEndsWithoutAWord(t *testing.T) {
+	p := siptest.Listen(t, "tcp")
+	var mu sync.Mutex
+	n := 0
+	p.Answer(func(m *siptest.Message) string {
+		mu.Lock()
+		defer mu.Unlock()
+		c, err := digest.ParseCredentials(m.Get("Authorization"))
+		if err == nil && c.Nonce == fmt.Sprint("n", n) && c.NC == 1 {
+			return m.Reply(200, "OK")
+		}
+		n++
+		return m.Reply(401, "No", fmt.Sprintf(`WWW-Authenticate: Digest realm="x", nonce="n%d", qop="auth"`, n))
+	})
+	u, b, _ := startLogin(t, loginRoute(p))
+	for i := range 3 {
+		u.Deliver(parcel(i, toExample(i)))
+		if o := b.outcome(i); o.Status != 200 {
+			t.Fatalf("request %d: %+v", i, o)
+		}
+	}
+	if got, want := steps(p.Requests()), "1, 2 w1, 2 w2, 3 w1, 3 w2, 4 w1"; got != want {
+		t.Errorf("sent %s, want %s", got, want)
+	}
+}
+
+// A nonce has five minutes; the server then says stale, and is answered with the next one.
+func TestStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(nil)
+		cfg := testConfig()
+		cfg.Routes = []Route{{Domain: "*", Via: mapping.MustParseURI("sip:192.0.2.9"), Login: Login{"stox", passphrase}}}
+		u, m := memUA(t, cfg, b)
+		serve := serveMem(t, m, guarded(newAsker(407, "x")))
+		for i, want := range []string{"1, 2 p1", "2 p2", "3 p3, 4 p1"} {
+			if i == 2 {
+				time.Sleep(6 * time.Minute)
+			}
+			u.Deliver(parcel(i, toExample(i)))
+			if got := steps(serve()); got != want {
+				t.Errorf("request %d: sent %s, want %s", i, got, want)
+			}
+			if o := b.outcome(i); o.Status != 200 {
+				t.Errorf("request %d: %+v", i, o)
+			}
+		}
+	})
+}
+
+// serveMem gives a function that answers what the UA has sent since the last call, until it
+// sends no more.
+func serveMem(t *testing.T, m *memNet, answer func(*siptest.Message) string) func() []*siptest.Message {
+	seen := 0
+	return func() (all []*siptest.Message) {
+		for {
+			synctest.Wait()
+			sent := m.all()[seen:]
+			if len(sent) == 0 {
+				return all
+			}
+			for _, p := range sent {
+				seen++
+				req, _, err := siptest.Parse(p.data)
+				if err != nil {
+					t.Fatal(err)
+				}
+				all = append(all, req)
+				if raw := answer(req); raw != "" {
+					m.in <- packet{b: []byte(raw), to: memPeer}
+				}
+			}
+		}
+	}
+}
+
+// What becomes of the request that answers a challenge: it has timers of its own, ends once,
+// and says which number was the last.
+func TestEndAfterChallenge(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		then func(u *UA, m *memNet, p memPacket)
+		kind mapping.OutcomeKind
+		sent int // transmissions of it
+	}{
+		{"silence", func(*UA, *memNet, memPacket) { time.Sleep(timerF) }, mapping.Unknown, 11},
+		{"silence, not yet", func(*UA, *memNet, memPacket) { time.Sleep(timerF - time.Millisecond) }, 0, 11},
+		{"100", func(_ *UA, m *memNet, p memPacket) {
+			m.in <- packet{b: []byte(answerTo(p, 100)), to: memPeer}
+			time.Sleep(timerF)
+		}, mapping.Unknown, 8},
+		{"nobody listens", func(u *UA, _ *memNet, p memPacket) { u.client.refused(memPeer, p.data, errors.New("x")) }, mapping.NotWritten, 1},
+		{"the first one again", func(u *UA, m *memNet, p memPacket) {
+			first := m.all()[0]
+			u.client.refused(memPeer, first.data, errors.New("x"))
+			m.in <- packet{b: []byte(answerTo(first, 401)), to: memPeer}
+			m.in <- packet{b: []byte(answerTo(first, 200)), to: memPeer}
+		}, 0, 1},
+		{"stop", func(u *UA, _ *memNet, _ memPacket) { u.client.close() }, mapping.Unknown, 1},
+		{"503", func(_ *UA, m *memNet, p memPacket) { m.in <- packet{b: []byte(answerTo(p, 503)), to: memPeer} }, mapping.Answered, 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBridge(nil)
+				cfg := testConfig()
+				cfg.Routes = []Route{{Domain: "*", Via: mapping.MustParseURI("sip:192.0.2.9"), Login: Login{"stox", passphrase}}}
+				u, m := memUA(t, cfg, b)
+				u.Deliver(parcel("x", toExample(0)))
+				synctest.Wait()
+				time.Sleep(timerT1 + time.Millisecond) // it is sent twice
+				m.in <- packet{b: []byte(answerTo(m.all()[0], 401, `WWW-Authenticate: Digest realm="x", nonce="n", qop="auth"`)), to: memPeer}
+				synctest.Wait()
+				if n := len(m.all()); n != 3 {
+					t.Fatalf("%d packets", n)
+				}
+				tt.then(u, m, m.all()[2])
+				synctest.Wait()
+				told := b.told()
+				if o, ok := told["x"]; ok != (tt.kind != 0) || ok && (o.Kind != tt.kind || o.CSeq != 2) {
+					t.Errorf("%+v", told)
+				}
+				if n := len(m.all()) - 2; n != tt.sent {
+					t.Errorf("sent %d times, want %d", n, tt.sent)
+				}
+			})
+		})
+	}
+}
+
+// replyTo makes the answer to a request that the UA has sent.
+func answerTo(p memPacket, status int, lines ...string) string {
+	m, _, err := siptest.Parse(p.data)
+	if err != nil {
+		panic(err)
+	}
+	return m.Reply(status, "x", lines...)
+}
+
+// A connection that breaks between the challenge and what is said to it, and after that.
+func TestConnectionLostAfterChallenge(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		hang func(m *siptest.Message) bool // instead of an answer
+		kind mapping.OutcomeKind
+	}{
+		{"after the credentials", func(m *siptest.Message) bool { return m.Get("Authorization") != "" }, mapping.Unknown},
+		{"before the challenge", func(m *siptest.Message) bool { return true }, mapping.Unknown},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := siptest.Listen(t, "tcp")
+			a := newAsker(401, "x")
+			hung := make(chan struct{}, 10)
+			p.Answer(func(m *siptest.Message) string {
+				if tt.hang(m) {
+					hung <- struct{}{}
+					return ""
+				}
+				return a.ask(m, time.Now())
+			})
+			u, b, _ := startLogin(t, loginRoute(p))
+			u.Deliver(parcel("x", toExample(0)))
+			<-hung
+			p.Hangup()
+			if o := b.outcome("x"); o.Kind != tt.kind {
+				t.Errorf("%+v", o)
+			}
+		})
+	}
+}
+
+// What a server has asked for holds on a further connection to it.
+func TestLoginOverConnections(t *testing.T) {
+	p := siptest.Listen(t, "tcp")
+	p.Answer(guarded(newAsker(401, "x")))
+	u, b, _ := startLogin(t, loginRoute(p))
+	for i := range 3 {
+		u.Deliver(parcel(i, toExample(i)))
+		if o := b.outcome(i); o.Status != 200 {
+			t.Errorf("%+v", o)
+		}
+		p.Hangup()
+		p.AwaitHangup()
+		awaitNoStreams(u)
+	}
+	if got, want := steps(p.Requests()), "1, 2 w1, 2 w2, 3 w3"; got != want {
+		t.Errorf("sent %s, want %s", got, want)
+	}
+}
+
+// awaitNoStreams waits until the UA has noticed that its connections are gone.
+func awaitNoStreams(u *UA) {
+	for {
+		u.conns.mu.Lock()
+		n := len(u.conns.streams)
+		u.conns.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		runtime.Gosched()
+	}
+}
+
+// SIP-07: with its credentials a request may be too long for UDP. It then goes as any other
+// one of that length.
+func TestLoginAndSize(t *testing.T) {
+	for _, size := range []string{SizeTCP, SizeSplit, SizeReject} {
+		t.Run(size, func(t *testing.T) {
+			a := newAsker(407, "x")
+			p, tcp := siptest.Listen(t, "udp"), siptest.Listen(t, "tcp")
+			p.Answer(guarded(a))
+			tcp.Answer(guarded(a))
+			cfg := testConfig()
+			cfg.Routes = []Route{loginRoute(p)}
+			cfg.Routes[0].Size = size
+			u, err := New(cfg, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			dial := u.dial // the same server, which has another port here
+			u.dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return dial(ctx, network, tcp.Addr().String())
+			}
+			b := newBridge(nil)
+			run(t, u, b)
+			m := toExample(0)
+			m.Body = bytes.Repeat([]byte("x"), 900)
+			for i := range 2 {
+				u.Deliver(parcel(i, m))
+				o := b.outcome(i)
+				switch size {
+				case SizeTCP:
+					if o.Status != 200 || o.CSeq != 2 {
+						t.Errorf("%+v", o)
+					}
+				case SizeReject:
+					if o.Kind != mapping.NotWritten || o.Failure.Condition != mapping.CondPolicyViolation || o.Room != 0 {
+						t.Errorf("%+v", o)
+					}
+				case SizeSplit:
+					if o.Kind != mapping.NotWritten || o.Failure.Status != 413 || o.Room == 0 {
+						t.Fatalf("%+v", o)
+					}
+				}
+			}
+			switch size {
+			case SizeTCP:
+				if got, over := steps(p.Requests()), steps(tcp.Requests()); got != "1, 1" || over != "2 p1, 2 p1" {
+					t.Errorf("%s over UDP, %s over TCP", got, over)
+				}
+			case SizeSplit: // of what there is room for nothing has to be cut again
+				part := *m
+				part.Body = part.Body[:b.outcome(0).Room]
+				u.Deliver(parcel("part", &part))
+				if o := b.outcome("part"); o.Status != 200 {
+					t.Errorf("a part: %+v", o)
+				}
+			}
+		})
+	}
+}
+
+// A part that fits before its server has asked fits afterwards.
+func TestRoomForALogin(t *testing.T) {
+	p := siptest.Listen(t, "udp")
+	p.Answer(guarded(newAsker(401, strings.Repeat("realm", 20))))
+	r := loginRoute(p)
+	r.Size = SizeSplit
+	u, b, _ := startLogin(t, r)
+	m := toExample(0)
+	m.Body = bytes.Repeat([]byte("x"), 5000)
+	u.Deliver(parcel("long", m))
+	part := *m
+	part.Body = m.Body[:b.outcome("long").Room]
+	if len(part.Body) == 0 {
+		t.Fatal("there is no room")
+	}
+	u.Deliver(parcel("part", &part))
+	if o := b.outcome("part"); o.Status != 200 || o.CSeq != 2 {
+		t.Errorf("%+v", o)
+	}
+}
+
+// A server that somebody's message leads to behind our next hop can ask whatever it likes:
+// others still get through.
+func TestChallengeOfAStranger(t *testing.T) {
+	p := siptest.Listen(t, "udp")
+	trunk := newAsker(407, "trunk")
+	long := fmt.Sprintf(`: Digest realm="trunk", nonce="%s", qop="auth", stale=true`, strings.Repeat("n", 1500))
+	p.Answer(func(m *siptest.Message) string {
+		if raw := trunk.ask(m, time.Now()); raw != "" {
+			return raw
+		}
+		if strings.Contains(m.First, "evil") {
+			return m.Reply(407, "No", "Proxy-Authenticate"+long, "WWW-Authenticate"+long)
+		}
+		return m.Reply(200, "OK")
+	})
+	r := loginRoute(p)
+	r.Size = SizeReject
+	u, b, _ := startLogin(t, r)
+	for i := range 4 {
+		m := toExample(i)
+		if i%2 == 0 {
+			m.RequestURI.Host = "evil.example"
+		}
+		u.Deliver(parcel(i, m))
+		if o := b.outcome(i); (o.Status == 200) != (i%2 == 1) {
+			t.Errorf("request %d: %+v", i, o)
+		}
+	}
+}
+
+// Without a next hop a route for all domains leads to strangers: they are told nothing. One
+// for a domain is for that domain.
+func TestLoginWithoutNextHop(t *testing.T) {
+	for domain, want := range map[string]string{"*": "1", "127.0.0.1": "1, 2 w1"} {
+		p := siptest.Listen(t, "udp")
+		p.Answer(guarded(newAsker(401, "x")))
+		u, b, _ := startLogin(t, Route{Domain: domain, Login: Login{"stox", passphrase}})
+		u.Deliver(parcel("x", outgoing(p, 0)))
+		b.outcome("x")
+		if got := steps(p.Requests()); got != want {
+			t.Errorf("%s: sent %s, want %s", domain, got, want)
+		}
+	}
+}
+
+// What a route says over TLS it does not say without.
+func TestLoginOnlyOverTLS(t *testing.T) {
+	r := &Route{Domain: "*", Via: mapping.MustParseURI("sip:192.0.2.9;transport=tls"), Login: Login{"stox", passphrase}}
+	cfg := testConfig()
+	cfg.Routes = []Route{*r}
+	u, err := New(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := u.client.logins[&u.cfg.Routes[0]]
+	f := &fields{wwwAuth: []string{`Digest realm="x", nonce="n", qop="auth"`}}
+	for kind, want := range map[locate.Transport]bool{locate.UDP: false, locate.TCP: false, locate.WS: false, locate.TLS: true, locate.WSS: true} {
+		req, _ := requestOf(toExample(0))
+		tx := &clientTx{req: req, login: l, to: locate.Target{Transport: kind, Addr: memPeer}}
+		if got := l.answer(tx, 401, f); got != want || (tx.attempt.Lines() != "") != want {
+			t.Errorf("%v: %v", kind, got)
+		}
+		next := &clientTx{req: req, login: l}
+		if l.begin(next, tx.to); (next.req.auth != "") != want {
+			t.Errorf("%v: %q unasked", kind, next.req.auth)
+		}
+	}
+}
+
+// A request of ours is answered below whoever sent it.
+func TestLoginOfOurs(t *testing.T) {
+	p := siptest.Listen(t, "udp")
+	p.Answer(guarded(newAsker(401, "x")))
+	u, _, _ := startLogin(t, loginRoute(p))
+	h, f := u.hopTo(&u.cfg.Routes[0])
+	if f != nil {
+		t.Fatal(f)
+	}
+	req, _ := requestOf(toExample(0))
+	req.method, req.SIPMessage.ContentType, req.SIPMessage.Body = methodRegister, "", nil
+	done := make(chan mapping.Outcome, 2)
+	u.client.ask(req, h, func(o mapping.Outcome, f *fields) { done <- o })
+	if o := <-done; o.Status != 200 || o.CSeq != 2 {
+		t.Errorf("%+v", o)
+	}
+	if got := p.Requests(); steps(got) != "1, 2 w1" || got[1].Get("CSeq") != "2 REGISTER" {
+		t.Errorf("sent %s", steps(got))
+	}
+}
+
+// CSeq stays below 2^31: the last number cannot be followed (RFC 3261 §8.1.1.5).
+func TestLastCSeq(t *testing.T) {
+	p := siptest.Listen(t, "udp")
+	p.Answer(guarded(newAsker(401, "x")))
+	u, b, _ := startLogin(t, loginRoute(p))
+	for n, want := range map[uint32]int{1<<31 - 2: 200, 1<<31 - 1: 401} {
+		m := toExample(0)
+		m.RequestURI.User, m.CSeq = fmt.Sprint(n), n
+		m.RequestURI.Host = fmt.Sprint("h", n, ".example") // nothing is said unasked there
+		u.Deliver(parcel(n, m))
+		if o := b.outcome(n); o.Status != want {
+			t.Errorf("%d: %+v", n, o)
+		}
+	}
+}
+
+// Many at once: each use of a nonce has a count of its own, and each request one outcome.
+func TestManyLogins(t *testing.T) {
+	p := siptest.Listen(t, "tcp")
+	a := newAsker(407, "x")
+	var mu sync.Mutex
+	used := make(map[string]bool)
+	p.Answer(func(m *siptest.Message) string {
+		if c, err := digest.ParseCredentials(m.Get(a.answer)); err == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			key := fmt.Sprint(c.Nonce, c.NC)
+			if used[key] {
+				t.Errorf("%s twice", key)
+			}
+			used[key] = true
+		}
+		return guarded(a)(m)
+	})
+	u, b, _ := startLogin(t, loginRoute(p))
+	var wg sync.WaitGroup
+	const n = 200
+	for i := range 4 {
+		wg.Go(func() {
+			for j := range n / 4 {
+				u.Deliver(parcel(i*n/4+j, toExample(i*n/4+j)))
+			}
+		})
+	}
+	wg.Wait()
+	for i := range n {
+		if o := b.outcome(i); o.Status != 200 {
+			t.Errorf("%d: %+v %v", i, o, o.Failure)
+		}
+	}
+}
+
+// SEC-14: no log line, outcome or counter has a password, a nonce or a response.
+func TestLoginIsNotLogged(t *testing.T) {
+	p := siptest.Listen(t, "udp")
+	var mu sync.Mutex
+	var secrets []string
+	good := newAsker(401, "x")
+	other := newAsker(407, "y\\\"z")
+	p.Answer(func(m *siptest.Message) string {
+		raw := guarded(good, other)(m)
+		if m.Get("Subject") == "odd" {
+			raw = m.Reply(401, "No", `WWW-Authenticate: Digest realm="odd", nonce="oddnonce", opaque="oddopaque"`, `WWW-Authenticate: Digest realm="x`, "WWW-Authenticate: Basic oddbasic")
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, h := range []string{"Authorization", "Proxy-Authorization"} {
+			if c, err := digest.ParseCredentials(m.Get(h)); err == nil {
+				secrets = append(secrets, c.Nonce, c.Response, c.CNonce)
+			}
+		}
+		return raw
+	})
+	r := loginRoute(p)
+	var logs string
+	for i, password := range []string{passphrase, "wrong battery"} {
+		r.Login.Password = password
+		u, b, log := startLogin(t, r)
+		for j, subject := range []string{"", "odd"} {
+			m := toExample(2*i + j)
+			m.Subject = subject
+			u.Deliver(parcel(j, m))
+			o := b.outcome(j)
+			logs += fmt.Sprintf("%+v %+v", o, o.Failure)
+		}
+		logs += log.String() + fmt.Sprintf("%v %+v %#v", u.cfg.Routes, u.cfg.Routes, u.cfg.Routes)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(secrets) < 9 {
+		t.Fatalf("only %d secrets were seen", len(secrets))
+	}
+	for _, s := range append(secrets, passphrase, "wrong battery", "oddnonce", "oddopaque", "oddbasic") {
+		if strings.Contains(logs, s) {
+			t.Errorf("%q is in\n%s", s, logs)
+		}
+	}
+	if !strings.Contains(logs, "does not accept who we are") || !strings.Contains(logs, "realm=odd") {
+		t.Errorf("the operator is not told:\n%s", logs)
+	}
+}
