@@ -82,6 +82,11 @@
 // Client side (§17.1.2): Timer E 0.5, 1, 2, 4, 4 ... s over UDP, Timer F 32 s. What
 // is still late after that is recognised by its branch and dropped (Timer K).
 //
+// A 401 or 407 on a route with a Login is answered by the same request with credentials, as
+// a transaction of its own under the next CSeq, to the same target (login.go, SEC-05). That
+// is all within one Deliver: its one Result is that of the last of them, and has its CSeq.
+// Later requests to that target carry credentials at once.
+//
 // On Linux a UDP request whose destination is unreachable by ICMP (nobody listens on
 // the port) ends at once, as NotWritten: refused_linux.go. The error has to quote the
 // request up to the branch, and to come before a response and a retransmission; all
