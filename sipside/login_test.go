@@ -709,3 +709,75 @@ func TestLoginIsNotLogged(t *testing.T) {
 		t.Errorf("the operator is not told:\n%s", logs)
 	}
 }
+
+// A challenge is answered at the server that has asked, and what it asked for is said to no
+// other one. Whether there is another one to try is as before.
+func TestChallengeStaysWithItsServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig()
+		cfg.Locator = fixed(addrs("192.0.2.7", "192.0.2.8"))
+		cfg.Routes = []Route{{Domain: "trunk.example", Via: mapping.MustParseURI("sip:trunk.example"), Login: Login{"stox", passphrase}}}
+		b := newBridge(nil)
+		u, m := memUA(t, cfg, b)
+		challenge := `WWW-Authenticate: Digest realm="x", nonce="n", qop="auth"`
+		for i, tt := range []struct {
+			target int // of a new request; -1: the next one that the last answer has brought about
+			to     string
+			carry  string
+			status int
+			more   bool
+		}{
+			{0, "192.0.2.7:5060", "1", 401, true},
+			{-1, "192.0.2.7:5060", "2 w1", 503, true},
+			{1, "192.0.2.8:5060", "3", 401, false},
+			{-1, "192.0.2.8:5060", "4 w1", 404, false},
+		} {
+			if tt.target >= 0 {
+				v := toExample(i)
+				v.RequestURI.Host, v.Target = "trunk.example", tt.target
+				u.Deliver(parcel(i, v))
+				synctest.Wait()
+			}
+			sent := m.all()
+			if len(sent) != i+1 {
+				t.Fatalf("step %d: %d packets", i, len(sent))
+			}
+			req, _, err := siptest.Parse(sent[i].data)
+			if err != nil || sent[i].to.String() != tt.to || steps([]*siptest.Message{req}) != tt.carry {
+				t.Fatalf("step %d: %s to %v, %v", i, steps([]*siptest.Message{req}), sent[i].to, err)
+			}
+			m.in <- packet{b: []byte(req.Reply(tt.status, "Why", challenge)), to: sent[i].to}
+			synctest.Wait()
+			if tt.status == 401 {
+				if b.ready(i) {
+					t.Errorf("step %d: %+v", i, b.outcome(i))
+				}
+			} else if o := b.outcome(i - 1); o.Status != tt.status || o.More != tt.more || o.CSeq != uint32(i+1) {
+				t.Errorf("step %d: %+v", i, o)
+			}
+		}
+	})
+}
+
+// The server names the nonce for the next request.
+func TestNextNonce(t *testing.T) {
+	p := siptest.Listen(t, "udp")
+	var n atomic.Int32
+	p.Answer(func(m *siptest.Message) string {
+		want := fmt.Sprint("n", n.Load())
+		if c, err := digest.ParseCredentials(m.Get("Authorization")); err == nil && c.Nonce == want && c.NC == 1 {
+			return m.Reply(200, "OK", fmt.Sprintf(`authentication-info: nextnonce="n%d"`, n.Add(1)))
+		}
+		return m.Reply(401, "No", fmt.Sprintf(`WWW-Authenticate: Digest realm="x", nonce="%s", qop="auth"`, want))
+	})
+	u, b, _ := startLogin(t, loginRoute(p))
+	for i := range 3 {
+		u.Deliver(parcel(i, toExample(i)))
+		if o := b.outcome(i); o.Status != 200 {
+			t.Errorf("%+v", o)
+		}
+	}
+	if got, want := steps(p.Requests()), "1, 2 w1, 2 w1, 3 w1"; got != want {
+		t.Errorf("sent %s, want %s", got, want)
+	}
+}
