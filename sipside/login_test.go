@@ -518,6 +518,30 @@ func TestRoomForALogin(t *testing.T) {
 	}
 }
 
+// The domain of the route is answered wherever it asks; a stranger's realm is not, and no
+// longer in the log than it has to be.
+func TestRealmsOfARoute(t *testing.T) {
+	p := siptest.Listen(t, "udp")
+	var realm atomic.Pointer[string]
+	p.Answer(func(m *siptest.Message) string { return guarded(newAsker(407, *realm.Load()))(m) })
+	r := loginRoute(p)
+	r.Domain = "example.org"
+	u, b, log := startLogin(t, r)
+	for i, tt := range []struct {
+		realm  string
+		status int
+	}{{"first", 200}, {"Example.Org", 200}, {"example.net", 200}, {"127.0.0.1", 200}, {strings.Repeat("evil", 100), 407}, {"first", 200}} {
+		realm.Store(&tt.realm)
+		u.Deliver(parcel(i, toExample(i)))
+		if o := b.outcome(i); o.Status != tt.status {
+			t.Errorf("%s: %+v", tt.realm, o)
+		}
+	}
+	if n := strings.Count(log.String(), "evil"); n == 0 || n > 25 {
+		t.Errorf("evil is %d times in\n%s", n, log)
+	}
+}
+
 // A server that somebody's message leads to behind our next hop can ask whatever it likes:
 // others still get through.
 func TestChallengeOfAStranger(t *testing.T) {
@@ -574,7 +598,8 @@ func TestLoginOnlyOverTLS(t *testing.T) {
 	}
 	l := u.client.logins[&u.cfg.Routes[0]]
 	f := &fields{wwwAuth: []string{`Digest realm="x", nonce="n", qop="auth"`}}
-	for kind, want := range map[locate.Transport]bool{locate.UDP: false, locate.TCP: false, locate.WS: false, locate.TLS: true, locate.WSS: true} {
+	for _, kind := range []locate.Transport{locate.TLS, locate.WSS, locate.UDP, locate.TCP, locate.WS} {
+		want := kind.Secure()
 		req, _ := requestOf(toExample(0))
 		tx := &clientTx{req: req, login: l, to: locate.Target{Transport: kind, Addr: memPeer}}
 		if got := l.answer(tx, 401, f); got != want || (tx.attempt.Lines() != "") != want {
@@ -743,6 +768,10 @@ func TestChallengeStaysWithItsServer(t *testing.T) {
 				t.Fatalf("step %d: %d packets", i, len(sent))
 			}
 			req, _, err := siptest.Parse(sent[i].data)
+			target := locate.Target{Transport: locate.UDP, Addr: sent[i].to, Name: "trunk.example"}
+			if tt.status == 401 {
+				u.client.health.Failed(target, time.Now())
+			}
 			if err != nil || sent[i].to.String() != tt.to || steps([]*siptest.Message{req}) != tt.carry {
 				t.Fatalf("step %d: %s to %v, %v", i, steps([]*siptest.Message{req}), sent[i].to, err)
 			}
@@ -751,6 +780,9 @@ func TestChallengeStaysWithItsServer(t *testing.T) {
 			if tt.status == 401 {
 				if b.ready(i) {
 					t.Errorf("step %d: %+v", i, b.outcome(i))
+				}
+				if _, avoided := u.client.health.Avoided(target, time.Now()); avoided {
+					t.Errorf("step %d: a server that asks is taken for a dead one", i)
 				}
 			} else if o := b.outcome(i - 1); o.Status != tt.status || o.More != tt.more || o.CSeq != uint32(i+1) {
 				t.Errorf("step %d: %+v", i, o)

@@ -273,3 +273,18 @@ func TestRoom(t *testing.T) {
 		t.Errorf("%d bytes more for what is there", again)
 	}
 }
+
+// TestCNonce: a session has one, everything else a new one each time (RFC 7616 §3.4.2).
+func TestCNonce(t *testing.T) {
+	for algorithm, same := range map[string]bool{"MD5": false, "SHA-256-sess": true} {
+		c := NewClient("stox", "secret")
+		var a, b Attempt
+		c.Answer(toJuliet, &a, []string{ask("x", "n", "algorithm="+algorithm)}, nil)
+		c.Begin(toJuliet, &b)
+		first, err1 := ParseCredentials(value(t, a.Lines()))
+		second, err2 := ParseCredentials(value(t, b.Lines()))
+		if err1 != nil || err2 != nil || len(first.CNonce) < 16 || (first.CNonce == second.CNonce) != same {
+			t.Errorf("%s: %q and %q", algorithm, first.CNonce, second.CNonce)
+		}
+	}
+}
