@@ -138,10 +138,17 @@ func (c *client) suspend(tx *clientTx) {
 // the next number and to the same target (RFC 3261 §22.2, §22.3); or ends it with the
 // challenge as its answer.
 func (c *client) challenged(tx *clientTx, o mapping.Outcome, f *fields) {
+	handled := false
+	defer func() {
+		if !handled { // a panic: no timer would end the request any more
+			c.fail(tx, o)
+		}
+	}()
 	if tx.req.CSeq >= maxCSeq || !tx.login.answer(tx, o.Status, f) {
 		c.mu.Lock()
 		c.endWith(tx, o, f)
 		c.mu.Unlock()
+		handled = true
 		return
 	}
 	next := *tx.req.SIPMessage
@@ -150,6 +157,7 @@ func (c *client) challenged(tx *clientTx, o mapping.Outcome, f *fields) {
 	tx.req.SIPMessage, tx.req.auth, tx.cseq = &next, tx.attempt.Lines(), next.CSeq
 	c.mu.Unlock()
 	c.send(tx, []locate.Target{tx.to})
+	handled = true
 }
 
 const maxCSeq = 1<<31 - 1 // RFC 3261 §8.1.1.5
