@@ -25,8 +25,8 @@ type Verdict uint8
 const (
 	None  Verdict = iota // there are none for our realm
 	OK                   // they are those of the user
-	Stale                // they are, but for their nonce: it is too old, not ours any more, or was used before
-	Wrong                // they are not
+	Stale                // their nonce is not one to be used: it is too old, not ours for this source, or was used before
+	Wrong                // they are not, for a nonce that is
 )
 
 func (v Verdict) String() string { return [...]string{"none", "ok", "stale", "wrong"}[v] }
@@ -79,6 +79,12 @@ func (s *Server) Verify(method, uri string, authorization []string, body []byte,
 }
 
 func (s *Server) verify(c *Credentials, method, uri string, body []byte, source string, now time.Time) Verdict {
+	// Before anything else, so that Wrong is said only of what was asked of this source: with
+	// a nonce of one's own making nobody learns whether a password is right.
+	id, ours := s.parse(c.Nonce, source)
+	if age := now.Sub(id.time()); !ours || age < 0 || age >= nonceLife {
+		return Stale
+	}
 	a := algorithmOf(c.Algorithm)
 	if a == nil || c.QOP != qopAuth && c.QOP != qopAuthInt || c.CNonce == "" || c.NC == 0 || !sameURI(c.URI, uri) {
 		return Wrong
@@ -92,8 +98,7 @@ func (s *Server) verify(c *Credentials, method, uri string, body []byte, source 
 	if subtle.ConstantTimeCompare([]byte(right), []byte(strings.ToLower(c.Response))) != 1 || !known {
 		return Wrong
 	}
-	id, ok := s.parse(c.Nonce, source)
-	if age := now.Sub(id.time()); !ok || age < 0 || age >= nonceLife || !s.uses.take(id, c.NC) {
+	if !s.uses.take(id, c.NC) {
 		return Stale
 	}
 	return OK
