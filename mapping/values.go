@@ -81,6 +81,7 @@ type SIPMessage struct {
 
 	// From SIP only. The headers that describe the body are as they came, "" if there is none.
 
+	Written     URI           // what From says, if From is not that but who is asserted to have sent it (RFC 3325); else zero
 	Agent       string        // User-Agent, "" if there is none
 	Encoding    string        // Content-Encoding, several rows joined by commas
 	Disposition string        // Content-Disposition

@@ -78,7 +78,7 @@ type Peer struct {
 	Login     Login
 	// Domains are the domains its users may have in From, "*" for any that is not
 	// served by XMPP. Empty: SIPDomain, and the domains of the routes that lead to
-	// one of its addresses.
+	// one of its addresses or TLSNames.
 	Domains []string
 }
 

@@ -123,6 +123,20 @@ func (c *conns) add(conn net.Conn, dialed locate.Target) *sipgoConn {
 	return &sipgoConn{s: s}
 }
 
+// admit counts a connection as a peer's, which its client has proved to be. The goroutine
+// that reads it calls this.
+func (c *conns) admit(s *stream) {
+	if s.peered {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.peered = true
+	if c.streams[s.id] != nil {
+		c.strange--
+	}
+}
+
 // remove forgets a connection that is closed.
 func (c *conns) remove(s *stream) {
 	c.mu.Lock()

@@ -20,6 +20,8 @@ type fields struct {
 	subject, language      string
 	require                []string
 	contacts, warnings     []string
+	authorization          []string
+	asserted, privacy      []string // P-Asserted-Identity, Privacy
 	accept                 string
 	retryAfter, timestamp  string
 	wwwAuth, proxyAuth     []string // challenges, one per row
@@ -101,6 +103,12 @@ func readFields(headers []sip.Header) (f fields) {
 			f.authInfo = append(f.authInfo, v)
 		case "proxy-authentication-info":
 			f.proxyInfo = append(f.proxyInfo, v)
+		case "authorization":
+			f.authorization = append(f.authorization, v)
+		case "p-asserted-identity":
+			f.asserted = append(f.asserted, v)
+		case "privacy":
+			f.privacy = append(f.privacy, v)
 		case "accept":
 			f.accept = strings.TrimPrefix(f.accept+", "+v, ", ")
 		case "user-agent", "server":

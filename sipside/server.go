@@ -48,17 +48,9 @@ func newServer(cfg *Config, a *alarm) *server {
 func (s *server) receive(k txKey, p *peer, e *echo, udp bool) *serverTx {
 	now := time.Now()
 	s.mu.Lock()
-	if r, ok := s.answered.find(k, now); ok {
+	if r, known := s.copyOf(k, now); known {
 		s.mu.Unlock()
-		e.answer(r)
-		return nil
-	}
-	if tx := s.pending[k]; tx != nil {
-		tried := tx.tried
-		s.mu.Unlock()
-		if tried {
-			e.answer(reply{status: 100})
-		}
+		e.again(r)
 		return nil
 	}
 	if f := s.full(p); f != nil {
@@ -78,6 +70,40 @@ func (s *server) receive(k txKey, p *peer, e *echo, udp bool) *serverTx {
 	s.mu.Unlock()
 	s.alarm.at(due)
 	return tx
+}
+
+// repeated deals with a retransmission of a request that is pending or answered; false if
+// it is none.
+func (s *server) repeated(k txKey, e *echo, now time.Time) bool {
+	s.mu.Lock()
+	r, known := s.copyOf(k, now)
+	s.mu.Unlock()
+	if known {
+		e.again(r)
+	}
+	return known
+}
+
+// copyOf tells what a retransmission gets: the answer that was given, 100 if that was all so
+// far, or nothing, which is the zero reply. The lock is held.
+func (s *server) copyOf(k txKey, now time.Time) (r reply, known bool) {
+	if r, ok := s.answered.find(k, now); ok {
+		return r, true
+	}
+	tx := s.pending[k]
+	if tx != nil && tx.tried {
+		r.status = 100
+	}
+	return r, tx != nil
+}
+
+// remember keeps the answer to a request over UDP that had no transaction, for its copies.
+func (s *server) remember(k txKey, r reply, now time.Time) {
+	s.mu.Lock()
+	s.answered.put(k, r, now)
+	due := s.answered.turns
+	s.mu.Unlock()
+	s.alarm.at(due)
 }
 
 // full says why one more request of p cannot be taken (SEC-30). The lock is held.

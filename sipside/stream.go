@@ -40,6 +40,8 @@ type stream struct {
 
 	// Of the read loop only.
 	rd      reader
+	owner   *peer  // whose certificate the client has shown, nil if nobody's
+	tries   int    // messages while it was nobody's that we know
 	mem     []byte // what buf is a part of
 	buf     []byte // read and not yet given on
 	scanned int    // headEnd has looked at so much of it
@@ -71,6 +73,7 @@ func newStream(u *UA, c net.Conn, id string) *stream {
 	s := &stream{u: u, conn: c, id: id, remote: addrPortOf(c.RemoteAddr()), wake: make(chan struct{}, 1), born: time.Now()}
 	if s.link, _ = c.(*link); s.link != nil {
 		s.link.attach(s.putFrame)
+		s.link.shaken = s.shaken
 	}
 	s.rd = reader{u: u, out: s, stream: s, source: s.remote, handled: true}
 	return s
@@ -145,7 +148,7 @@ func (s *stream) next() (ready bool, err error) {
 				end = len(s.buf)
 			}
 			s.f, s.known = scanFrame(s.buf[:end], true, s.u.limits), true
-			if s.stranger() {
+			if s.stranger() && !s.mayProve() {
 				// One answer, and before its body is even read: else a few hundred
 				// connections that never read what they asked for fill the memory.
 				s.f.fault(403, "not from a peer", true)
@@ -186,13 +189,6 @@ func (s *stream) next() (ready bool, err error) {
 		s.rd.begin(s.give, f.first, s.remote)
 		return true, nil
 	}
-}
-
-// stranger reports whether the connection is from a host that is no peer. Being
-// one when it was accepted is not the last word: the name of a route's host may
-// have been looked up meanwhile.
-func (s *stream) stranger() bool {
-	return !s.peered && s.u.peers.find(s.remote.Addr()) == nil
 }
 
 // blank deals with line ends between messages. CRLFCRLF is a ping, which sipgo

@@ -46,6 +46,9 @@ type UA struct {
 	conns        *conns
 	names        *names
 	outbox       *outbox
+	rates        *rates  // nil: no limit
+	logins       *logins // nil: there are none
+	strangers    strangers
 	stats        Stats
 
 	// Set by Listen, constant afterwards.
@@ -77,6 +80,8 @@ type sentBy struct {
 type Stats struct {
 	Malformed atomic.Uint64 // messages that are no SIP, or bad SIP
 	Refused   atomic.Uint64 // requests answered by the SIP side itself
+	Strangers atomic.Uint64 // requests from sources that are no peers, answered or not
+	Limited   atomic.Uint64 // requests beyond the rate of their source, which got 503
 	Unmatched atomic.Uint64 // responses to nothing that is open
 	Dropped   atomic.Uint64 // packets and connections for which there was no room
 	Panics    atomic.Uint64
@@ -94,6 +99,7 @@ func New(cfg Config, log *slog.Logger) (*UA, error) {
 	}
 	u := &UA{cfg: cfg, listen: listen, log: log, limits: limits{header: cfg.MaxHeaderBytes, body: cfg.MaxBodyBytes},
 		peers: newPeers(&cfg), alarm: newAlarm(), outbox: newOutbox(), stop: make(chan struct{})}
+	u.rates, u.logins = newRates(cfg.PeerRate), newLogins(&cfg, u.peers)
 	u.quiet = slog.New(quietHandler{to: log.Handler(), failed: &u.stats.Malformed})
 	for _, r := range cfg.Routes {
 		u.routeDomains = append(u.routeDomains, canonicalHost(r.Domain))
