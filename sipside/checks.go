@@ -58,6 +58,7 @@ func (u *UA) check(r *request) (*mapping.SIPMessage, *reply) {
 		return refuse(failStranger())
 	case r.peer != nil && !u.inRate(r):
 		r.limited = true
+		u.tellRate(r.source, r.peer, r.read)
 		return refuse(failRate())
 	}
 	// 3. Max-Forwards (SEC-11); an OPTIONS that ends here may be answered.

@@ -77,6 +77,7 @@ func (u *UA) authenticate(r *request) *reply {
 	l, addr := u.logins, r.source.Addr()
 	if u.rates != nil && l.isKnown(addr, r.read) && !u.rates.take(addr, r.read) {
 		r.limited = true
+		u.tellRate(r.source, nil, r.read)
 		return refusalOf(failRate())
 	}
 	if len(r.f.authorization) > 0 && !u.strangers.mayGuess(addr, r.read) {

@@ -24,6 +24,8 @@ type rates struct {
 	buckets map[netip.Addr]bucket
 	denied  [2]map[txKey]struct{} // the newer first
 	turned  time.Time             // when the newer one began
+	told    time.Time             // when the log was
+	over    uint64                // requests since then that were too many
 }
 
 // bucket is what a source may still send at once, and when that was so.
@@ -121,6 +123,24 @@ func (u *UA) inRate(r *request) bool {
 	}
 	u.rates.deny(r.key, r.read)
 	return false
+}
+
+// tellRate tells the log that a peer sends too much, every ten minutes at most.
+func (u *UA) tellRate(source netip.AddrPort, p *peer, now time.Time) {
+	s := u.rates
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over++
+	if !s.told.IsZero() && now.Sub(s.told) < tellAgain {
+		return
+	}
+	name := "unknown"
+	if p != nil {
+		name = p.name
+	}
+	u.log.Warn("a SIP peer sends more requests than it may, and gets 503", "dir", "sip-xmpp", "peer", name, "from", source, "requests", s.over,
+		"remedy", failRate().Remedy)
+	s.told, s.over = now, 0
 }
 
 // failRate is for a source that sends too much. There is no Retry-After in it (SIP-30).
