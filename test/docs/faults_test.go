@@ -302,7 +302,7 @@ var toSIPFaults = []fault{
 }
 
 var toXMPPFaults = []fault{
-	{id: "no-peer", what: "The request comes from an address that is no peer", remedy: "Add a `[[sip.peer]]` with that address. Peers are this machine itself, the hosts in `sip.route.via`, and what `sip.peer.addresses` lists.",
+	{id: "no-peer", what: "The request comes from an address that is no peer (over UDP it gets three answers a minute, then none; the log has one such line every ten minutes at most, at any level)", remedy: "Add a `[[sip.peer]]` with that address, or with the name in its certificate (`tls_names`), or have it log in (`username`); then the first answer is 401, and a 401 to its answer means a wrong password. Peers are this machine itself, the hosts in `sip.route.via`, and what `[[sip.peer]]` lists.",
 		names: []string{"sip.peer.addresses"}, plant: func(p *plant) seen {
 			source, ok := outside()
 			if !ok {
