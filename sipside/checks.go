@@ -56,7 +56,7 @@ func (u *UA) check(r *request) (*mapping.SIPMessage, *reply) {
 	switch {
 	case r.peer == nil && u.logins == nil:
 		return refuse(failStranger())
-	case r.peer != nil && !u.inRate(r):
+	case !u.inRate(r):
 		r.limited = true
 		u.tellRate(r.source, r.peer, r.read)
 		return refuse(failRate())

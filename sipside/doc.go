@@ -7,7 +7,8 @@
 //	socket -> udpSocket / stream (frame.go: limits, framing)
 //	       -> sipgo TransportLayer (read loop, parser)
 //	       -> OnMessage, in the read loop, in order (dispatch.go)
-//	       -> checks.go, peers.go (the order of RFC 3261 §8.2), refusals at once
+//	       -> checks.go (the order of RFC 3261 §8.2), refusals at once; who it is from:
+//	          peers.go, logins.go, identity.go; how much: rate.go, strangers.go
 //	       -> server.go (the transaction) -> Handler.FromSIP, once per read
 //
 // and its answer comes back through Answer -> server.go -> respond.go -> the
@@ -99,15 +100,25 @@
 // that accepts, and a fixed number for dialling, names, timers and outcomes. None
 // is started per message. A slow TCP peer fills the bounded buffer of its own
 // connection, which is then closed; nobody else waits for it. A connection from a
-// host that is no peer gets one answer, after its header section, and is closed.
+// host that is no peer gets one answer, after its header section, and is closed; where
+// peers may log in it has four requests and half a minute to prove whose it is.
 // Handshakes are made by the reader of the connection, which counts as one from the
 // beginning, within ten seconds.
 //
 // Handler methods are called without a lock held. FromSIP runs on the read loops:
 // one call at a time per socket or connection, but several sockets call at once.
 //
+// Over UDP a source that is no peer gets three answers a minute, to whatever it sends, and
+// then none; when too many such sources are counted, new ones get none at all. Who has proved
+// by a login within an hour to be there is not counted. Of wrong passwords ten a minute are
+// looked at from one address, each for a nonce that this address was given: nobody can have
+// another shut out. A peer has Config.PeerRate requests a second from each address; copies of
+// what was taken do not count, copies of what was refused stay refused.
+//
 // # Divergences, on purpose
 //
+//   - What a peer asserts of the sender (P-Asserted-Identity) is the sender only where the
+//     peer may speak for it; Privacy with user or header hides it as id does.
 //   - maddr and host names in Via are not used for sending responses: they go to
 //     the source address. A response for a TCP connection that is gone is dropped.
 //   - The Request-URI of a request that is sent to a route stays as it is. A Route

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside/digest"
 )
 
@@ -75,13 +74,9 @@ func (l *logins) know(a netip.Addr, now time.Time) {
 // gateway is a UAS: 401, not 407.
 func (u *UA) authenticate(r *request) *reply {
 	l, addr := u.logins, r.source.Addr()
-	if u.rates != nil && l.isKnown(addr, r.read) && !u.rates.take(addr, r.read) {
-		r.limited = true
-		u.tellRate(r.source, nil, r.read)
-		return refusalOf(failRate())
-	}
 	if len(r.f.authorization) > 0 && !u.strangers.mayGuess(addr, r.read) {
-		return refusalOf(failStranger())
+		refused := refusal(failStranger())
+		return &refused
 	}
 	user, verdict := l.server.Verify(r.method, r.target, r.f.authorization, r.body, addr.String(), r.read)
 	switch verdict {
@@ -99,9 +94,4 @@ func (u *UA) authenticate(r *request) *reply {
 		extra.WriteString("WWW-Authenticate: " + c + "\r\n")
 	}
 	return &reply{status: 401, extra: extra.String(), remedy: "sip.peer.username and sip.peer.password are what the peer has to log in with"}
-}
-
-func refusalOf(f *mapping.Failure) *reply {
-	r := refusal(f)
-	return &r
 }

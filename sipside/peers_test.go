@@ -257,3 +257,36 @@ func TestSpeakers(t *testing.T) {
 		}
 	})
 }
+
+// TestCertificateResumed: a session of TLS that goes on has the certificate with which it
+// began, as long as that is good.
+func TestCertificateResumed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca := siptest.NewCA(t, "Test CA")
+		cfg := testConfig()
+		cfg.Peers = []Peer{{Name: "pbx", TLSNames: []string{"pbx.example"}}}
+		_, l := secured(t, locate.TLS, cfg, ca, newBridge(processed), nil)
+		cert := ca.Issue(func(c *x509.Certificate) { c.NotAfter = time.Now().Add(time.Hour) }, "pbx.example").Certificate
+		// TLS 1.3 has both ends write at once, which a pipe does not take.
+		client := &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12, ServerName: "gw.example.com", ClientSessionCache: tls.NewLRUClientSessionCache(1), Certificates: []tls.Certificate{cert}}
+		for i, want := range []string{"SIP/2.0 200 ", "SIP/2.0 200 ", "SIP/2.0 403 "} {
+			if i == 2 {
+				time.Sleep(2 * time.Hour)
+			}
+			c := tls.Client(l.dial(stranger), client)
+			if err := c.Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			if resumed := c.ConnectionState().DidResume; i == 1 && !resumed {
+				t.Fatal("the session was not resumed")
+			}
+			got := readAll(c)
+			io.WriteString(c, message("tls"))
+			synctest.Wait()
+			if s := got(); !strings.HasPrefix(s, want) {
+				t.Errorf("%d: %q, want %s", i, s, want)
+			}
+			c.Close()
+		}
+	})
+}

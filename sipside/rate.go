@@ -108,9 +108,10 @@ func (r *rates) turn(now time.Time) {
 
 // inRate counts a request of a peer; false if it is one too many. A copy of one that is
 // known is none of its own. This machine is not counted, unless a table has its address:
-// the proxy that runs here brings what all others send.
+// the proxy that runs here brings what all others send. Nor is who has yet to prove for the
+// first time to be a peer, and gets a few answers only.
 func (u *UA) inRate(r *request) bool {
-	if u.rates == nil || r.peer == u.peers.loopback {
+	if u.rates == nil || r.peer == u.peers.loopback || r.peer == nil && !u.logins.isKnown(r.source.Addr(), r.read) {
 		return true
 	}
 	switch {

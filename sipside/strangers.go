@@ -2,6 +2,7 @@ package sipside
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -113,10 +114,14 @@ func (u *UA) notice(r *request) {
 }
 
 func (u *UA) strangerRemedy() string {
-	if u.logins != nil {
-		return "if one is a peer, list its address in sip.peer.addresses, or have it log in as sip.peer.username"
+	remedy := "if one is a peer, list its address in sip.peer.addresses"
+	if slices.ContainsFunc(u.peers.configured, func(p *peer) bool { return len(p.tlsNames) > 0 }) {
+		remedy += ", or have it show a certificate for a name in sip.peer.tls_names that sip.tls_ca has signed"
 	}
-	return "if one is a peer, list its address in sip.peer.addresses"
+	if u.logins != nil {
+		remedy += ", or have it log in as sip.peer.username"
+	}
+	return remedy
 }
 
 // failStranger is for a source that is no peer.
