@@ -88,7 +88,7 @@ func TestLogin(t *testing.T) {
 				if tt.method == "" {
 					tt.method = "MESSAGE"
 				}
-				challenges := asks(t, m.ask(from(stranger))[0])
+				challenges := asks(t, m.one(t, from(stranger)))
 				line := credentials(t, tt.user, tt.password, tt.method, challenges[tt.first])
 				if got := m.status(t, from(stranger, append(tt.edits, line)...)); got != tt.want {
 					t.Errorf("%d, want %d", got, tt.want)
@@ -118,7 +118,7 @@ func TestLoginCopies(t *testing.T) {
 		for _, method := range []string{"MESSAGE", "OPTIONS"} {
 			b := newBridge(nil) // which answers later
 			_, m := memUA(t, loginConfig(), b)
-			line := credentials(t, "branch", loginPassword, method, asks(t, m.ask(from(stranger))[0])...)
+			line := credentials(t, "branch", loginPassword, method, asks(t, m.one(t, from(stranger)))...)
 			edits := []string{method + " sip:juliet@example.com SIP/2.0", "CSeq: 1 " + method, branchFrom, line}
 			p := from(stranger, edits...)
 			first := m.status(t, p)
@@ -135,7 +135,7 @@ func TestLoginCopies(t *testing.T) {
 				t.Errorf("%s: the copy gets %d; %d messages", method, again, b.count())
 			}
 			// Another request with the credentials of the first.
-			res := m.ask(from(stranger, edits...))[0]
+			res := m.one(t, from(stranger, edits...))
 			if res.Status() != 401 || !strings.Contains(res.Get("WWW-Authenticate"), "stale=true") || b.count() > 1 {
 				t.Errorf("%s: a replay gets %s, %q", method, res.First, res.Get("WWW-Authenticate"))
 			}
@@ -153,9 +153,9 @@ func TestLoginElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBridge(processed)
 		_, m := memUA(t, loginConfig(), b)
-		line := credentials(t, "branch", loginPassword, "MESSAGE", asks(t, m.ask(from(stranger))[0])...)
+		line := credentials(t, "branch", loginPassword, "MESSAGE", asks(t, m.one(t, from(stranger)))...)
 		elsewhere := netip.MustParseAddrPort("198.51.100.2:5060")
-		asks(t, m.ask(from(elsewhere, branchFrom, line))[0])
+		asks(t, m.one(t, from(elsewhere, branchFrom, line)))
 		if got := m.status(t, from(netip.AddrPortFrom(stranger.Addr(), 1024), branchFrom, line)); got != 200 || b.count() != 1 {
 			t.Errorf("from another port: %d, %d messages", got, b.count())
 		}
@@ -171,7 +171,7 @@ func TestLoginPatience(t *testing.T) {
 		u, m := memUA(t, cfg, b)
 		var first []string
 		for range strangerAnswers {
-			first = asks(t, m.ask(from(stranger))[0])
+			first = asks(t, m.one(t, from(stranger)))
 		}
 		if got := m.status(t, from(stranger)); got != 0 {
 			t.Fatalf("asked once more: %d", got)
@@ -185,11 +185,11 @@ func TestLoginPatience(t *testing.T) {
 			t.Fatalf("the right password gets %d", got)
 		}
 		for range 20 {
-			first = asks(t, m.ask(from(stranger))[0])
+			first = asks(t, m.one(t, from(stranger)))
 		}
 		time.Sleep(loginKnown + time.Second)
 		for range strangerAnswers {
-			first = asks(t, m.ask(from(stranger))[0])
+			first = asks(t, m.one(t, from(stranger)))
 		}
 		if got := m.status(t, from(stranger)); got != 0 {
 			t.Errorf("an hour later it is still known: %d", got)
@@ -197,7 +197,7 @@ func TestLoginPatience(t *testing.T) {
 
 		// Passwords are tried, each with a challenge of ours.
 		time.Sleep(strangerWindow)
-		first = asks(t, m.ask(from(stranger))[0])
+		first = asks(t, m.one(t, from(stranger)))
 		for i := range strangerGuesses {
 			m.ask(from(stranger, branchFrom, credentials(t, "branch", fmt.Sprint(i), "MESSAGE", first...)))
 		}
@@ -206,12 +206,12 @@ func TestLoginPatience(t *testing.T) {
 			t.Errorf("after %d wrong ones the right password gets %d", strangerGuesses, got)
 		}
 		other := netip.MustParseAddrPort("198.51.100.2:5060")
-		right := credentials(t, "branch", loginPassword, "MESSAGE", asks(t, m.ask(from(other))[0])...)
+		right := credentials(t, "branch", loginPassword, "MESSAGE", asks(t, m.one(t, from(other)))...)
 		if got := m.status(t, from(other, branchFrom, right)); got != 200 {
 			t.Errorf("from another address meanwhile: %d", got)
 		}
 		time.Sleep(strangerWindow)
-		right = credentials(t, "branch", loginPassword, "MESSAGE", asks(t, m.ask(from(stranger))[0])...)
+		right = credentials(t, "branch", loginPassword, "MESSAGE", asks(t, m.one(t, from(stranger)))...)
 		if got := m.status(t, from(stranger, branchFrom, right)); got != 200 {
 			t.Errorf("a minute later: %d", got)
 		}
@@ -227,9 +227,9 @@ func TestForgedGuesses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBridge(processed)
 		_, m := memUA(t, loginConfig(), b)
-		right := credentials(t, "branch", loginPassword, "MESSAGE", asks(t, m.ask(from(stranger))[0])...)
+		right := credentials(t, "branch", loginPassword, "MESSAGE", asks(t, m.one(t, from(stranger)))...)
 		attacker := netip.MustParseAddrPort("198.51.100.66:5060")
-		theirs := asks(t, m.ask(from(attacker))[0])
+		theirs := asks(t, m.one(t, from(attacker)))
 		for i := range 3 * strangerGuesses {
 			m.ask(from(stranger, branchFrom, credentials(t, "branch", fmt.Sprint(i), "MESSAGE", theirs...)))
 			m.ask(from(stranger, branchFrom, credentials(t, "branch", fmt.Sprint(i), "MESSAGE", `Digest realm="example.net", nonce="made up", qop="auth"`)))

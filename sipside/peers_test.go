@@ -40,6 +40,16 @@ func (m *memNet) ask(p packet) (answers []*siptest.Message) {
 	return answers
 }
 
+// one is the one answer to a packet.
+func (m *memNet) one(t testing.TB, p packet) *siptest.Message {
+	t.Helper()
+	answers := m.ask(p)
+	if len(answers) != 1 {
+		t.Fatalf("%d answers, want one", len(answers))
+	}
+	return answers[0]
+}
+
 // status is that of the one answer to a packet, 0 if there is none.
 func (m *memNet) status(t testing.TB, p packet) int {
 	t.Helper()

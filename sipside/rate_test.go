@@ -151,7 +151,7 @@ func TestLoginRate(t *testing.T) {
 		cfg.PeerRate = 10
 		b := newBridge(processed)
 		_, m := memUA(t, cfg, b)
-		line := credentials(t, "branch", loginPassword, "MESSAGE", asks(t, m.ask(from(stranger))[0])...)
+		line := credentials(t, "branch", loginPassword, "MESSAGE", asks(t, m.one(t, from(stranger)))...)
 		if got := m.status(t, from(stranger, branchFrom, line)); got != 200 {
 			t.Fatalf("%d", got)
 		}

@@ -165,7 +165,7 @@ func TestStrangersInLog(t *testing.T) {
 			t.Errorf("%d are counted", n)
 		}
 		time.Sleep(tellAgain)
-		first := asks(t, m.ask(from(stranger))[0]) // no line for who is only asked
+		first := asks(t, m.one(t, from(stranger))) // no line for who is only asked
 		if strings.Count(log.String(), "\n") != len(lines) {
 			t.Errorf("%s", log.String())
 		}
