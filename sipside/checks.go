@@ -54,7 +54,7 @@ func (u *UA) check(r *request) (*mapping.SIPMessage, *reply) {
 	}
 	// 2. The source (SEC-29) and its rate (SEC-24). Who may still log in goes on.
 	switch {
-	case r.peer == nil && u.logins == nil:
+	case r.peer == nil && u.authenticator == nil:
 		return refuse(failStranger())
 	case !u.inRate(r):
 		r.limited = true

@@ -156,7 +156,7 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 	var m *mapping.SIPMessage
 	if refused == nil {
 		// A nonce counts once: a copy of what was taken is known before that is looked at.
-		if r.peer == nil && r.udp && rd.u.logins != nil && rd.u.server.repeated(r.key, e, r.read) {
+		if r.peer == nil && r.udp && rd.u.authenticator != nil && rd.u.server.repeated(r.key, e, r.read) {
 			return
 		}
 		m, refused = rd.u.check(&r)

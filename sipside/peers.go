@@ -12,7 +12,7 @@ import (
 
 // peers knows who may send to us and for whom it may speak (SEC-29): the
 // configured peers, then loopback, then the hosts of the routes. Who is none of them may
-// still prove to be a configured one by digest: logins.go.
+// still prove to be a configured one by digest: authenticate.go.
 type peers struct {
 	served     map[string]bool // XMPP domains: no SIP sender is in one (SEC-28)
 	sipDomain  string

@@ -111,7 +111,7 @@ func (r *rates) turn(now time.Time) {
 // the proxy that runs here brings what all others send. Nor is who has yet to prove for the
 // first time to be a peer, and gets a few answers only.
 func (u *UA) inRate(r *request) bool {
-	if u.rates == nil || r.peer == u.peers.loopback || r.peer == nil && !u.logins.isKnown(r.source.Addr(), r.read) {
+	if u.rates == nil || r.peer == u.peers.loopback || r.peer == nil && !u.authenticator.isKnown(r.source.Addr(), r.read) {
 		return true
 	}
 	switch {

@@ -118,7 +118,7 @@ func (u *UA) strangerRemedy() string {
 	if slices.ContainsFunc(u.peers.configured, func(p *peer) bool { return len(p.tlsNames) > 0 }) {
 		remedy += ", or have it show a certificate for a name in sip.peer.tls_names that sip.tls_ca has signed"
 	}
-	if u.logins != nil {
+	if u.authenticator != nil {
 		remedy += ", or have it log in as sip.peer.username"
 	}
 	return remedy
@@ -134,7 +134,7 @@ func failStranger() *mapping.Failure {
 // worthAnswer reports whether a request of no peer gets an answer at all: over UDP only a
 // few do. refused is the refusal, nil for a CANCEL that goes on.
 func (u *UA) worthAnswer(r *request, refused *reply) bool {
-	known := u.logins != nil && u.logins.isKnown(r.source.Addr(), r.read)
+	known := u.authenticator != nil && u.authenticator.isKnown(r.source.Addr(), r.read)
 	answer := !r.udp || known || u.strangers.mayAnswer(r.source.Addr(), r.read)
 	// Being asked for a password is how a peer that has one begins.
 	if challenged := refused != nil && refused.status == 401; !answer || r.wrong || !challenged && !known {
@@ -166,5 +166,5 @@ func (s *stream) shaken() {
 // After a few there is an end: each may be a password, or fill our memory.
 func (s *stream) mayProve() bool {
 	s.tries++
-	return s.u.logins != nil && s.tries <= loginTries
+	return s.u.authenticator != nil && s.tries <= loginTries
 }

@@ -30,26 +30,26 @@ type Handler interface {
 
 // UA is the SIP side. Make it with New; then Listen, then Run.
 type UA struct {
-	cfg          Config
-	limits       limits
-	listen       []listenAddr
-	routeDomains []string // canonical, beside cfg.Routes
-	supported    locate.Set
-	sipDomain    string // as URI.Host has it
-	phoneDomain  string // the same
-	log          *slog.Logger
-	quiet        *slog.Logger // for sipgo
-	peers        *peers
-	alarm        *alarm
-	server       *server
-	client       *client
-	conns        *conns
-	names        *names
-	outbox       *outbox
-	rates        *rates  // nil: no limit
-	logins       *logins // nil: there are none
-	strangers    strangers
-	stats        Stats
+	cfg           Config
+	limits        limits
+	listen        []listenAddr
+	routeDomains  []string // canonical, beside cfg.Routes
+	supported     locate.Set
+	sipDomain     string // as URI.Host has it
+	phoneDomain   string // the same
+	log           *slog.Logger
+	quiet         *slog.Logger // for sipgo
+	peers         *peers
+	alarm         *alarm
+	server        *server
+	client        *client
+	conns         *conns
+	names         *names
+	outbox        *outbox
+	rates         *rates         // nil: no limit
+	authenticator *authenticator // nil: there are none
+	strangers     strangers
+	stats         Stats
 
 	// Set by Listen, constant afterwards.
 	udp       []*udpSocket
@@ -99,7 +99,7 @@ func New(cfg Config, log *slog.Logger) (*UA, error) {
 	}
 	u := &UA{cfg: cfg, listen: listen, log: log, limits: limits{header: cfg.MaxHeaderBytes, body: cfg.MaxBodyBytes},
 		peers: newPeers(&cfg), alarm: newAlarm(), outbox: newOutbox(), stop: make(chan struct{})}
-	u.rates, u.logins = newRates(cfg.PeerRate), newLogins(&cfg, u.peers)
+	u.rates, u.authenticator = newRates(cfg.PeerRate), newAuthenticator(&cfg, u.peers)
 	u.quiet = slog.New(quietHandler{to: log.Handler(), failed: &u.stats.Malformed})
 	for _, r := range cfg.Routes {
 		u.routeDomains = append(u.routeDomains, canonicalHost(r.Domain))

@@ -16,10 +16,10 @@ const (
 	maxLogins  = 4096      // such addresses
 )
 
-// logins are the peers that prove by digest who they are (RFC 3261 §22, RFC 8760): those of
+// authenticator has the peers that prove by digest who they are (RFC 3261 §22, RFC 8760): those of
 // which no address and no certificate is known. Each of their requests does, over
 // connections too: a proxy may share one among many.
-type logins struct {
+type authenticator struct {
 	server *digest.Server
 	users  map[string]*peer
 
@@ -27,9 +27,9 @@ type logins struct {
 	known map[netip.Addr]time.Time
 }
 
-// newLogins gives nil if no peer has a login.
-func newLogins(cfg *Config, p *peers) *logins {
-	l := &logins{users: make(map[string]*peer), known: make(map[netip.Addr]time.Time)}
+// newAuthenticator gives nil if no peer has a login.
+func newAuthenticator(cfg *Config, p *peers) *authenticator {
+	l := &authenticator{users: make(map[string]*peer), known: make(map[netip.Addr]time.Time)}
 	passwords := make(map[string]string)
 	for i, c := range cfg.Peers {
 		if _, twice := passwords[c.Login.Username]; !twice && !c.Login.IsZero() {
@@ -50,14 +50,14 @@ func newLogins(cfg *Config, p *peers) *logins {
 
 // isKnown reports whether a peer has proved lately to be at an address. It only says whom
 // to answer, not whom to believe.
-func (l *logins) isKnown(a netip.Addr, now time.Time) bool {
+func (l *authenticator) isKnown(a netip.Addr, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	until, ok := l.known[a]
 	return ok && now.Before(until)
 }
 
-func (l *logins) know(a netip.Addr, now time.Time) {
+func (l *authenticator) know(a netip.Addr, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if _, ok := l.known[a]; !ok && len(l.known) >= maxLogins {
@@ -73,7 +73,7 @@ func (l *logins) know(a netip.Addr, now time.Time) {
 // sets r.peer. Otherwise it gives the refusal: a challenge, or the end of patience. A
 // gateway is a UAS: 401, not 407.
 func (u *UA) authenticate(r *request) *reply {
-	l, addr := u.logins, r.source.Addr()
+	l, addr := u.authenticator, r.source.Addr()
 	if len(r.f.authorization) > 0 && !u.strangers.mayGuess(addr, r.read) {
 		refused := refusal(failStranger())
 		return &refused

@@ -377,7 +377,7 @@ func TestLoginAndMore(t *testing.T) {
 
 // TestKnownLogins: the addresses at which peers were are remembered up to a number.
 func TestKnownLogins(t *testing.T) {
-	l := &logins{known: make(map[netip.Addr]time.Time)}
+	l := &authenticator{known: make(map[netip.Addr]time.Time)}
 	now := time.Unix(1e9, 0)
 	a := netip.MustParseAddr("10.0.0.0")
 	for range 2 * maxLogins {
