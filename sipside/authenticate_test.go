@@ -52,9 +52,9 @@ func credentials(t testing.TB, user, password, method string, challenges ...stri
 
 const branchFrom = "From: <sip:romeo@branch.example>;tag=1"
 
-// TestLogin: a source that is nobody's is asked who it is, and is the peer that it proves to
+// TestPeerLogin: a source that is nobody's is asked who it is, and is the peer that it proves to
 // be, for this one request (SEC-29, RFC 3261 §22, RFC 8760).
-func TestLogin(t *testing.T) {
+func TestPeerLogin(t *testing.T) {
 	options := []string{"OPTIONS sip:juliet@example.com SIP/2.0", "CSeq: 1 OPTIONS"}
 	for name, tt := range map[string]struct {
 		user, password string
@@ -111,9 +111,9 @@ func TestLogin(t *testing.T) {
 	}
 }
 
-// TestLoginCopies: a retransmission over UDP is answered like the first one, and its nonce
+// TestPeerLoginCopies: a retransmission over UDP is answered like the first one, and its nonce
 // does not count twice (SIP-14); a request that is another one may not use it again.
-func TestLoginCopies(t *testing.T) {
+func TestPeerLoginCopies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, method := range []string{"MESSAGE", "OPTIONS"} {
 			b := newBridge(nil) // which answers later
@@ -148,8 +148,8 @@ func TestLoginCopies(t *testing.T) {
 	})
 }
 
-// TestLoginElsewhere: what was proved from one address counts there only.
-func TestLoginElsewhere(t *testing.T) {
+// TestPeerLoginElsewhere: what was proved from one address counts there only.
+func TestPeerLoginElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBridge(processed)
 		_, m := memUA(t, loginConfig(), b)
@@ -162,9 +162,9 @@ func TestLoginElsewhere(t *testing.T) {
 	})
 }
 
-// TestLoginPatience: over UDP nobody is asked more often than a stranger is answered, but for
+// TestPeerLoginPatience: over UDP nobody is asked more often than a stranger is answered, but for
 // who has proved lately to be there; passwords cannot be tried for long.
-func TestLoginPatience(t *testing.T) {
+func TestPeerLoginPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBridge(processed)
 		cfg := loginConfig()
@@ -241,9 +241,9 @@ func TestForgedGuesses(t *testing.T) {
 	})
 }
 
-// TestLoginStream: a connection of nobody's has a few requests and half a minute to prove
+// TestPeerLoginStream: a connection of nobody's has a few requests and half a minute to prove
 // whose it is. Then it is a peer's, but each request still proves who sends it.
-func TestLoginStream(t *testing.T) {
+func TestPeerLoginStream(t *testing.T) {
 	open := func(t *testing.T, cfg Config, b *bridge) (*UA, net.Conn, func() string) {
 		u, l, _ := memTCPWith(t, cfg, b)
 		c := l.dial(stranger)
@@ -343,8 +343,8 @@ func TestLoginStream(t *testing.T) {
 	})
 }
 
-// TestLoginAndMore: an address or a certificate is enough; who has one is not asked.
-func TestLoginAndMore(t *testing.T) {
+// TestPeerLoginAndMore: an address or a certificate is enough; who has one is not asked.
+func TestPeerLoginAndMore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca := siptest.NewCA(t, "Test CA")
 		cfg := loginConfig()

@@ -144,8 +144,8 @@ func TestPeerRateStream(t *testing.T) {
 	})
 }
 
-// TestLoginRate: who has logged in is a source like others, and so is it before each proof.
-func TestLoginRate(t *testing.T) {
+// TestPeerLoginRate: who has logged in is a source like others, and so is it before each proof.
+func TestPeerLoginRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := loginConfig()
 		cfg.PeerRate = 10
