@@ -154,11 +154,12 @@ func (c *client) tell(tx *clientTx, o mapping.Outcome, f *fields) {
 		c.u.outbox.add(tx.ref, o)
 		return
 	}
-	tx.done(o, f)
+	tx.done(ownAnswer{o, f, tx.to, tx.stream})
 }
 
 // begin gives tx a place in the table (SEC-30) and its id. No next hop may have
-// more than a quarter of the places, so that a dead one leaves room for others.
+// more than a quarter of the places, so that a dead one leaves room for others. Requests of
+// ours are few, and find a place where messages would have to wait: without them none comes.
 func (c *client) begin(tx *clientTx) *mapping.Failure {
 	var b [8]byte
 	rand.Read(b[:])
@@ -169,7 +170,8 @@ func (c *client) begin(tx *clientTx) *mapping.Failure {
 		return mapping.FailShutdown()
 	}
 	most, key := c.u.cfg.MaxPending, tx.hop.key()
-	if len(c.open) >= most || c.held[key] >= max(most/4, 1) || c.open[tx.id] != nil {
+	full := len(c.open) >= most || c.held[key] >= max(most/4, 1)
+	if full && tx.done == nil || c.open[tx.id] != nil {
 		return mapping.FailBusy(busySeconds)
 	}
 	c.open[tx.id] = tx
@@ -311,12 +313,17 @@ func (c *client) endWith(tx *clientTx, o mapping.Outcome, f *fields) {
 // judge remembers how the target of a request did. What ended for a lack of ours, or
 // before there was a target, says nothing about it.
 func (c *client) judge(tx *clientTx, o *mapping.Outcome) {
+	if tx.req.probe != nil {
+		c.judgeProbe(tx, o)
+		return
+	}
 	switch {
 	case !tx.to.Addr.IsValid():
 	case o.Kind == mapping.Answered && o.Status == 503:
 		c.health.Unavailable(tx.to, o.Failure.RetryAfter, time.Now())
 	case o.Kind == mapping.Answered:
 		c.health.Worked(tx.to)
+		c.u.heardFrom(tx.hop.route)
 	case c.closed:
 	case o.Kind == mapping.Unknown && !tx.proceeding, o.Kind == mapping.NotWritten && o.Failure.Condition == mapping.CondRemoteServerTimeout:
 		c.health.Failed(tx.to, time.Now())

@@ -28,6 +28,15 @@
 // to try. Who asks decides that: a repeat after an outcome that is not definite may
 // arrive twice.
 //
+// # Requests of our own
+//
+// They take the same way (own.go) and have nobody's outcome. A watch (probe.go) asks the
+// servers of a route by OPTIONS whether they are there; what it learns changes the order in
+// which targets are tried, as the outcomes of messages do, and is in Routes. A registration
+// (register.go, what it makes of answers in register_grant.go, its state in
+// register_state.go) keeps a binding at the next hop of a route, so that requests come from
+// there: to the address that Via gives out, or over the connection that it was made over.
+//
 // # What sipgo does and what it does not
 //
 // sipgo (github.com/emiago/sipgo/sip) reads the sockets and parses: there is one
@@ -97,7 +106,8 @@
 //
 // All goroutines belong to Run, which waits for them: per UDP socket a reader and
 // a writer, per TCP connection a reader (sipgo's) and a writer, per listener one
-// that accepts, and a fixed number for dialling, names, timers and outcomes. None
+// that accepts, and a fixed number for dialling, names, timers and outcomes; per next
+// hop of routes one that watches it, and per registration one that keeps it. None
 // is started per message. A slow TCP peer fills the bounded buffer of its own
 // connection, which is then closed; nobody else waits for it. A connection from a
 // host that is no peer gets one answer, after its header section, and is closed; where
@@ -139,6 +149,11 @@
 //     nothing. For WSS the rules are those of TLS, and so stricter than RFC 7118 asks for.
 //   - A text message of WebSocket that is not UTF-8 is judged as SIP, not as WebSocket. A
 //     message whose Content-Length is not that of its WebSocket message gets 400.
+//   - The Contact of a registration over TLS says transport=tls, which RFC 3261 §26.2.2
+//     deprecates: registrars choose the way back by it. Service-Route (RFC 3608) is not used.
+//     A binding whose address was changed on the way is taken for ours if it has our instance,
+//     or is the only one and of the same user.
+//   - Over UDP the flow of a registration is kept by OPTIONS, where RFC 5626 §4.4.2 has STUN.
 //   - A name's addresses keep the order in which they were first seen, as far as they
 //     are still there: the load is not spread by a name server that turns them round.
 package sipside

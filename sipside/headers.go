@@ -27,7 +27,9 @@ type fields struct {
 	wwwAuth, proxyAuth     []string // challenges, one per row
 	authInfo, proxyInfo    []string // Authentication-Info, Proxy-Authentication-Info
 	agent                  string   // User-Agent, of answers also Server
-	repeated               bool     // a header that may stand once stands twice
+	minExpires, flowTimer  string
+	unsupported            []string
+	repeated               bool // a header that may stand once stands twice
 }
 
 // readFields collects the headers of a message.
@@ -113,6 +115,12 @@ func readFields(headers []sip.Header) (f fields) {
 			f.accept = strings.TrimPrefix(f.accept+", "+v, ", ")
 		case "user-agent", "server":
 			f.agent = v
+		case "min-expires":
+			f.minExpires = v
+		case "flow-timer":
+			f.flowTimer = v
+		case "unsupported":
+			f.unsupported = append(f.unsupported, v)
 		case "retry-after":
 			f.retryAfter = v
 		case "timestamp":

@@ -67,6 +67,7 @@ type stream struct {
 	heard atomic.Int64 // when something came last, since born
 	spoke atomic.Int64 // when a request was put last, since born
 	pongs atomic.Int32 // that are still to come
+	timer atomic.Int64 // within which the other side wants a ping (Flow-Timer); 0: it does not say
 }
 
 func newStream(u *UA, c net.Conn, id string) *stream {
@@ -356,6 +357,7 @@ func (s *stream) write() {
 	s.mu.Unlock()
 	s.u.conns.remove(s)
 	s.u.client.lost(s, taken, err)
+	s.u.flowLost(s)
 }
 
 // shut closes the connection at once. The lock is held.

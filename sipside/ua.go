@@ -51,6 +51,10 @@ type UA struct {
 	strangers     strangers
 	stats         Stats
 
+	watches       map[*Route]*watch // of the routes with a Via
+	watching      []*watch          // the same, without those that lead nowhere
+	registrations []*registration
+
 	// Set by Listen, constant afterwards.
 	udp       []*udpSocket
 	tcp       []*tcpSocket
@@ -110,6 +114,12 @@ func New(cfg Config, log *slog.Logger) (*UA, error) {
 	u.client = newClient(u)
 	u.conns = newConns(u)
 	u.names = newNames(&cfg)
+	u.watches, u.watching = u.watched()
+	for i := range u.cfg.Routes {
+		if r := &u.cfg.Routes[i]; r.Register {
+			u.registrations = append(u.registrations, newRegistration(u, r, u.watches[r]))
+		}
+	}
 	u.listenUDP = func(addr string) (datagrams, netip.AddrPort, error) {
 		return bindUDP(cfg.Network, addr, u.client.refused)
 	}
@@ -199,8 +209,8 @@ func (u *UA) Addrs() []net.Addr {
 	return all
 }
 
-// Run serves until ctx is done; then it refuses new requests, waits for the
-// answers of the pending ones for at most Config.DrainTimeout, and ends. Whatever
+// Run serves until ctx is done; then it refuses new requests, takes registrations back,
+// waits for the answers of the pending ones for at most Config.DrainTimeout, and ends. Whatever
 // was delivered and is still open then is told as Unknown or NotWritten before
 // Run returns. The error is that of Listen. Call it once.
 func (u *UA) Run(ctx context.Context, h Handler) error {
@@ -240,12 +250,19 @@ func (u *UA) Run(ctx context.Context, h Handler) error {
 		u.wg.Go(s.serve)
 	}
 
-	<-ctx.Done()
-	select {
-	case <-u.server.drain():
-	case <-time.After(u.cfg.DrainTimeout):
-		u.log.Warn("SIP requests are left without an answer")
+	// Those who ask on their own account. Registrations are taken back while the rest runs.
+	var asking sync.WaitGroup
+	for _, w := range u.watching {
+		asking.Go(func() { w.run(ctx) })
 	}
+	for _, r := range u.registrations {
+		asking.Go(func() { r.run(ctx, inner) })
+	}
+
+	<-ctx.Done()
+	left := make(chan struct{})
+	workers.Go(func() { asking.Wait(); close(left) })
+	u.finish(u.server.drain(), left)
 	cancel()
 	workers.Wait()
 	u.client.close()
@@ -261,6 +278,26 @@ func (u *UA) Run(ctx context.Context, h Handler) error {
 	u.outbox.close()
 	outcomes.Wait()
 	return nil
+}
+
+// finish waits for the end of the pending requests, and of those of our own, for
+// Config.DrainTimeout.
+func (u *UA) finish(drained, left <-chan struct{}) {
+	end := time.NewTimer(u.cfg.DrainTimeout)
+	defer end.Stop()
+	for drained != nil || left != nil {
+		select {
+		case <-drained:
+			drained = nil
+		case <-left:
+			left = nil
+		case <-end.C:
+			if drained != nil {
+				u.log.Warn("SIP requests are left without an answer")
+			}
+			return
+		}
+	}
 }
 
 func (u *UA) closeSockets() {
