@@ -128,6 +128,7 @@ func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
 		PhoneDomain:    cfg.SIP.PhoneDomain,
 		XMPPDomains:    cfg.XMPP.UserDomains,
 		UserAgent:      "stox",
+		Instance:       instance(cfg),
 		Accept:         cfg.SIP.AcceptStatus,
 		MaxConnections: cfg.Limits.MaxConnections,
 		MaxHeaderBytes: cfg.Limits.MaxHeaderBytes,
