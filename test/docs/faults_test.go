@@ -46,6 +46,7 @@ var symptoms = []struct {
 	{"link", linkFaults},
 	{"to-sip", toSIPFaults},
 	{"to-xmpp", toXMPPFaults},
+	{"register", registerFaults},
 }
 
 const (
