@@ -253,7 +253,7 @@ func TestLoginOfOurs(t *testing.T) {
 	req, _ := requestOf(toExample(0))
 	req.method, req.SIPMessage.ContentType, req.SIPMessage.Body = methodRegister, "", nil
 	done := make(chan mapping.Outcome, 2)
-	u.client.ask(req, h, func(o mapping.Outcome, f *fields) { done <- o })
+	u.client.ask(req, h, func(a ownAnswer) { done <- a.Outcome })
 	if o := <-done; o.Status != 200 || o.CSeq != 2 {
 		t.Errorf("%+v", o)
 	}

@@ -114,7 +114,7 @@ func TestCertificates(t *testing.T) {
 		"the name of a user":     {cert: func(ca, _ *siptest.CA) siptest.Cert { return ca.Issue(nil, "sip:a@pbx.example") }, want: "403"},
 		"another authority":      {cert: func(_, other *siptest.CA) siptest.Cert { return other.Issue(nil, "pbx.example") }, want: "403"},
 		"expired":                {cert: func(ca, _ *siptest.CA) siptest.Cert { return ca.Issue(expired, "pbx.example") }, want: "403"},
-		"not yet":                {cert: func(ca, _ *siptest.CA) siptest.Cert { return ca.Issue(notYet, "pbx.example") }, want: "403"},
+		"not yet":                {cert: func(ca, _ *siptest.CA) siptest.Cert { return ca.Issue(validLater, "pbx.example") }, want: "403"},
 		"only for servers":       {cert: func(ca, _ *siptest.CA) siptest.Cert { return ca.Issue(serverOnly, "pbx.example") }, want: "403"},
 		"not its domain":         {cert: func(ca, _ *siptest.CA) siptest.Cert { return ca.Issue(nil, "pbx.example") }, from: "sip:x@b.example", want: "403"},
 		"a served domain":        {cert: func(ca, _ *siptest.CA) siptest.Cert { return ca.Issue(nil, "pbx.example") }, from: "sip:juliet@example.com", want: "403"},
@@ -167,8 +167,8 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-func expired(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }
-func notYet(c *x509.Certificate)  { c.NotBefore = time.Now().Add(time.Minute) }
+func expired(c *x509.Certificate)    { c.NotAfter = time.Now().Add(-time.Minute) }
+func validLater(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) }
 func serverOnly(c *x509.Certificate) {
 	c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 }
