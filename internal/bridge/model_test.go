@@ -420,7 +420,7 @@ func (w *world) answer(outcome func() mapping.Outcome) {
 	want := w.expect(r, out)
 	w.b.SIPOutcomes([]mapping.Result{{Ref: r.ref, Outcome: out}})
 	if want == cuts {
-		w.learnParts(r, out.Room)
+		w.learnParts(r, out.Room, 0)
 	}
 	w.compare(r.m, want, out)
 }
@@ -435,7 +435,7 @@ func (w *world) learnParts(r *request, room int) {
 	defer w.mu.Unlock()
 	m := r.m
 	w.cuts++
-	texts, _ := mapping.Split(string(r.sip.Body), room)
+	texts, _ := mapping.Split(string(r.sip.Body), room, 0)
 	tags := map[string]bool{r.sip.FromTag: true}
 	var bodies []string
 	calls := map[string]bool{}

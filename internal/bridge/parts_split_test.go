@@ -306,7 +306,7 @@ func TestRestartWithinParts(t *testing.T) {
 		stored(t, s, b, 1, "m", "juliet@example.com/x", "romeo@sip.example.com", func(o *outbound) {
 			whole := *o.message()
 			whole.Body = []byte(longText)
-			parts, _ := whole.Split(40)
+			parts, _ := whole.Split(40, 0)
 			o.parts = nil
 			for _, p := range parts[1:] {
 				b.ids.fill(p)
