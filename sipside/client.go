@@ -120,6 +120,7 @@ func (c *client) deliver(batch []mapping.Parcel[mapping.SIP]) {
 			c.u.outbox.add(p.Ref, notWritten(f))
 			continue
 		}
+		h.count(req.SIPMessage)
 		c.launch(&clientTx{ref: p.Ref, req: req, hop: h})
 	}
 }
@@ -227,7 +228,7 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 	switch dest := to.Addr; {
 	case f != nil:
 		o := notWritten(f)
-		o.Room = room
+		o.Room, o.Chars = room, tx.hop.chars
 		c.fail(tx, o)
 	case c.u.isSelf(dest) || c.u.isOurs(via{host: tx.hop.query.Host, port: dest.Port()}):
 		c.fail(tx, notWritten(mapping.FailLoop()))

@@ -17,6 +17,8 @@ type hop struct {
 	query locate.Query
 	addr  netip.Addr // zero if the host is a name
 	name  string     // what the server has to show in TLS if the host is a number
+	chars int        // the most characters that a text may have; 0: any number. See count
+	long  bool       // the text of the request has more
 }
 
 // nextHop chooses by the host of the Request-URI: the first route that matches, else the
