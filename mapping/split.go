@@ -1,7 +1,6 @@
 package mapping
 
 import (
-	"math"
 	"strconv"
 	"unicode"
 	"unicode/utf8"
@@ -93,7 +92,7 @@ func cutParts(text string, room, chars, digits int) (parts []string, ok bool) {
 	}
 	for text != "" {
 		mark := len("(/) ") + digits + len(strconv.Itoa(len(parts)+1))
-		left := measure{bytes: room - mark, chars: math.MaxInt}
+		left := measure{bytes: room - mark, chars: room - mark} // no more of them than bytes
 		if chars > 0 {
 			left.chars = chars - mark
 		}

@@ -87,6 +87,8 @@ type SIPMessage struct {
 	Disposition string        // Content-Disposition
 	Received    time.Time     // when it was read: what Date and Expires are compared with; zero compares nothing
 	Expires     time.Duration // how long it is of use, from Date or else from Received on; 0 says nothing
+	Here        bool          // the Request-URI names a socket of ours; looked at where its domain is not served
+	Routes      []string      // the domains of the routes that lead to who sent it; with Here
 
 	// To SIP only.
 

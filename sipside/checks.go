@@ -136,6 +136,7 @@ func (u *UA) checkMessage(r *request, target mapping.URI) (*mapping.SIPMessage, 
 		ContentType: r.f.contentType, Encoding: r.f.encoding, Disposition: r.f.disposition, Body: r.body,
 		Date: parseDate(r.f.date), Expires: parseExpires(r.f.expires), Received: r.read, Agent: r.f.agent,
 	}
+	u.reached(m, r)
 	if len(r.body) > r.max {
 		return refuse(mapping.FailTooLarge(0))
 	}
