@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -41,7 +42,7 @@ type setting struct {
 	route     string // the domain of the route; trunk.example if ""
 	size      string // split if ""
 	aliases   [][2]string
-	more      string // further tables
+	wrong     bool // the password is another one
 }
 
 // config is the file as an admin writes it.
@@ -57,14 +58,22 @@ func (s setting) config() string {
 	if s.advertise != "" {
 		put("advertise = %q", s.advertise)
 	}
-	put("domain = %q", "pbx.example.net")
-	put("phone_domain = %q", "trunk.example")
+	if s.route == "*" {
+		put("domain = %q", "trunk.example")
+	} else {
+		put("domain = %q", "pbx.example.net")
+		put("phone_domain = %q", "trunk.example")
+	}
 	put("[[sip.route]]")
 	put("domain = %q", s.route)
 	put("via = %q", "sip:trunk.example;transport="+s.network)
 	if s.trunk.Static == "" {
 		put("username = %q", s.trunk.Account)
-		put("password = %q", s.trunk.Password)
+		if s.wrong {
+			put("password = %q", "another password")
+		} else {
+			put("password = %q", s.trunk.Password)
+		}
 		put("register = true")
 	}
 	put("size = %q", s.size)
@@ -76,7 +85,6 @@ func (s setting) config() string {
 		put("sip = %q", a[0])
 		put("xmpp = %q", a[1])
 	}
-	put("%s", s.more)
 	put("[store]")
 	put("path = %q", "")
 	put("[log]")
@@ -92,6 +100,7 @@ type world struct {
 	sip     *siptest.Memory
 	xmpp    *xmpptest.Conn
 	log     *lockedBuffer
+	stop    func() // stops the daemon, and waits for its end
 
 	mu      sync.Mutex // guards the following
 	finals  map[string]*siptest.Message
@@ -135,12 +144,15 @@ func play(t *testing.T, s setting, f func(w *world)) {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithCancel(context.Background())
-		var wg sync.WaitGroup
-		wg.Go(func() {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
 			if err := a.Run(ctx); err != nil {
 				t.Errorf("stop: %v", err)
 			}
-		})
+		}()
+		w.stop = func() { cancel(); <-ended }
+		var wg sync.WaitGroup
 		wg.Go(func() {
 			for m := range came {
 				w.take(m)
@@ -149,20 +161,18 @@ func play(t *testing.T, s setting, f func(w *world)) {
 		w.xmpp = server.Accept()
 		w.xmpp.Echoed(xmpptest.LinkCheck)
 		synctest.Wait()
+		defer func() {
+			w.stop()
+			server.Close()
+			w.sip.Close()
+			close(came)
+			wg.Wait()
+			w.secrets()
+			if t.Failed() {
+				t.Logf("%s\n%s\nrefused by the trunk: %q", w.log, strings.Join(w.wire, "\n"), w.trunk.Refused())
+			}
+		}()
 		f(w)
-		cancel()
-		server.Close()
-		w.sip.Close()
-		synctest.Wait()
-		time.Sleep(time.Minute) // what is to end by itself does
-		close(came)
-		wg.Wait()
-		if strings.Contains(w.log.String(), password) {
-			t.Error("the password is in the log")
-		}
-		if t.Failed() {
-			t.Logf("%s\n%s\nrefused by the trunk: %q", w.log, strings.Join(w.wire, "\n"), w.trunk.Refused())
-		}
 	})
 }
 
@@ -186,6 +196,25 @@ func (w *world) take(m *siptest.Wire) {
 		}
 	}
 }
+
+// secrets looks for what may be in no log: the password, and what the trunk was shown.
+func (w *world) secrets() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	log := w.log.String()
+	if strings.Contains(log, password) {
+		w.Error("the password is in the log")
+	}
+	for _, raw := range w.wire {
+		for _, m := range shown.FindAllStringSubmatch(raw, -1) {
+			if strings.Contains(log, m[1]) {
+				w.Errorf("in the log: %s", m[0])
+			}
+		}
+	}
+}
+
+var shown = regexp.MustCompile(`\b(?:nonce|response|cnonce)="([^"]+)"`)
 
 // registered waits until the daemon is registered; a trunk that asks for no registration
 // has one.
