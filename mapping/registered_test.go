@@ -120,6 +120,25 @@ func TestRecipientOf(t *testing.T) {
 	}
 }
 
+// Who asks for such an address is told of both its meanings.
+func TestExplainRegistered(t *testing.T) {
+	r := trunks(t)
+	for uri, user := range map[string]string{
+		"sip:5550001111@gw.example.com":     "juliet@example.com",
+		"sip:lone@sip.example.com":          "romeo@example.com",
+		"sip:100000_stox@gw.example.com":    "", // of two
+		"sip:5550003333@gw.example.com":     "",
+		"sip:5550001111@pbx.example.net":    "",
+		"sip:5550001111@198.51.100.7:61234": "",
+	} {
+		e := r.Explain(uri)
+		last := e.Steps[len(e.Steps)-1]
+		if told := strings.Contains(last, " is for the XMPP user "+user+":"); e.Err != nil || told != (user != "") {
+			t.Errorf("%s: %s, %v; %s", uri, e.Result, e.Err, last)
+		}
+	}
+}
+
 // Without aliases and registrations an address of ours is nobody's, as it always was.
 func TestRecipientOfWithoutAliases(t *testing.T) {
 	r, err := NewRules(baseConfig())
