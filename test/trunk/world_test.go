@@ -29,7 +29,8 @@ const (
 	gatewayAddr = "192.0.2.1:5060"
 	trunkHost   = "192.0.2.4" // what all host names lead to
 	component   = "sip.example.com"
-	password    = "the trunk's password"
+	secret      = "the-secret" // both as in docs/trunks.md
+	password    = "the-password-of-the-account"
 )
 
 var trunkAddr = netip.MustParseAddrPort(trunkHost + ":5060")
@@ -42,16 +43,20 @@ type setting struct {
 	route     string // the domain of the route; trunk.example if ""
 	size      string // split if ""
 	aliases   [][2]string
-	wrong     bool // the password is another one
+	wrong     bool   // the password is another one
+	text      string // the whole file, instead of what makes one
 }
 
 // config is the file as an admin writes it.
 func (s setting) config() string {
+	if s.text != "" {
+		return s.text
+	}
 	var b strings.Builder
 	put := func(format string, a ...any) { fmt.Fprintf(&b, format+"\n", a...) }
 	put("[xmpp]")
 	put("domain = %q", component)
-	put("secret = %q", "component secret")
+	put("secret = %q", secret)
 	put("user_domains = [%q]", "example.com")
 	put("[sip]")
 	put("listen = [%q, %q]", "udp://"+gatewayAddr, "tcp://"+gatewayAddr)
@@ -85,10 +90,6 @@ func (s setting) config() string {
 		put("sip = %q", a[0])
 		put("xmpp = %q", a[1])
 	}
-	put("[store]")
-	put("path = %q", "")
-	put("[log]")
-	put("level = %q", "debug")
 	return b.String()
 }
 
@@ -131,10 +132,10 @@ func play(t *testing.T, s setting, f func(w *world)) {
 			s.trunk.Numbers = append(s.trunk.Numbers, number)
 		}
 		w := &world{T: t, network: s.network, trunk: siptest.NewTrunk(s.trunk), log: &lockedBuffer{}, finals: make(map[string]*siptest.Message), methods: make(map[string]int)}
-		server := xmpptest.NewMemory(t, xmpptest.Options{Domain: component, Secret: "component secret"})
+		server := xmpptest.NewMemory(t, xmpptest.Options{Domain: component, Secret: secret})
 		came := make(chan *siptest.Wire, 1024)
 		w.sip = siptest.NewMemory(t, netip.MustParseAddr(trunkHost), func(m *siptest.Wire) { came <- m })
-		cfg, err := config.Parse("stox.toml", []byte(s.config()), nil)
+		cfg, err := config.Parse("stox.toml", []byte(s.config()), []string{"STOX_STORE_PATH=", "STOX_LOG_LEVEL=debug"})
 		if err != nil {
 			t.Fatal(err)
 		}
