@@ -221,9 +221,9 @@ func (s *server) tick(now time.Time) time.Time {
 }
 
 // answered remembers what was answered over UDP for at least Timer J, in two
-// generations, so that forgetting costs nothing: 20-odd bytes per request, as
+// generations, so that forgetting costs nothing: 25 to 42 bytes per request, as
 // nearly all answers are a mere status. It is bounded; beyond that the older
-// generation goes early.
+// generation goes early; a retransmission then is a repeat for the handler to know (IM-57).
 type answered struct {
 	young, old generation
 	turns      time.Time // when old is dropped; zero if there is nothing
@@ -234,15 +234,20 @@ type generation struct {
 	more   map[txKey]reply // answers that are more than a status
 }
 
-// maxAnswered bounds a generation: 30 s of 17,000 requests a second.
-const maxAnswered = 1 << 19
+// A generation is bounded by maxAnswered, which is Timer J at 13,000 requests a second,
+// and 11 MiB: with a few more the map would double. Answers that are more than a status
+// take half a kilobyte each, or more.
+const (
+	maxAnswered = 430_000
+	maxTold     = 1 << 14 // of these, more than a status
+)
 
 func (a *answered) put(k txKey, r reply, now time.Time) {
 	a.turn(now)
 	if a.turns.IsZero() {
 		a.turns = now.Add(timerJ)
 	}
-	if len(a.young.status) >= maxAnswered {
+	if len(a.young.status) >= maxAnswered || len(a.young.more) >= maxTold {
 		a.old, a.young, a.turns = a.young, generation{}, now.Add(timerJ)
 	}
 	if a.young.status == nil {
