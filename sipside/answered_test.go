@@ -65,7 +65,7 @@ func TestAnsweredIsSmall(t *testing.T) {
 			if _, ok := a.find(keyOf(0), now); ok {
 				t.Error("the first is still known")
 			}
-			if a.turn(now.Add(2*timerJ)); a.young.status != nil || a.old.status != nil || !a.turns.IsZero() {
+			if a.turn(now.Add(2 * timerJ)); a.young.status != nil || a.old.status != nil || !a.turns.IsZero() {
 				t.Error("something is left after Timer J")
 			}
 		})

@@ -134,7 +134,16 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 		return // nowhere to answer to
 	}
 	r.target, _, _ = strings.Cut(rest, " ")
-	r.via, r.hasVia = parseVia(r.f.vias[0])
+	switch why := r.f.crowded(); {
+	case r.f.tooManyVias(): // SIP-29; not even the first is read
+		refused = &reply{status: 513}
+	case refused == nil && why != "":
+		bad := refusal(mapping.FailBadRequest(why))
+		refused = &bad
+		fallthrough
+	default:
+		r.via, r.hasVia = parseVia(r.f.vias[0])
+	}
 	r.peer = rd.u.peers.of(r.source.Addr(), rd.holder())
 	var tag string
 	r.key, tag = rd.u.server.key(&r)

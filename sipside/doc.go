@@ -133,7 +133,8 @@
 //     the source address. A response for a TCP connection that is gone is dropped.
 //   - The Request-URI of a request that is sent to a route stays as it is. A Route
 //     header is added only for a route marked loose (";lr").
-//   - A request has at most 70 Via values.
+//   - A request has at most 70 Via values, with eight parameters each in the mean, 64 parameters
+//     in any other header and in its URI, and 64 option tags in Require. Beyond that is 513, or 400.
 //   - A control character in a header is refused with 400, also in a quoted string, where
 //     RFC 3261 §25.1 lets it stand: it would go on to programs that stumble over it.
 //   - A From without a tag (RFC 2543) is refused with 400, as a repeat is known by it; a Via

@@ -168,7 +168,8 @@ func (f *frame) startLine(line []byte) {
 	f.first = string(line)
 	letterScheme(middle) // the true one is in f.first
 	var u sip.Uri
-	if len(version) != len(last) || line[len(line)-1] == ' ' || hasControl(line) || sip.ParseUri(string(middle), &u) != nil || u.Wildcard {
+	if len(version) != len(last) || line[len(line)-1] == ' ' || hasControl(line) || tooMany(middle, maxParams) ||
+		sip.ParseUri(string(middle), &u) != nil || u.Wildcard {
 		f.fault(400, "request line", false)
 	}
 }
