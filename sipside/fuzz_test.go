@@ -146,7 +146,11 @@ func (c *chunkConn) RemoteAddr() net.Addr {
 
 // feed reads all of b as one connection and gives what was written to it.
 func (u *UA) feed(b []byte, chunk int) []byte {
-	s := newStream(u, &chunkConn{r: bytes.NewReader(b), chunk: chunk}, "fuzz")
+	return u.feedConn(&chunkConn{r: bytes.NewReader(b), chunk: chunk})
+}
+
+func (u *UA) feedConn(c net.Conn) []byte {
+	s := newStream(u, c, "fuzz")
 	u.conns.streams[s.id] = s
 	l := &madeListener{conns: make(chan net.Conn, 1), done: make(chan struct{})}
 	l.conns <- &sipgoConn{s: s}

@@ -345,8 +345,8 @@ func (v via) received(src netip.AddrPort) string {
 		name, value, has, rest := cutParam(s)
 		s = rest
 		switch {
-		case strings.EqualFold(name, "received"), name == "" && !has:
-			continue
+		case strings.EqualFold(name, "received"), name == "" && !has, rport && strings.EqualFold(name, "rport"):
+			continue // a second rport would only make the response longer than the request
 		case strings.EqualFold(name, "rport"):
 			rport = true
 			b.WriteString(";rport=" + strconv.Itoa(int(src.Port())))
