@@ -46,6 +46,14 @@ func (rd *reader) begin(raw []byte, first string, source netip.AddrPort) {
 	rd.raw, rd.first, rd.source, rd.handled = raw, first, source, false
 }
 
+// parse does for a message what sipgo's read loop does for the others. If the parser does
+// not take it, settle answers.
+func (rd *reader) parse(msg []byte) {
+	if m, err := rd.u.parser.ParseSIP(msg); err == nil {
+		rd.handle(m)
+	}
+}
+
 // settle answers for a message that sipgo's parser has swallowed. frame.go does
 // not let such a one through as far as we know.
 func (rd *reader) settle() {

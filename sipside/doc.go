@@ -58,7 +58,9 @@
 //     Content-Length as text, and headers.go reads the few that matter.
 //
 // Our net.PacketConn and net.Conn give sipgo only what its parser accepts: they
-// check limits and framing first (frame.go) and answer for what is malformed.
+// check limits and framing first (frame.go) and answer for what is malformed. What is
+// larger than its read buffers, which are small since each connection has one, they give
+// to the parser themselves.
 //
 // # Transports
 //

@@ -47,7 +47,7 @@ type stream struct {
 	scanned int    // headEnd has looked at so much of it
 	f       frame  // of the message at its start, if known
 	known   bool
-	give    []byte // of the current message, still to be given to sipgo
+	give    []byte // the current message, still to be given to sipgo
 	used    int    // bytes of buf that the current message takes up
 	begun   time.Time
 	ended   error // why there is nothing more to read
@@ -80,7 +80,7 @@ func newStream(u *UA, c net.Conn, id string) *stream {
 	return s
 }
 
-// read gives sipgo the next message, or a part of it.
+// read gives sipgo the next message that it has room for.
 func (s *stream) read(b []byte) (int, error) {
 	for {
 		if len(s.give) > 0 {
@@ -98,6 +98,10 @@ func (s *stream) read(b []byte) (int, error) {
 			return 0, err
 		}
 		if ready {
+			if len(s.give) > len(b) {
+				s.rd.parse(s.give)
+				s.give = nil
+			}
 			continue
 		}
 		s.rd.flush()

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
+
 	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside/locate"
 )
@@ -39,6 +41,7 @@ type UA struct {
 	phoneDomain   string // the same
 	log           *slog.Logger
 	quiet         *slog.Logger // for sipgo
+	parser        *sip.Parser  // of what is larger than its buffers
 	peers         *peers
 	alarm         *alarm
 	server        *server
@@ -103,6 +106,7 @@ func New(cfg Config, log *slog.Logger) (*UA, error) {
 	}
 	u := &UA{cfg: cfg, listen: listen, log: log, limits: limits{header: cfg.MaxHeaderBytes, body: cfg.MaxBodyBytes},
 		peers: newPeers(&cfg), alarm: newAlarm(), outbox: newOutbox(), stop: make(chan struct{})}
+	u.parser = newParser(&cfg)
 	u.rates, u.authenticator = newRates(cfg.PeerRate), newAuthenticator(&cfg, u.peers)
 	u.quiet = slog.New(quietHandler{to: log.Handler(), failed: &u.stats.Malformed})
 	for _, r := range cfg.Routes {
