@@ -344,8 +344,9 @@ func (c *conns) close() (done func() bool) {
 // survives what would end sipgo's loop for good, such as too many open files.
 type tcpSocket struct {
 	net.Listener
-	u     *UA
-	layer *sip.TransportLayer
+	u      *UA
+	layer  *sip.TransportLayer
+	warned time.Time // when the log was told that nothing can be accepted; of the loop only
 }
 
 func newTCPSocket(u *UA, l net.Listener) *tcpSocket {
@@ -365,7 +366,12 @@ func (t *tcpSocket) Accept() (net.Conn, error) {
 		case errors.Is(err, net.ErrClosed):
 			return nil, err
 		default:
-			t.u.log.Warn("cannot accept SIP connections for the moment", "addr", t.Addr().String(), "err", err)
+			t.u.stats.Dropped.Add(1)
+			if now := time.Now(); t.warned.IsZero() || now.Sub(t.warned) >= warnAgain {
+				t.warned = now
+				t.u.log.Warn("cannot accept SIP connections for the moment, trying on", "addr", t.Addr().String(), "err", err,
+					"remedy", "if there are too many open files: raise LimitNOFILE of the service, or lower limits.max_connections (stox doctor says how many are needed)")
+			}
 			if !t.u.pause(acceptPause) {
 				return nil, net.ErrClosed
 			}
