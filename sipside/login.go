@@ -82,15 +82,23 @@ func (l *login) answer(tx *clientTx, status int, f *fields) bool {
 	if reply == digest.Again {
 		return true
 	}
-	l.tell(reply, status, realm)
+	again := warnAgain
+	if tx.done != nil {
+		again = warnOwnAgain
+	}
+	l.tell(reply, status, realm, again)
 	return false
 }
 
+// warnOwnAgain is warnAgain for requests of ours: a registration goes on asking, and says
+// itself what has become of it.
+const warnOwnAgain = 24 * time.Hour
+
 // tell lets the operator know, now and then, that the login is no use.
-func (l *login) tell(reply digest.Reply, status int, realm string) {
+func (l *login) tell(reply digest.Reply, status int, realm string, again time.Duration) {
 	now := time.Now()
 	l.mu.Lock()
-	due := l.told[reply].IsZero() || now.Sub(l.told[reply]) >= warnAgain
+	due := l.told[reply].IsZero() || now.Sub(l.told[reply]) >= again
 	if due {
 		l.told[reply] = now
 	}
