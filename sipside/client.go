@@ -230,7 +230,7 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 		o := notWritten(f)
 		o.Room, o.Chars = room, tx.hop.chars
 		c.fail(tx, o)
-	case c.u.isSelf(dest) || c.u.isOurs(via{host: tx.hop.query.Host, port: dest.Port()}):
+	case c.u.isSelf(tx.hop.query.Host, to):
 		c.fail(tx, notWritten(mapping.FailLoop()))
 	case stream:
 		c.u.conns.send(tx, connTo(to))
