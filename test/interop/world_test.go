@@ -48,7 +48,7 @@ type shared struct {
 
 // domains is how many worlds there can be at a server: its configuration has to
 // name them before it starts.
-const domains = 36
+const domains = 56
 
 var servers = map[string]func() (*shared, error){
 	"prosody":  sync.OnceValues(func() (*shared, error) { return startShared("prosody") }),

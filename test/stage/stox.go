@@ -58,7 +58,12 @@ func (r *Stage) InitStox(ctx context.Context, bin, server, xmppDomain, sipDomain
 }
 
 // Route is a [[sip.route]] of a test.
-type Route struct{ Domain, Via string }
+type Route struct {
+	Domain, Via string
+	// Login is who we are when a server there asks; its Local is the user name.
+	Login    Account
+	Register bool
+}
 
 // Configure points the daemon at the component port and the SIP side at routes.
 // more is put at the end of stox.toml as it is.
@@ -75,6 +80,9 @@ func (s *Stox) Configure(componentPort int, routes []Route, more string) error {
 	}
 	for _, r := range routes {
 		fmt.Fprintf(f, "\n[[sip.route]]\ndomain = %q\nvia = %q\n", r.Domain, r.Via)
+		if r.Login.Local != "" {
+			fmt.Fprintf(f, "username = %q\npassword = %q\nregister = %t\n", r.Login.Local, r.Login.Password, r.Register)
+		}
 	}
 	fmt.Fprintf(f, "\n%s", more)
 	return f.Close()
