@@ -37,6 +37,9 @@ type KamailioOptions struct {
 	Users     []Account // those who may register
 	Gateway   int       // port that MESSAGEs for other domains go to
 	Transport string    // "udp", "tcp" or "tls": how they go there
+	// GatewayUser, unless "", is the user whom MESSAGEs for other domains go to, wherever that
+	// has registered, and Gateway and Transport say nothing.
+	GatewayUser string
 
 	Host    string // where it listens, and the gateway too; "" is 127.0.0.1
 	UDPOnly bool
@@ -110,11 +113,15 @@ func (r *Stage) Kamailio(ctx context.Context, o KamailioOptions) (*Kamailio, err
 		streams += fmt.Sprintf("\ntcp_children=2\nlisten=tcp:%s:%d", k.Host, k.Port)
 	}
 	gateway := fmt.Sprintf("sip:%s:%d;transport=%s", k.Host, o.Gateway, o.Transport)
+	toGateway := `$du = "` + gateway + `";`
+	if o.GatewayUser != "" {
+		toGateway = strings.ReplaceAll(kamailioRegistered, "@USER@", o.GatewayUser)
+	}
 	strict, qop := "", "0"
 	if o.Strict {
 		strict, qop = kamailioStrict, "1"
 	}
-	cfg := strings.NewReplacer("@SCRIPT@", o.Script, "@STRICT@", strict).Replace(kamailioConfig)
+	cfg := strings.NewReplacer("@SCRIPT@", o.Script, "@STRICT@", strict, "@TOGATEWAY@", toGateway).Replace(kamailioConfig)
 	cfg = strings.NewReplacer("@DOMAIN@", o.Domain, "@HOST@", k.Host, "@PORT@", fmt.Sprint(k.Port), "@STREAMS@", streams, "@DIR@", k.dir,
 		"@GATEWAY@", gateway, "@QOP@", qop).Replace(cfg)
 	if _, err := r.file(name+"/kamailio.cfg", cfg, 0o600); err != nil {
@@ -296,7 +303,7 @@ request_route {
 	if (uri==myself) {
 		if (!lookup("location")) { sl_send_reply("404", "Not registered"); exit; }
 	} else {
-		$du = "@GATEWAY@";
+		@TOGATEWAY@
 	}
 	t_relay();
 }
@@ -306,6 +313,12 @@ onreply_route {
 	if ($rs >= 200 && is_method("OPTIONS")) { xlog("L_NOTICE", "STAGE says $tu $rs | $hdr(Accept)\n"); }
 }
 `
+
+// kamailioRegistered sends to where a user has registered, and leaves the Request-URI alone.
+const kamailioRegistered = `$var(asked) = $ru;
+		if (!lookup("location", "sip:@USER@@@DOMAIN@")) { sl_send_reply("480", "The gateway is not registered"); exit; }
+		$du = $ru;
+		$ru = $var(asked);`
 
 // kamailioStrict is for senders who are not of its domain.
 const kamailioStrict = ` else if (!is_method("ACK|CANCEL")) {

@@ -15,7 +15,8 @@ import (
 // Linphone is a Linphone without a screen.
 type Linphone struct {
 	*Phone
-	in io.Writer
+	in  io.Writer
+	log string // a file
 }
 
 // LinphoneAt starts a Linphone of a user of a Kamailio and waits until it is
@@ -100,7 +101,8 @@ publish=0
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command("linphone-daemon", "--config", rc, "--log", filepath.Join(home, "log"), "--disable-stats-events")
+	l.log = filepath.Join(home, "log")
+	cmd := exec.Command("linphone-daemon", "--config", rc, "--log", l.log, "--disable-stats-events")
 	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_DATA_HOME=", "XDG_CONFIG_HOME=")
 	if l.in, err = cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -112,6 +114,12 @@ publish=0
 	l.OnLine(l.events())
 	l.send = func(text string) error { return l.MessageTo(o.Contact, text) }
 	return l, nil
+}
+
+// Wire is what the phone has logged so far, with every SIP message that it has sent or got.
+func (l *Linphone) Wire() (string, error) {
+	b, err := os.ReadFile(l.log)
+	return string(b), err
 }
 
 // command gives the daemon a line; the answer is among its lines.
