@@ -57,7 +57,8 @@ type KamailioTLS struct {
 	Cert, Key, CA string
 	// Anybody lets those in who show no certificate, as phones do.
 	Anybody bool
-	// More are further sections of its tls.cfg.
+	// More are further sections of its tls.cfg; $xavp(tls=>server_id) in a script chooses among those
+	// that have a server_id.
 	More string
 }
 
@@ -107,7 +108,7 @@ func (r *Stage) Kamailio(ctx context.Context, o KamailioOptions) (*Kamailio, err
 		if err != nil {
 			return nil, err
 		}
-		streams = fmt.Sprintf("enable_tls=yes\nlisten=tls:%s:%d\nloadmodule \"tls.so\"\nmodparam(\"tls\", \"config\", \"%s\")", k.Host, k.Port+1, file)
+		streams = fmt.Sprintf("enable_tls=yes\nlisten=tls:%s:%d\nloadmodule \"tls.so\"\nmodparam(\"tls\", \"config\", \"%s\")\nmodparam(\"tls\", \"xavp_cfg\", \"tls\")", k.Host, k.Port+1, file)
 	}
 	if !o.UDPOnly {
 		streams += fmt.Sprintf("\ntcp_children=2\nlisten=tcp:%s:%d", k.Host, k.Port)
