@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/stoxgw/stox/internal/dnstest"
 	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/test/stage"
 )
@@ -73,40 +72,4 @@ func TestPhonesOverTLS(t *testing.T) {
 		w.crossed(passage{phone.Name, "phone, directly", "TLS", toXMPP, "arrived"}, "text", "non-ASCII text")
 	}
 	w.crossed(passage{bob.Name, "phone, directly", "TLS", toSIP, "shown"}, "text", "non-ASCII text", inARow)
-}
-
-// Phones at a proxy, and TLS all the way: the phones show no certificate, stox and the proxy do.
-func TestPhonesBehindProxyOverTLS(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, anyServer)
-	ca := siptest.NewCA(t, "Authority of the test")
-	theirs := files(t, ca, ca.Issue(nil, proxyName, sipDomain, loopback, "localhost"))
-	theirs.Anybody = true
-	k, err := w.Kamailio(w.ctx, stage.KamailioOptions{
-		Domain: sipDomain, Users: []stage.Account{{Local: "bob", Password: "bob-secret"}, {Local: "lin", Password: "lin-secret"}},
-		Gateway: w.stox.SIP + 1, Transport: "tls", TLS: &theirs,
-	})
-	w.must(err)
-	w.listenTLS(files(t, ca, ca.Issue(nil, w.component)))
-	w.resolver(dnstest.Zone{proxyName: {"300 A 127.0.0.1"}})
-	w.run(stage.Route{Domain: sipDomain, Via: fmt.Sprintf("sip:%s:%d;transport=tls", proxyName, k.Port+1)})
-	c := w.login(juliet)
-	bob, err := w.BaresipAt(w.ctx, k, "bob", "tls", w.user(juliet))
-	w.must(err)
-	lin, err := w.LinphoneAt(w.ctx, k, "lin", "tls", w.user(juliet))
-	w.must(err)
-	w.bothWays(c, bob, "bob")
-	w.bothWays(c, lin.Phone, "lin")
-	w.delivered(lin)
-	for _, m := range k.Relayed() {
-		if m.Transport != "tls" {
-			t.Errorf("%s got a MESSAGE over %s", k.Name, m.Transport)
-		}
-	}
-	for _, phone := range []*stage.Phone{bob, lin.Phone} {
-		p := passage{phone.Name, "phone at " + k.Name, "TLS", toXMPP, "arrived"}
-		w.crossed(p, "text", "non-ASCII text")
-		p.direction, p.result = toSIP, "shown"
-		w.crossed(p, "text", "non-ASCII text", inARow)
-	}
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stoxgw/stox/internal/dnstest"
+	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/test/stage"
 )
 
@@ -24,44 +26,43 @@ const roleRegistrar = roleProxy + ", asks stox for a password"
 // registers, it is asked for its password, and it gets what is for XMPP where it has registered.
 func TestRegisteredAtProxy(t *testing.T) {
 	t.Parallel()
-	eachTransport(t, func(t *testing.T, transport string) {
-		w := newWorld(t, anyServer)
-		w.stox.JSON = transport == "tcp"
-		k, err := w.Kamailio(w.ctx, stage.KamailioOptions{
-			Domain: sipDomain, Users: []stage.Account{bobAccount, linAccount, stoxAccount}, Strict: true, GatewayUser: stoxAccount.Local,
-			// Who writes to romeo asks the proxy to vouch for him and says no name of his own (RFC 3325), or
-			// asks it not to tell that either (RFC 3323).
-			Script: `
+	for _, transport := range []string{"udp", "tls"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, anyServer)
+			o := stage.KamailioOptions{
+				Domain: sipDomain, Users: []stage.Account{bobAccount, linAccount, stoxAccount}, Strict: true, GatewayUser: stoxAccount.Local,
+				// Who writes to romeo asks the proxy to vouch for him and says no name of his own (RFC 3325), or
+				// asks it not to tell that either (RFC 3323).
+				Script: `
 	if (is_method("MESSAGE") && from_uri==myself && $rU == "romeo") {
 		append_hf("P-Asserted-Identity: <sip:$fU@` + sipDomain + `>\r\n");
 		uac_replace_from("sip:anonymous@` + sipDomain + `");
 		if (search_body("nameless")) { append_hf("Privacy: id\r\n"); }
 	}`,
+			}
+			host := loopback
+			if transport == "tls" {
+				ca := siptest.NewCA(t, "Authority of the test")
+				theirs := files(t, ca, ca.Issue(nil, proxyName, sipDomain, loopback, "localhost"))
+				theirs.Anybody = true // phones have no certificate
+				w.listenTLS(files(t, ca, ca.Issue(nil, w.component)))
+				w.resolver(dnstest.Zone{proxyName: {"300 A 127.0.0.1"}})
+				o.TLS, host, w.stox.JSON = &theirs, proxyName, true
+			}
+			k, err := w.Kamailio(w.ctx, o)
+			w.must(err)
+			r := &registered{world: w, proxy: k, transport: transport}
+			good := stage.Route{Domain: sipDomain, Via: fmt.Sprintf("sip:%s:%d;transport=%s", host, k.PortOf(transport), transport), Login: stoxAccount, Register: true}
+			bad := good
+			bad.Domain, bad.Login.Password, bad.Register = "wrong.test", "another-secret", false
+			w.run(good, bad)
+			r.do()
 		})
-		w.must(err)
-		r := &registered{world: w, proxy: k, transport: transport}
-		good := stage.Route{Domain: sipDomain, Via: via("", k.Port, transport).Via, Login: stoxAccount, Register: true}
-		bad := good
-		bad.Domain, bad.Login.Password, bad.Register = "wrong.test", "another-secret", false
-		w.run(good, bad)
-		r.client = w.login(juliet)
-		r.contact()
-		r.bob, err = w.BaresipAt(w.ctx, k, "bob", transport, w.user(juliet))
-		w.must(err)
-		r.lin, err = w.LinphoneAt(w.ctx, k, "lin", transport, w.user(juliet))
-		w.must(err)
-		r.texts()
-		r.asserted()
-		r.wrongPassword()
-		if transport == "tcp" {
-			r.restarted() // over UDP nothing tells of it until the next refresh
-		}
-		r.secrets()
-		r.stopped()
-	})
+	}
 }
 
-// registered is a world in which stox is a user of a proxy. Its steps are taken in order.
+// registered is a world in which stox is a user of a proxy.
 type registered struct {
 	*world
 	proxy     *stage.Kamailio
@@ -73,6 +74,25 @@ type registered struct {
 	proofs    []string // of what the proxy was told before it was started anew
 }
 
+// do takes the steps, in order.
+func (r *registered) do() {
+	r.client = r.login(juliet)
+	r.contact()
+	var err error
+	r.bob, err = r.BaresipAt(r.ctx, r.proxy, "bob", r.transport, r.user(juliet))
+	r.must(err)
+	r.lin, err = r.LinphoneAt(r.ctx, r.proxy, "lin", r.transport, r.user(juliet))
+	r.must(err)
+	r.texts()
+	r.asserted()
+	r.wrongPassword()
+	if r.transport != "udp" { // over UDP nothing tells of it until the next refresh
+		r.restarted()
+	}
+	r.secrets()
+	r.stopped()
+}
+
 func (r *registered) proxyCrossed(direction, result string, what ...string) {
 	r.crossed(passage{r.proxy.Name, roleRegistrar, r.transport, direction, result}, what...)
 }
@@ -81,8 +101,12 @@ func (r *registered) proxyCrossed(direction, result string, what ...string) {
 func (r *registered) contact() {
 	contact, _, _, err := r.proxy.AwaitRegistered(r.ctx, 0, stoxAccount.Local)
 	r.must(err)
-	if want := fmt.Sprintf("127.0.0.1:%d", r.stox.SIP); !strings.Contains(contact, want) || r.transport == "tcp" && !strings.Contains(contact, "transport=tcp") {
-		r.t.Errorf("stox is registered at %s, want %s and %s", contact, want, r.transport)
+	want := at(loopback, r.stox.SIP)
+	if r.transport == "tls" {
+		want = at(loopback, r.stox.SIP+1) + ";transport=tls"
+	}
+	if !strings.Contains(contact, "@"+want) {
+		r.t.Errorf("stox is registered at %s, want %s", contact, want)
 	}
 	r.proxyCrossed(both, "stox is registered", "REGISTER with a password")
 }
@@ -113,6 +137,11 @@ func (r *registered) texts() {
 	}
 	if len(counts) < 9 { // one REGISTER and eight MESSAGEs
 		r.t.Errorf("stox proved who it is %d times only", len(counts))
+	}
+	for _, m := range r.proxy.Relayed() {
+		if m.Transport != r.transport {
+			r.t.Errorf("%s got a MESSAGE over %s", r.proxy.Name, m.Transport)
+		}
 	}
 	for _, phone := range []*stage.Phone{r.bob, r.lin.Phone} {
 		p := passage{phone.Name, "phone at " + r.proxy.Name + " that asks stox for a password", r.transport, toXMPP, "arrived"}

@@ -77,7 +77,7 @@ func (w *world) crossed(p passage, what ...string) {
 		panic("nothing crossed")
 	}
 	switch p.transport {
-	case "udp", "tcp":
+	case "udp", "tcp", "tls":
 		p.transport = strings.ToUpper(p.transport)
 	}
 	server := w.server.Name

@@ -132,6 +132,14 @@ func (r *Stage) Kamailio(ctx context.Context, o KamailioOptions) (*Kamailio, err
 	return k, k.Boot(ctx)
 }
 
+// PortOf is where it takes a transport.
+func (k *Kamailio) PortOf(transport string) int {
+	if transport == "tls" {
+		return k.Port + 1
+	}
+	return k.Port
+}
+
 // Boot starts it, for the first time or again, and waits until it answers. It remembers nothing of
 // another life but its users.
 func (k *Kamailio) Boot(ctx context.Context) error {

@@ -24,7 +24,7 @@ type Linphone struct {
 func (r *Stage) LinphoneAt(ctx context.Context, k *Kamailio, user, transport, contact string) (*Linphone, error) {
 	o := k.at(user, transport, contact)
 	if transport == "tls" {
-		o.Proxy = fmt.Sprintf("localhost:%d", k.Port+1) // it finds no IP address in a certificate
+		o.Proxy = fmt.Sprintf("localhost:%d", k.PortOf(transport)) // it finds no IP address in a certificate
 	}
 	l, err := r.linphone(o, true)
 	if err != nil {

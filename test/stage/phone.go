@@ -40,12 +40,8 @@ func (o PhoneOptions) proxy() string { return "sip:" + o.Proxy + ";transport=" +
 
 // at are the options of a phone of a user of a Kamailio.
 func (k *Kamailio) at(user, transport, contact string) PhoneOptions {
-	port := k.Port
-	if transport == "tls" {
-		port++
-	}
 	return PhoneOptions{
-		User: user, Domain: k.Domain, Contact: contact, Transport: transport, Proxy: fmt.Sprintf("%s:%d", k.Host, port), Host: k.Host,
+		User: user, Domain: k.Domain, Contact: contact, Transport: transport, Proxy: fmt.Sprintf("%s:%d", k.Host, k.PortOf(transport)), Host: k.Host,
 		Password: k.passwords[user], TLS: k.tls,
 	}
 }
