@@ -168,15 +168,15 @@ func parameter(credentials, name string) string {
 // sender does not want to be known.
 func (r *registered) asserted() {
 	r.romeo = r.login(romeo)
-	for _, row := range []struct{ text, from, what string }{
-		{"vouched for", "lin", "sender in P-Asserted-Identity, From is anonymous"},
-		{"nameless", "anonymous", "sender in P-Asserted-Identity, with Privacy: id"},
+	for _, row := range []struct{ text, from, what, result string }{
+		{"vouched for", "lin", "sender in P-Asserted-Identity, From is anonymous", "the sender is the asserted one"},
+		{"nameless", "anonymous", "sender in P-Asserted-Identity, with Privacy: id", "the sender is that of From"},
 	} {
 		r.must(r.lin.MessageTo(r.user(romeo), row.text))
 		if st := r.await(r.romeo, "the message", stage.WithBody(row.text)); st.From != row.from+"@"+r.component {
 			r.t.Errorf("%s: from %s", row.what, st.From)
 		}
-		r.proxyCrossed(toXMPP, "from "+map[bool]string{true: "the identity", false: "From"}[row.from == "lin"], row.what)
+		r.proxyCrossed(toXMPP, row.result, row.what)
 	}
 }
 
