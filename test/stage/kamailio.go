@@ -46,6 +46,7 @@ type KamailioOptions struct {
 	// Strict lets nobody send without a password: a sender who is not of its domain has to have
 	// that of one of its users, too. A nonce is good for many requests then, each with a higher count.
 	Strict bool
+	SHA256 bool         // passwords are asked for with SHA-256, not MD5
 	TLS    *KamailioTLS // nil: it takes no TLS
 	// Script is done with every request but OPTIONS for itself, before its own handling of it:
 	// statements of its request_route.
@@ -118,13 +119,16 @@ func (r *Stage) Kamailio(ctx context.Context, o KamailioOptions) (*Kamailio, err
 	if o.GatewayUser != "" {
 		toGateway = strings.ReplaceAll(kamailioRegistered, "@USER@", o.GatewayUser)
 	}
-	strict, qop := "", "0"
+	strict, qop, algorithm := "", "0", "MD5"
+	if o.SHA256 {
+		algorithm = "SHA-256"
+	}
 	if o.Strict {
 		strict, qop = kamailioStrict, "1"
 	}
 	cfg := strings.NewReplacer("@SCRIPT@", o.Script, "@STRICT@", strict, "@TOGATEWAY@", toGateway).Replace(kamailioConfig)
 	cfg = strings.NewReplacer("@DOMAIN@", o.Domain, "@HOST@", k.Host, "@PORT@", fmt.Sprint(k.Port), "@STREAMS@", streams, "@DIR@", k.dir,
-		"@GATEWAY@", gateway, "@QOP@", qop).Replace(cfg)
+		"@GATEWAY@", gateway, "@QOP@", qop, "@ALGORITHM@", algorithm).Replace(cfg)
 	if _, err := r.file(name+"/kamailio.cfg", cfg, 0o600); err != nil {
 		return nil, err
 	}
@@ -152,7 +156,20 @@ func (k *Kamailio) Boot(ctx context.Context) error {
 	}
 	// Its ports are open long before all its processes are there, and until then it
 	// would not even hear that it should end.
-	if err := poll(ctx, k.Name+" does not answer", k.answers); err != nil {
+	ended := false
+	err = poll(ctx, k.Name+" does not answer", func() bool {
+		select {
+		case <-k.done:
+			ended = true
+			return true
+		default:
+			return k.answers()
+		}
+	})
+	if ended {
+		err = fmt.Errorf("%s does not start", k.Name)
+	}
+	if err != nil {
 		return fmt.Errorf("%w\n%s", err, k.Tail(10))
 	}
 	return nil
@@ -283,6 +300,7 @@ modparam("auth_db", "calculate_ha1", yes)
 modparam("auth_db", "password_column", "password")
 modparam("auth_db", "use_domain", 1)
 modparam("auth", "nonce_count", @QOP@)
+modparam("auth", "algorithm", "@ALGORITHM@")
 modparam("uac", "restore_mode", "none")
 modparam("usrloc", "db_mode", 0)
 modparam("tm", "fr_timer", 8000)
