@@ -111,7 +111,10 @@ func (r *registered) contact() {
 	contact, _, _, err := r.proxy.AwaitRegistered(r.ctx, 0, stoxAccount.Local)
 	r.must(err)
 	want := at(loopback, r.stox.SIP)
-	if r.transport == "tls" {
+	switch r.transport {
+	case "tcp":
+		want += ";transport=tcp"
+	case "tls":
 		want = at(loopback, r.stox.SIP+1) + ";transport=tls"
 	}
 	if !strings.Contains(contact, "@"+want) {
@@ -124,6 +127,7 @@ func (r *registered) contact() {
 // every message goes twice.
 func (r *registered) texts() {
 	r.bothWays(r.client, r.lin.Phone, "lin")
+	r.relayed(textsEach)
 	first := len(r.proxy.Challenges("MESSAGE", r.domain))
 	if first > 1 {
 		r.t.Errorf("%d messages to one phone were challenged", first)
@@ -133,6 +137,7 @@ func (r *registered) texts() {
 		r.bothWays(r.client, r.bob, "bob")
 		phones = append(phones, r.bob)
 	}
+	r.relayed(textsEach * len(phones))
 	r.delivered(r.lin)
 	if n := len(r.proxy.Challenges("MESSAGE", r.domain)); n != first {
 		r.t.Errorf("%d messages were challenged after the first one", n-first)
@@ -151,7 +156,7 @@ func (r *registered) texts() {
 		}
 		counts[use] = true
 	}
-	if want := 1 + 4*len(phones); len(counts) < want { // one REGISTER, and four texts to each
+	if want := 1 + (textsEach-1)*len(phones); len(counts) < want { // a REGISTER, and all texts but those of the phones
 		r.t.Errorf("stox proved who it is %d times, want %d", len(counts), want)
 	}
 	for _, m := range r.proxy.Relayed() {
@@ -167,6 +172,19 @@ func (r *registered) texts() {
 	}
 	r.proxyCrossed(toSIP, "asked once, then the nonce serves on", "password for messages (407, "+r.algorithm+")")
 	r.proxyCrossed(toXMPP, "they come to where stox has registered", "text", "non-ASCII text")
+}
+
+// textsEach is how many texts bothWays sends: one from the phone, four to it.
+const textsEach = 5
+
+// relayed waits until the proxy has told of that many texts: what it says comes later than they do.
+func (r *registered) relayed(n int) {
+	r.t.Helper()
+	for next := 0; n > 0; n-- {
+		var err error
+		_, next, err = r.proxy.AwaitRelayed(r.ctx, next, "text/plain")
+		r.must(err)
+	}
 }
 
 // parameter is that of credentials, without quotes.
