@@ -78,7 +78,7 @@ func TestProxyKnownByCertificate(t *testing.T) {
 	send("juliet", "sip:romeo@"+sipDomain, "for a domain that is not the peer's", 403)
 	send("juliet", "sip:romeo@"+w.domain, "as an XMPP user", 403)
 	w.crossed(passage{k.Name, roleOutsideProxy, "TLS", toXMPP, "403"}, "sender of a domain that is not the peer's", "sender who claims to be an XMPP user")
-	if _, _, err := w.stox.WaitLine(w.ctx, 0, "they came from no peer", "remedy="); err != nil {
+	if _, _, err := w.stox.WaitLine(w.ctx, 0, "they came from no peer", "remedy=", "a certificate for a name in sip.peer.tls_names"); err != nil {
 		t.Error(err)
 	}
 	w.fence(c, "fence")
