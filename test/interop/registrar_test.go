@@ -127,7 +127,7 @@ func (r *registered) contact() {
 // every message goes twice.
 func (r *registered) texts() {
 	r.bothWays(r.client, r.lin.Phone, "lin")
-	r.relayed(textsEach)
+	r.relayed(r.proxy, textsEach)
 	first := len(r.proxy.Challenges("MESSAGE", r.domain))
 	if first > 1 {
 		r.t.Errorf("%d messages to one phone were challenged", first)
@@ -137,7 +137,7 @@ func (r *registered) texts() {
 		r.bothWays(r.client, r.bob, "bob")
 		phones = append(phones, r.bob)
 	}
-	r.relayed(textsEach * len(phones))
+	r.relayed(r.proxy, textsEach*len(phones))
 	r.delivered(r.lin)
 	if n := len(r.proxy.Challenges("MESSAGE", r.domain)); n != first {
 		r.t.Errorf("%d messages were challenged after the first one", n-first)
@@ -172,19 +172,6 @@ func (r *registered) texts() {
 	}
 	r.proxyCrossed(toSIP, "asked once, then the nonce serves on", "password for messages (407, "+r.algorithm+")")
 	r.proxyCrossed(toXMPP, "they come to where stox has registered", "text", "non-ASCII text")
-}
-
-// textsEach is how many texts bothWays sends: one from the phone, four to it.
-const textsEach = 5
-
-// relayed waits until the proxy has told of that many texts: what it says comes later than they do.
-func (r *registered) relayed(n int) {
-	r.t.Helper()
-	for next := 0; n > 0; n-- {
-		var err error
-		_, next, err = r.proxy.AwaitRelayed(r.ctx, next, "text/plain")
-		r.must(err)
-	}
 }
 
 // parameter is that of credentials, without quotes.
