@@ -11,7 +11,7 @@ FUZZTIME    ?= 60s
 TIMEOUT     := 8m
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo go-check test test-long check unit interop chaos chaos-long interop-report generate fuzz needs tidy-check fmt-check clean
+.PHONY: help build demo go-check test test-long check unit interop chaos chaos-long soak soak-long torture interop-report generate fuzz needs tidy-check fmt-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,15 +30,15 @@ go-check:
 	1.[0-9].*|1.1[0-9]*|1.2[0-5]*) echo "Go $$v is too old: install Go 1.26 or later, see https://go.dev/doc/install"; exit 1;; \
 	esac
 
-test: go-check needs check unit interop chaos ## everything CI runs (15 minutes at most)
+test: go-check needs check unit interop chaos soak ## everything CI runs (15 minutes at most)
 
-test-long: chaos-long fuzz ## what takes longer: chaos, and each parser fuzzed for FUZZTIME
+test-long: chaos-long soak-long fuzz ## what takes longer: chaos, ten minutes of load, and each parser fuzzed for FUZZTIME
 
 check: fmt-check tidy-check $(STATICCHECK) ## gofmt, vet, staticcheck, go.mod tidy
 	$(GO) vet ./...
-	$(GO) vet -tags interop ./test/...
+	$(GO) vet -tags interop,soak ./test/...
 	$(STATICCHECK) ./...
-	$(STATICCHECK) -tags interop ./test/...
+	$(STATICCHECK) -tags interop,soak ./test/...
 
 fmt-check:
 	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "not gofmt-ed:"; echo "$$out"; exit 1; }
@@ -60,6 +60,19 @@ chaos: go-check ## break what stox depends on, and account for every message (SE
 
 chaos-long: go-check ## the same for four minutes, harder, and with a disk that fails
 	$(CHAOS) -long
+
+torture: go-check ## play the messages of RFC 4475 (RFC4475=DIR, wsinv.dat and so on), write their section of docs/interop.md
+	@[ -n "$(RFC4475)" ] || { echo "RFC4475=DIR says where the messages are: wsinv.dat, intmeth.dat and so on"; exit 2; }
+	$(GO) run ./test/torture "$(RFC4475)"
+
+# Without the race detector: it is memory that is looked at, of the daemon as it is installed.
+SOAK := $(GO) test -tags soak -count 1 -v
+
+soak: go-check ## a minute of steady load: each message answered and delivered once, memory flat
+	$(SOAK) -timeout $(TIMEOUT) ./test/soak -args -for 1m
+
+soak-long: go-check ## the same for ten minutes
+	$(SOAK) -timeout 20m ./test/soak -args -for 10m
 
 interop-report: ## write docs/interop.md and the tables of docs/troubleshooting.md anew
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop -update-report

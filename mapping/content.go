@@ -79,6 +79,7 @@ type reading struct {
 	plainOnly bool
 	left      int  // octets that may still be inflated
 	parts     int  // parts seen so far
+	tags      int  // of HTML, so far
 	inCPIM    bool // what is read now is in a message/cpim
 }
 
@@ -164,6 +165,9 @@ func (d *reading) html(b []byte, typ *mediaType, _ int) (content, *Failure) {
 	src, f := decodeText(b, typ.param("charset"))
 	if f != nil {
 		return content{}, f
+	}
+	if d.tags += countTags(src); d.tags > maxHTMLTags {
+		return content{}, FailTooLarge(0)
 	}
 	text, markup, ok := readHTML(src, d.plainOnly)
 	if !ok { // no more than a picture that is sent alone

@@ -141,7 +141,7 @@ var rfcNotes = map[int]string{
 	301: "the new address in `<gone/>`, which is empty without one",
 	302: "as 300",
 	305: "as 300",
-	401: "this version has no passwords to answer with",
+	401: "after the login of the route (`sip.route.username`) was refused, or without one",
 	402: "`payment-required` is not in RFC 6120 any more",
 	407: "as 401",
 	408: "after the same request was repeated in vain; also if no answer comes at all",

@@ -93,6 +93,9 @@ func (e *Explanation) fromURI(r *Rules, addr string, t *trace) {
 	}
 	if r.component(j.Domain()) {
 		t.add("the address is a SIP user's: a contact in XMPP")
+		if user, err := r.RecipientOf(&SIPMessage{RequestURI: u, To: u}); err == nil {
+			t.add("a request for it that comes to us is for the XMPP user %s: the host is ours, and an [[alias]] says whom the user part means", user)
+		}
 		e.SIP = u
 	} else {
 		t.add("the address is an XMPP user's: SIP may write to it, and nobody in SIP may write under it")

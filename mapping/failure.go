@@ -167,7 +167,7 @@ func FailureFromStatus(status int, reason string, retryAfter time.Duration, cont
 const (
 	remedyAnsweredXMPP = "the XMPP server answered this: stox map shows the address it was asked for"
 	remedyAnsweredSIP  = "the SIP server answered this: stox map shows the address it was asked for"
-	remedyPassword     = "the SIP server wants a password, which this version cannot give: let it take requests from this machine's address (sip.route.via) without one"
+	remedyPassword     = "the SIP server wants to know who we are: sip.route.username and sip.route.password answer it; or let it take requests from this machine's address without that"
 )
 
 // passable is the status that a gateway may send where it would be status: one

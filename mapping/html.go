@@ -5,9 +5,12 @@ import (
 	"strings"
 )
 
-// What an HTML text may cost. Real ones need little of it; what is over is flattened,
-// its text stays.
+// What an HTML text may cost. Real ones need little of it; what is over is flattened, its
+// text stays. For the tags alone there is no such way out: each is work, whatever becomes of
+// it, and a hundred octets of gzip have room for twenty thousand. So many are 20 KiB of the
+// densest that mail programs write, and far more than a chat has.
 const (
+	maxHTMLTags    = 1000 // tags of all HTML in a request: one over it is 413
 	maxHTMLOpen    = 100  // elements that are open at a time
 	maxHTMLBlocks  = 10   // depth of lists and quotes in the markup
 	maxHTMLInlines = 6    // depth of the elements in a paragraph
@@ -49,4 +52,19 @@ func readHTML(src string, links bool) (plain string, markup []Node, ok bool) {
 	unsaid = slices.DeleteFunc(unsaid, func(url string) bool { return url == "" })
 	plain = strings.Join(unsaid, "\n")
 	return plain, markup, plain != ""
+}
+
+// countTags is the number of tags in src, those that end an element included, or a little
+// more: what stands in comments, scripts and attributes counts too.
+func countTags(src string) (n int) {
+	for {
+		i := strings.IndexByte(src, '<')
+		if i < 0 || i+1 == len(src) {
+			return n
+		}
+		if c := src[i+1] | 0x20; c >= 'a' && c <= 'z' || src[i+1] == '/' {
+			n++
+		}
+		src = src[i+1:]
+	}
 }

@@ -218,7 +218,8 @@ func (p *htmlParser) box(e *htmlOpen, a *htmlAttrs) {
 	if n.depth > maxHTMLBlocks {
 		return
 	}
-	n.style = e.style.over(&p.here().blocks)
+	style := e.style.over(&p.here().blocks)
+	n.style = style.orNil()
 	switch {
 	case e.name == "ol":
 		if start, err := strconv.Atoi(a.start); err == nil && start >= 0 && start < 1e6 {

@@ -17,10 +17,10 @@ type htmlNode struct {
 	parent   *htmlNode
 	depth    int
 	inTree   bool
-	style    cssStyle
-	implied  bool // a list that the source does not have
-	next     int  // of a list: the number of its next item
-	number   int  // of an item
+	style    *cssStyle // nil if it has none
+	implied  bool      // a list that the source does not have
+	next     int       // of a list: the number of its next item
+	number   int       // of an item
 	numbered bool
 	gap      int  // of a paragraph: 2 if a blank line is before it
 	bare     bool // of a paragraph: the source has none here
@@ -172,7 +172,7 @@ func (t *htmlTree) ready(here *htmlHere) {
 	box := t.block(here)
 	if t.para == nil || t.ends || t.box != box {
 		t.box = box
-		t.para = &htmlNode{name: "p", gap: t.breaks, bare: t.parser.barePlace(), style: here.blocks}
+		t.para = &htmlNode{name: "p", gap: t.breaks, bare: t.parser.barePlace(), style: here.blocks.orNil()}
 		t.open, t.nodes = t.open[:0], t.nodes[:0]
 		into := t.attach(box)
 		if into.isList() {

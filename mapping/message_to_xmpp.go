@@ -9,7 +9,7 @@ func (r *Rules) messageToXMPP(v *SIPMessage) (*XMPPMessage, *Failure) {
 	if err != nil {
 		return nil, asFailure(err)
 	}
-	to, err := r.Recipient(v.RequestURI) // the To header only informs (IM-16)
+	to, err := r.RecipientOf(v) // the To header only informs (IM-16), but for an account
 	if err != nil {
 		return nil, asFailure(err)
 	}

@@ -60,6 +60,9 @@ type Outcome struct {
 	// Room is set where the request is too long and its text may be sent in parts: so many
 	// bytes of body are left for each (SIP side, NotWritten only). 0: it may not.
 	Room int
+	// Chars is how many characters each part may have besides, 0 any number: an SMS trunk
+	// takes so many (SIP side, with Room).
+	Chars int
 	// Agent is what the user agent that gave the answer calls itself: the value of Server
 	// or User-Agent (SIP side only). "": it does not say.
 	Agent string

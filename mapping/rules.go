@@ -45,6 +45,9 @@ type Rules struct {
 	aliases map[aliasKey]JID
 	known   map[JID][]URI // aliases by bare JID, in the order of the configuration
 
+	accounts     []account     // see RecipientOf
+	aliasDomains []aliasDomain // in the order of the configuration
+
 	plainOnly, refuseExpired bool // see RulesConfig
 }
 
@@ -83,7 +86,8 @@ func (r *Rules) Sender(u URI) (JID, error) {
 // Recipient is the XMPP user for the Request-URI of a request that came from SIP.
 // Whatever is no XMPP user's address gets 404, reason not-served; our own host
 // without a user the reason gateway-itself. The port is not looked at: the
-// request has reached us.
+// request has reached us. See RecipientOf for one that has come to us as a registered user
+// agent.
 //
 // At our own host users of any XMPP domain can be addressed; whether they may is
 // the business of Access.

@@ -34,6 +34,7 @@ type RouteRule struct {
 	Country string // ISO 3166 code; "" reads no national numbers
 	Numbers string // "e164" (default), "national", "nanp10"
 	From    string // "user" (default), "alias"
+	Account string // the user name of the registration that is kept there; "" if there is none
 }
 
 // Alias pairs a SIP identity with an XMPP user. The identity is compared with
@@ -186,6 +187,11 @@ func (b *builder) routes(list []RouteRule) {
 		}
 		plan := b.plan(path, rule)
 		b.r.routes = append(b.r.routes, routeFrom{host: host, alias: rule.From == "alias"})
+		if rule.Account != "" {
+			if user, f := foldUser(rule.Account); f == nil { // else nobody can be written to under it
+				b.r.accounts = append(b.r.accounts, account{user, host})
+			}
+		}
 		if !planned && ok && (host == "*" || host == b.r.phoneHost) {
 			b.r.plan, planned = plan, true
 			b.r.phones = plan.country != nil || host == b.r.phoneHost && host != b.r.defaultHost
@@ -266,6 +272,7 @@ func (b *builder) aliasSIP(path string, a Alias) {
 		}
 	}
 	b.r.aliases[key] = user
+	b.r.addAlias(p.Host, p.Port, user)
 	// Sent as written: whoever pairs a number of ten digits has a reason.
 	b.r.known[user] = append(b.r.known[user], URI{Scheme: "sip", User: a.SIP.User, Host: p.Host, Port: p.Port, Phone: p.Phone})
 }

@@ -15,10 +15,11 @@ const (
 	minPartText = 16
 )
 
-// Split cuts a text that is longer than room bytes into parts of at most that length,
-// each with a mark in front, "(1/3) ", that counts. The text is taken as it stands on
-// the wire, in UTF-8 and with CRLF, and so are the parts. Without their marks and joined
-// they are the text.
+// Split cuts a text that is longer than room bytes, or than so many characters, into parts
+// that are not, each with a mark in front, "(1/3) ", that counts. chars 0 is any number of
+// them; what is counted are code points. The text is taken as it stands on the wire, in
+// UTF-8 and with CRLF, and so are the parts. Without their marks and joined they are the
+// text.
 //
 // No part ends within a character, in the sense of what a reader takes for one (a letter
 // with its accents, an emoji put together of several, a flag), unless that alone is longer
@@ -27,14 +28,14 @@ const (
 // fills the part.
 //
 // A text that fits is the only part and has no mark. ok is false if it would take more
-// than 99 parts, or room is not enough for a mark and 16 bytes.
-func Split(text string, room int) (parts []string, ok bool) {
-	if len(text) <= max(room, 0) {
+// than 99 parts, or a part has no room for a mark and 16 bytes or characters.
+func Split(text string, room, chars int) (parts []string, ok bool) {
+	if len(text) <= max(room, 0) && (chars == 0 || utf8.RuneCountInString(text) <= chars) {
 		return []string{text}, true
 	}
 	// The marks are longer if there are ten parts or more, which may make one more part.
 	for _, digits := range [...]int{1, 2} {
-		if parts, ok = cutParts(text, room, digits); ok {
+		if parts, ok = cutParts(text, room, chars, digits); ok {
 			break
 		}
 	}
@@ -48,21 +49,22 @@ func Split(text string, room int) (parts []string, ok bool) {
 }
 
 // Split is Split for the text of a message to SIP, room being what a request has for its
-// body: order and texts are those of Split. The subject is on the first part only; what
-// else the message says, its date among it, is on all. They are messages of their own, so
-// From tag and CSeq are left to be chosen for each.
+// body, and chars how many characters whoever takes it does: order and texts are those of
+// Split. The subject is on the first part only; what else the message says, its date among
+// it, is on all. They are messages of their own, so From tag and CSeq are left to be chosen
+// for each.
 //
 // ok is false if the text cannot be split like this, or if the body is not plain text. The
 // sender is told FailTooLarge then. Split knows nothing of the length of headers, and
 // ToSIP does not call it: who measures the finished request does.
-func (m *SIPMessage) Split(room int) (parts []*SIPMessage, ok bool) {
-	if len(m.Body) <= room {
+func (m *SIPMessage) Split(room, chars int) (parts []*SIPMessage, ok bool) {
+	if len(m.Body) <= room && (chars == 0 || utf8.RuneCount(m.Body) <= chars) {
 		return []*SIPMessage{m}, true
 	}
 	if m.ContentType != plainUTF8 {
 		return nil, false
 	}
-	texts, ok := Split(string(m.Body), room)
+	texts, ok := Split(string(m.Body), room, chars)
 	if !ok {
 		return nil, false
 	}
@@ -83,18 +85,22 @@ func partMark(i, n int) string {
 
 // cutParts cuts text into parts that have room for a mark in which the number of parts
 // has so many digits. It is false if there would be more parts than that.
-func cutParts(text string, room, digits int) (parts []string, ok bool) {
+func cutParts(text string, room, chars, digits int) (parts []string, ok bool) {
 	limit := maxSplit
 	if digits == 1 {
 		limit = 9
 	}
 	for text != "" {
-		left := room - len("(/) ") - digits - len(strconv.Itoa(len(parts)+1))
-		if left < minPartText || len(parts) == limit {
+		mark := len("(/) ") + digits + len(strconv.Itoa(len(parts)+1))
+		left := measure{bytes: room - mark, chars: room - mark} // no more of them than bytes
+		if chars > 0 {
+			left.chars = chars - mark
+		}
+		if min(left.bytes, left.chars) < minPartText || len(parts) == limit {
 			return nil, false
 		}
-		n := len(text)
-		if n > left {
+		n := left.of(text)
+		if n < len(text) {
 			n = cutAt(text, left)
 		}
 		parts, text = append(parts, text[:n]), text[n:]
@@ -102,9 +108,29 @@ func cutParts(text string, room, digits int) (parts []string, ok bool) {
 	return parts, true
 }
 
-// cutAt is where the first part of a text ends that is longer than the n bytes which a
-// part may have.
-func cutAt(text string, n int) int {
+// measure is what a part may have besides its mark.
+type measure struct{ bytes, chars int }
+
+// of is how many bytes of text that is, from its beginning.
+func (m measure) of(text string) int {
+	most := min(m.bytes, len(text))
+	if most <= m.chars { // as many code points at most
+		return most
+	}
+	n := 0
+	for range m.chars {
+		if n >= most {
+			return most
+		}
+		_, size := utf8.DecodeRuneInString(text[n:])
+		n += size
+	}
+	return min(n, most)
+}
+
+// cutAt is where the first part of a text ends that is longer than a part may be.
+func cutAt(text string, m measure) int {
+	n := m.of(text)
 	end := n
 	for end > 0 && !isBorder(text, end) {
 		end--
@@ -119,9 +145,10 @@ func cutAt(text string, n int) int {
 	for word > 0 && !(spaceBefore(text, word) && isBorder(text, word)) {
 		word--
 	}
-	length := wordLen(text[word:], n)
+	whole := m.of(text[word:]) // as much of it as a part could hold
+	length := wordLen(text[word:], whole)
 	switch {
-	case length > n && word <= n/2:
+	case length > whole && word <= n/2:
 		return end // no part can hold it, and this one would be half empty
 	case word > 0:
 		return word

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,11 +55,46 @@ func TestSplit(t *testing.T) {
 		{"no room at all", "y", -1, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, ok := Split(c.text, c.room)
+			got, ok := Split(c.text, c.room, 0)
 			if !slices.Equal(got, c.want) || ok != (c.want != nil) {
 				t.Errorf("%q, %v\nwant %q", got, ok, c.want)
 			}
-			checkParts(t, c.text, c.room, got)
+			checkParts(t, c.text, c.room, 0, got)
+		})
+	}
+}
+
+// IM-62: so many characters are the most that a part may have, its mark included,
+// however many bytes they are. What a reader takes for one character may be several.
+func TestSplitCharacters(t *testing.T) {
+	rep := strings.Repeat
+	for _, c := range []struct {
+		name, text  string
+		room, chars int
+		want        []string // nil: it cannot be
+	}{
+		{"it fits", rep("y", 160), 1300, 160, []string{rep("y", 160)}},
+		{"it fits, in many bytes", rep("漢", 160), 1300, 160, []string{rep("漢", 160)}},
+		{"one more", rep("y", 161), 1300, 160, []string{"(1/2) " + rep("y", 154), "(2/2) " + rep("y", 7)}},
+		{"one more, in many bytes", rep("漢", 161), 1300, 160, []string{"(1/2) " + rep("漢", 154), "(2/2) " + rep("漢", 7)}},
+		{"the bytes are fewer", rep("漢", 50), 60, 160, []string{"(1/3) " + rep("漢", 18), "(2/3) " + rep("漢", 18), "(3/3) " + rep("漢", 14)}},
+		{"words", "Neither, fair saint, if either thee dislike.", 1300, 30, []string{"(1/2) Neither, fair saint, if ", "(2/2) either thee dislike."}},
+		{"a word of many bytes that one part can hold", rep("y", 10) + " " + rep("漢", 24), 1300, 30, []string{"(1/2) " + rep("y", 10) + " ", "(2/2) " + rep("漢", 24)}},
+		{"a word of few bytes that no part can hold", rep("漢", 4) + " " + rep("y", 30), 1300, 30, []string{"(1/2) " + rep("漢", 4) + " " + rep("y", 19), "(2/2) " + rep("y", 11)}},
+		{"not between a letter and its accent", rep("e\u0301", 24), 1300, 31, []string{"(1/2) " + rep("e\u0301", 12), "(2/2) " + rep("e\u0301", 12)}},
+		{"not within CRLF", rep("x", 23) + "\r\n" + rep("x", 20), 1300, 30, []string{"(1/2) " + rep("x", 23), "(2/2) \r\n" + rep("x", 20)}},
+		{"nine parts", rep("y", 9*154), 1300, 160, marked(160, 9*154)},
+		{"ten parts", rep("y", 9*154+1), 1300, 160, marked(160, 9*154+1)},
+		{"99 parts", rep("y", 9*153+90*152), 1300, 160, marked(160, 9*153+90*152)},
+		{"100 parts", rep("y", 9*153+90*152+1), 1300, 160, nil},
+		{"too few characters", rep("y", 30), 1300, 21, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, ok := Split(c.text, c.room, c.chars)
+			if !slices.Equal(got, c.want) || ok != (c.want != nil) {
+				t.Errorf("%q, %v\nwant %q", got, ok, c.want)
+			}
+			checkParts(t, c.text, c.room, c.chars, got)
 		})
 	}
 }
@@ -79,12 +115,15 @@ func marked(room, n int) (parts []string) {
 }
 
 // checkParts is what holds for every text that was split.
-func checkParts(t fataler, text string, room int, parts []string) {
+func checkParts(t fataler, text string, room, chars int, parts []string) {
 	if len(parts) == 0 {
 		return
 	}
+	if chars == 0 {
+		chars = math.MaxInt
+	}
 	if len(parts) == 1 {
-		if parts[0] != text || len(text) > max(room, 0) {
+		if parts[0] != text || len(text) > max(room, 0) || utf8.RuneCountInString(text) > chars {
 			t.Fatalf("%q in %d: one part, %q", text, room, parts)
 		}
 		return
@@ -92,7 +131,7 @@ func checkParts(t fataler, text string, room int, parts []string) {
 	var joined strings.Builder
 	for i, p := range parts {
 		rest, ok := strings.CutPrefix(p, "("+strconv.Itoa(i+1)+"/"+strconv.Itoa(len(parts))+") ")
-		if !ok || rest == "" || len(p) > room || len(parts) > maxSplit {
+		if !ok || rest == "" || len(p) > room || utf8.RuneCountInString(p) > chars || len(parts) > maxSplit {
 			t.Fatalf("%q in %d: part %d is %q", text, room, i, p)
 		}
 		joined.WriteString(rest)
@@ -107,7 +146,7 @@ func checkParts(t fataler, text string, room int, parts []string) {
 		before := text[:at][strings.LastIndexAny(text[:at], " \r\n")+1:]
 		after, _, _ := strings.Cut(text[at:], " ")
 		after, _, _ = strings.Cut(after, "\r")
-		if plainText(text) && before != "" && after != "" && len(before)+len(after) <= room-8 {
+		if plainText(text) && before != "" && after != "" && len(before)+len(after) <= room-8 && utf8.RuneCountInString(before+after) <= chars-8 {
 			t.Fatalf("%q in %d: a word is cut, %q from %q", text, room, before, after)
 		}
 	}
@@ -135,11 +174,16 @@ func TestSplitProperties(t *testing.T) {
 			pieces([]string{"thou", "art", "a", "Montague", " ", " ", "\r\n", "fürwahr", strings.Repeat("y", 30)}, 0, 120),
 		).Draw(t, "text")
 		room := rapid.IntRange(-1, 120).Draw(t, "room")
-		parts, ok := Split(text, room)
-		checkParts(t, text, room, parts)
+		chars := rapid.OneOf(rapid.Just(0), rapid.IntRange(1, 60)).Draw(t, "chars")
+		parts, ok := Split(text, room, chars)
+		checkParts(t, text, room, chars, parts)
 		// Half of every part may stay empty, and a mark has 8 bytes.
-		if worst := (room - 8) / 2; ok != (len(parts) > 0) || !ok && room >= 8+2*minPartText && len(text) < 9*worst {
-			t.Fatalf("%q in %d: %v, %q", text, room, ok, parts)
+		least := room
+		if chars > 0 {
+			least = min(room, chars)
+		}
+		if worst := (least - 8) / 2; ok != (len(parts) > 0) || !ok && least >= 8+2*minPartText && len(text) < 9*worst {
+			t.Fatalf("%q in %d bytes, %d characters: %v, %q", text, room, chars, ok, parts)
 		}
 		// A text that is normal stays so: no accent has gone astray.
 		if plainText(text) && len(parts) > 1 {
@@ -147,7 +191,7 @@ func TestSplitProperties(t *testing.T) {
 		}
 		for _, p := range parts[min(1, len(parts)):] {
 			_, rest, _ := strings.Cut(p, " ")
-			if r, n := utf8.DecodeRuneInString(rest); extends(r) && len(strings.TrimLeftFunc(rest[n:], extends))+room-8 < len(rest) {
+			if r, n := utf8.DecodeRuneInString(rest); extends(r) && len(strings.TrimLeftFunc(rest[n:], extends))+least-8 < len(rest) {
 				t.Fatalf("%q in %d: %q begins within a character", text, room, p)
 			}
 		}
@@ -155,14 +199,16 @@ func TestSplitProperties(t *testing.T) {
 }
 
 func FuzzSplit(f *testing.F) {
-	f.Add("Neither, fair saint, if either thee dislike.", 30)
-	f.Add(strings.Join(splitPieces, " "), 40)
-	f.Add(strings.Join(splitPieces, ""), 24)
-	f.Add(strings.Repeat("🇩", 99), 33)
-	f.Add("\u0301"+strings.Repeat("\u0301", 99), 25)
-	f.Fuzz(func(t *testing.T, text string, room int) {
-		parts, _ := Split(text, room)
-		checkParts(t, text, room, parts)
+	f.Add("Neither, fair saint, if either thee dislike.", 30, 0)
+	f.Add(strings.Join(splitPieces, " "), 40, 0)
+	f.Add(strings.Join(splitPieces, ""), 24, 0)
+	f.Add(strings.Join(splitPieces, " "), 400, 30)
+	f.Add(strings.Repeat("🇩", 99), 33, 160)
+	f.Add("\u0301"+strings.Repeat("\u0301", 99), 25, 25)
+	f.Fuzz(func(t *testing.T, text string, room, chars int) {
+		chars = max(chars, 0)
+		parts, _ := Split(text, room, chars)
+		checkParts(t, text, room, chars, parts)
 	})
 }
 
@@ -175,7 +221,7 @@ func TestSplitMessage(t *testing.T) {
 		ContentType: plainUTF8, Body: []byte("Neither, fair saint,\r\nif either thee dislike."),
 	}
 	m := whole
-	parts, ok := m.Split(30)
+	parts, ok := m.Split(30, 0)
 	if !ok || len(parts) != 2 {
 		t.Fatal(parts, ok)
 	}
@@ -193,14 +239,17 @@ func TestSplitMessage(t *testing.T) {
 	if string(m.Body) != string(whole.Body) || m.Subject != whole.Subject || m.CSeq != 7 {
 		t.Errorf("the message itself was changed: %+v", m)
 	}
-	if parts, ok := m.Split(46); !ok || len(parts) != 1 || parts[0] != &m {
+	if parts, ok := m.Split(46, 0); !ok || len(parts) != 1 || parts[0] != &m {
 		t.Errorf("what fits: %v, %v", parts, ok)
 	}
-	if parts, ok := m.Split(10); ok || parts != nil {
+	if parts, ok := m.Split(10, 0); ok || parts != nil {
 		t.Errorf("no room: %v, %v", parts, ok)
 	}
+	if parts, ok := m.Split(46, 30); !ok || len(parts) != 2 || string(parts[0].Body) != "(1/2) Neither, fair saint,\r\n" {
+		t.Errorf("too many characters: %v, %v", parts, ok)
+	}
 	m.ContentType = "message/cpim"
-	if parts, ok := m.Split(30); ok || parts != nil {
+	if parts, ok := m.Split(30, 0); ok || parts != nil {
 		t.Errorf("no text: %v, %v", parts, ok)
 	}
 	// What the sender is told then, on either side (IM-31, IM-34).
@@ -222,7 +271,7 @@ func BenchmarkSplit(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(text)))
 			for b.Loop() {
-				if _, ok := Split(text, 1000); !ok {
+				if _, ok := Split(text, 1000, 0); !ok {
 					b.Fatal("no parts")
 				}
 			}

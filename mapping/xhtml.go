@@ -27,16 +27,16 @@ func (w *xhtmlWriter) blocks(n *htmlNode) (out []Node) {
 		if k.name != "p" {
 			lone = false
 			w.says = true
-			out = append(out, w.element(k.name, styled(nil, &k.style), w.blocks(k)))
+			out = append(out, w.element(k.name, styled(nil, k.style), w.blocks(k)))
 			continue
 		}
 		inner := w.inline(k.nodes)
 		// In an item a text may stand by itself.
-		if lone = n.name == "li" && k.bare && !lone && k.style == (cssStyle{}); lone {
+		if lone = n.name == "li" && k.bare && !lone && k.style == nil; lone {
 			out = append(out, inner...)
 			continue
 		}
-		attrs := styled(nil, &k.style)
+		attrs := styled(nil, k.style)
 		w.says = w.says || len(attrs) > 0
 		out = append(out, w.element("p", attrs, inner))
 	}
@@ -91,7 +91,7 @@ func (w *htmlInline) attrs() (out []Attr) {
 }
 
 func styled(attrs []Attr, s *cssStyle) []Attr {
-	if *s == (cssStyle{}) {
+	if s == nil || *s == (cssStyle{}) {
 		return attrs
 	}
 	return append(attrs, Attr{"style", s.String()})

@@ -51,6 +51,16 @@ func (s *cssStyle) String() string {
 	return b.String()
 }
 
+// orNil is a copy of s to be kept, nil if nothing is said. Most of a text has no style, and
+// a style is larger than all else that is kept of a piece of it.
+func (s *cssStyle) orNil() *cssStyle {
+	if *s == (cssStyle{}) {
+		return nil
+	}
+	kept := *s
+	return &kept
+}
+
 // over is s where it says something, and below where not. Lines under and through a text
 // add up.
 func (s *cssStyle) over(below *cssStyle) cssStyle {

@@ -24,6 +24,14 @@ func (c *client) response(rd *reader, res *sip.Response) {
 		c.u.stats.Unmatched.Add(1)
 		return
 	}
+	if tx, o := c.match(rd, res, id, method, &f); tx != nil {
+		c.challenged(tx, o, &f)
+	}
+}
+
+// match takes a response to the request with an id. If that is to be sent again for it, as
+// it was challenged, match gives it, and what is its outcome if it is not.
+func (c *client) match(rd *reader, res *sip.Response, id uint64, method string, f *fields) (again *clientTx, o mapping.Outcome) {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -33,7 +41,7 @@ func (c *client) response(rd *reader, res *sip.Response) {
 	// request.
 	if tx == nil || !tx.sent || tx.stream != rd.stream || method != tx.req.method {
 		c.u.stats.Unmatched.Add(1)
-		return
+		return nil, o
 	}
 	if res.StatusCode < 200 {
 		if tx.udp != nil && !tx.proceeding {
@@ -41,9 +49,18 @@ func (c *client) response(rd *reader, res *sip.Response) {
 			tx.again.stop()
 			c.steps[tx.step].push(&tx.again, tx, now)
 		}
-		return
+		return nil, o
 	}
-	c.endWith(tx, finalOutcome(method, res.StatusCode, rd.first, &f), &f)
+	o = finalOutcome(method, res.StatusCode, rd.first, f)
+	if tx.login != nil {
+		if isChallenge(res.StatusCode) {
+			c.suspend(tx)
+			return tx, o
+		}
+		tx.login.learn(tx, f)
+	}
+	c.endWith(tx, o, f)
+	return nil, o
 }
 
 // finalOutcome reads a final response to a request of that method. The first line is

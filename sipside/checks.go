@@ -22,9 +22,15 @@ type request struct {
 	cseq    uint32
 	body    []byte
 	max     int // what the body may have
-	peer    *peer
 	source  netip.AddrPort
+	udp     bool
 	read    time.Time
+	key     txKey
+
+	peer    *peer // nil: of nobody that is known
+	proved  bool  // by digest that it is peer's
+	wrong   bool  // it has given a wrong password
+	limited bool  // it was one too many of its source
 }
 
 // known are the methods that exist (IANA); those that are not allowed get 405,
@@ -39,16 +45,21 @@ var known = map[string]bool{
 // mapping is needed. It gives the refusal, or the message, or neither: then the
 // request is an OPTIONS, CANCEL or ACK that is to be handled.
 func (u *UA) check(r *request) (*mapping.SIPMessage, *reply) {
-	// 1. Syntax and version (SIP-01).
-	if why := r.syntax(); why != "" {
-		return refuse(mapping.FailBadRequest(why))
-	}
+	// 1. Version and syntax (SIP-01). Of another version we do not know the syntax.
 	if !strings.EqualFold(r.version, "SIP/2.0") {
 		return refuse(mapping.FailVersion())
 	}
-	// 2. The source (SEC-29).
-	if r.peer = u.peers.find(r.source.Addr()); r.peer == nil {
+	if why := r.syntax(); why != "" {
+		return refuse(mapping.FailBadRequest(why))
+	}
+	// 2. The source (SEC-29) and its rate (SEC-24). Who may still log in goes on.
+	switch {
+	case r.peer == nil && u.authenticator == nil:
 		return refuse(failStranger())
+	case !u.inRate(r):
+		r.limited = true
+		u.tellRate(r.source, r.peer, r.read)
+		return refuse(failRate())
 	}
 	// 3. Max-Forwards (SEC-11); an OPTIONS that ends here may be answered.
 	if r.f.maxForwards != "" {
@@ -66,6 +77,12 @@ func (u *UA) check(r *request) (*mapping.SIPMessage, *reply) {
 		return nil, &reply{status: 513} // SIP-29
 	case own:
 		return refuse(mapping.FailLoop())
+	}
+	// 5. Who it says it is. A CANCEL cannot be challenged (RFC 3261 §22.1).
+	if r.peer == nil && r.method != "CANCEL" {
+		if refused := u.authenticate(r); refused != nil {
+			return nil, refused
+		}
 	}
 	// 6. The method (SIP-21).
 	switch {
@@ -103,19 +120,8 @@ func (u *UA) check(r *request) (*mapping.SIPMessage, *reply) {
 
 // checkMessage goes on with what only concerns a MESSAGE.
 func (u *UA) checkMessage(r *request, target mapping.URI) (*mapping.SIPMessage, *reply) {
-	from, err := mapping.ParseURI(r.from.uri)
-	if err != nil {
-		if f := asFailure(err); f.Status == 480 { // sips (SEC-02)
-			return refuse(f)
-		}
-		return refuse(mapping.FailBadRequest("From"))
-	}
-	if !u.peers.maySpeak(r.peer, r.source.Addr(), from) { // SEC-28, SEC-29
-		f := mapping.FailForbidden()
-		f.Remedy = "peer " + r.peer.name + " may not speak for " + from.Host + ": sip.peer.domains lists for whom it may"
-		if u.peers.served[from.Host] {
-			f.Remedy = "nobody in SIP may speak for " + from.Host + ", which is in xmpp.user_domains: have the sender use its SIP domain"
-		}
+	from, name, written, f := u.identity(r)
+	if f != nil {
 		return refuse(f)
 	}
 	to, err := mapping.ParseURI(r.to.uri)
@@ -124,12 +130,13 @@ func (u *UA) checkMessage(r *request, target mapping.URI) (*mapping.SIPMessage, 
 	}
 	// 10. Content (SIP-29, CT-01).
 	m := &mapping.SIPMessage{
-		RequestURI: target, From: from, To: to, Name: mapping.HeaderText(r.from.name),
+		RequestURI: target, From: from, Written: written, To: to, Name: mapping.HeaderText(name),
 		CallID: r.f.callID, FromTag: r.from.tag, CSeq: r.cseq,
 		Subject:     mapping.HeaderText(r.f.subject),
 		ContentType: r.f.contentType, Encoding: r.f.encoding, Disposition: r.f.disposition, Body: r.body,
 		Date: parseDate(r.f.date), Expires: parseExpires(r.f.expires), Received: r.read, Agent: r.f.agent,
 	}
+	u.reached(m, r)
 	if len(r.body) > r.max {
 		return refuse(mapping.FailTooLarge(0))
 	}
@@ -138,13 +145,6 @@ func (u *UA) checkMessage(r *request, target mapping.URI) (*mapping.SIPMessage, 
 	}
 	m.Lang, _ = cutList(mapping.HeaderText(r.f.language))
 	return m, nil
-}
-
-// failStranger is for a source that is no peer.
-func failStranger() *mapping.Failure {
-	f := mapping.FailForbidden()
-	f.Remedy = "if this is a peer, list its address in sip.peer.addresses"
-	return f
 }
 
 func refuse(f *mapping.Failure, extra ...string) (*mapping.SIPMessage, *reply) {
@@ -165,7 +165,7 @@ func (r *request) syntax() string {
 	f := &r.f
 	var ok bool
 	switch {
-	case !r.hasVia:
+	case !r.hasVia || strayParam(r.via.params):
 		return "Via"
 	case f.repeated:
 		return "a header stands twice"

@@ -16,6 +16,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/digest"
 	"github.com/stoxgw/stox/sipside/locate"
 )
 
@@ -24,6 +25,7 @@ type client struct {
 	u      *UA
 	seed   maphash.Seed   // keys the part of a branch that says it is ours
 	health *locate.Health // of targets
+	logins map[*Route]*login
 	sizes  sizeLog
 
 	mu     sync.Mutex // guards the following
@@ -34,13 +36,18 @@ type client struct {
 	closed bool
 }
 
-// clientTx is a request until its outcome is told: one of Deliver, or one of ours. All but
-// the first four fields are guarded by client.mu.
+// clientTx is a request until its outcome is told: one of Deliver, or one of ours. It belongs
+// to whoever sends it until sent is set. The fields from id on are guarded by client.mu,
+// and cseq.
 type clientTx struct {
 	ref  any     // of Deliver
 	done ownDone // of ours; nil for those of Deliver
 	req  outRequest
 	hop  hop
+
+	login   *login         // who we are there, nil: nobody
+	attempt digest.Attempt // what the request says of it
+	cseq    uint32         // of the request, if it was sent again for it
 
 	id         uint64
 	to         locate.Target // which target it goes to
@@ -61,7 +68,7 @@ type clientTx struct {
 }
 
 func newClient(u *UA) *client {
-	c := &client{u: u, seed: maphash.MakeSeed(), health: locate.NewHealth(maxNames), sizes: sizeLog{log: u.log}, open: make(map[uint64]*clientTx), held: make(map[hopKey]int)}
+	c := &client{u: u, seed: maphash.MakeSeed(), health: locate.NewHealth(maxNames), logins: newLogins(u), sizes: sizeLog{log: u.log}, open: make(map[uint64]*clientTx), held: make(map[hopKey]int)}
 	for i := range c.steps {
 		c.steps[i].after = timerE[i]
 	}
@@ -113,6 +120,7 @@ func (c *client) deliver(batch []mapping.Parcel[mapping.SIP]) {
 			c.u.outbox.add(p.Ref, notWritten(f))
 			continue
 		}
+		h.count(req.SIPMessage)
 		c.launch(&clientTx{ref: p.Ref, req: req, hop: h})
 	}
 }
@@ -121,6 +129,9 @@ func (c *client) deliver(batch []mapping.Parcel[mapping.SIP]) {
 // launch returns.
 func (c *client) launch(tx *clientTx) {
 	tx.start = math.MaxUint64
+	if tx.hop.rule != nil {
+		tx.login = c.logins[tx.hop.rule]
+	}
 	if f := c.begin(tx); f != nil {
 		c.tell(tx, notWritten(f), nil)
 		return
@@ -144,11 +155,12 @@ func (c *client) tell(tx *clientTx, o mapping.Outcome, f *fields) {
 		c.u.outbox.add(tx.ref, o)
 		return
 	}
-	tx.done(o, f)
+	tx.done(ownAnswer{o, f, tx.to, tx.stream})
 }
 
 // begin gives tx a place in the table (SEC-30) and its id. No next hop may have
-// more than a quarter of the places, so that a dead one leaves room for others.
+// more than a quarter of the places, so that a dead one leaves room for others. Requests of
+// ours are few, and find a place where messages would have to wait: without them none comes.
 func (c *client) begin(tx *clientTx) *mapping.Failure {
 	var b [8]byte
 	rand.Read(b[:])
@@ -159,7 +171,8 @@ func (c *client) begin(tx *clientTx) *mapping.Failure {
 		return mapping.FailShutdown()
 	}
 	most, key := c.u.cfg.MaxPending, tx.hop.key()
-	if len(c.open) >= most || c.held[key] >= max(most/4, 1) || c.open[tx.id] != nil {
+	full := len(c.open) >= most || c.held[key] >= max(most/4, 1)
+	if full && tx.done == nil || c.open[tx.id] != nil {
 		return mapping.FailBusy(busySeconds)
 	}
 	c.open[tx.id] = tx
@@ -181,9 +194,20 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 	if sock != nil && to.Transport == locate.UDP {
 		sentBy = sock.sentBy
 	}
+	if tx.login != nil && tx.cseq == 0 {
+		tx.login.begin(tx, to)
+	}
 	wire := c.u.wire(&tx.req, tx.hop.route, over, sentBy, c.branch(tx.id))
 	stream, room, f := tx.hop.fit(len(wire), len(tx.req.Body), to.Transport != locate.UDP)
 	moved := f == nil && stream && to.Transport == locate.UDP
+	if (f != nil || moved) && tx.cseq == 0 && tx.req.auth != "" {
+		// What nobody has asked for yet is no reason to go another way. How long it is was
+		// up to the last server that asked, which may be one behind the next hop.
+		tx.login.bare(tx)
+		wire = c.u.wire(&tx.req, tx.hop.route, over, sentBy, c.branch(tx.id))
+		stream, room, f = tx.hop.fit(len(wire), len(tx.req.Body), to.Transport != locate.UDP)
+		moved = f == nil && stream && to.Transport == locate.UDP
+	}
 	if moved { // to TCP, for its size, with the Via that it has there
 		to, more = c.health.Pick(locate.OverTCP(targets), tx.req.Target, time.Now())
 		n := len(wire) + len(viaTransport(to.Transport)) - len(over) + len(c.u.streamSentBy(to.Transport)) - len(sentBy)
@@ -191,16 +215,22 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 	}
 	// Another target, to which a part goes when this one fails, may see a longer Via.
 	room = max(room-(c.u.maxSentBy-len(sentBy)), 0)
+	if tx.login != nil { // and what it may be asked there
+		room = max(room-tx.login.room(tx, to), 0)
+	}
 	c.sizes.note(tx, len(wire), moved, room, f)
 	c.mu.Lock()
+	if tx.cseq != 0 { // to the target that has asked, and not to another one
+		more, moved = tx.more, moved || tx.moved
+	}
 	tx.to, tx.more, tx.moved = to, more, moved
 	c.mu.Unlock()
 	switch dest := to.Addr; {
 	case f != nil:
 		o := notWritten(f)
-		o.Room = room
+		o.Room, o.Chars = room, tx.hop.chars
 		c.fail(tx, o)
-	case c.u.isSelf(dest) || c.u.isOurs(via{host: tx.hop.query.Host, port: dest.Port()}):
+	case c.u.isSelf(tx.hop.query.Host, to):
 		c.fail(tx, notWritten(mapping.FailLoop()))
 	case stream:
 		c.u.conns.send(tx, connTo(to))
@@ -274,6 +304,7 @@ func (c *client) endWith(tx *clientTx, o mapping.Outcome, f *fields) {
 		delete(c.held, key)
 	}
 	o.More = tx.more && !o.Accepted()
+	o.CSeq = tx.cseq
 	c.judge(tx, &o)
 	tx.again.stop()
 	tx.giveUp.stop()
@@ -283,12 +314,17 @@ func (c *client) endWith(tx *clientTx, o mapping.Outcome, f *fields) {
 // judge remembers how the target of a request did. What ended for a lack of ours, or
 // before there was a target, says nothing about it.
 func (c *client) judge(tx *clientTx, o *mapping.Outcome) {
+	if tx.req.probe != nil {
+		c.judgeProbe(tx, o)
+		return
+	}
 	switch {
 	case !tx.to.Addr.IsValid():
 	case o.Kind == mapping.Answered && o.Status == 503:
 		c.health.Unavailable(tx.to, o.Failure.RetryAfter, time.Now())
 	case o.Kind == mapping.Answered:
 		c.health.Worked(tx.to)
+		c.u.heardFrom(tx.hop.route)
 	case c.closed:
 	case o.Kind == mapping.Unknown && !tx.proceeding, o.Kind == mapping.NotWritten && o.Failure.Condition == mapping.CondRemoteServerTimeout:
 		c.health.Failed(tx.to, time.Now())

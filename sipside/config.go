@@ -42,6 +42,9 @@ type Config struct {
 	// stranger's word, and so is what DNS says about it, and behind them are programs
 	// that take this machine for safe.
 	Local bool
+	// Instance is a URN that is ours alone and the same after every start, by which a
+	// registrar knows our bindings (RFC 5626 §4.1): "urn:uuid:...". "" has none.
+	Instance string
 	// UserAgent is the value of User-Agent in requests; "" leaves it out.
 	UserAgent string
 
@@ -78,7 +81,7 @@ type Peer struct {
 	Login     Login
 	// Domains are the domains its users may have in From, "*" for any that is not
 	// served by XMPP. Empty: SIPDomain, and the domains of the routes that lead to
-	// one of its addresses.
+	// one of its addresses or TLSNames.
 	Domains []string
 }
 
@@ -185,6 +188,9 @@ func (c *Config) check() ([]listenAddr, error) {
 			fault("sip.advertise: %q is not host[:port]", c.Advertise)
 		}
 	}
+	if !headerSafe(c.Instance) || strings.ContainsAny(c.Instance, `<>"\`) {
+		fault("the instance %q cannot stand in a header", c.Instance)
+	}
 	if !headerSafe(c.UserAgent) {
 		fault("User-Agent: %q cannot stand in a header", c.UserAgent)
 	}
@@ -201,6 +207,10 @@ func (c *Config) check() ([]listenAddr, error) {
 		switch {
 		case r.Domain == "":
 			fault("sip.route[%d].domain: is empty", i)
+		case r.Register && r.Login.IsZero():
+			fault("sip.route[%d].username: is missing, and register needs to say who registers", i)
+		case r.Register && r.Via.IsZero():
+			fault("sip.route[%d].via: is missing, and register needs to say where", i)
 		case r.Via.IsZero():
 		case r.Via.Host == "":
 			fault("sip.route[%d].via: has no host", i)

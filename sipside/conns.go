@@ -123,6 +123,20 @@ func (c *conns) add(conn net.Conn, dialed locate.Target) *sipgoConn {
 	return &sipgoConn{s: s}
 }
 
+// admit counts a connection as a peer's, which its client has proved to be. The goroutine
+// that reads it calls this.
+func (c *conns) admit(s *stream) {
+	if s.peered {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.peered = true
+	if c.streams[s.id] != nil {
+		c.strange--
+	}
+}
+
 // remove forgets a connection that is closed.
 func (c *conns) remove(s *stream) {
 	c.mu.Lock()
@@ -330,8 +344,9 @@ func (c *conns) close() (done func() bool) {
 // survives what would end sipgo's loop for good, such as too many open files.
 type tcpSocket struct {
 	net.Listener
-	u     *UA
-	layer *sip.TransportLayer
+	u      *UA
+	layer  *sip.TransportLayer
+	warned time.Time // when the log was told that nothing can be accepted; of the loop only
 }
 
 func newTCPSocket(u *UA, l net.Listener) *tcpSocket {
@@ -351,7 +366,12 @@ func (t *tcpSocket) Accept() (net.Conn, error) {
 		case errors.Is(err, net.ErrClosed):
 			return nil, err
 		default:
-			t.u.log.Warn("cannot accept SIP connections for the moment", "addr", t.Addr().String(), "err", err)
+			t.u.stats.Dropped.Add(1)
+			if now := time.Now(); t.warned.IsZero() || now.Sub(t.warned) >= warnAgain {
+				t.warned = now
+				t.u.log.Warn("cannot accept SIP connections for the moment, trying on", "addr", t.Addr().String(), "err", err,
+					"remedy", "if there are too many open files: raise LimitNOFILE of the service, or lower limits.max_connections (stox doctor says how many are needed)")
+			}
 			if !t.u.pause(acceptPause) {
 				return nil, net.ErrClosed
 			}

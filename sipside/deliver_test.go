@@ -217,7 +217,7 @@ func TestNextHop(t *testing.T) {
 		{host: "lame.example", kind: mapping.NotWritten, cond: mapping.CondRemoteServerTimeout},
 		{host: "127.0.0.1", port: addr(u, "udp").Port(), kind: mapping.NotWritten, cond: mapping.CondPolicyViolation},  // a loop
 		{host: "gw.example", port: addr(u, "udp").Port(), kind: mapping.NotWritten, cond: mapping.CondPolicyViolation}, // what we advertise
-		{host: "self.example", port: addr(u, "tcp").Port(), kind: mapping.NotWritten, cond: mapping.CondPolicyViolation},
+		{host: "self.example", port: addr(u, "udp").Port(), kind: mapping.NotWritten, cond: mapping.CondPolicyViolation},
 	} {
 		m := outgoing(udp, i)
 		m.RequestURI = mapping.URI{Scheme: "sip", User: "romeo", Host: tt.host, Port: tt.port}
@@ -371,6 +371,34 @@ func TestPipelined(t *testing.T) {
 	for i, m := range b.requests {
 		if m.CallID != fmt.Sprint(i) {
 			t.Fatalf("request %d is %s", i, m.CallID)
+		}
+	}
+}
+
+// A request comes back from a socket of ours, and not from another program that has the same
+// port of the other kind.
+func TestSelf(t *testing.T) {
+	cfg := testConfig()
+	cfg.Advertise = "gw.example"
+	u := start(t, cfg, newBridge(nil))
+	udp, tcp := addr(u, "udp"), addr(u, "tcp")
+	for _, tt := range []struct {
+		host string
+		kind locate.Transport
+		at   netip.AddrPort
+		want bool
+	}{
+		{"127.0.0.1", locate.UDP, udp, true},
+		{"127.0.0.1", locate.TCP, tcp, true},
+		{"127.0.0.1", locate.TLS, tcp, true},
+		{"127.0.0.1", locate.UDP, tcp, udp == tcp},
+		{"127.0.0.1", locate.TCP, udp, udp == tcp},
+		{"GW.example", locate.UDP, netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), udp.Port()), true},
+		{"gw.example", locate.UDP, netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), tcp.Port()), udp.Port() == tcp.Port()},
+		{"pbx.example", locate.UDP, netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), udp.Port()), false},
+	} {
+		if got := u.isSelf(tt.host, locate.Target{Transport: tt.kind, Addr: tt.at}); got != tt.want {
+			t.Errorf("%s %s %s: %t", tt.host, tt.kind, tt.at, got)
 		}
 	}
 }

@@ -46,6 +46,14 @@ func (rd *reader) begin(raw []byte, first string, source netip.AddrPort) {
 	rd.raw, rd.first, rd.source, rd.handled = raw, first, source, false
 }
 
+// parse does for a message what sipgo's read loop does for the others. If the parser does
+// not take it, settle answers.
+func (rd *reader) parse(msg []byte) {
+	if m, err := rd.u.parser.ParseSIP(msg); err == nil {
+		rd.handle(m)
+	}
+}
+
 // settle answers for a message that sipgo's parser has swallowed. frame.go does
 // not let such a one through as far as we know.
 func (rd *reader) settle() {
@@ -69,7 +77,9 @@ func (rd *reader) refuseFrame(raw []byte, f frame, source netip.AddrPort) {
 	}
 	if f.status != 403 {
 		rd.u.stats.Malformed.Add(1)
-		rd.u.log.Debug("malformed SIP message", "from", source, "reason", f.why)
+		if rd.u.peers.of(source.Addr(), rd.holder()) != nil {
+			rd.u.log.Debug("malformed SIP message", "from", source, "reason", f.why)
+		}
 	}
 	rd.guard(func() { rd.refuseRaw(raw, r) })
 }
@@ -126,19 +136,30 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 	if method == "ACK" {
 		return // never answered; those to our 405 end here too
 	}
-	r := request{method: method, f: readFields(req.Headers()), source: rd.source,
+	r := request{method: method, f: readFields(req.Headers()), source: rd.source, udp: rd.stream == nil,
 		body: req.Body(), max: rd.u.cfg.MaxBodyBytes, version: req.SipVersion, read: rd.readAt()}
 	if len(r.f.vias) == 0 {
 		return // nowhere to answer to
 	}
 	r.target, _, _ = strings.Cut(rest, " ")
-	r.via, r.hasVia = parseVia(r.f.vias[0])
-	key, tag := rd.u.server.key(&r)
+	switch why := r.f.crowded(); {
+	case r.f.tooManyVias(): // SIP-29; not even the first is read
+		refused = &reply{status: 513}
+	case refused == nil && why != "":
+		bad := refusal(mapping.FailBadRequest(why))
+		refused = &bad
+		fallthrough
+	default:
+		r.via, r.hasVia = parseVia(r.f.vias[0])
+	}
+	r.peer = rd.u.peers.of(r.source.Addr(), rd.holder())
+	var tag string
+	r.key, tag = rd.u.server.key(&r)
 	e := &echo{path: path{rd.out, rd.source}, vias: r.f.vias, from: r.f.from, to: r.f.to,
 		callID: r.f.callID, cseq: r.f.cseq, timestamp: r.f.timestamp}
 	if r.hasVia {
 		e.vias[0] = r.via.received(rd.source)
-		if rd.stream == nil && !r.via.hasRport() { // RFC 3261 §18.2.2
+		if r.udp && !r.via.hasRport() { // RFC 3261 §18.2.2
 			port := r.via.port
 			if port == 0 {
 				port = 5060
@@ -151,17 +172,32 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 	}
 	var m *mapping.SIPMessage
 	if refused == nil {
+		// A nonce counts once: a copy of what was taken is known before that is looked at.
+		if r.peer == nil && r.udp && rd.u.authenticator != nil && rd.u.server.repeated(r.key, e, r.read) {
+			return
+		}
 		m, refused = rd.u.check(&r)
+	}
+	switch {
+	case r.peer == nil && !rd.u.worthAnswer(&r, refused):
+		return
+	case r.proved && rd.stream != nil:
+		rd.u.conns.admit(rd.stream)
 	}
 	switch {
 	case refused != nil:
 		rd.u.stats.Refused.Add(1)
-		rd.u.log.Debug("SIP request refused", "dir", "sip-xmpp", "from", rd.source, "call_id", mapping.HeaderText(r.f.callID),
-			"reason", refused.status, "remedy", refused.remedy)
+		if r.limited {
+			rd.u.stats.Limited.Add(1)
+		}
+		if r.peer != nil {
+			rd.u.log.Debug("SIP request refused", "dir", "sip-xmpp", "from", rd.source, "call_id", mapping.HeaderText(r.f.callID),
+				"reason", refused.status, "remedy", refused.remedy)
+		}
 		e.answer(*refused)
 	case r.method == "CANCEL":
 		r.method = "MESSAGE"
-		key, _ = rd.u.server.key(&r)
+		key, _ := rd.u.server.key(&r)
 		if rd.u.server.knows(key) { // no effect on it (RFC 3261 §9.2)
 			e.answer(reply{status: 200})
 		} else {
@@ -171,13 +207,26 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 		if rd.u.server.isDraining() {
 			e.answer(refusal(mapping.FailShutdown()))
 		} else {
-			e.answer(reply{status: 200, extra: optionsHeaders})
+			answer := reply{status: 200, extra: optionsHeaders}
+			if r.proved && r.udp {
+				rd.u.server.remember(r.key, answer, r.read)
+			}
+			e.answer(answer)
 		}
 	default:
-		if tx := rd.u.server.receive(key, r.peer, e, rd.stream == nil); tx != nil {
+		if tx := rd.u.server.receive(r.key, r.peer, e, r.udp); tx != nil {
 			rd.batch = append(rd.batch, mapping.Parcel[mapping.SIP]{Ref: tx, Value: m})
 		}
 	}
+}
+
+// holder is the peer of the certificate that the connection's client has shown, nil if
+// there is none.
+func (rd *reader) holder() *peer {
+	if rd.stream == nil {
+		return nil
+	}
+	return rd.stream.owner
 }
 
 // flush hands over what was read in one go. It is called before the loop waits

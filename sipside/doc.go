@@ -7,7 +7,8 @@
 //	socket -> udpSocket / stream (frame.go: limits, framing)
 //	       -> sipgo TransportLayer (read loop, parser)
 //	       -> OnMessage, in the read loop, in order (dispatch.go)
-//	       -> checks.go, peers.go (the order of RFC 3261 §8.2), refusals at once
+//	       -> checks.go (the order of RFC 3261 §8.2), refusals at once; who it is from:
+//	          peers.go, authenticate.go, identity.go; how much: rate.go, strangers.go
 //	       -> server.go (the transaction) -> Handler.FromSIP, once per read
 //
 // and its answer comes back through Answer -> server.go -> respond.go -> the
@@ -26,6 +27,15 @@
 // only, which SIPMessage.Target chooses; Outcome.More says whether there is another
 // to try. Who asks decides that: a repeat after an outcome that is not definite may
 // arrive twice.
+//
+// # Requests of our own
+//
+// They take the same way (own.go) and have nobody's outcome. A watch (probe.go) asks the
+// servers of a route by OPTIONS whether they are there; what it learns changes the order in
+// which targets are tried, as the outcomes of messages do, and is in Routes. A registration
+// (register.go, what it makes of answers in register_grant.go, its state in
+// register_state.go) keeps a binding at the next hop of a route, so that requests come from
+// there: to the address that Via gives out, or over the connection that it was made over.
 //
 // # What sipgo does and what it does not
 //
@@ -48,7 +58,9 @@
 //     Content-Length as text, and headers.go reads the few that matter.
 //
 // Our net.PacketConn and net.Conn give sipgo only what its parser accepts: they
-// check limits and framing first (frame.go) and answer for what is malformed.
+// check limits and framing first (frame.go) and answer for what is malformed. What is
+// larger than its read buffers, which are small since each connection has one, they give
+// to the parser themselves.
 //
 // # Transports
 //
@@ -82,6 +94,11 @@
 // Client side (§17.1.2): Timer E 0.5, 1, 2, 4, 4 ... s over UDP, Timer F 32 s. What
 // is still late after that is recognised by its branch and dropped (Timer K).
 //
+// A 401 or 407 on a route with a Login is answered by the same request with credentials, as
+// a transaction of its own under the next CSeq, to the same target (login.go, SEC-05). That
+// is all within one Deliver: its one Result is that of the last of them, and has its CSeq.
+// Later requests to that target carry credentials at once.
+//
 // On Linux a UDP request whose destination is unreachable by ICMP (nobody listens on
 // the port) ends at once, as NotWritten: refused_linux.go. The error has to quote the
 // request up to the branch, and to come before a response and a retransmission; all
@@ -91,23 +108,39 @@
 //
 // All goroutines belong to Run, which waits for them: per UDP socket a reader and
 // a writer, per TCP connection a reader (sipgo's) and a writer, per listener one
-// that accepts, and a fixed number for dialling, names, timers and outcomes. None
+// that accepts, and a fixed number for dialling, names, timers and outcomes; per next
+// hop of routes one that watches it, and per registration one that keeps it. None
 // is started per message. A slow TCP peer fills the bounded buffer of its own
 // connection, which is then closed; nobody else waits for it. A connection from a
-// host that is no peer gets one answer, after its header section, and is closed.
+// host that is no peer gets one answer, after its header section, and is closed; where
+// peers may log in it has four requests and half a minute to prove whose it is.
 // Handshakes are made by the reader of the connection, which counts as one from the
 // beginning, within ten seconds.
 //
 // Handler methods are called without a lock held. FromSIP runs on the read loops:
 // one call at a time per socket or connection, but several sockets call at once.
 //
+// Over UDP a source that is no peer gets three answers a minute, to whatever it sends, and
+// then none; when too many such sources are counted, new ones get none at all. Who has proved
+// by a login within an hour to be there is not counted. Of wrong passwords ten a minute are
+// looked at from one address, each for a nonce that this address was given: nobody can have
+// another shut out. A peer has Config.PeerRate requests a second from each address; copies of
+// what was taken do not count, copies of what was refused stay refused.
+//
 // # Divergences, on purpose
 //
+//   - What a peer asserts of the sender (P-Asserted-Identity) is the sender only where the
+//     peer may speak for it; Privacy with user or header hides it as id does.
 //   - maddr and host names in Via are not used for sending responses: they go to
 //     the source address. A response for a TCP connection that is gone is dropped.
 //   - The Request-URI of a request that is sent to a route stays as it is. A Route
 //     header is added only for a route marked loose (";lr").
-//   - A request has at most 70 Via values.
+//   - A request has at most 70 Via values, with eight parameters each in the mean, 64 parameters
+//     in any other header and in its URI, and 64 option tags in Require. Beyond that is 513, or 400.
+//   - A control character in a header is refused with 400, also in a quoted string, where
+//     RFC 3261 §25.1 lets it stand: it would go on to programs that stumble over it.
+//   - A From without a tag (RFC 2543) is refused with 400, as a repeat is known by it; a Via
+//     without a branch and a request without Max-Forwards are taken.
 //   - Where a header that stands once at most and only informs (Date, Expires,
 //     Content-Language) stands twice, the first counts. Others are refused with 400.
 //   - A Date or Expires that cannot be read says nothing, and Expires: 0 one second.
@@ -119,6 +152,11 @@
 //     nothing. For WSS the rules are those of TLS, and so stricter than RFC 7118 asks for.
 //   - A text message of WebSocket that is not UTF-8 is judged as SIP, not as WebSocket. A
 //     message whose Content-Length is not that of its WebSocket message gets 400.
+//   - The Contact of a registration over TLS says transport=tls, which RFC 3261 §26.2.2
+//     deprecates: registrars choose the way back by it. Service-Route (RFC 3608) is not used.
+//     A binding whose address was changed on the way is taken for ours if it has our instance,
+//     or is the only one and of the same user.
+//   - Over UDP the flow of a registration is kept by OPTIONS, where RFC 5626 §4.4.2 has STUN.
 //   - A name's addresses keep the order in which they were first seen, as far as they
 //     are still there: the load is not spread by a name server that turns them round.
 package sipside

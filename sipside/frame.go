@@ -157,7 +157,8 @@ func (f *frame) startLine(line []byte) {
 		return
 	}
 	// A request line has exactly two spaces and ends in the version. Take the last
-	// word for the version even if there are more, so as to answer 400.
+	// word for the version even if there are more, or some behind it, so as to answer 400.
+	last = bytes.TrimRight(last, " ")
 	version := last[bytes.LastIndexByte(last, ' ')+1:]
 	if len(version) < 4 || !bytes.EqualFold(version[:4], []byte("SIP/")) || !isToken(first) {
 		f.fault(400, "start line", false)
@@ -165,9 +166,25 @@ func (f *frame) startLine(line []byte) {
 	}
 	copy(version, "SIP")
 	f.first = string(line)
+	letterScheme(middle) // the true one is in f.first
 	var u sip.Uri
-	if len(version) != len(last) || hasControl(line) || sip.ParseUri(string(middle), &u) != nil || u.Wildcard {
+	if len(version) != len(last) || line[len(line)-1] == ' ' || hasControl(line) || tooMany(middle, maxParams) ||
+		sip.ParseUri(string(middle), &u) != nil || u.Wildcard {
 		f.fault(400, "request line", false)
+	}
+}
+
+// letterScheme makes a scheme of letters of one that has others too, as sipgo takes no
+// such URI. It stays one that nobody knows.
+func letterScheme(uri []byte) {
+	scheme, _, _ := bytes.Cut(uri, []byte(":"))
+	for i, c := range scheme {
+		switch letter := 'a' <= c|0x20 && c|0x20 <= 'z'; {
+		case !letter && (i == 0 || !(c >= '0' && c <= '9') && c != '+' && c != '-' && c != '.'):
+			return // no scheme (RFC 3261 §25.1)
+		case !letter:
+			scheme[i] = 'x'
+		}
 	}
 }
 
@@ -197,6 +214,7 @@ func salvage(b []byte) *sip.Request {
 		line := clean(bytes.TrimRight(raw, "\r\n"))
 		if req == nil {
 			method, rest, ok := strings.Cut(line, " ")
+			rest = strings.TrimRight(rest, " ")
 			i := strings.LastIndexByte(rest, ' ')
 			if !ok || i < 0 || !isToken(method) || len(rest)-i < 5 || !strings.EqualFold(rest[i+1:i+5], "SIP/") {
 				return nil

@@ -45,6 +45,9 @@ func seeds() (all []string) {
 		branch := "z9hG4bKseed"
 		all = append(all, siptest.Text("hi", lines("udp", branch, edits...)...))
 	}
+	for _, c := range torture() {
+		all = append(all, wire(c.text, "udp", "MESSAGE"))
+	}
 	first := all[0]
 	return append(all, first+first, "\r\n\r\n"+first, strings.ReplaceAll(first, "\r\n", "\n"), first[:50], "\x00", "\r\n", "GET / HTTP/1.1\r\n\r\n",
 		"MESSAGE  SIP/2.0\r\n\r\n", "SIP/2.0  \r\n\r\n", "M sip:a SIP/\r\nVia: SIP/2.0/UDP a\r\n\r\n")
@@ -143,7 +146,11 @@ func (c *chunkConn) RemoteAddr() net.Addr {
 
 // feed reads all of b as one connection and gives what was written to it.
 func (u *UA) feed(b []byte, chunk int) []byte {
-	s := newStream(u, &chunkConn{r: bytes.NewReader(b), chunk: chunk}, "fuzz")
+	return u.feedConn(&chunkConn{r: bytes.NewReader(b), chunk: chunk})
+}
+
+func (u *UA) feedConn(c net.Conn) []byte {
+	s := newStream(u, c, "fuzz")
 	u.conns.streams[s.id] = s
 	l := &madeListener{conns: make(chan net.Conn, 1), done: make(chan struct{})}
 	l.conns <- &sipgoConn{s: s}

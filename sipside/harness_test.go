@@ -26,6 +26,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type bridge struct {
 	ua     *UA
 	answer func(m *mapping.SIPMessage) mapping.Outcome // nil: no answer
+	probes bool                                        // the servers of routes are asked whether they are there
 
 	mu       sync.Mutex
 	cond     *sync.Cond
@@ -143,6 +144,9 @@ func run(t testing.TB, u *UA, b *bridge) *UA {
 		t.Fatal(err)
 	}
 	b.ua = u
+	if !b.probes {
+		u.watching = nil
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- u.Run(ctx, b) }()

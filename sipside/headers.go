@@ -20,10 +20,16 @@ type fields struct {
 	subject, language      string
 	require                []string
 	contacts, warnings     []string
+	authorization          []string
+	asserted, privacy      []string // P-Asserted-Identity, Privacy
 	accept                 string
 	retryAfter, timestamp  string
-	agent                  string // User-Agent, of answers also Server
-	repeated               bool   // a header that may stand once stands twice
+	wwwAuth, proxyAuth     []string // challenges, one per row
+	authInfo, proxyInfo    []string // Authentication-Info, Proxy-Authentication-Info
+	agent                  string   // User-Agent, of answers also Server
+	minExpires, flowTimer  string
+	unsupported            []string
+	repeated               bool // a header that may stand once stands twice
 }
 
 // readFields collects the headers of a message.
@@ -42,7 +48,7 @@ func readFields(headers []sip.Header) (f fields) {
 		if _, ok := h.(*sip.ContentLengthHeader); ok {
 			continue
 		}
-		var buf [20]byte
+		var buf [len("proxy-authentication-info")]byte
 		name := h.Name()
 		if len(name) > len(buf) {
 			continue
@@ -91,10 +97,30 @@ func readFields(headers []sip.Header) (f fields) {
 			f.contacts = append(f.contacts, v)
 		case "warning":
 			f.warnings = append(f.warnings, v)
+		case "www-authenticate":
+			f.wwwAuth = append(f.wwwAuth, v)
+		case "proxy-authenticate":
+			f.proxyAuth = append(f.proxyAuth, v)
+		case "authentication-info":
+			f.authInfo = append(f.authInfo, v)
+		case "proxy-authentication-info":
+			f.proxyInfo = append(f.proxyInfo, v)
+		case "authorization":
+			f.authorization = append(f.authorization, v)
+		case "p-asserted-identity":
+			f.asserted = append(f.asserted, v)
+		case "privacy":
+			f.privacy = append(f.privacy, v)
 		case "accept":
 			f.accept = strings.TrimPrefix(f.accept+", "+v, ", ")
 		case "user-agent", "server":
 			f.agent = v
+		case "min-expires":
+			f.minExpires = v
+		case "flow-timer":
+			f.flowTimer = v
+		case "unsupported":
+			f.unsupported = append(f.unsupported, v)
 		case "retry-after":
 			f.retryAfter = v
 		case "timestamp":
@@ -102,6 +128,55 @@ func readFields(headers []sip.Header) (f fields) {
 		}
 	}
 	return f
+}
+
+// What one message may have of what is read one by one. Nobody has as many: a value that
+// does costs more to read than the whole of any other message.
+const (
+	maxParams    = 64          // of a value, and tags of all Require
+	maxViaParams = 8 * maxVias // of all Via
+)
+
+// crowded names a header that has more in it than may be, "" if none has. It looks at the
+// separators only; those that stand in quotes count too.
+func (f *fields) crowded() string {
+	for _, h := range [...]struct{ name, value string }{
+		{"From", f.from}, {"To", f.to}, {"Content-Type", f.contentType}, {"Content-Disposition", f.disposition},
+		{"Content-Encoding", f.encoding},
+	} {
+		if tooMany(h.value, maxParams) {
+			return h.name
+		}
+	}
+	if tags := len(f.require); tags > maxParams || separators(f.require, ",")+tags > maxParams {
+		return "Require"
+	}
+	return ""
+}
+
+// tooManyVias reports whether there are more Via values, or more parameters of them, than
+// are read. Only the first is ours to change: the others are repeated as they came.
+func (f *fields) tooManyVias() bool {
+	return separators(f.vias, ",")+len(f.vias) > maxVias || separators(f.vias, ";") > maxViaParams
+}
+
+func separators(rows []string, sep string) (n int) {
+	for _, row := range rows {
+		n += strings.Count(row, sep)
+	}
+	return n
+}
+
+// tooMany reports whether a value, or a URI, has more than n parameters or the like.
+func tooMany[T string | []byte](v T, n int) bool {
+	for i := 0; i < len(v); i++ {
+		if c := v[i]; c == ';' || c == '&' || c == ',' {
+			if n--; n < 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // unquoted walks over s and calls f for each byte that is in no quoted string,
@@ -175,6 +250,19 @@ func param(s, name string) (string, bool) {
 		s = rest
 	}
 	return "", false
+}
+
+// strayParam reports whether ";a=b;;c" has a semicolon without a parameter. One at the
+// very end is let pass.
+func strayParam(s string) bool {
+	for s != "" {
+		name, _, has, rest := cutParam(s)
+		if name == "" && !has && rest != "" {
+			return true
+		}
+		s = rest
+	}
+	return false
 }
 
 // via is the topmost Via value of a message.
@@ -257,8 +345,8 @@ func (v via) received(src netip.AddrPort) string {
 		name, value, has, rest := cutParam(s)
 		s = rest
 		switch {
-		case strings.EqualFold(name, "received"), name == "" && !has:
-			continue
+		case strings.EqualFold(name, "received"), name == "" && !has, rport && strings.EqualFold(name, "rport"):
+			continue // a second rport would only make the response longer than the request
 		case strings.EqualFold(name, "rport"):
 			rport = true
 			b.WriteString(";rport=" + strconv.Itoa(int(src.Port())))

@@ -24,6 +24,7 @@ var errNoPong = errors.New("the peer does not answer a ping")
 type keeper struct {
 	every  time.Duration // of silence until the next ping, drawn anew for each; 0: not yet
 	pinged time.Duration // when the ping left that nothing has come after; 0: there is none
+	within time.Duration // what the other side asks for (Flow-Timer); 0: nothing
 }
 
 // next tells what to do at now, when something has come at heard for the last time: send a
@@ -39,8 +40,11 @@ func (k *keeper) next(now, heard time.Duration) (send, dead bool, wait time.Dura
 			return false, false, pongTimeout - (now - k.pinged)
 		}
 	}
-	if k.every == 0 {
+	if k.every == 0 || k.within > 0 && k.every > k.within {
 		k.every = pingAtLeast + rand.N(pingAtMost-pingAtLeast)
+		if k.within > 0 {
+			k.every = mostOf(k.within)
+		}
 	}
 	if silence := now - heard; silence < k.every {
 		return false, false, k.every - silence
@@ -49,12 +53,16 @@ func (k *keeper) next(now, heard time.Duration) (send, dead bool, wait time.Dura
 	return true, false, pongTimeout
 }
 
+// mostOf is 80 to 100 % of d, drawn anew each time (RFC 5626 §4.4.1).
+func mostOf(d time.Duration) time.Duration { return d - rand.N(d/5+1) }
+
 // rest waits until there may be something to write. It belongs to the goroutine that writes.
 func (s *stream) rest(k *keeper) {
 	if !s.kept.Load() {
 		<-s.wake
 		return
 	}
+	k.within = time.Duration(s.timer.Load())
 	send, dead, wait := k.next(time.Since(s.born), time.Duration(s.heard.Load()))
 	switch {
 	case dead:

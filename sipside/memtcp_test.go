@@ -48,8 +48,14 @@ func (l *memListener) dial(from netip.AddrPort) net.Conn {
 // memTCP is a UA with a TCP socket in memory; what it dials ends in the channel.
 func memTCP(t testing.TB, cfg Config, b *bridge) (*UA, *memListener, chan net.Conn) {
 	t.Helper()
-	cfg.Listen = []string{"tcp://192.0.2.1:5060"}
 	cfg.Peers = []Peer{{Name: "mem", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.9/32")}}}
+	return memTCPWith(t, cfg, b)
+}
+
+// memTCPWith is memTCP with the peers of cfg.
+func memTCPWith(t testing.TB, cfg Config, b *bridge) (*UA, *memListener, chan net.Conn) {
+	t.Helper()
+	cfg.Listen = []string{"tcp://192.0.2.1:5060"}
 	u, err := New(cfg, testLog(t, nil))
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,8 @@ type hop struct {
 	query locate.Query
 	addr  netip.Addr // zero if the host is a name
 	name  string     // what the server has to show in TLS if the host is a number
+	chars int        // the most characters that a text may have; 0: any number. See count
+	long  bool       // the text of the request has more
 }
 
 // nextHop chooses by the host of the Request-URI: the first route that matches, else the
@@ -97,10 +99,18 @@ func (h *hop) direct() locate.Target {
 	return t
 }
 
-// isSelf reports whether a is one of the addresses that we listen on: a request
-// sent there would come back.
-func (u *UA) isSelf(a netip.AddrPort) bool {
-	for _, l := range u.bound {
+// isSelf reports whether a target, of a next hop with that host, is one of the sockets that
+// we listen on: a request sent there would come back. The same port of the other kind, UDP
+// or TCP, may be another program's.
+func (u *UA) isSelf(host string, t locate.Target) bool {
+	a := t.Addr
+	for i, l := range u.bound {
+		if (u.listen[i].network == "udp") != (t.Transport == locate.UDP) {
+			continue
+		}
+		if s := u.sentBys[i]; s.port == a.Port() && strings.EqualFold(s.host, host) {
+			return true
+		}
 		if l.Port() != a.Port() {
 			continue
 		}

@@ -1,6 +1,7 @@
 package sipside
 
 import (
+	"crypto/x509"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -10,7 +11,8 @@ import (
 )
 
 // peers knows who may send to us and for whom it may speak (SEC-29): the
-// configured peers, then loopback, then the hosts of the routes.
+// configured peers, then loopback, then the hosts of the routes. Who is none of them may
+// still prove to be a configured one by digest: authenticate.go.
 type peers struct {
 	served     map[string]bool // XMPP domains: no SIP sender is in one (SEC-28)
 	sipDomain  string
@@ -26,6 +28,8 @@ type peers struct {
 type peer struct {
 	name     string
 	prefixes []netip.Prefix
+	tlsNames []string        // as configured
+	hosts    map[string]bool // the same as mapping.URI has hosts
 	domains  map[string]bool // configured; nil: by the rule
 	any      bool            // anything but the served domains
 
@@ -51,7 +55,10 @@ func newPeers(cfg *Config) *peers {
 		p.served[canonicalHost(d)] = true
 	}
 	for _, c := range cfg.Peers {
-		q := &peer{name: c.Name, prefixes: c.Addresses}
+		q := &peer{name: c.Name, prefixes: c.Addresses, tlsNames: c.TLSNames, hosts: make(map[string]bool)}
+		for _, name := range c.TLSNames {
+			q.hosts[canonicalHost(name)] = true
+		}
 		for _, d := range c.Domains {
 			if d == "*" {
 				q.any = true
@@ -87,10 +94,32 @@ func newPeers(cfg *Config) *peers {
 	return p
 }
 
+// holder gives the first peer that a verified certificate has a name of (SEC-04), nil if
+// there is none. Names count whole, a wildcard is none (RFC 5922 §7.2).
+func (p *peers) holder(cert *x509.Certificate) *peer {
+	for _, q := range p.configured {
+		for _, name := range q.tlsNames {
+			if locate.Proves(cert, name) {
+				return q
+			}
+		}
+	}
+	return nil
+}
+
 // find gives the peer at addr, nil if nobody is known there.
-func (p *peers) find(addr netip.Addr) *peer {
+func (p *peers) find(addr netip.Addr) *peer { return p.of(addr, nil) }
+
+// of gives the peer that sends from addr, over a connection whose client has shown the
+// certificate of holder (nil: of nobody). The first table that has the one or the other
+// wins; each is enough by itself. What is only known by its address, without a table, comes
+// after that.
+func (p *peers) of(addr netip.Addr, holder *peer) *peer {
 	addr = addr.WithZone("") // no prefix has one
 	for _, q := range p.configured {
+		if q == holder {
+			return q
+		}
 		for _, pre := range q.prefixes {
 			if pre.Contains(addr) {
 				return q
@@ -148,7 +177,7 @@ func (p *peers) maySpeak(q *peer, addr netip.Addr, from mapping.URI) bool {
 
 // leadsTo reports whether a route ends at the peer q, which just wrote from addr.
 func (p *peers) leadsTo(r *routePeer, q *peer, addr netip.Addr) bool {
-	if p.at(r, addr) {
+	if p.at(r, addr) || q.hosts[r.host] {
 		return true
 	}
 	for _, pre := range q.prefixes {

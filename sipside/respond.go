@@ -74,6 +74,10 @@ func replyTo(status int, f *mapping.Failure, extra ...string) reply {
 		} else if r.status, r.reason = 480, ""; status == 301 {
 			r.status = 410
 		}
+	case status == 401 || status == 407: // ERR-10: whose challenge would it be?
+		if r.extra == "" {
+			r.status, r.reason = 403, ""
+		}
 	case status == 405:
 		r.extra += allowLine
 	case status == 415:
@@ -167,6 +171,13 @@ func warnAgent(sentBy string) string {
 
 // answer sends the response. A peer that cannot take it now has to ask again.
 func (e *echo) answer(r reply) bool { return e.path.out.send(e.response(r), e.path.to) }
+
+// again answers a retransmission, for which the zero reply is none.
+func (e *echo) again(r reply) {
+	if r.status != 0 {
+		e.answer(r)
+	}
+}
 
 // appendHeader leaves out what a malformed request did not have.
 func appendHeader(b []byte, name, value string) []byte {

@@ -48,17 +48,9 @@ func newServer(cfg *Config, a *alarm) *server {
 func (s *server) receive(k txKey, p *peer, e *echo, udp bool) *serverTx {
 	now := time.Now()
 	s.mu.Lock()
-	if r, ok := s.answered.find(k, now); ok {
+	if r, known := s.copyOf(k, now); known {
 		s.mu.Unlock()
-		e.answer(r)
-		return nil
-	}
-	if tx := s.pending[k]; tx != nil {
-		tried := tx.tried
-		s.mu.Unlock()
-		if tried {
-			e.answer(reply{status: 100})
-		}
+		e.again(r)
 		return nil
 	}
 	if f := s.full(p); f != nil {
@@ -78,6 +70,40 @@ func (s *server) receive(k txKey, p *peer, e *echo, udp bool) *serverTx {
 	s.mu.Unlock()
 	s.alarm.at(due)
 	return tx
+}
+
+// repeated deals with a retransmission of a request that is pending or answered; false if
+// it is none.
+func (s *server) repeated(k txKey, e *echo, now time.Time) bool {
+	s.mu.Lock()
+	r, known := s.copyOf(k, now)
+	s.mu.Unlock()
+	if known {
+		e.again(r)
+	}
+	return known
+}
+
+// copyOf tells what a retransmission gets: the answer that was given, 100 if that was all so
+// far, or nothing, which is the zero reply. The lock is held.
+func (s *server) copyOf(k txKey, now time.Time) (r reply, known bool) {
+	if r, ok := s.answered.find(k, now); ok {
+		return r, true
+	}
+	tx := s.pending[k]
+	if tx != nil && tx.tried {
+		r.status = 100
+	}
+	return r, tx != nil
+}
+
+// remember keeps the answer to a request over UDP that had no transaction, for its copies.
+func (s *server) remember(k txKey, r reply, now time.Time) {
+	s.mu.Lock()
+	s.answered.put(k, r, now)
+	due := s.answered.turns
+	s.mu.Unlock()
+	s.alarm.at(due)
 }
 
 // full says why one more request of p cannot be taken (SEC-30). The lock is held.
@@ -195,9 +221,9 @@ func (s *server) tick(now time.Time) time.Time {
 }
 
 // answered remembers what was answered over UDP for at least Timer J, in two
-// generations, so that forgetting costs nothing: 20-odd bytes per request, as
+// generations, so that forgetting costs nothing: 25 to 42 bytes per request, as
 // nearly all answers are a mere status. It is bounded; beyond that the older
-// generation goes early.
+// generation goes early; a retransmission then is a repeat for the handler to know (IM-57).
 type answered struct {
 	young, old generation
 	turns      time.Time // when old is dropped; zero if there is nothing
@@ -208,15 +234,20 @@ type generation struct {
 	more   map[txKey]reply // answers that are more than a status
 }
 
-// maxAnswered bounds a generation: 30 s of 17,000 requests a second.
-const maxAnswered = 1 << 19
+// A generation is bounded by maxAnswered, which is Timer J at 13,000 requests a second,
+// and 11 MiB: with a few more the map would double. Answers that are more than a status
+// take half a kilobyte each, or more.
+const (
+	maxAnswered = 430_000
+	maxTold     = 1 << 14 // of these, more than a status
+)
 
 func (a *answered) put(k txKey, r reply, now time.Time) {
 	a.turn(now)
 	if a.turns.IsZero() {
 		a.turns = now.Add(timerJ)
 	}
-	if len(a.young.status) >= maxAnswered {
+	if len(a.young.status) >= maxAnswered || len(a.young.more) >= maxTold {
 		a.old, a.young, a.turns = a.young, generation{}, now.Add(timerJ)
 	}
 	if a.young.status == nil {

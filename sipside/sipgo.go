@@ -12,13 +12,26 @@ func init() {
 	// sipgo's own logger is asked from deep inside, with header text in some
 	// records, and can only be set for the process. Nothing of it is of use here.
 	sip.SetDefaultLogger(slog.New(slog.DiscardHandler))
-	// A UDP datagram may have 65535 bytes (RFC 3261 §18.1.1). This too is global.
-	sip.TransportBufferReadSize = 65535
+	// This too is global: each connection has such a buffer for as long as it lasts.
+	sip.TransportBufferReadSize = readSize
 }
+
+// readSize is the size of sipgo's read buffers. What is larger than that is parsed whole,
+// around its read loop (reader.parse): a datagram may have 65535 bytes (RFC 3261 §18.1.1),
+// and of a stream the loop drops every read that has nothing but zeros in it, so that it
+// would take the next message for the rest of a body.
+const readSize = 4096
 
 // newLayer makes a sipgo transport layer that reads one listening socket and
 // calls handle for each message, in order, on the goroutine that reads.
 func newLayer(cfg *Config, log *slog.Logger, handle sip.MessageHandler) *sip.TransportLayer {
+	l := sip.NewTransportLayer(nil, newParser(cfg), nil, sip.WithTransportLayerLogger(log))
+	l.OnMessage(handle)
+	return l
+}
+
+// newParser makes a parser, which may be used by several goroutines.
+func newParser(cfg *Config) *sip.Parser {
 	// Only Content-Length is parsed, as framing depends on it: see the package comment.
 	all := sip.DefaultHeadersParser()
 	p := sip.NewParser(sip.WithHeadersParsers(map[string]sip.HeaderParser{
@@ -27,9 +40,7 @@ func newLayer(cfg *Config, log *slog.Logger, handle sip.MessageHandler) *sip.Tra
 	}))
 	// The limits are checked before; sipgo's must be the wider one.
 	p.MaxMessageLength = cfg.MaxHeaderBytes + max(cfg.MaxBodyBytes, 65535) + 4096
-	l := sip.NewTransportLayer(nil, p, nil, sip.WithTransportLayerLogger(log))
-	l.OnMessage(handle)
-	return l
+	return p
 }
 
 // quietHandler is the log that sipgo's transports get. Their records may carry

@@ -40,12 +40,14 @@ type stream struct {
 
 	// Of the read loop only.
 	rd      reader
+	owner   *peer  // whose certificate the client has shown, nil if nobody's
+	tries   int    // messages while it was nobody's that we know
 	mem     []byte // what buf is a part of
 	buf     []byte // read and not yet given on
 	scanned int    // headEnd has looked at so much of it
 	f       frame  // of the message at its start, if known
 	known   bool
-	give    []byte // of the current message, still to be given to sipgo
+	give    []byte // the current message, still to be given to sipgo
 	used    int    // bytes of buf that the current message takes up
 	begun   time.Time
 	ended   error // why there is nothing more to read
@@ -65,18 +67,20 @@ type stream struct {
 	heard atomic.Int64 // when something came last, since born
 	spoke atomic.Int64 // when a request was put last, since born
 	pongs atomic.Int32 // that are still to come
+	timer atomic.Int64 // within which the other side wants a ping (Flow-Timer); 0: it does not say
 }
 
 func newStream(u *UA, c net.Conn, id string) *stream {
 	s := &stream{u: u, conn: c, id: id, remote: addrPortOf(c.RemoteAddr()), wake: make(chan struct{}, 1), born: time.Now()}
 	if s.link, _ = c.(*link); s.link != nil {
 		s.link.attach(s.putFrame)
+		s.link.shaken = s.shaken
 	}
 	s.rd = reader{u: u, out: s, stream: s, source: s.remote, handled: true}
 	return s
 }
 
-// read gives sipgo the next message, or a part of it.
+// read gives sipgo the next message that it has room for.
 func (s *stream) read(b []byte) (int, error) {
 	for {
 		if len(s.give) > 0 {
@@ -94,6 +98,10 @@ func (s *stream) read(b []byte) (int, error) {
 			return 0, err
 		}
 		if ready {
+			if len(s.give) > len(b) {
+				s.rd.parse(s.give)
+				s.give = nil
+			}
 			continue
 		}
 		s.rd.flush()
@@ -145,7 +153,7 @@ func (s *stream) next() (ready bool, err error) {
 				end = len(s.buf)
 			}
 			s.f, s.known = scanFrame(s.buf[:end], true, s.u.limits), true
-			if s.stranger() {
+			if s.stranger() && !s.mayProve() {
 				// One answer, and before its body is even read: else a few hundred
 				// connections that never read what they asked for fill the memory.
 				s.f.fault(403, "not from a peer", true)
@@ -186,13 +194,6 @@ func (s *stream) next() (ready bool, err error) {
 		s.rd.begin(s.give, f.first, s.remote)
 		return true, nil
 	}
-}
-
-// stranger reports whether the connection is from a host that is no peer. Being
-// one when it was accepted is not the last word: the name of a route's host may
-// have been looked up meanwhile.
-func (s *stream) stranger() bool {
-	return !s.peered && s.u.peers.find(s.remote.Addr()) == nil
 }
 
 // blank deals with line ends between messages. CRLFCRLF is a ping, which sipgo
@@ -360,6 +361,7 @@ func (s *stream) write() {
 	s.mu.Unlock()
 	s.u.conns.remove(s)
 	s.u.client.lost(s, taken, err)
+	s.u.flowLost(s)
 }
 
 // shut closes the connection at once. The lock is held.

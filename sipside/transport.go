@@ -39,6 +39,7 @@ type link struct {
 	shake    func(raw net.Conn) (net.Conn, *x509.Certificate, error) // nil once it is done
 	failed   func(remote net.Addr, kind locate.Transport, err error)
 
+	shaken   func()            // is called when the handshake is done, unless it was before
 	put      func(b []byte)    // gives bytes to the writer of the stream
 	deadline time.Time         // of reading
 	verified *x509.Certificate // that the client has proved to have, after the handshake
@@ -65,6 +66,9 @@ func (l *link) open() error {
 	l.shake, l.verified = nil, cert
 	l.Conn.SetDeadline(time.Time{})
 	l.become(c)
+	if l.shaken != nil {
+		l.shaken()
+	}
 	return c.SetReadDeadline(l.deadline)
 }
 

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
+
 	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside/locate"
 )
@@ -30,23 +32,31 @@ type Handler interface {
 
 // UA is the SIP side. Make it with New; then Listen, then Run.
 type UA struct {
-	cfg          Config
-	limits       limits
-	listen       []listenAddr
-	routeDomains []string // canonical, beside cfg.Routes
-	supported    locate.Set
-	sipDomain    string // as URI.Host has it
-	phoneDomain  string // the same
-	log          *slog.Logger
-	quiet        *slog.Logger // for sipgo
-	peers        *peers
-	alarm        *alarm
-	server       *server
-	client       *client
-	conns        *conns
-	names        *names
-	outbox       *outbox
-	stats        Stats
+	cfg           Config
+	limits        limits
+	listen        []listenAddr
+	routeDomains  []string // canonical, beside cfg.Routes
+	supported     locate.Set
+	sipDomain     string // as URI.Host has it
+	phoneDomain   string // the same
+	log           *slog.Logger
+	quiet         *slog.Logger // for sipgo
+	parser        *sip.Parser  // of what is larger than its buffers
+	peers         *peers
+	alarm         *alarm
+	server        *server
+	client        *client
+	conns         *conns
+	names         *names
+	outbox        *outbox
+	rates         *rates         // nil: no limit
+	authenticator *authenticator // nil: there are none
+	strangers     strangers
+	stats         Stats
+
+	watches       map[*Route]*watch // of the routes with a Via
+	watching      []*watch          // the same, without those that lead nowhere
+	registrations []*registration
 
 	// Set by Listen, constant afterwards.
 	udp       []*udpSocket
@@ -77,6 +87,8 @@ type sentBy struct {
 type Stats struct {
 	Malformed atomic.Uint64 // messages that are no SIP, or bad SIP
 	Refused   atomic.Uint64 // requests answered by the SIP side itself
+	Strangers atomic.Uint64 // requests from sources that are no peers, answered or not
+	Limited   atomic.Uint64 // requests beyond the rate of their source, which got 503
 	Unmatched atomic.Uint64 // responses to nothing that is open
 	Dropped   atomic.Uint64 // packets and connections for which there was no room
 	Panics    atomic.Uint64
@@ -94,6 +106,8 @@ func New(cfg Config, log *slog.Logger) (*UA, error) {
 	}
 	u := &UA{cfg: cfg, listen: listen, log: log, limits: limits{header: cfg.MaxHeaderBytes, body: cfg.MaxBodyBytes},
 		peers: newPeers(&cfg), alarm: newAlarm(), outbox: newOutbox(), stop: make(chan struct{})}
+	u.parser = newParser(&cfg)
+	u.rates, u.authenticator = newRates(cfg.PeerRate), newAuthenticator(&cfg, u.peers)
 	u.quiet = slog.New(quietHandler{to: log.Handler(), failed: &u.stats.Malformed})
 	for _, r := range cfg.Routes {
 		u.routeDomains = append(u.routeDomains, canonicalHost(r.Domain))
@@ -104,6 +118,12 @@ func New(cfg Config, log *slog.Logger) (*UA, error) {
 	u.client = newClient(u)
 	u.conns = newConns(u)
 	u.names = newNames(&cfg)
+	u.watches, u.watching = u.watched()
+	for i := range u.cfg.Routes {
+		if r := &u.cfg.Routes[i]; r.Register {
+			u.registrations = append(u.registrations, newRegistration(u, r, u.watches[r]))
+		}
+	}
 	u.listenUDP = func(addr string) (datagrams, netip.AddrPort, error) {
 		return bindUDP(cfg.Network, addr, u.client.refused)
 	}
@@ -193,8 +213,8 @@ func (u *UA) Addrs() []net.Addr {
 	return all
 }
 
-// Run serves until ctx is done; then it refuses new requests, waits for the
-// answers of the pending ones for at most Config.DrainTimeout, and ends. Whatever
+// Run serves until ctx is done; then it refuses new requests, takes registrations back,
+// waits for the answers of the pending ones for at most Config.DrainTimeout, and ends. Whatever
 // was delivered and is still open then is told as Unknown or NotWritten before
 // Run returns. The error is that of Listen. Call it once.
 func (u *UA) Run(ctx context.Context, h Handler) error {
@@ -234,12 +254,19 @@ func (u *UA) Run(ctx context.Context, h Handler) error {
 		u.wg.Go(s.serve)
 	}
 
-	<-ctx.Done()
-	select {
-	case <-u.server.drain():
-	case <-time.After(u.cfg.DrainTimeout):
-		u.log.Warn("SIP requests are left without an answer")
+	// Those who ask on their own account. Registrations are taken back while the rest runs.
+	var asking sync.WaitGroup
+	for _, w := range u.watching {
+		asking.Go(func() { w.run(ctx) })
 	}
+	for _, r := range u.registrations {
+		asking.Go(func() { r.run(ctx, inner) })
+	}
+
+	<-ctx.Done()
+	left := make(chan struct{})
+	workers.Go(func() { asking.Wait(); close(left) })
+	u.finish(u.server.drain(), left)
 	cancel()
 	workers.Wait()
 	u.client.close()
@@ -255,6 +282,26 @@ func (u *UA) Run(ctx context.Context, h Handler) error {
 	u.outbox.close()
 	outcomes.Wait()
 	return nil
+}
+
+// finish waits for the end of the pending requests, and of those of our own, for
+// Config.DrainTimeout.
+func (u *UA) finish(drained, left <-chan struct{}) {
+	end := time.NewTimer(u.cfg.DrainTimeout)
+	defer end.Stop()
+	for drained != nil || left != nil {
+		select {
+		case <-drained:
+			drained = nil
+		case <-left:
+			left = nil
+		case <-end.C:
+			if drained != nil {
+				u.log.Warn("SIP requests are left without an answer")
+			}
+			return
+		}
+	}
 }
 
 func (u *UA) closeSockets() {

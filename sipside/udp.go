@@ -77,7 +77,11 @@ func (s *udpSocket) ReadFrom(b []byte) (int, net.Addr, error) {
 		for len(s.in) > 0 {
 			p := s.in[0]
 			s.in = s.in[1:]
-			if msg := s.screen(p.b, p.to); msg != nil {
+			msg := s.screen(p.b, p.to)
+			if len(msg) > len(b) {
+				s.rd.parse(msg)
+				s.rd.settle()
+			} else if msg != nil {
 				return copy(b, msg), oneSource, nil
 			}
 		}

@@ -25,6 +25,10 @@ type outRequest struct {
 	method string
 	accept string // value of Accept, "" leaves it out
 	extra  string // complete header lines, of values that were checked
+	auth   string // the same, of credentials
+
+	contact func(transport, sentBy string) string // makes the value of Contact; nil: there is none
+	probe   *probe                                // it only asks whether somebody is there; nil for all else
 }
 
 // queryAccept is the form in which an OPTIONS would have a body in its answer. It is
@@ -105,7 +109,11 @@ func (u *UA) wire(m *outRequest, r *Route, transport, sentBy, branch string) []b
 	if m.accept != "" {
 		line("Accept: ", m.accept)
 	}
+	if m.contact != nil {
+		line("Contact: ", m.contact(transport, sentBy))
+	}
 	b = append(b, m.extra...)
+	b = append(b, m.auth...)
 	if m.Subject != "" {
 		line("Subject: ", m.Subject)
 	}

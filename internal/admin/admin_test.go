@@ -218,6 +218,38 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// routedFake is a Queue whose daemon has routes.
+type routedFake struct {
+	*fake
+	all []Route
+	err error
+}
+
+func (f routedFake) Routes(context.Context) ([]Route, error) { return f.all, f.err }
+
+func TestRoutes(t *testing.T) {
+	all := []Route{
+		{Domain: "*", Via: "sip:192.0.2.9", Registration: "registered", Registered: true, Server: "udp 192.0.2.9:5060", Since: at, Until: at.Add(time.Hour), Status: 200, Answers: "alive", AnswersSince: at, RTT: 1.5},
+		{Domain: "pbx.example", Via: "sip:pbx.example", Answers: "dead", Problem: "no answer"},
+	}
+	path := sock(t)
+	serve(t, path, routedFake{fake: &fake{}, all: all})
+	got, err := dial(t, path).Routes(t.Context())
+	if diff := cmp.Diff(all, got); err != nil || diff != "" {
+		t.Errorf("%v, -want +got\n%s", err, diff)
+	}
+	path = sock(t)
+	serve(t, path, routedFake{fake: &fake{}, err: errors.New("broken")})
+	if _, err := dial(t, path).Routes(t.Context()); !errors.Is(err, ErrFailed) || err.Error() != "broken" {
+		t.Errorf("%v", err)
+	}
+	path = sock(t)
+	serve(t, path, &fake{}) // a queue without a daemon
+	if _, err := dial(t, path).Routes(t.Context()); !errors.Is(err, ErrFailed) {
+		t.Errorf("%v", err)
+	}
+}
+
 // The names of the fields and the number as a string are a promise.
 func TestJSON(t *testing.T) {
 	path := sock(t)

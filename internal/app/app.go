@@ -142,7 +142,7 @@ const failedDrain = time.Second
 
 // openDoor opens the operator's socket, if there is one.
 func (a *App) openDoor() error {
-	queue := &liveQueue{store: a.journal.store, bridge: a.bridge, links: a.xmpp, log: a.log}
+	queue := &liveQueue{store: a.journal.store, bridge: a.bridge, links: a.xmpp, sip: a.sip, log: a.log}
 	a.door = admin.NewServer(a.cfg.Admin.Socket, queue, a.log)
 	err := a.door.Listen()
 	if errors.Is(err, admin.ErrPlace) { // starting again cannot mend it

@@ -13,6 +13,7 @@ import (
 	"github.com/stoxgw/stox/internal/admin"
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/store"
+	"github.com/stoxgw/stox/sipside"
 )
 
 // This file is what an operator sees of the journal, whether a daemon runs
@@ -25,6 +26,7 @@ type liveQueue struct {
 	store  *store.Store
 	bridge liveBridge
 	links  *links
+	sip    *sipside.UA
 	log    *slog.Logger
 }
 

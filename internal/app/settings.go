@@ -51,7 +51,11 @@ func BuildRules(cfg *config.Config) (*mapping.Rules, error) {
 		c.Domains = append(c.Domains, mapping.DomainPair{XMPP: d.XMPP, SIP: d.SIP})
 	}
 	for _, r := range cfg.SIP.Routes {
-		c.Routes = append(c.Routes, mapping.RouteRule{Domain: r.Domain, Country: r.Country, Numbers: r.Numbers, From: r.From})
+		rule := mapping.RouteRule{Domain: r.Domain, Country: r.Country, Numbers: r.Numbers, From: r.From}
+		if r.Register {
+			rule.Account = r.Username
+		}
+		c.Routes = append(c.Routes, rule)
 	}
 	var errs []error
 	for i, a := range cfg.Aliases {
@@ -143,6 +147,7 @@ func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
 		PhoneDomain:    cfg.SIP.PhoneDomain,
 		XMPPDomains:    cfg.XMPP.UserDomains,
 		UserAgent:      "stox",
+		Instance:       instance(cfg),
 		Accept:         cfg.SIP.AcceptStatus,
 		MaxConnections: cfg.Limits.MaxConnections,
 		MaxHeaderBytes: cfg.Limits.MaxHeaderBytes,

@@ -233,6 +233,10 @@ func TestStanzaID(t *testing.T) {
 	if got := stanzaID(g.key(same, juliet)); got != want {
 		t.Errorf("a repeat has another id: %s, %s", got, want)
 	}
+	same.From, same.Written = mapping.MustParseURI("sip:+15551234567@trunk.example"), base().From
+	if got := stanzaID(g.key(same, juliet)); got != want {
+		t.Errorf("a repeat whose path asserts another identity has another id: %s, %s", got, want)
+	}
 	if got := stanzaID(newIDs([]byte("secret"), time.Unix(5, 0)).key(base(), juliet)); got != want {
 		t.Errorf("another start has another id: %s, %s", got, want)
 	}

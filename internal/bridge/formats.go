@@ -27,6 +27,10 @@ import (
 //
 // A contact stands for all devices of its address of record: the one that refuses
 // decides.
+//
+// A telephone number gets text/plain and is not asked. Behind it is a telephone, or a
+// trunk that relays to one: SMS has nothing but text, and there are trunks to which a
+// request of another type does harm, in that they refuse what comes after it, too.
 
 const (
 	formatsFor = 24 * time.Hour // what was learned is believed for so long
@@ -82,6 +86,9 @@ func newFormats() *formats { return &formats{young: make(map[mapping.JID]format)
 func (b *Bridge) shape(out *work, p *Policy, contact mapping.JID, parts []mapping.SIP) {
 	contact = contact.Bare()
 	m := parts[0].(*mapping.SIPMessage)
+	if m.RequestURI.Phone {
+		return
+	}
 	more := m.Subjects != nil
 	takes, ask := b.formats.choose(contact, more, out.now)
 	if ask {
@@ -131,6 +138,7 @@ func (o *outbound) otherForm(out mapping.Outcome) bool {
 	case out.Kind != mapping.Answered || out.Status != 415:
 	case cpim:
 		o.reshaped = (out.Accept == "" || mapping.Accepts(out.Accept, typePlain)) && unwrap(o.parts)
+	case o.message().RequestURI.Phone: // whatever it says that it takes
 	case !mapping.Accepts(out.Accept, typePlain) && mapping.Accepts(out.Accept, typeCPIM):
 		wrap(o.parts)
 		o.reshaped = true

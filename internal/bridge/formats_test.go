@@ -448,3 +448,27 @@ func TestOwnCallIDsOfWhoNotifies(t *testing.T) {
 		}
 	}
 }
+
+// A telephone number gets text/plain whatever there is to say and whatever it has said of
+// itself, and is never asked.
+func TestNumbersGetText(t *testing.T) {
+	run(t, func(r *running) {
+		const number = "+15551234567@sip.example.com"
+		r.formats.noteAccept(mapping.MustParseJID(number), typeCPIM, time.Now())
+		m := fromXMPP("a", "juliet@example.com/x", number, "text of a")
+		m.Lang = "en"
+		m.Subjects = []mapping.Text{{Lang: "fr", Value: "Bonjour"}, {Lang: "en", Value: "Hello"}}
+		r.FromXMPP([]mapping.XMPP{m})
+		r.settle()
+		_, sent := r.last(1)
+		if form(sent) != typePlain || !sent.RequestURI.Phone || sent.Subject != "Hello" {
+			t.Errorf("sent to %s as %s, subject %q", sent.RequestURI, sent.ContentType, sent.Subject)
+		}
+		r.answer(refusedType(typeCPIM))
+		r.settle()
+		r.last(1)
+		if got := r.errors(); strings.Count(got, "not-acceptable") != 1 {
+			t.Errorf("told %q", got)
+		}
+	})
+}

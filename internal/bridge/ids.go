@@ -41,9 +41,14 @@ type stanzaKey = [16]byte
 
 // key is a keyed hash of the identity of a request: Call-ID, CSeq, From tag, From
 // URI and mapped Request-URI. A repeat has the same, over whatever path it comes,
-// and so has the stanza that either becomes: its id is stanzaID(key) (IM-13, IM-57).
+// and so has the stanza that either becomes: its id is stanzaID(key) (IM-13, IM-57). The
+// From URI is that of the header: who is asserted to have sent it may differ by the path.
 func (g *ids) key(m *mapping.SIPMessage, to mapping.JID) stanzaKey {
-	return g.sum(m.CSeq, m.CallID, m.FromTag, m.From.String(), to.Bare().String())
+	from := m.From
+	if !m.Written.IsZero() {
+		from = m.Written
+	}
+	return g.sum(m.CSeq, m.CallID, m.FromTag, from.String(), to.Bare().String())
 }
 
 // sum is a keyed hash of texts and a number.

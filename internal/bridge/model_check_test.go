@@ -226,7 +226,7 @@ func (w *world) expect(r *request, out mapping.Outcome) (want expectation) {
 		}
 		return ends
 	case out.Room > 0:
-		_, ok := mapping.Split(string(r.sip.Body), out.Room)
+		_, ok := mapping.Split(string(r.sip.Body), out.Room, out.Chars)
 		if ok && journaled && (now.Before(m.expire) || w.closing) && len(m.parts) == 1 && (m.amb == 0 || m.amb == 1 && m.restart) {
 			return cuts
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stoxgw/stox/mapping"
 )
@@ -414,19 +415,22 @@ func (w *world) answer(outcome func() mapping.Outcome) {
 	out := outcome()
 	if out.Room > 0 {
 		out.Room = w.rng.IntN(len(r.sip.Body))
+		if w.rng.IntN(4) == 0 { // the way to an SMS trunk
+			out.Room, out.Chars = len(r.sip.Body), w.rng.IntN(utf8.RuneCount(r.sip.Body)-1)+1
+		}
 	}
 	w.mu.Unlock()
 	w.say("%s to %s: answer %v %d, more %v", r.m.id, r.m.lane, out.Kind, out.Status, out.More)
 	want := w.expect(r, out)
 	w.b.SIPOutcomes([]mapping.Result{{Ref: r.ref, Outcome: out}})
 	if want == cuts {
-		w.learnParts(r, out.Room)
+		w.learnParts(r, out.Room, out.Chars)
 	}
 	w.compare(r.m, want, out)
 }
 
 // learnParts looks at what the text of a request that was too long was cut into.
-func (w *world) learnParts(r *request, room int) {
+func (w *world) learnParts(r *request, room, chars int) {
 	o := r.ref.(*outbound)
 	w.b.mu.Lock()
 	parts := slices.Clone(o.parts)
@@ -435,7 +439,7 @@ func (w *world) learnParts(r *request, room int) {
 	defer w.mu.Unlock()
 	m := r.m
 	w.cuts++
-	texts, _ := mapping.Split(string(r.sip.Body), room)
+	texts, _ := mapping.Split(string(r.sip.Body), room, chars)
 	tags := map[string]bool{r.sip.FromTag: true}
 	var bodies []string
 	calls := map[string]bool{}

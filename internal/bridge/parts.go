@@ -9,7 +9,8 @@ import (
 )
 
 // A message that is too long for its way, and may go in several requests (IM-62): the SIP
-// side says how much text there is room for, and the parts are steps of the message's row.
+// side says how much text there is room for, in bytes and on the way to an SMS trunk in
+// characters, and the parts are steps of the message's row.
 // Each leaves when the one before it has its 2xx and the row says that this one may have
 // left. They have the slot of the destination until the last has ended, unless one of them
 // has to wait: for its back-off, as any message, or for a store that takes no rows.
@@ -61,7 +62,7 @@ func (b *Bridge) cut(out *work, o *outbound, res mapping.Outcome) bool {
 	m := o.message()
 	// The other parts have Call-IDs that may be longer than the one that was measured.
 	room := res.Room - max(callIDLen-len(m.CallID), 0)
-	parts, ok := m.Split(room)
+	parts, ok := m.Split(room, res.Chars)
 	if !ok || len(parts) < 2 {
 		return false
 	}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stoxgw/stox/mapping"
 )
@@ -126,6 +127,31 @@ func TestTooLongGoesInParts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// IM-62: where characters are counted a part has as many as it may, however few or many
+// bytes they are.
+func TestPartsByCharacters(t *testing.T) {
+	run(t, func(r *running) {
+		text := strings.Repeat("漢", 60)
+		r.FromXMPP([]mapping.XMPP{fromXMPP("m", "juliet@example.com/x", "+15551234567@sip.example.com", text)})
+		r.settle()
+		o := noRoom(900)
+		o.Chars = 30
+		r.answer(o)
+		var parts []*mapping.SIPMessage
+		for range 3 {
+			_, m := r.last(r.sent())
+			if n := utf8.RuneCount(m.Body); n > 30 {
+				t.Errorf("%d characters: %s", n, m.Body)
+			}
+			parts = append(parts, m)
+			r.answer(answered(202))
+		}
+		if got := joined(parts); got != text || r.errors() != "" || r.sent() != 4 {
+			t.Errorf("%d requests say %q; told %q", r.sent(), got, r.errors())
+		}
+	})
 }
 
 // IM-62, IM-60: there is one error for the whole message, and it says how much of it has
@@ -306,7 +332,7 @@ func TestRestartWithinParts(t *testing.T) {
 		stored(t, s, b, 1, "m", "juliet@example.com/x", "romeo@sip.example.com", func(o *outbound) {
 			whole := *o.message()
 			whole.Body = []byte(longText)
-			parts, _ := whole.Split(40)
+			parts, _ := whole.Split(40, 0)
 			o.parts = nil
 			for _, p := range parts[1:] {
 				b.ids.fill(p)

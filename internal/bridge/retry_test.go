@@ -192,6 +192,39 @@ func TestAmbiguousIsRepeated(t *testing.T) {
 	}
 }
 
+// Where the SIP side had to say who we are, the next hop has seen a higher CSeq than was
+// handed over. A repeat is the identical request, so it has that one; after a refusal the
+// next number is the one behind it (RFC 3261 §22.2).
+func TestRepeatAfterLogin(t *testing.T) {
+	run(t, func(r *running) {
+		r.text("m", "juliet@example.com/x")
+		_, first := r.last(1)
+		for n, tt := range []struct {
+			out  mapping.Outcome
+			said uint32 // the number that the next hop has seen last
+			want uint32 // that of the next request
+		}{
+			{retryAfter(503, 0), first.CSeq + 1, first.CSeq + 2},
+			{timeout(), first.CSeq + 3, first.CSeq + 3},
+			{timeout(), 0, first.CSeq + 3},
+		} {
+			tt.out.CSeq = tt.said
+			r.answer(tt.out)
+			time.Sleep(firstBackoff)
+			r.settle()
+			if _, m := r.last(n + 2); m.CSeq != tt.want || m.CallID != first.CallID || m.FromTag != first.FromTag {
+				t.Errorf("after outcome %d: CSeq %d (%s %s), want %d", n, m.CSeq, m.CallID, m.FromTag, tt.want)
+			}
+		}
+		out := answered(482)
+		out.CSeq = first.CSeq + 4
+		r.answer(out)
+		if got := r.errors(); got != "" { // it had arrived
+			t.Errorf("errors %q", got)
+		}
+	})
+}
+
 // A repeat that is refused says nothing about the copy before it: the sender learns
 // both.
 func TestRefusedAfterAmbiguous(t *testing.T) {

@@ -245,7 +245,7 @@ func (e *explainer) senders() {
 		}
 		domains := anyBut(p.Domains)
 		if len(p.Domains) == 0 {
-			domains = e.domainsOf(p.Addresses)
+			domains = e.domainsOf(p.Addresses, p.TLSNames)
 		}
 		rows = append(rows, [2]string{p.Name + " (" + strings.Join(marks, ", ") + ")", domains})
 	}
@@ -285,8 +285,8 @@ func (e *explainer) isPeer(host string) bool {
 	})
 }
 
-// domainsOf is for whom a peer with these addresses may speak by default.
-func (e *explainer) domainsOf(addresses []string) string {
+// domainsOf is for whom a peer with these addresses and names may speak by default.
+func (e *explainer) domainsOf(addresses, names []string) string {
 	s := &e.cfg.SIP
 	domains := []string{s.Domain}
 	var unsure []string
@@ -297,7 +297,9 @@ func (e *explainer) domainsOf(addresses []string) string {
 		}
 		ip, err := netip.ParseAddr(u.Host)
 		switch {
-		case err != nil && !slices.Contains(domains, r.Domain):
+		case err != nil && slices.Contains(names, u.Host):
+			domains = appendNew(domains, r.Domain)
+		case err != nil && !slices.Contains(domains, r.Domain) && len(addresses) > 0:
 			unsure = appendNew(unsure, fmt.Sprintf("%s if %s is one of these addresses", anyBut([]string{r.Domain}), u.Host))
 		case err == nil && slices.ContainsFunc(addresses, func(a string) bool { return within(ip, a) }):
 			domains = appendNew(domains, r.Domain)

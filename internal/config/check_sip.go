@@ -148,6 +148,9 @@ func (p *parser) checkRoutes() {
 			p.fault(at+".via", "is empty", "leave it out to look the domain up in DNS")
 		}
 		p.checkLogin(at, r.Username, &r.Password, r.PasswordFile)
+		if r.Username != "" && r.Via == "" && r.Domain == "*" && !r.Register && !p.bad[at+".via"] {
+			p.fault(at+".via", "is missing", at+".username is for servers of a route, and without via a route for all domains leads to strangers")
+		}
 		if r.Register && r.Username == "" && !p.bad[at+".username"] {
 			p.fault(at+".username", "is missing", at+".register needs to say who registers")
 		}

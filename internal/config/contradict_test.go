@@ -174,6 +174,7 @@ sip.tls_ca: "/etc/stox/ca.pem" cannot be read: file does not exist; it must exis
 		{"a password without a user", route + "password = 'hunter2'\n", `sip.route[0].username: is missing; whose password it is`},
 		{"two passwords", route + "username = 'u'\npassword = 'hunter2'\npassword_file = 'secret'\n", `sip.route[0].password_file: contradicts sip.route[0].password; keep one of the two`},
 		{"who registers", route + "register = true\n", `sip.route[0].username: is missing; sip.route[0].register needs to say who registers`},
+		{"a login for everybody", three + "[[sip.route]]\ndomain = '*'\nusername = 'u'\npassword = 'hunter2'\n", `sip.route[0].via: is missing; sip.route[0].username is for servers of a route, and without via a route for all domains leads to strangers`},
 		{"registers where", three + "[[sip.route]]\ndomain = '*'\nusername = 'u'\npassword = 'hunter2'\nregister = true\n", `sip.route[0].via: is missing; sip.route[0].register needs to say where`},
 		{"accounts that are not", route + "from = 'account'\n", `sip.route[0].from: "account" needs accounts, and accounts.mode is "none"; set accounts.mode = "optional" or "required"`},
 		{"accounts without a key", three + "[accounts]\nmode = 'required'\n", `accounts.key_file: is missing; accounts.mode "required" stores passwords, which must be encrypted`},

@@ -39,7 +39,8 @@ func (d *doctor) daemon(ctx context.Context) []Finding {
 	if err != nil {
 		return []Finding{bad(Fail, checkDaemon, "restart it: systemctl restart stox; its log says more: journalctl -u stox", "a daemon has the socket %s and does not answer: %v", path, err)}
 	}
-	return append([]Finding{ok(checkDaemon, "a daemon answers at %s; %s", path, waiting(p.Total))}, d.links(ctx, c)...)
+	out := append([]Finding{ok(checkDaemon, "a daemon answers at %s; %s", path, waiting(p.Total))}, d.links(ctx, c)...)
+	return append(out, d.registrations(ctx, c)...)
 }
 
 func waiting(n int) string {

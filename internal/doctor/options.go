@@ -16,7 +16,9 @@ import (
 
 // optionsRequest is what is asked (RFC 3261 §11).
 type optionsRequest struct {
-	target    string // Request-URI and To
+	method    string // "" is OPTIONS
+	target    string // Request-URI
+	to        string // "" is target
 	from      string
 	transport string // as in Via
 	t1        time.Duration
@@ -43,15 +45,21 @@ const timerT1 = 500 * time.Millisecond
 // answer until the deadline of conn.
 func askOptions(conn net.Conn, datagrams bool, o optionsRequest) (reply, error) {
 	callID := rand.Text()
+	if o.method == "" {
+		o.method = "OPTIONS"
+	}
+	if o.to == "" {
+		o.to = o.target
+	}
 	here := conn.LocalAddr().String()
 	text := strings.Join([]string{
-		"OPTIONS " + o.target + " SIP/2.0",
+		o.method + " " + o.target + " SIP/2.0",
 		"Via: SIP/2.0/" + o.transport + " " + here + ";branch=z9hG4bK" + rand.Text() + ";rport",
 		"Max-Forwards: 70",
 		"From: <" + o.from + ">;tag=" + rand.Text(),
-		"To: <" + o.target + ">",
+		"To: <" + o.to + ">",
 		"Call-ID: " + callID,
-		"CSeq: 1 OPTIONS",
+		"CSeq: 1 " + o.method,
 		"User-Agent: stox",
 		"Accept: application/sdp",
 		"Content-Length: 0",

@@ -23,16 +23,17 @@ type way struct {
 	keys    []string // of the configuration that lead there: "sip.route[0].via"
 	domains []string // that take it; "*" is any
 	uri     mapping.URI
-	byDNS   bool // there is no via: the domain itself is asked for
-	any     bool // of "*" without via: nobody can say where that leads
+	byDNS   bool          // there is no via: the domain itself is asked for
+	any     bool          // of "*" without via: nobody can say where that leads
+	logins  []mapping.URI // that register there
 	err     error
 }
 
 // ways are those of all routes, in their order, and of our own domains without one.
 func (d *doctor) ways() []way {
 	var all []way
-	add := func(key, domain, via string) {
-		w := way{keys: []string{key}, domains: []string{domain}}
+	add := func(key, domain, via string, logins ...mapping.URI) {
+		w := way{keys: []string{key}, domains: []string{domain}, logins: logins}
 		if via != "" {
 			w.uri, w.err = d.NextHop(via)
 		} else {
@@ -42,7 +43,7 @@ func (d *doctor) ways() []way {
 		for i := range all {
 			// At a number each domain is a name of its own to be shown.
 			if o := &all[i]; !w.any && !(isNumber(w.uri.Host) && isSecure(w.uri)) && o.err == nil && w.err == nil && hopOf(o.uri) == hopOf(w.uri) && o.byDNS == w.byDNS {
-				o.keys, o.domains = append(o.keys, key), append(o.domains, domain)
+				o.keys, o.domains, o.logins = append(o.keys, key), append(o.domains, domain), append(o.logins, logins...)
 				return
 			}
 		}
@@ -52,7 +53,7 @@ func (d *doctor) ways() []way {
 		return slices.ContainsFunc(all, func(w way) bool { return slices.Contains(w.domains, "*") || slices.Contains(w.domains, domain) })
 	}
 	for i, r := range d.Config.SIP.Routes {
-		add(fmt.Sprintf("sip.route[%d]", i), r.Domain, r.Via)
+		add(fmt.Sprintf("sip.route[%d]", i), r.Domain, r.Via, d.login(r)...)
 	}
 	own := [][2]string{{"sip.domain", d.Config.SIP.Domain}, {"sip.phone_domain", d.Config.SIP.PhoneDomain}}
 	for i, dom := range d.Config.Domains {
@@ -291,7 +292,7 @@ func (d *doctor) target(ctx context.Context, w way, t locate.Target) []Finding {
 	if r.status == 503 {
 		return append(out, bad(Fail, checkRoute, "the SIP server is overloaded, being restarted, or has no way on: its log says which; "+w.mend()+" if it is the wrong one", "%s", text))
 	}
-	return append(out, Finding{Level: OK, Check: checkRoute, Text: text})
+	return append(append(out, Finding{Level: OK, Check: checkRoute, Text: text}), d.registrar(w, t, conn)...)
 }
 
 // target is the URI that is asked for its options.

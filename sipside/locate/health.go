@@ -12,6 +12,7 @@ const (
 	longestRest   = 5 * time.Minute
 	longestAsked  = time.Hour        // by Retry-After
 	forgetFailure = 10 * time.Minute // since the last rest: the next failure is a first one
+	silentRest    = 2 * time.Minute  // at least, after a question: until the next one is decided
 )
 
 // Health remembers which targets failed, so that others are tried before them. It only
@@ -36,6 +37,7 @@ type server struct {
 type rest struct {
 	failures int
 	until    time.Time
+	deaf     bool // has not even answered a question (Silent)
 }
 
 // NewHealth makes one that remembers at most so many targets.
@@ -94,6 +96,35 @@ func (h *Health) Worked(t Target) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.known, keyOf(t))
+}
+
+// Silent tells that a target did not answer a question that only asks whether it is there
+// (OPTIONS). If counts it is a failure, and the target is avoided until it has been asked
+// again. A server that answers no questions at all may work nevertheless.
+func (h *Health) Silent(t Target, counts bool, now time.Time) {
+	if counts {
+		h.Failed(t, now)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if r, ok := h.known[keyOf(t)]; ok {
+		r.deaf = true
+		if until := now.Add(silentRest); counts && until.After(r.until) {
+			r.until = until
+		}
+		h.known[keyOf(t)] = r
+	}
+}
+
+// Answers tells of the answer to such a question. A target that had not even answered those
+// is in its place again. One that answers them all along and fails other requests has its
+// rest: the answer to a question says nothing about those.
+func (h *Health) Answers(t Target) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.known[keyOf(t)].deaf {
+		delete(h.known, keyOf(t))
+	}
 }
 
 // put remembers r. If there is no room, what is over is forgotten, else what is over

@@ -197,3 +197,40 @@ func TestHealthIsBounded(t *testing.T) {
 		t.Error("a memory for nothing")
 	}
 }
+
+// TestQuestions: silence to a mere question counts only for a server that answers those, and
+// the answer to one ends the rest of a server that had been silent to it, of no other one.
+func TestQuestions(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	target := Target{Transport: UDP, Addr: netip.MustParseAddrPort("192.0.2.9:5060")}
+	h := NewHealth(4)
+	avoided := func(want bool, what string) {
+		t.Helper()
+		if _, yes := h.Avoided(target, now); yes != want {
+			t.Errorf("%s: avoided %v", what, yes)
+		}
+	}
+	h.Silent(target, false, now)
+	avoided(false, "silent, as always")
+	h.Silent(target, true, now)
+	avoided(true, "silent")
+	now = now.Add(100 * time.Second)
+	avoided(true, "not asked again yet")
+	h.Silent(target, true, now)
+	now = now.Add(100 * time.Second)
+	avoided(true, "silent again")
+	h.Answers(target)
+	avoided(false, "answers again")
+	h.Failed(target, now)
+	h.Answers(target)
+	avoided(true, "answers questions, and failed a request")
+	h.Silent(target, false, now)
+	avoided(true, "silent, too")
+	h.Answers(target)
+	avoided(false, "back")
+	h.Unavailable(target, time.Minute, now)
+	h.Answers(target)
+	avoided(true, "answers, and wants to be left alone")
+	h.Worked(target)
+	avoided(false, "works")
+}

@@ -46,6 +46,7 @@ var symptoms = []struct {
 	{"link", linkFaults},
 	{"to-sip", toSIPFaults},
 	{"to-xmpp", toXMPPFaults},
+	{"register", registerFaults},
 }
 
 const (
@@ -266,8 +267,8 @@ var toSIPFaults = []fault{
 		}},
 	answered("nobody", "The SIP server does not know the user", "`stox map ADDRESS` shows the URI that the SIP server was asked for. Is it a user there, and registered?", 404, "Not Found"),
 	answered("no-message", "The phone or PBX does not take MESSAGE", "Switch SIP messages (\"SIP SIMPLE\", \"text messages\") on at that end.", 405, "Method Not Allowed"),
-	{id: "password", what: "The SIP server wants a password", remedy: "This version has none to give: let the SIP server take MESSAGE from the address of this machine without one.",
-		names: []string{"sip.route.via", "password"}, plant: func(p *plant) seen {
+	{id: "password", what: "The SIP server wants a password", remedy: "Give the route the `username` and `password` that the server knows us by, or let it take MESSAGE from the address of this machine without. With a password the same line says that it was not accepted, and once in ten minutes there is another one, `a server of a route does not accept who we are`, or why its challenge was not answered.",
+		names: []string{"sip.route.username", "sip.route.password"}, plant: func(p *plant) seen {
 			p.peer(func(m *siptest.Message) string {
 				return m.Reply(407, "Proxy Authentication Required", `Proxy-Authenticate: Digest realm="pbx.example.net", nonce="x"`)
 			})
@@ -302,7 +303,7 @@ var toSIPFaults = []fault{
 }
 
 var toXMPPFaults = []fault{
-	{id: "no-peer", what: "The request comes from an address that is no peer", remedy: "Add a `[[sip.peer]]` with that address. Peers are this machine itself, the hosts in `sip.route.via`, and what `sip.peer.addresses` lists.",
+	{id: "no-peer", what: "The request comes from an address that is no peer (over UDP it gets three answers a minute, then none; the log has one such line every ten minutes at most, at any level)", remedy: "Add a `[[sip.peer]]` with that address, or with the name in its certificate (`tls_names`), or have it log in (`username`); then the first answer is 401, and a 401 to its answer means a wrong password. Peers are this machine itself, the hosts in `sip.route.via`, and what `[[sip.peer]]` lists.",
 		names: []string{"sip.peer.addresses"}, plant: func(p *plant) seen {
 			source, ok := outside()
 			if !ok {

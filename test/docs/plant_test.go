@@ -334,7 +334,11 @@ func (p *plant) fromSIP(source netip.Addr, to, from string, headers ...string) s
 		if m.Status() < 200 {
 			continue
 		}
-		line, _, err := p.stox.WaitLine(p.ctx, 0, "level=DEBUG", "call_id="+p.messageID(), "remedy=")
+		what := []string{"level=DEBUG", "call_id=" + p.messageID(), "remedy="}
+		if !source.IsLoopback() { // no peer: one line for all that such sources send
+			what = []string{"level=INFO", "they came from no peer", "last=" + here}
+		}
+		line, _, err := p.stox.WaitLine(p.ctx, 0, what...)
 		must(p.T, err)
 		return seen{answer: p.doc(m.First), line: p.doc(line)}
 	}

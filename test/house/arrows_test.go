@@ -30,7 +30,8 @@ var rules = []struct {
 	{"mapping", nil, []string{"golang.org/x/text", "golang.org/x/net/idna", "golang.org/x/net/html"}},
 	{"component", []string{"mapping"}, []string{"gosrc.io/xmpp/stanza", "golang.org/x/sys"}},
 	{"sipside/locate", nil, []string{"github.com/miekg/dns"}},
-	{"sipside", []string{"mapping", "sipside/locate"}, []string{"github.com/emiago/sipgo/sip", "github.com/gobwas/ws", "golang.org/x/net/ipv4", "golang.org/x/net/ipv6", "golang.org/x/sys"}},
+	{"sipside/digest", nil, nil},
+	{"sipside", []string{"mapping", "sipside/locate", "sipside/digest"}, []string{"github.com/emiago/sipgo/sip", "github.com/gobwas/ws", "golang.org/x/net/ipv4", "golang.org/x/net/ipv6", "golang.org/x/sys"}},
 	{"internal/bridge", []string{"mapping"}, nil},
 	{"internal/config", nil, []string{"github.com/spf13/viper", "github.com/go-viper/mapstructure/v2", "github.com/pelletier/go-toml/v2"}},
 	{"internal/store", nil, []string{"modernc.org/sqlite", "github.com/pressly/goose/v3"}},
@@ -47,6 +48,8 @@ var rules = []struct {
 	{"cmd/stox", []string{"internal/cli"}, nil},
 	{"test/chaos", []string{"test", "internal/siptest"}, []string{"modernc.org/sqlite"}}, // locks the file of a running stox
 	{"test/vectors", []string{"internal/app", "internal/config", "sipside/locate"}, nil}, // a whole daemon in memory
+	{"test/trunk", []string{"internal/app", "internal/config", "mapping"}, nil},          // the same
+	{"test/torture", []string{"mapping", "sipside", "internal/siptest"}, nil},
 	{"test", []string{"test"}, nil},
 }
 

@@ -132,8 +132,11 @@ func TestDoctorOfProxies(t *testing.T) {
 				t.Errorf("no %q in\n%s", want, out)
 			}
 		}
-		if strings.Contains(out, "fail") || strings.Contains(out, "warn") {
-			t.Errorf("%s", out)
+		for line := range strings.Lines(out) {
+			slow := strings.Contains(line, "to keep what is written") // the disk of a busy machine is
+			if strings.HasPrefix(line, "fail") || strings.HasPrefix(line, "warn") && !slow {
+				t.Errorf("%s\n%s", line, out)
+			}
 		}
 	}
 }

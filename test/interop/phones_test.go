@@ -54,6 +54,19 @@ func (w *world) bothWays(c *stage.XMPPClient, phone *stage.Phone, local string) 
 	w.three(c, phone, local, "")
 }
 
+// textsEach is how many texts bothWays sends: one from the phone, four to it.
+const textsEach = 5
+
+// relayed waits until a proxy has told of that many texts: what it says comes later than they do.
+func (w *world) relayed(k *stage.Kamailio, n int) {
+	w.t.Helper()
+	for next := 0; n > 0; n-- {
+		var err error
+		_, next, err = k.AwaitRelayed(w.ctx, next, "text/plain")
+		w.must(err)
+	}
+}
+
 // three sends three messages to a phone, at once, and looks whether it shows all of them,
 // once and in order. A phone that takes one for a copy of another answers 200 and
 // shows nothing.

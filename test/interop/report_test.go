@@ -3,11 +3,13 @@
 package interop
 
 import (
+	"bytes"
 	"cmp"
 	_ "embed"
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -75,7 +77,7 @@ func (w *world) crossed(p passage, what ...string) {
 		panic("nothing crossed")
 	}
 	switch p.transport {
-	case "udp", "tcp":
+	case "udp", "tcp", "tls":
 		p.transport = strings.ToUpper(p.transport)
 	}
 	server := w.server.Name
@@ -172,7 +174,18 @@ func (r *register) report() string {
 	return b.String()
 }
 
-func (r *register) write(file string) error { return os.WriteFile(file, []byte(r.report()), 0o644) }
+// write leaves the section where it is that make torture writes.
+func (r *register) write(file string) error {
+	old, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	doc := r.report()
+	if i := bytes.Index(old, []byte("\n<!-- make torture")); i >= 0 {
+		doc += string(old[i:])
+	}
+	return os.WriteFile(file, []byte(doc), 0o644)
+}
 
 // check compares the committed report with what has crossed. If all tests have
 // run, it may not tell of anything else either. Versions may differ.
@@ -291,5 +304,27 @@ func TestReportCanBeStale(t *testing.T) {
 	}
 	if err := r.compare(more.report(), true); err == nil || !strings.Contains(err.Error(), "did not cross") {
 		t.Errorf("a row that did not cross: %v", err)
+	}
+}
+
+// The section of another program outlives a new report.
+func TestReportKeepsTheRest(t *testing.T) {
+	r := &register{seen: map[crossing]bool{}, programs: map[string]string{}}
+	rest := "\n<!-- make torture: do not edit -->\n\n## RFC 4475\n"
+	file := filepath.Join(t.TempDir(), "interop.md")
+	for _, old := range []string{"of old\n", "of old\n" + rest} {
+		if err := os.WriteFile(file, []byte(old), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.write(file); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := r.report() + strings.TrimPrefix(old, "of old\n"); string(b) != want {
+			t.Errorf("from %q came %q", old, b)
+		}
 	}
 }

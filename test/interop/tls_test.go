@@ -62,6 +62,7 @@ func TestTLSToProxy(t *testing.T) {
 		bob, err := w.BaresipAt(w.ctx, k, "bob", "tcp", w.user(juliet))
 		w.must(err)
 		w.bothWays(c, bob, "bob")
+		w.relayed(k, textsEach)
 		over := map[string]int{}
 		for _, m := range k.Relayed() {
 			over[m.Transport]++

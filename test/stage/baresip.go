@@ -3,6 +3,7 @@ package stage
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,41 +17,53 @@ import (
 // Baresip starts a baresip that sends everything to the outbound proxy at port
 // proxy, and texts to contact, a SIP URI. It does not register.
 func (r *Stage) Baresip(ctx context.Context, user, domain string, proxy int, transport, contact string) (*Phone, error) {
-	p, _, err := r.baresip(ctx, user, domain, fmt.Sprintf("regint=0;outbound=\"sip:127.0.0.1:%d;transport=%s\"", proxy, transport), contact)
-	return p, err
+	return r.BaresipWith(ctx, PhoneOptions{User: user, Domain: domain, Contact: contact, Transport: transport, Proxy: fmt.Sprintf("127.0.0.1:%d", proxy)})
+}
+
+// BaresipWith starts a baresip that does not register.
+func (r *Stage) BaresipWith(ctx context.Context, o PhoneOptions) (*Phone, error) {
+	return r.baresip(ctx, o, 0)
 }
 
 // BaresipAt starts a baresip of a user of a Kamailio and waits until it is
 // registered there. It sends texts to contact, a SIP URI.
 func (r *Stage) BaresipAt(ctx context.Context, k *Kamailio, user, transport, contact string) (*Phone, error) {
-	p, account, err := r.baresip(ctx, user, k.Domain, fmt.Sprintf("auth_user=%s;auth_pass=%s;regint=600;outbound=\"sip:127.0.0.1:%d;transport=%s\"",
-		user, k.passwords[user], k.Port, transport), contact)
+	p, err := r.baresip(ctx, k.at(user, transport, contact), 600)
 	if err != nil {
 		return nil, err
 	}
-	if _, _, err := p.WaitLine(ctx, 0, account, "200 OK", "[1 binding]"); err != nil {
+	if _, _, err := p.WaitLine(ctx, 0, user+"@"+k.Domain, "200 OK", "[1 binding]"); err != nil {
 		return nil, err
 	}
 	return p, nil
 }
 
-// baresip starts a baresip. Its display is read through its console port, since
-// no event of its control port tells of a message.
-func (r *Stage) baresip(ctx context.Context, user, domain, parameters, contact string) (p *Phone, account string, err error) {
-	p = newPhone(user, domain)
+// baresip starts a baresip that registers for so many seconds. Its display is read through
+// its console port, since no event of its control port tells of a message.
+func (r *Stage) baresip(ctx context.Context, o PhoneOptions, register int) (*Phone, error) {
+	p := newPhone(o.User, o.Domain)
+	var err error
 	var port [3]int
 	for i := range port {
 		if port[i], err = Port(); err != nil {
-			return nil, "", err
+			return nil, err
 		}
 	}
 	control := fmt.Sprintf("127.0.0.1:%d", port[1])
 	p.Port = port[0]
 	p.send = func(text string) error { return baresipCommand(control, "message", text) }
-	dir := "baresip-" + user
+	dir := "baresip-" + o.User
+	var security string
+	if o.TLS != nil {
+		both, err := r.joined(dir+"/tls.pem", o.TLS.Key, o.TLS.Cert)
+		if err != nil {
+			return nil, err
+		}
+		security = "sip_certificate " + both + "\nsip_cafile " + o.TLS.CA + "\n"
+	}
 	if _, err := r.file(dir+"/config", fmt.Sprintf(`module_path /usr/lib/baresip/modules
-sip_listen 127.0.0.1:%d
-module cons.so
+sip_listen %s:%d
+%smodule cons.so
 cons_listen 127.0.0.1:%d
 module ctrl_tcp.so
 ctrl_tcp_listen %s
@@ -58,23 +71,27 @@ module_tmp account.so
 module_app menu.so
 module_app contact.so
 module_app debug_cmd.so
-`, p.Port, port[2], control), 0o644); err != nil {
-		return nil, "", err
+`, cmp.Or(o.Host, "127.0.0.1"), p.Port, security, port[2], control), 0o644); err != nil {
+		return nil, err
 	}
-	if _, err := r.file(dir+"/accounts", fmt.Sprintf("<%s>;%s\n", p.URI, parameters), 0o600); err != nil {
-		return nil, "", err
+	account := fmt.Sprintf("<%s>;regint=%d;outbound=\"%s\"", p.URI, register, o.proxy())
+	if o.Password != "" {
+		account += fmt.Sprintf(";auth_user=%s;auth_pass=%s", o.User, o.Password)
 	}
-	if _, err := r.file(dir+"/contacts", fmt.Sprintf("\"Contact\" <%s>\n", contact), 0o644); err != nil {
-		return nil, "", err
+	if _, err := r.file(dir+"/accounts", account+"\n", 0o600); err != nil {
+		return nil, err
 	}
-	if p.Proc, err = r.Start(exec.Command("baresip", "-f", filepath.Join(r.Dir, dir)), "baresip "+user); err != nil {
-		return nil, "", err
+	if _, err := r.file(dir+"/contacts", fmt.Sprintf("\"Contact\" <%s>\n", o.Contact), 0o644); err != nil {
+		return nil, err
+	}
+	if p.Proc, err = r.Start(exec.Command("baresip", "-f", filepath.Join(r.Dir, dir)), "baresip "+o.User); err != nil {
+		return nil, err
 	}
 	if err := WaitTCP(ctx, control); err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	p.Name = "baresip " + packageVersion("baresip-core")
-	return p, user + "@" + domain, p.watchConsole(ctx, fmt.Sprintf("127.0.0.1:%d", port[2]))
+	return p, p.watchConsole(ctx, fmt.Sprintf("127.0.0.1:%d", port[2]))
 }
 
 // watchConsole reads the display: the console sends it to whoever wrote to it last.

@@ -2,12 +2,14 @@ package stage
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -19,10 +21,14 @@ type Kamailio struct {
 	*Proc
 	Name   string // "Kamailio 5.6.3"
 	Domain string // of its users
+	Host   string // where it listens
 	Port   int    // UDP, and TCP unless it has UDP only; TLS is the port above
 
 	udpOnly   bool
 	passwords map[string]string
+	tls       *KamailioTLS
+	dir       string // below that of its stage
+	stage     *Stage
 }
 
 // KamailioOptions say what a Kamailio is to be.
@@ -31,21 +37,36 @@ type KamailioOptions struct {
 	Users     []Account // those who may register
 	Gateway   int       // port that MESSAGEs for other domains go to
 	Transport string    // "udp", "tcp" or "tls": how they go there
+	// GatewayUser, unless "", is the user whom MESSAGEs for other domains go to, wherever that
+	// has registered, and Gateway and Transport say nothing.
+	GatewayUser string
 
+	Host    string // where it listens, and the gateway too; "" is 127.0.0.1
 	UDPOnly bool
-	TLS     *KamailioTLS // nil: it takes no TLS
+	// Strict lets nobody send without a password: a sender who is not of its domain has to have
+	// that of one of its users, too. A nonce is good for many requests then, each with a higher count.
+	Strict bool
+	SHA256 bool         // passwords are asked for with SHA-256, not MD5
+	TLS    *KamailioTLS // nil: it takes no TLS
 	// Script is done with every request but OPTIONS for itself, before its own handling of it:
 	// statements of its request_route.
 	Script string
 }
 
 // KamailioTLS are files in PEM: what it shows, and who may have signed what it is shown.
-type KamailioTLS struct{ Cert, Key, CA string }
+type KamailioTLS struct {
+	Cert, Key, CA string
+	// Anybody lets those in who show no certificate, as phones do.
+	Anybody bool
+	// More are further sections of its tls.cfg; $xavp(tls=>server_id) in a script chooses among those
+	// that have a server_id.
+	More string
+}
 
 // Kamailio starts a Kamailio. It sends MESSAGEs for every other domain than its
 // own to the gateway, and those for its own, and OPTIONS, to where the user has registered.
 func (r *Stage) Kamailio(ctx context.Context, o KamailioOptions) (*Kamailio, error) {
-	k := &Kamailio{Domain: o.Domain, udpOnly: o.UDPOnly, passwords: map[string]string{}}
+	k := &Kamailio{Domain: o.Domain, Host: cmp.Or(o.Host, "127.0.0.1"), udpOnly: o.UDPOnly, passwords: map[string]string{}, tls: o.TLS, stage: r}
 	var err error
 	if k.Port, err = Port(); err != nil {
 		return nil, err
@@ -72,49 +93,91 @@ func (r *Stage) Kamailio(ctx context.Context, o KamailioOptions) (*Kamailio, err
 	if _, err := r.file(name+"/db/subscriber", users, 0o600); err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(r.Dir, name)
+	k.dir = filepath.Join(r.Dir, name)
 	streams := "enable_tls=no"
 	switch {
 	case o.UDPOnly:
 		streams = "disable_tcp=yes"
 	case o.TLS != nil:
 		// Either side of it has to be shown a certificate that is signed by the authority.
-		side := fmt.Sprintf("method = TLSv1.2+\nprivate_key = %s\ncertificate = %s\nca_list = %s\nverify_certificate = yes\nrequire_certificate = yes\n", o.TLS.Key, o.TLS.Cert, o.TLS.CA)
-		file, err := r.file(name+"/tls.cfg", "[server:default]\n"+side+"[client:default]\n"+side, 0o600)
+		side := fmt.Sprintf("method = TLSv1.2+\nprivate_key = %s\ncertificate = %s\nca_list = %s\nverify_certificate = yes\n", o.TLS.Key, o.TLS.Cert, o.TLS.CA)
+		demand := "require_certificate = yes\n"
+		if o.TLS.Anybody {
+			demand = "require_certificate = no\n"
+		}
+		file, err := r.file(name+"/tls.cfg", "[server:default]\n"+side+demand+"[client:default]\n"+side+"require_certificate = yes\n"+o.TLS.More, 0o600)
 		if err != nil {
 			return nil, err
 		}
-		streams = fmt.Sprintf("enable_tls=yes\nlisten=tls:127.0.0.1:%d\nloadmodule \"tls.so\"\nmodparam(\"tls\", \"config\", \"%s\")", k.Port+1, file)
+		streams = fmt.Sprintf("enable_tls=yes\nlisten=tls:%s:%d\nloadmodule \"tls.so\"\nmodparam(\"tls\", \"config\", \"%s\")\nmodparam(\"tls\", \"xavp_cfg\", \"tls\")", k.Host, k.Port+1, file)
 	}
 	if !o.UDPOnly {
-		streams += fmt.Sprintf("\ntcp_children=2\nlisten=tcp:127.0.0.1:%d", k.Port)
+		streams += fmt.Sprintf("\ntcp_children=2\nlisten=tcp:%s:%d", k.Host, k.Port)
 	}
-	gateway := fmt.Sprintf("sip:127.0.0.1:%d;transport=%s", o.Gateway, o.Transport)
-	cfg, err := r.file(name+"/kamailio.cfg", strings.NewReplacer(
-		"@DOMAIN@", o.Domain, "@PORT@", fmt.Sprint(k.Port), "@STREAMS@", streams, "@DIR@", dir, "@GATEWAY@", gateway,
-		"@SCRIPT@", strings.ReplaceAll(o.Script, "@GATEWAY@", gateway),
-	).Replace(kamailioConfig), 0o600)
-	if err != nil {
-		return nil, err
+	gateway := fmt.Sprintf("sip:%s:%d;transport=%s", k.Host, o.Gateway, o.Transport)
+	toGateway := `$du = "` + gateway + `";`
+	if o.GatewayUser != "" {
+		toGateway = strings.ReplaceAll(kamailioRegistered, "@USER@", o.GatewayUser)
 	}
-	cmd := exec.Command("kamailio", "-DD", "-E", "-m", "32", "-M", "4", "-Y", dir, "-P", filepath.Join(dir, "pid"), "-f", cfg)
-	// Its many processes outlive a parent that was killed, not one that was told to end.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	if k.Proc, err = r.Start(cmd, "kamailio"); err != nil {
+	strict, qop, algorithm := "", "0", "MD5"
+	if o.SHA256 {
+		algorithm = "SHA-256"
+	}
+	if o.Strict {
+		strict, qop = kamailioStrict, "1"
+	}
+	cfg := strings.NewReplacer("@SCRIPT@", o.Script, "@STRICT@", strict, "@TOGATEWAY@", toGateway).Replace(kamailioConfig)
+	cfg = strings.NewReplacer("@DOMAIN@", o.Domain, "@HOST@", k.Host, "@PORT@", fmt.Sprint(k.Port), "@STREAMS@", streams, "@DIR@", k.dir,
+		"@GATEWAY@", gateway, "@QOP@", qop, "@ALGORITHM@", algorithm).Replace(cfg)
+	if _, err := r.file(name+"/kamailio.cfg", cfg, 0o600); err != nil {
 		return nil, err
 	}
 	k.Name = "Kamailio " + packageVersion("kamailio")
+	return k, k.Boot(ctx)
+}
+
+// PortOf is where it takes a transport.
+func (k *Kamailio) PortOf(transport string) int {
+	if transport == "tls" {
+		return k.Port + 1
+	}
+	return k.Port
+}
+
+// Boot starts it, for the first time or again, and waits until it answers. It remembers nothing of
+// another life but its users.
+func (k *Kamailio) Boot(ctx context.Context) error {
+	cmd := exec.Command("kamailio", "-DD", "-E", "-m", "32", "-M", "4", "-Y", k.dir, "-P", filepath.Join(k.dir, "pid"), "-f", filepath.Join(k.dir, "kamailio.cfg"))
+	// Its many processes outlive a parent that was killed, not one that was told to end.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	var err error
+	if k.Proc, err = k.stage.Start(cmd, "kamailio"); err != nil {
+		return err
+	}
 	// Its ports are open long before all its processes are there, and until then it
 	// would not even hear that it should end.
-	if err := poll(ctx, k.Name+" does not answer", k.answers); err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, k.Tail(10))
+	ended := false
+	err = poll(ctx, k.Name+" does not answer", func() bool {
+		select {
+		case <-k.done:
+			ended = true
+			return true
+		default:
+			return k.answers()
+		}
+	})
+	if ended {
+		err = fmt.Errorf("%s does not start", k.Name)
 	}
-	return k, nil
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, k.Tail(10))
+	}
+	return nil
 }
 
 // answers asks it for its options, over TCP if it has that: that process starts last.
 func (k *Kamailio) answers() bool {
-	addr, network := fmt.Sprintf("127.0.0.1:%d", k.Port), "tcp"
+	addr, network := fmt.Sprintf("%s:%d", k.Host, k.Port), "tcp"
 	if k.udpOnly {
 		network = "udp"
 	}
@@ -214,7 +277,7 @@ log_stderror=yes
 children=2
 auto_aliases=no
 alias="@DOMAIN@"
-listen=udp:127.0.0.1:@PORT@
+listen=udp:@HOST@:@PORT@
 @STREAMS@
 
 loadmodule "db_text.so"
@@ -230,11 +293,15 @@ loadmodule "usrloc.so"
 loadmodule "registrar.so"
 loadmodule "auth.so"
 loadmodule "auth_db.so"
+loadmodule "uac.so"
 
 modparam("auth_db", "db_url", "text://@DIR@/db")
 modparam("auth_db", "calculate_ha1", yes)
 modparam("auth_db", "password_column", "password")
 modparam("auth_db", "use_domain", 1)
+modparam("auth", "nonce_count", @QOP@)
+modparam("auth", "algorithm", "@ALGORITHM@")
+modparam("uac", "restore_mode", "none")
 modparam("usrloc", "db_mode", 0)
 modparam("tm", "fr_timer", 8000)
 
@@ -242,18 +309,28 @@ request_route {
 	if (!mf_process_maxfwd_header("10")) { sl_send_reply("483", "Too Many Hops"); exit; }
 	if (is_method("OPTIONS") && $rU == $null) { sl_send_reply("200", "OK"); exit; }
 	remove_hf("Route"); # phones put a Route to us in front
+	t_check_trans(); # ends here for a copy of a request that has been passed on
+	if (is_present_hf("Authorization") || is_present_hf("Proxy-Authorization")) { xlog("L_NOTICE", "STAGE proof $rm $ci | $hdr(Authorization) | $hdr(Proxy-Authorization)\n"); }
 @SCRIPT@
 	if (is_method("REGISTER") || from_uri==myself) {
-		if (!auth_check("@DOMAIN@", "subscriber", "1")) { auth_challenge("@DOMAIN@", "0"); exit; }
+		if (!auth_check("@DOMAIN@", "subscriber", "1")) {
+			xlog("L_NOTICE", "STAGE challenged $rm $ci from $fu\n");
+			auth_challenge("@DOMAIN@", "@QOP@");
+			exit;
+		}
 		consume_credentials();
+	}@STRICT@
+	if (is_method("REGISTER")) {
+		save("location");
+		xlog("L_NOTICE", "STAGE registered $tU over $proto: $hdr(Contact) | $hdr(Expires)\n");
+		exit;
 	}
-	if (is_method("REGISTER")) { save("location"); exit; }
 	if (!is_method("MESSAGE|OPTIONS")) { sl_send_reply("405", "Method Not Allowed"); exit; }
 	if (is_method("MESSAGE")) { xlog("L_NOTICE", "STAGE relayed $hdr(Content-Type) | $hdr(Content-Encoding) | $proto | $ci\n"); }
 	if (uri==myself) {
 		if (!lookup("location")) { sl_send_reply("404", "Not registered"); exit; }
 	} else {
-		$du = "@GATEWAY@";
+		@TOGATEWAY@
 	}
 	t_relay();
 }
@@ -263,3 +340,60 @@ onreply_route {
 	if ($rs >= 200 && is_method("OPTIONS")) { xlog("L_NOTICE", "STAGE says $tu $rs | $hdr(Accept)\n"); }
 }
 `
+
+// kamailioRegistered sends to where a user has registered, and leaves the Request-URI alone.
+const kamailioRegistered = `$var(asked) = $ru;
+		if (!lookup("location", "sip:@USER@@@DOMAIN@")) { sl_send_reply("480", "The gateway is not registered"); exit; }
+		$du = $ru;
+		$ru = $var(asked);`
+
+// kamailioStrict is for senders who are not of its domain.
+const kamailioStrict = ` else if (!is_method("ACK|CANCEL")) {
+		if (!auth_check("@DOMAIN@", "subscriber", "0")) {
+			xlog("L_NOTICE", "STAGE challenged $rm $ci from $fu\n");
+			auth_challenge("@DOMAIN@", "@QOP@");
+			exit;
+		}
+		consume_credentials();
+	}`
+
+// Challenges are the Call-IDs of the requests of a method that it has asked for a password, from
+// senders whose URI has the text from in it.
+func (k *Kamailio) Challenges(method, from string) []string {
+	var all []string
+	for _, line := range k.Lines() {
+		if _, said, ok := strings.Cut(line, told+"challenged "+method+" "); ok {
+			if id, sender, _ := strings.Cut(said, " from "); strings.Contains(sender, from) && !slices.Contains(all, id) {
+				all = append(all, id)
+			}
+		}
+	}
+	return all
+}
+
+// Proofs are what users have proved with that they know their passwords: the values of the
+// Authorization and Proxy-Authorization of every request that had one.
+func (k *Kamailio) Proofs() []string {
+	var all []string
+	for _, line := range k.Lines() {
+		if _, said, ok := strings.Cut(line, told+"proof "); ok {
+			for _, value := range strings.Split(said, " | ")[1:] {
+				if value = strings.TrimSpace(value); value != "<null>" {
+					all = append(all, value)
+				}
+			}
+		}
+	}
+	return all
+}
+
+// AwaitRegistered waits until a user is registered, or no more, in the program's lines from the
+// from-th on, and returns the Contact and Expires that it has sent.
+func (k *Kamailio) AwaitRegistered(ctx context.Context, from int, user string) (contact, expires string, next int, err error) {
+	mark := told + "registered " + user + " over "
+	line, next, err := k.WaitLine(ctx, from, mark)
+	_, line, _ = strings.Cut(line, mark)
+	_, line, _ = strings.Cut(line, ": ")
+	contact, expires, _ = strings.Cut(line, " | ")
+	return contact, strings.TrimSpace(expires), next, err
+}

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -14,18 +15,49 @@ import (
 // Linphone is a Linphone without a screen.
 type Linphone struct {
 	*Phone
-	in io.Writer
+	in  io.Writer
+	log string // a file
 }
 
 // LinphoneAt starts a Linphone of a user of a Kamailio and waits until it is
 // registered there. It sends texts to contact, a SIP URI.
 func (r *Stage) LinphoneAt(ctx context.Context, k *Kamailio, user, transport, contact string) (*Linphone, error) {
-	l := &Linphone{Phone: newPhone(user, k.Domain)}
+	o := k.at(user, transport, contact)
+	if transport == "tls" {
+		o.Proxy = fmt.Sprintf("localhost:%d", k.PortOf(transport)) // it finds no IP address in a certificate
+	}
+	l, err := r.linphone(o, true)
+	if err != nil {
+		return nil, err
+	}
+	return l, poll(ctx, l.Name+" does not register", func() bool {
+		return l.command("register-status ALL") == nil && slices.Contains(l.Lines(), "State: LinphoneRegistrationOk")
+	})
+}
+
+// LinphoneWith starts a Linphone that does not register.
+func (r *Stage) LinphoneWith(ctx context.Context, o PhoneOptions) (*Linphone, error) {
+	l, err := r.linphone(o, false)
+	if err != nil {
+		return nil, err
+	}
+	return l, poll(ctx, l.Name+" does not start", func() bool {
+		return l.command("register-status ALL") == nil && slices.Contains(l.Lines(), "State: LinphoneRegistrationNone")
+	})
+}
+
+// linphone starts a Linphone and does not wait for anything.
+func (r *Stage) linphone(o PhoneOptions, register bool) (*Linphone, error) {
+	l := &Linphone{Phone: newPhone(o.User, o.Domain)}
 	var err error
 	if l.Port, err = Port(); err != nil {
 		return nil, err
 	}
-	dir := "linphone-" + user
+	host, sendRegister := cmp.Or(o.Host, "127.0.0.1"), 0
+	if register {
+		sendRegister = 1
+	}
+	dir := "linphone-" + o.User
 	home := filepath.Join(r.Dir, dir)
 	// Without the first of these it dies at the first message: that is where its
 	// database goes.
@@ -34,54 +66,60 @@ func (r *Stage) LinphoneAt(ctx context.Context, k *Kamailio, user, transport, co
 			return nil, err
 		}
 	}
-	proxy := fmt.Sprintf("<sip:127.0.0.1:%d;transport=%s>", k.Port, transport)
+	security := "verify_server_certs=0\nverify_server_cn=0\n"
+	if o.TLS != nil {
+		security = fmt.Sprintf("root_ca=%s\nverify_server_certs=1\nverify_server_cn=1\nclient_cert_chain=%s\nclient_cert_key=%s\n", o.TLS.CA, o.TLS.Cert, o.TLS.Key)
+	}
+	auth := ""
+	if o.Password != "" {
+		auth = fmt.Sprintf("[auth_info_0]\nusername=%s\npasswd=%s\nrealm=%[3]s\ndomain=%[3]s\n\n", o.User, o.Password, o.Domain)
+	}
 	rc, err := r.file(dir+"/rc", fmt.Sprintf(`[sip]
 sip_port=%[1]d
 sip_tcp_port=%[1]d
 sip_tls_port=-1
-bind_address=127.0.0.1
+bind_address=%[5]s
 guess_hostname=0
-contact=sip:%[2]s@127.0.0.1:%[1]d
+contact=sip:%[2]s@%[5]s:%[1]d
 use_ipv6=0
 default_proxy=0
-
+%[6]s
 [net]
 firewall_policy=0
 
 [rtp]
 audio_rtp_port=-1
 
-[auth_info_0]
-username=%[2]s
-passwd=%[3]s
-realm=%[4]s
-domain=%[4]s
-
-[proxy_0]
-reg_proxy=%[5]s
-reg_route=%[5]s
-reg_identity=sip:%[2]s@%[4]s
-reg_sendregister=1
+%[7]s[proxy_0]
+reg_proxy=<%[4]s>
+reg_route=<%[4]s>
+reg_identity=sip:%[2]s@%[3]s
+reg_sendregister=%[8]d
 reg_expires=600
 publish=0
-`, l.Port, user, k.passwords[user], k.Domain, proxy), 0o600)
+`, l.Port, o.User, o.Domain, o.proxy(), host, security, auth, sendRegister), 0o600)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command("linphone-daemon", "--config", rc, "--log", filepath.Join(home, "log"), "--disable-stats-events")
+	l.log = filepath.Join(home, "log")
+	cmd := exec.Command("linphone-daemon", "--config", rc, "--log", l.log, "--disable-stats-events")
 	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_DATA_HOME=", "XDG_CONFIG_HOME=")
 	if l.in, err = cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
-	if l.Proc, err = r.Start(cmd, "linphone "+user); err != nil {
+	if l.Proc, err = r.Start(cmd, "linphone "+o.User); err != nil {
 		return nil, err
 	}
 	l.Name = "Linphone " + packageVersion("linphone-cli")
 	l.OnLine(l.events())
-	l.send = func(text string) error { return l.MessageTo(contact, text) }
-	return l, poll(ctx, l.Name+" does not register", func() bool {
-		return l.command("register-status ALL") == nil && slices.Contains(l.Lines(), "State: LinphoneRegistrationOk")
-	})
+	l.send = func(text string) error { return l.MessageTo(o.Contact, text) }
+	return l, nil
+}
+
+// Wire is what the phone has logged so far, with every SIP message that it has sent or got.
+func (l *Linphone) Wire() (string, error) {
+	b, err := os.ReadFile(l.log)
+	return string(b), err
 }
 
 // command gives the daemon a line; the answer is among its lines.

@@ -12,7 +12,7 @@ type Phone struct {
 	*Proc
 	Name string // "baresip 1.0.0"
 	URI  string // its address of record
-	Port int    // UDP and TCP
+	Port int    // UDP and TCP; a baresip that has a certificate takes TLS at the port above
 
 	send func(text string) error
 
@@ -20,6 +20,30 @@ type Phone struct {
 	cond *sync.Cond
 	got  []string // lines of its display
 	show func(line string)
+}
+
+// PhoneOptions say what a phone without a registrar is to be.
+type PhoneOptions struct {
+	User, Domain string // its address of record
+	Contact      string // a SIP URI: to whom it writes
+	Transport    string // "udp", "tcp" or "tls"
+	Proxy        string // host:port of its outbound proxy
+	Host         string // where it listens; "" is 127.0.0.1
+	// Password is what it proves that it is the user with, if it is asked.
+	Password string
+	// TLS is what it shows and trusts; nil shows nothing and trusts everybody.
+	TLS *KamailioTLS
+}
+
+// proxy is the URI of the outbound proxy.
+func (o PhoneOptions) proxy() string { return "sip:" + o.Proxy + ";transport=" + o.Transport }
+
+// at are the options of a phone of a user of a Kamailio.
+func (k *Kamailio) at(user, transport, contact string) PhoneOptions {
+	return PhoneOptions{
+		User: user, Domain: k.Domain, Contact: contact, Transport: transport, Proxy: fmt.Sprintf("%s:%d", k.Host, k.PortOf(transport)), Host: k.Host,
+		Password: k.passwords[user], TLS: k.tls,
+	}
 }
 
 func newPhone(user, domain string) *Phone {

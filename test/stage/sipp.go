@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -27,7 +28,8 @@ func sippTransport(transport string) string {
 // SIPpSend is a MESSAGE that SIPp sends.
 type SIPpSend struct {
 	Transport   string
-	To          int    // port of stox
+	Host        string // address of both ends; "" is 127.0.0.1
+	To          int    // port of who gets it
 	URI         string // Request-URI and To
 	From        string // URI
 	Port        int    // of SIPp
@@ -48,7 +50,7 @@ func (r *Stage) SIPpSend(ctx context.Context, m SIPpSend) error {
 	for _, h := range m.Headers {
 		more += h + "\n"
 	}
-	n := sippRuns.Add(1)
+	n, host := sippRuns.Add(1), cmp.Or(m.Host, "127.0.0.1")
 	scenario, err := r.file(fmt.Sprintf("sipp%d.xml", n), fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8"?>
 <scenario name="MESSAGE out"><send retrans="500"><![CDATA[
 MESSAGE %s SIP/2.0
@@ -67,8 +69,8 @@ Content-Length: [len]
 		return err
 	}
 	errors := filepath.Join(r.Dir, fmt.Sprintf("sipp%d.err", n))
-	p, err := r.Start(exec.Command("sipp", "-sf", scenario, "-i", "127.0.0.1", "-p", fmt.Sprint(m.Port), "-t", sippTransport(m.Transport),
-		"-m", fmt.Sprint(max(m.Times, 1)), "-r", "100", "-nostdin", "-trace_err", "-error_file", errors, fmt.Sprintf("127.0.0.1:%d", m.To)), "sipp")
+	p, err := r.Start(exec.Command("sipp", "-sf", scenario, "-i", host, "-p", fmt.Sprint(m.Port), "-t", sippTransport(m.Transport),
+		"-m", fmt.Sprint(max(m.Times, 1)), "-r", "100", "-nostdin", "-trace_err", "-error_file", errors, fmt.Sprintf("%s:%d", host, m.To)), "sipp")
 	if err != nil {
 		return err
 	}

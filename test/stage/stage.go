@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -64,6 +65,43 @@ func (r *Stage) file(name, text string, mode os.FileMode) (string, error) {
 	}
 	return path, os.WriteFile(path, []byte(text), mode)
 }
+
+// joined writes a file of what is in others, one after the other, and returns its path.
+func (r *Stage) joined(name string, files ...string) (string, error) {
+	var text []byte
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			return "", err
+		}
+		text = append(text, b...)
+	}
+	return r.file(name, string(text), 0o600)
+}
+
+// outside is the address that Outside has found.
+var outside = sync.OnceValues(func() (string, error) {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return "", err
+	}
+	for _, a := range addrs {
+		if n, ok := a.(*net.IPNet); ok && n.IP.To4() != nil && n.IP.IsGlobalUnicast() {
+			return n.IP.String(), nil
+		}
+	}
+	// This one is for documentation (RFC 5737): on the loopback interface it is in nobody's way.
+	const spare = "203.0.113.1"
+	out, err := exec.Command("ip", "address", "add", spare+"/32", "dev", "lo").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("this machine has no IPv4 address but those of loopback; as root: ip address add %s/32 dev lo (%w: %s)", spare, err, out)
+	}
+	return spare, nil
+})
+
+// Outside is an address of this machine that is not a loopback address: who sends from it is not
+// trusted for being on this machine. A machine that has none is given one, if we may.
+func Outside() (string, error) { return outside() }
 
 // ports hands out the ports of one block, each once, so that tests in parallel do
 // not take what another has only just found free.

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -36,6 +38,7 @@ type Stox struct {
 	Snippet string   // what stox init printed for the server
 	SIP     int      // port, UDP and TCP
 	Env     []string // further variables for the daemon, put after the stage's own
+	JSON    bool     // it logs JSON
 	stage   *Stage
 	env     []string
 }
@@ -58,7 +61,12 @@ func (r *Stage) InitStox(ctx context.Context, bin, server, xmppDomain, sipDomain
 }
 
 // Route is a [[sip.route]] of a test.
-type Route struct{ Domain, Via string }
+type Route struct {
+	Domain, Via string
+	// Login is who we are when a server there asks; its Local is the user name.
+	Login    Account
+	Register bool
+}
 
 // Configure points the daemon at the component port and the SIP side at routes.
 // more is put at the end of stox.toml as it is.
@@ -69,12 +77,18 @@ func (s *Stox) Configure(componentPort int, routes []Route, more string) error {
 		fmt.Sprintf("STOX_SIP_LISTEN=udp://127.0.0.1:%d,tcp://127.0.0.1:%d", s.SIP, s.SIP),
 		"STOX_LOG_LEVEL=debug",
 	}
+	if s.JSON {
+		s.env = append(s.env, "STOX_LOG_FORMAT=json")
+	}
 	f, err := os.OpenFile(s.Config, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
 	for _, r := range routes {
 		fmt.Fprintf(f, "\n[[sip.route]]\ndomain = %q\nvia = %q\n", r.Domain, r.Via)
+		if r.Login.Local != "" {
+			fmt.Fprintf(f, "username = %q\npassword = %q\nregister = %t\n", r.Login.Local, r.Login.Password, r.Register)
+		}
 	}
 	fmt.Fprintf(f, "\n%s", more)
 	return f.Close()
@@ -104,6 +118,24 @@ func (s *Stox) Environ() []string {
 	return append(append(os.Environ(), s.env...), s.Env...)
 }
 
+// WaitLine is that of Proc; a word key=value is found in a log of either format.
+func (s *Stox) WaitLine(ctx context.Context, from int, words ...string) (string, int, error) {
+	if s.JSON {
+		words = slices.Clone(words)
+		for i, w := range words {
+			if m := logged.FindStringSubmatch(w); m != nil {
+				words[i] = `"` + m[1] + `":`
+				if m[2] != "" {
+					words[i] += `"` + m[2]
+				}
+			}
+		}
+	}
+	return s.Proc.WaitLine(ctx, from, words...)
+}
+
+var logged = regexp.MustCompile(`^([a-z_]+)=(.*)$`)
+
 // WaitLink waits until the daemon has a link to the XMPP server, in the lines
 // from the from-th on.
 func (s *Stox) WaitLink(ctx context.Context, from int) (next int, err error) {
@@ -113,16 +145,17 @@ func (s *Stox) WaitLink(ctx context.Context, from int) (next int, err error) {
 
 // Check runs "stox check" with the daemon's environment.
 func (s *Stox) Check(ctx context.Context) (output string, status int, err error) {
-	return s.command(ctx, "check")
+	return s.Command(ctx, "check")
 }
 
 // Doctor runs "stox doctor" with the daemon's environment, beside it or without it.
 func (s *Stox) Doctor(ctx context.Context) (output string, status int, err error) {
-	return s.command(ctx, "doctor")
+	return s.Command(ctx, "doctor")
 }
 
-func (s *Stox) command(ctx context.Context, name string) (output string, status int, err error) {
-	cmd := exec.CommandContext(ctx, s.Bin, name, "-c", s.Config)
+// Command runs a command of stox with the daemon's environment.
+func (s *Stox) Command(ctx context.Context, args ...string) (output string, status int, err error) {
+	cmd := exec.CommandContext(ctx, s.Bin, append(slices.Clone(args), "-c", s.Config)...)
 	cmd.Env = s.Environ()
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError

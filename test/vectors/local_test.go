@@ -110,6 +110,22 @@ var incidents = map[string]incident{
 	}},
 	"EL-024": {vector: "M-058"},
 	"EL-025": {vector: "M-065"},
+	"EL-026": {play: func(p *player) error { // limits.peer_rate, all at once and one more
+		for i := range 200 {
+			raw := siptest.Text("", "OPTIONS sip:"+far+" SIP/2.0", fmt.Sprintf("Via: SIP/2.0/TCP ua.example.net;branch=z9hG4bKo%d", i),
+				"Max-Forwards: 70", "To: <sip:"+far+">", "From: <sip:romeo@example.net>;tag=t", fmt.Sprintf("Call-ID: o-%d", i), "CSeq: 1 OPTIONS")
+			if err := p.give(step{Dir: dirIn, Net: netSIP, Data: raw}); err != nil {
+				return err
+			}
+			if err := p.hear(netSIP, patience); err != nil {
+				return err
+			}
+			if !strings.HasPrefix(p.heard(netSIP), "SIP/2.0 200 ") {
+				return fmt.Errorf("request %d is one too many", i)
+			}
+		}
+		return p.request()
+	}},
 	"EL-028": {play: func(p *player) error {
 		if err := p.write("romeo@example.net", 1); err != nil {
 			return err
@@ -130,7 +146,6 @@ var incidents = map[string]incident{
 var localLater = map[string]string{
 	"EL-004": "SIP over TLS is not built",
 	"EL-014": "no event package is built, so that SUBSCRIBE is refused as a method",
-	"EL-026": "limits.peer_rate is not built",
 	"EL-027": "limits.user_rate is not built",
 }
 

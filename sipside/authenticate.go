@@ -1,0 +1,97 @@
+package sipside
+
+import (
+	"crypto/rand"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/stoxgw/stox/sipside/digest"
+)
+
+const (
+	loginTries = 4         // requests over a connection before one has proved who sends
+	loginKnown = time.Hour // for how long an address is known that a peer has proved to be at
+	maxLogins  = 4096      // such addresses
+)
+
+// authenticator has the peers that prove by digest who they are (RFC 3261 §22, RFC 8760): those of
+// which no address and no certificate is known. Each of their requests does, over
+// connections too: a proxy may share one among many.
+type authenticator struct {
+	server *digest.Server
+	users  map[string]*peer
+
+	mu    sync.Mutex // guards the following
+	known map[netip.Addr]time.Time
+}
+
+// newAuthenticator gives nil if no peer has a login.
+func newAuthenticator(cfg *Config, p *peers) *authenticator {
+	l := &authenticator{users: make(map[string]*peer), known: make(map[netip.Addr]time.Time)}
+	passwords := make(map[string]string)
+	for i, c := range cfg.Peers {
+		if _, twice := passwords[c.Login.Username]; !twice && !c.Login.IsZero() {
+			l.users[c.Login.Username], passwords[c.Login.Username] = p.configured[i], c.Login.Password
+		}
+	}
+	if len(l.users) == 0 {
+		return nil
+	}
+	key := make([]byte, 32)
+	rand.Read(key)
+	l.server = digest.NewServer(cfg.SIPDomain, key, func(username string) (string, bool) {
+		password, ok := passwords[username]
+		return password, ok
+	})
+	return l
+}
+
+// isKnown reports whether a peer has proved lately to be at an address. It only says whom
+// to answer, not whom to believe.
+func (l *authenticator) isKnown(a netip.Addr, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	until, ok := l.known[a]
+	return ok && now.Before(until)
+}
+
+func (l *authenticator) know(a netip.Addr, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.known[a]; !ok && len(l.known) >= maxLogins {
+		for other := range l.known {
+			delete(l.known, other)
+			break
+		}
+	}
+	l.known[a] = now.Add(loginKnown)
+}
+
+// authenticate finds out which peer sent a request from an address that is nobody's, and
+// sets r.peer. Otherwise it gives the refusal: a challenge, or the end of patience. A
+// gateway is a UAS: 401, not 407.
+func (u *UA) authenticate(r *request) *reply {
+	l, addr := u.authenticator, r.source.Addr()
+	if len(r.f.authorization) > 0 && !u.strangers.mayGuess(addr, r.read) {
+		refused := refusal(failStranger())
+		return &refused
+	}
+	user, verdict := l.server.Verify(r.method, r.target, r.f.authorization, r.body, addr.String(), r.read)
+	switch verdict {
+	case digest.OK:
+		l.know(addr, r.read)
+		r.peer, r.proved = l.users[user], true
+		return nil
+	case digest.Wrong:
+		r.wrong = true
+		u.strangers.guess(addr, r.read)
+	}
+	// ERR-10: never a 401 without a challenge.
+	var extra strings.Builder
+	for _, c := range l.server.Challenges(addr.String(), verdict == digest.Stale, r.read) {
+		extra.WriteString("WWW-Authenticate: " + c + "\r\n")
+	}
+	return &reply{status: 401, extra: extra.String(), remedy: "sip.peer.username and sip.peer.password are what the peer has to log in with"}
+}

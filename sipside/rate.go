@@ -1,0 +1,163 @@
+package sipside
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+const (
+	minBurst   = 10      // requests that any source may send at once
+	maxSources = 4096    // that are counted
+	maxDenied  = 1 << 16 // requests beyond the rate in each generation that copies are known of
+)
+
+// rates bounds the requests a second of each source (SEC-24): a second's worth at once, at
+// least minBurst. Only peers are counted, so that the table is theirs; when more addresses
+// than it has room for are peers, some begin anew.
+type rates struct {
+	perSecond, burst float64
+
+	mu      sync.Mutex // guards the following
+	buckets map[netip.Addr]bucket
+	denied  [2]map[txKey]struct{} // the newer first
+	turned  time.Time             // when the newer one began
+	told    time.Time             // when the log was
+	over    uint64                // requests since then that were too many
+}
+
+// bucket is what a source may still send at once, and when that was so.
+type bucket struct {
+	left float64
+	at   time.Time
+}
+
+// newRates gives nil if there is no limit.
+func newRates(perSecond int) *rates {
+	if perSecond <= 0 {
+		return nil
+	}
+	return &rates{perSecond: float64(perSecond), burst: float64(max(perSecond, minBurst)), buckets: make(map[netip.Addr]bucket)}
+}
+
+// take counts a request; false if it is one too many.
+func (r *rates) take(source netip.Addr, now time.Time) bool {
+	source = hostOf(source)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b, known := r.buckets[source]
+	if !known {
+		for a := range r.buckets { // any one, should it have to go
+			if len(r.buckets) >= maxSources {
+				delete(r.buckets, a)
+			}
+			break
+		}
+		b = bucket{r.burst, now}
+	}
+	if passed := now.Sub(b.at); passed > 0 {
+		b.left, b.at = min(b.left+passed.Seconds()*r.perSecond, r.burst), now
+	}
+	ok := b.left >= 1
+	if ok {
+		b.left--
+	}
+	r.buckets[source] = b
+	return ok
+}
+
+// deny remembers a request over UDP that was one too many. It stays that: else a copy of
+// it, under way already when its sender was told so, would be let in.
+func (r *rates) deny(k txKey, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.turn(now)
+	if len(r.denied[0]) >= maxDenied {
+		r.denied[1], r.denied[0], r.turned = r.denied[0], nil, now
+	}
+	if r.denied[0] == nil {
+		r.denied[0] = make(map[txKey]struct{})
+	}
+	r.denied[0][k] = struct{}{}
+}
+
+// wasDenied reports whether a request is a copy of one that was one too many.
+func (r *rates) wasDenied(k txKey, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.turn(now)
+	for _, d := range r.denied {
+		if _, ok := d[k]; ok {
+			return true
+		}
+	}
+	return false
+}
+
+// turn forgets what is older than Timer J. The lock is held.
+func (r *rates) turn(now time.Time) {
+	for i := 0; i < 2 && now.Sub(r.turned) >= timerJ; i++ {
+		r.denied[1], r.denied[0], r.turned = r.denied[0], nil, r.turned.Add(timerJ)
+	}
+	if now.Sub(r.turned) >= timerJ {
+		r.turned = now
+	}
+}
+
+// inRate counts a request of a peer; false if it is one too many. A copy of one that is
+// known is none of its own. This machine is not counted, unless a table has its address:
+// the proxy that runs here brings what all others send. Nor is who has yet to prove for the
+// first time to be a peer, and gets a few answers only.
+func (u *UA) inRate(r *request) bool {
+	if u.rates == nil || r.peer == u.peers.loopback || r.peer == nil && !u.authenticator.isKnown(r.source.Addr(), r.read) {
+		return true
+	}
+	switch {
+	case !r.udp:
+		return u.rates.take(r.source.Addr(), r.read)
+	case u.rates.wasDenied(r.key, r.read):
+		return false
+	case u.server.knows(r.key), u.rates.take(r.source.Addr(), r.read):
+		return true
+	}
+	u.rates.deny(r.key, r.read)
+	return false
+}
+
+// tellRate tells the log that a peer sends too much, every ten minutes at most.
+func (u *UA) tellRate(source netip.AddrPort, p *peer, now time.Time) {
+	s := u.rates
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over++
+	if !s.told.IsZero() && now.Sub(s.told) < tellAgain {
+		return
+	}
+	name := "unknown"
+	if p != nil {
+		name = p.name
+	}
+	u.log.Warn("a SIP peer sends more requests than it may, and gets 503", "dir", "sip-xmpp", "peer", name, "from", source, "requests", s.over,
+		"remedy", failRate().Remedy)
+	s.told, s.over = now, 0
+}
+
+// failRate is for a source that sends too much. There is no Retry-After in it (SIP-30).
+func failRate() *mapping.Failure {
+	f := mapping.FailBusy(1)
+	f.Remedy = "limits.peer_rate says how many requests a second one source may send"
+	return f
+}
+
+// hostOf is the address that a source is counted by: of IPv6 the network, as a host has as
+// many addresses in it as it likes.
+func hostOf(a netip.Addr) netip.Addr {
+	a = a.WithZone("")
+	if a.Is4() || a.Is4In6() {
+		return a.Unmap()
+	}
+	p, _ := a.Prefix(64)
+	return p.Addr()
+}

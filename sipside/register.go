@@ -1,0 +1,323 @@
+package sipside
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/locate"
+)
+
+const (
+	askedBinding   = 10 * time.Minute // what a registrar is asked for
+	longestBinding = 24 * time.Hour   // what it may want instead (Min-Expires), or grant
+	mostServers    = 8                // that are asked one after the other before the next pause
+)
+
+// registration keeps one binding at a registrar (RFC 3261 §10): that of the route's user
+// name with us, so that what is for that user comes here. One goroutine runs it.
+type registration struct {
+	u         *UA
+	route     *Route
+	watch     *watch
+	hop       hop
+	fault     *mapping.Failure // the hop leads nowhere
+	aor       mapping.URI      // whose binding it is: From and To
+	registrar mapping.URI      // Request-URI: the domain alone (§10.2)
+	callID    string           // the same for all requests, as the tag is (§10.2)
+	tag       string
+	woken     chan struct{} // the flow is lost
+
+	// Of the goroutine.
+	cseq   uint32
+	expiry time.Duration // that is asked for
+	plain  bool          // without outbound and path, which the registrar refused
+	paces  paces
+	frail  bool // the last binding lost its flow as soon as it was made
+
+	mu    sync.Mutex // guards the following
+	state registered
+	since time.Time
+	why   string    // what the last request came to if it was no grant
+	code  int       // its status, 0 if it had no answer
+	at    time.Time // of the last grant
+	until time.Time // the end of the binding
+	to    locate.Target
+	flow  *stream // the connection that it was made over; nil over UDP, and once it is lost
+	nat   *flow   // over UDP
+	lost  bool    // the flow: the binding leads nowhere
+}
+
+// registered is what an operator is told of a registration.
+type registered string
+
+const (
+	notYet      registered = ""
+	isBound     registered = "registered"
+	isLost      registered = "lost"    // for now: it is tried again soon
+	wasRefused  registered = "refused" // until somebody mends something
+	isUnbinding registered = "ending"
+)
+
+// newRegistration is for a route with Register. nothing is sent before run.
+func newRegistration(u *UA, r *Route, w *watch) *registration {
+	domain := r.Domain
+	if domain == "*" {
+		domain = u.cfg.SIPDomain
+	}
+	g := &registration{u: u, route: r, watch: w, callID: freshCallID(), tag: freshTag(), woken: make(chan struct{}, 1), expiry: askedBinding}
+	g.hop, g.fault = u.hopTo(r)
+	g.registrar = mapping.URI{Scheme: "sip", Host: canonicalHost(domain)}
+	g.aor = g.registrar
+	g.aor.User = r.Login.Username
+	return g
+}
+
+// run registers and keeps the binding until ctx is done; then it takes it back, which inner
+// may break off.
+func (r *registration) run(ctx, inner context.Context) {
+	for wait := r.attempt(ctx); ctx.Err() == nil && r.pause(ctx, wait); {
+		wait = r.attempt(ctx)
+	}
+	r.leave(inner)
+}
+
+// pause waits until the next attempt is due; false if ctx ends before. The loss of the flow
+// makes it due (RFC 5626 §4.4), unless the binding had only just been made: a registrar that
+// hangs up each time is not asked any sooner for that.
+func (r *registration) pause(ctx context.Context, wait time.Duration) bool {
+	due := time.NewTimer(wait)
+	defer due.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-due.C:
+			if _, lost := r.age(); !lost {
+				r.frail = false
+			}
+			return true
+		case <-r.woken:
+			if soon, yes := r.broken(); yes {
+				due.Reset(soon)
+			}
+		}
+	}
+}
+
+// broken says when to register again after the loss of the flow; false if it is not lost.
+func (r *registration) broken() (time.Duration, bool) {
+	age, lost := r.age()
+	if !lost {
+		return 0, false
+	}
+	if r.frail = age < shortestPause; !r.frail {
+		return atOnce(), true
+	}
+	wait := r.paces.failed(0)
+	r.missed(nil, "the connection broke", wait)
+	return wait, true
+}
+
+// age is that of the binding, and says whether its flow is lost.
+func (r *registration) age() (age time.Duration, lost bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return time.Since(r.at), r.lost
+}
+
+// attempt asks the servers of the route in turn until one has decided, and says how long
+// it is until the next attempt.
+func (r *registration) attempt(ctx context.Context) time.Duration {
+	r.mu.Lock()
+	r.lost = false
+	r.mu.Unlock()
+	if r.fault != nil {
+		wait := r.paces.refused()
+		r.refused(nil, "the transport of sip.route.via is not in use here", wait)
+		return wait
+	}
+	targets, f := r.u.targetsOf(ctx, r.hop)
+	if f != nil {
+		if ctx.Err() != nil {
+			return 0
+		}
+		wait := r.paces.failed(0)
+		r.missed(nil, "no server was found for "+r.hop.query.Host, wait)
+		return wait
+	}
+	var last ownAnswer
+	var later time.Duration // Retry-After
+	why := ""
+	for _, t := range r.order(targets, time.Now()) {
+		a, ok := r.register(ctx, t)
+		if !ok {
+			return 0
+		}
+		last = a
+		verdict := judgeRegister(&a.Outcome)
+		switch verdict {
+		case regAccepted:
+			g, ok := readGrant(a.fields, r.contactURI(a.to), r.u.cfg.Instance, r.expiry)
+			if ok {
+				return r.granted(&a, g)
+			}
+			why = fmt.Sprintf("answered %d without our binding", a.Status)
+		case regRefused:
+			wait := r.paces.refused()
+			r.refused(&a, cameTo(&a), wait)
+			return wait
+		default:
+			why = cameTo(&a)
+		}
+		if a.Failure != nil && a.Failure.RetryAfter > 0 && (later == 0 || a.Failure.RetryAfter < later) {
+			later = a.Failure.RetryAfter
+		}
+		if verdict != regNext {
+			break
+		}
+	}
+	wait := r.paces.failed(later)
+	r.missed(&last, why, wait)
+	return wait
+}
+
+// order is the servers to ask: where the binding is first, so that what comes in goes on
+// coming over the same flow; and none that is avoided, unless all are.
+func (r *registration) order(targets []locate.Target, now time.Time) []locate.Target {
+	out := slices.DeleteFunc(slices.Clone(targets), func(t locate.Target) bool {
+		_, avoided := r.u.client.health.Avoided(t, now)
+		return avoided
+	})
+	if len(out) == 0 {
+		out = slices.Clone(targets)
+	}
+	r.mu.Lock()
+	current := r.to
+	r.mu.Unlock()
+	if i := slices.IndexFunc(out, func(t locate.Target) bool { return connTo(t) == connTo(current) }); i > 0 {
+		first := out[i]
+		out = slices.Insert(slices.Delete(out, i, i+1), 0, first)
+	}
+	return out[:min(len(out), mostServers)]
+}
+
+// register asks one server, and once more each if it wants a longer binding or does not
+// know an extension.
+func (r *registration) register(ctx context.Context, t locate.Target) (a ownAnswer, ok bool) {
+	longer := false
+	for {
+		if a, ok = r.ask(ctx, t, r.expiry); !ok || a.Kind != mapping.Answered || a.fields == nil {
+			return a, ok
+		}
+		switch {
+		case a.Status == 423 && !longer:
+			least, ok := parseExpiry(a.fields.minExpires)
+			if !ok || least <= r.expiry {
+				return a, true
+			}
+			r.expiry, longer = least, true
+		case a.Status == 420 && !r.plain && dislikes(a.fields.unsupported):
+			r.plain = true
+		default:
+			return a, true
+		}
+	}
+}
+
+// dislikes reports whether Unsupported names an extension that we can do without.
+func dislikes(unsupported []string) bool {
+	for _, row := range unsupported {
+		for row != "" {
+			var tag string
+			tag, row = cutList(row)
+			if strings.EqualFold(tag, "outbound") || strings.EqualFold(tag, "path") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// ask sends one REGISTER for a binding of that length; 0 takes it back.
+func (r *registration) ask(ctx context.Context, t locate.Target, expiry time.Duration) (a ownAnswer, ok bool) {
+	r.cseq++
+	seconds := fmt.Sprint(int(expiry / time.Second))
+	req := ownRequest(methodRegister, r.registrar, r.aor, r.aor, r.callID, r.tag, r.cseq)
+	user, params := r.route.Login.Username, ";expires="+seconds
+	if !r.plain {
+		req.extra = "Supported: path, outbound\r\n"
+		if id := r.u.cfg.Instance; id != "" {
+			params += ";+sip.instance=\"<" + id + ">\";reg-id=1"
+		}
+	}
+	req.extra += "Expires: " + seconds + "\r\n"
+	req.contact = func(transport, sentBy string) string {
+		return "<" + contactURI(user, transport, sentBy).String() + ">" + params
+	}
+	if a, ok = r.u.askAt(ctx, req, r.hop, t); a.CSeq > r.cseq {
+		r.cseq = a.CSeq // a challenge was answered
+	}
+	return a, ok
+}
+
+// contactURI is where we take requests for a user: at the socket that a request was sent
+// from, or that Via gives out for it. That it says transport=tls is RFC 3261 of old (§26.2.2
+// deprecates it) and what registrars look at.
+func contactURI(user, transport, sentBy string) mapping.URI {
+	host, port, _ := splitSentBy(sentBy)
+	u := hostURI(host, port)
+	u.User = user
+	switch transport {
+	case "UDP":
+	case "WSS":
+		u.Transport = "ws" // RFC 7118 §5.2
+	default:
+		u.Transport = strings.ToLower(transport)
+	}
+	return u
+}
+
+// contactURI is the binding as it was sent to a target.
+func (r *registration) contactURI(t locate.Target) mapping.URI {
+	sentBy := r.u.streamSentBy(t.Transport)
+	if s := r.u.udpFor(t.Addr.Addr()); s != nil && t.Transport == locate.UDP {
+		sentBy = s.sentBy
+	}
+	return contactURI(r.route.Login.Username, viaTransport(t.Transport), sentBy)
+}
+
+// leave takes the binding back, if there is one, as well as that can be done until ctx ends.
+func (r *registration) leave(ctx context.Context) {
+	r.mu.Lock()
+	to, bound := r.to, time.Now().Before(r.until)
+	r.state, r.since = isUnbinding, time.Now()
+	r.mu.Unlock()
+	if !bound {
+		return
+	}
+	if a, ok := r.ask(ctx, to, 0); !ok || !a.Accepted() {
+		r.u.log.Warn("the registration of a route was not taken back: until it ends there, requests may be sent here", "route", r.route.Domain, "until", r.until)
+	}
+}
+
+// cameTo says in words what an attempt came to. Of the answer it has the number only.
+func cameTo(a *ownAnswer) string {
+	var setup *setupError
+	switch {
+	case a.Kind == mapping.Answered:
+		return fmt.Sprintf("answered %d", a.Status)
+	case a.Failure != nil && errors.As(a.Failure.Err, &setup):
+		return "no connection could be made"
+	case a.Kind == mapping.Unknown:
+		return "no answer"
+	case a.Failure != nil && a.Failure.Condition == mapping.CondResourceConstraint:
+		return "not sent: stox is short of something"
+	}
+	return "could not be reached"
+}

@@ -1,0 +1,170 @@
+package sipside
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+const (
+	strangerWindow  = time.Minute
+	strangerAnswers = 3                // to one address over UDP, in that time
+	strangerGuesses = 10               // wrong passwords from one address, in that time
+	maxStrangers    = 4096             // addresses that are counted
+	tellAgain       = 10 * time.Minute // the log
+)
+
+// strangers is what is known of sources that are no peers. Whatever they send, they get a
+// few answers only: over UDP nobody knows who asked for them, and scanners come back to
+// where there are some.
+type strangers struct {
+	mu       sync.Mutex // guards the following
+	answered tally
+	guessed  tally
+
+	// Not yet in the log.
+	told    time.Time
+	silent  uint64 // requests
+	guesses uint64
+	hosts   map[netip.Addr]struct{}
+}
+
+// tally counts by address within a window of time, which is the same for all of them.
+type tally struct {
+	began time.Time
+	n     map[netip.Addr]int
+}
+
+// count enters one more, and tells how many there are now; false if there is no room to
+// count it.
+func (t *tally) count(a netip.Addr, now time.Time) (n int, ok bool) {
+	t.turn(now)
+	if n = t.n[a]; n == 0 && len(t.n) >= maxStrangers {
+		return 0, false
+	}
+	t.n[a] = n + 1
+	return n + 1, true
+}
+
+func (t *tally) turn(now time.Time) {
+	if t.n == nil || now.Sub(t.began) >= strangerWindow {
+		t.began, t.n = now, make(map[netip.Addr]int)
+	}
+}
+
+// mayAnswer reports whether a source that is no peer gets one more answer over UDP. When
+// too many sources are counted already, a new one gets none.
+func (s *strangers) mayAnswer(a netip.Addr, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, ok := s.answered.count(hostOf(a), now)
+	return ok && n <= strangerAnswers
+}
+
+// guess notes a wrong password. Who gives one has read a challenge of ours at this address.
+func (s *strangers) guess(a netip.Addr, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.guesses++
+	s.guessed.turn(now)
+	if len(s.guessed.n) >= maxStrangers {
+		for other := range s.guessed.n {
+			delete(s.guessed.n, other)
+			break
+		}
+	}
+	s.guessed.count(hostOf(a), now)
+}
+
+// mayGuess reports whether a password from that address is looked at.
+func (s *strangers) mayGuess(a netip.Addr, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.guessed.turn(now)
+	return s.guessed.n[hostOf(a)] < strangerGuesses
+}
+
+// notice counts a request from a source that is no peer, and tells the log of it: at once,
+// and then of all that came meanwhile, every ten minutes at most.
+func (u *UA) notice(r *request) {
+	u.stats.Strangers.Add(1)
+	s := &u.strangers
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.silent++
+	if s.hosts == nil {
+		s.hosts = make(map[netip.Addr]struct{})
+	}
+	if len(s.hosts) < maxStrangers {
+		s.hosts[hostOf(r.source.Addr())] = struct{}{}
+	}
+	if !s.told.IsZero() && r.read.Sub(s.told) < tellAgain {
+		return
+	}
+	args := []any{"dir", "sip-xmpp", "requests", s.silent, "sources", len(s.hosts), "last", r.source}
+	if s.guesses > 0 {
+		args = append(args, "wrong_passwords", s.guesses)
+	}
+	u.log.Info("SIP requests refused: they came from no peer", append(args, "remedy", u.strangerRemedy())...)
+	s.told, s.silent, s.guesses = r.read, 0, 0
+	clear(s.hosts)
+}
+
+func (u *UA) strangerRemedy() string {
+	remedy := "if one is a peer, list its address in sip.peer.addresses"
+	if slices.ContainsFunc(u.peers.configured, func(p *peer) bool { return len(p.tlsNames) > 0 }) {
+		remedy += ", or have it show a certificate for a name in sip.peer.tls_names that sip.tls_ca has signed"
+	}
+	if u.authenticator != nil {
+		remedy += ", or have it log in as sip.peer.username"
+	}
+	return remedy
+}
+
+// failStranger is for a source that is no peer.
+func failStranger() *mapping.Failure {
+	f := mapping.FailForbidden()
+	f.Remedy = "if this is a peer, list its address in sip.peer.addresses"
+	return f
+}
+
+// worthAnswer reports whether a request of no peer gets an answer at all: over UDP only a
+// few do. refused is the refusal, nil for a CANCEL that goes on.
+func (u *UA) worthAnswer(r *request, refused *reply) bool {
+	known := u.authenticator != nil && u.authenticator.isKnown(r.source.Addr(), r.read)
+	answer := !r.udp || known || u.strangers.mayAnswer(r.source.Addr(), r.read)
+	// Being asked for a password is how a peer that has one begins.
+	if challenged := refused != nil && refused.status == 401; !answer || r.wrong || !challenged && !known {
+		u.notice(r)
+	}
+	return answer
+}
+
+// stranger reports whether the connection is nobody's that we know. Having been nobody's
+// when it was accepted is not the last word: its client may have proved to be a peer, and
+// the name of a route's host may have been looked up meanwhile. Of the read loop.
+func (s *stream) stranger() bool {
+	return !s.peered && s.u.peers.find(s.remote.Addr()) == nil
+}
+
+// shaken finds out whose certificate the client has shown. What a connection was made with
+// stays good for it. Of the read loop.
+func (s *stream) shaken() {
+	if s.link.verified == nil {
+		return
+	}
+	if s.owner = s.u.peers.holder(s.link.verified); s.owner != nil {
+		s.u.conns.admit(s)
+		s.link.deadline = time.Now().Add(idleTimeout)
+	}
+}
+
+// mayProve reports whether one more message of a stranger is read, so that it may log in.
+// After a few there is an end: each may be a password, or fill our memory.
+func (s *stream) mayProve() bool {
+	s.tries++
+	return s.u.authenticator != nil && s.tries <= loginTries
+}
