@@ -9,7 +9,7 @@ import (
 // What is accepted in the body of a request: the values of Accept and Accept-Encoding,
 // the same in an answer to OPTIONS and in a 415 (CT-08).
 const (
-	AcceptTypes     = "text/plain, text/html, message/cpim, multipart/mixed, multipart/alternative, multipart/related, multipart/signed"
+	AcceptTypes     = "text/plain, text/html, message/cpim, message/imdn+xml, multipart/mixed, multipart/alternative, multipart/related, multipart/signed"
 	AcceptEncodings = "gzip, deflate, identity"
 )
 
@@ -30,6 +30,9 @@ type content struct {
 	// Of a message/cpim, which speaks for itself (RFC 3862): what it does not say is zero.
 	subjects []Text
 	date     time.Time
+	asks     *IMDNRequest // nil if it wants no notifications
+
+	notice *imdn // it is a notification, and says nothing else
 }
 
 // entity is a body with what the headers around it say, as they came, "" for those that
@@ -91,7 +94,7 @@ func (d *reading) entity(e entity, depth int) (content, *Failure) {
 	if e.broken != nil || len(e.data) == 0 {
 		return content{}, e.broken
 	}
-	if f := checkDisposition(e.disposition); f != nil {
+	if f := checkDisposition(e.disposition); f != nil && !(isNotification(e.disposition) && imdnType(e.typ)) {
 		return content{}, f
 	}
 	typ := mediaType{name: "text/plain"}
@@ -138,6 +141,8 @@ func (d *reading) reader(name string, depth int) (func([]byte, *mediaType, int) 
 	}
 	multi := strings.HasPrefix(name, "multipart/")
 	switch {
+	case name == TypeIMDN && (depth == 0 || d.inCPIM && d.parts == 0): // never beside a text
+		return d.imdn, nil
 	case !multi && name != "message/cpim":
 		return nil, FailUnsupportedType()
 	case !multi && d.inCPIM: // nobody wraps a wrapped message, and its headers would contradict

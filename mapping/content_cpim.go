@@ -33,6 +33,9 @@ func (d *reading) cpim(b []byte, _ *mediaType, depth int) (content, *Failure) {
 	}
 	c.subjects = m.Subjects()
 	c.date, _ = m.DateTime()
+	if c.notice == nil { // IM-45: no notification of a notification
+		c.asks = m.imdnRequest()
+	}
 	return c, nil
 }
 

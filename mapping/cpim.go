@@ -114,10 +114,11 @@ func (c *CPIM) Required() []string {
 	return out
 }
 
-// understood are the names that a Require header may have. Of the headers for receipts
-// only the identifier is one: nothing acts on the others, so to say that they are
-// understood would be to promise a receipt that never comes.
-var understood = []string{"From", "To", "cc", "DateTime", "Subject", "NS", "Require", "<" + SpaceIMDN + ">Message-ID"}
+// understood are the names that a Require header may have: the core headers, and those
+// that ask for notifications.
+var understood = []string{"From", "To", "cc", "DateTime", "Subject", "NS", "Require",
+	"<" + SpaceIMDN + ">Message-ID", "<" + SpaceIMDN + ">Disposition-Notification", "<" + SpaceIMDN + ">Original-To",
+	"<" + SpaceIMDN + ">IMDN-Record-Route", "<" + SpaceIMDN + ">IMDN-Route"}
 
 // Refused are the names among Required that are not understood: if there is one, the
 // message must not be passed on as if it were (CT-15).

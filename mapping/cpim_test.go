@@ -250,7 +250,8 @@ func TestCPIMRequire(t *testing.T) {
 		"Require: X-Y":                {"X-Y", "X-Y"},
 		"Require: subject":            {"subject", "subject"},
 		"NS: a <mid:b,c@d>\nRequire: a.E,Subject,a.F":                                              {"<mid:b,c@d>E Subject <mid:b,c@d>F", "<mid:b,c@d>E <mid:b,c@d>F"},
-		"NS: i <urn:ietf:params:imdn>\nRequire: i.Message-ID\nRequire: i.Disposition-Notification": {"<urn:ietf:params:imdn>Message-ID <urn:ietf:params:imdn>Disposition-Notification", "<urn:ietf:params:imdn>Disposition-Notification"},
+		"NS: i <urn:ietf:params:imdn>\nRequire: i.Message-ID\nRequire: i.Disposition-Notification": {"<urn:ietf:params:imdn>Message-ID <urn:ietf:params:imdn>Disposition-Notification", ""},
+		"NS: i <urn:ietf:params:imdn>\nRequire: i.IMDN-Record-Route,i.Original-To,i.X":             {"<urn:ietf:params:imdn>IMDN-Record-Route <urn:ietf:params:imdn>Original-To <urn:ietf:params:imdn>X", "<urn:ietf:params:imdn>X"},
 		"NS: <urn:x>\nRequire: Subject":                                                            {"<urn:x>Subject", "<urn:x>Subject"},
 	} {
 		c := mustParseCPIM(t, crlf(wire)+"\r\n\r\n")

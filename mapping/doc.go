@@ -18,6 +18,7 @@
 //	html.go                      text/html: html_parse.go and html_nesting.go take it apart, html_tree.go
 //	                             has what is left, html_text.go and xhtml.go write it
 //	cpim.go                      message/cpim: cpim_parse.go, cpim_append.go, cpim_wrap.go, content_cpim.go
+//	imdn.go                      notifications (RFC 5438): imdn_read.go, imdn_write.go
 //	parts.go, multipart.go       multiparts: what they say, and how they are cut
 //	inflate.go, transfer.go      Content-Encoding and Content-Transfer-Encoding
 //	text.go                      what may be in a line, a header, a stanza

@@ -265,6 +265,7 @@ var ownFailures = []struct {
 	{"FailNoLinks", "no link at all (`Retry-After`)", true, false, FailNoLinks(5 * time.Second)},
 	{"FailLinkLost", "the link broke after writing", true, false, FailLinkLost()},
 	{"FailExpired", "waited too long behind others for the same address", false, true, FailExpired()},
+	{"FailNotified", "accepted with 2xx, and a notification says later that it was not delivered", false, true, FailNotified()},
 	{"FailUnfinished", "`queue.expire` was over when only some of the parts of a text had arrived", false, true, FailUnfinished()},
 	{"FailStore", "the journal cannot be written", false, true, FailStore()},
 	{"FailDropped", "the operator has dropped it from the queue", false, true, FailDropped()},

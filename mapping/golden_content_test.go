@@ -53,6 +53,12 @@ func printExtensions(b *strings.Builder, m *XMPPMessage) {
 		printNodes(b, m.Markup)
 		b.WriteString("</body></html>")
 	}
+	if m.WantReceipt {
+		b.WriteString("\n  <request xmlns='urn:xmpp:receipts'/>")
+	}
+	if m.Markable {
+		b.WriteString("\n  <markable xmlns='urn:xmpp:chat-markers:0'/>")
+	}
 	if m.Nick != "" {
 		fmt.Fprintf(b, "\n  <nick xmlns='http://jabber.org/protocol/nick'>%s</nick>", escape(m.Nick))
 	}

@@ -97,7 +97,14 @@ func goldenToXMPP(t *testing.T, m *SIPMessage) []txtar.File {
 	}
 	var files []txtar.File
 	for _, v := range out {
-		files = append(files, section("stanza", printStanza(v.(*XMPPMessage))))
+		switch v := v.(type) {
+		case *XMPPMessage:
+			files = append(files, section("stanza", printStanza(v)))
+		case *IMDN:
+			files = append(files, section("notification", fmt.Sprintf("%s -> %s: message %s: %s\n", v.From, v.To, v.MessageID, v.Says)))
+		default:
+			t.Fatalf("%T", v)
+		}
 	}
 	return files
 }

@@ -152,6 +152,14 @@ func FailExpired() *Failure {
 		Remedy: "stox queue list shows what waits; queue.expire is how long"}
 }
 
+// FailNotified means that the recipient's user agent has reported, after it had accepted the
+// message, that it has not been delivered (RFC 5438).
+func FailNotified() *Failure {
+	return &Failure{Status: 480, Condition: CondRecipientUnavailable, Type: TypeWait,
+		Text:   "The other side had accepted the message, and now reports that it was not delivered.",
+		Remedy: "this is what the SIP device or server of the recipient says in a delivery notification"}
+}
+
 // FailUnfinished means that the first parts of a message took all the time that there was
 // for it. The others have not left.
 func FailUnfinished() *Failure {

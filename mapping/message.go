@@ -18,8 +18,8 @@ func (r *Rules) ToSIP(v XMPP) ([]SIP, error) {
 			return nil, nil
 		}
 		return []SIP{m}, nil
-	case *XMPPError:
-		return nil, nil // an error is never answered and never becomes a request (IM-08, ERR-11)
+	case *XMPPError, *XMPPReceipt:
+		return nil, nil // neither is a message (IM-08, ERR-11); what a receipt is about only the bridge knows
 	}
 	return nil, FailInternal(fmt.Errorf("mapping: no SIP form for %T", v))
 }
@@ -28,14 +28,14 @@ func (r *Rules) ToSIP(v XMPP) ([]SIP, error) {
 // An error is a *Failure.
 func (r *Rules) ToXMPP(v SIP) ([]XMPP, error) {
 	if v, ok := v.(*SIPMessage); ok {
-		m, f := r.messageToXMPP(v)
+		x, f := r.messageToXMPP(v)
 		if f != nil {
 			return nil, f
 		}
-		if m == nil {
+		if x == nil {
 			return nil, nil
 		}
-		return []XMPP{m}, nil
+		return []XMPP{x}, nil
 	}
 	return nil, FailInternal(fmt.Errorf("mapping: no XMPP form for %T", v))
 }

@@ -1,9 +1,10 @@
 package mapping
 
-// messageToXMPP is RFC 7572 §5, Table 2. The result is nil if v has no text. ID
+// messageToXMPP is RFC 7572 §5, Table 2. The result is nil if v has no text, and an IMDN
+// if that is what v has. ID
 // is left empty. Type too: page mode has none (IM-15). Nick is what the display name
 // says, each time: that it is told only once is for who remembers.
-func (r *Rules) messageToXMPP(v *SIPMessage) (*XMPPMessage, *Failure) {
+func (r *Rules) messageToXMPP(v *SIPMessage) (XMPP, *Failure) {
 	// Addresses before content: RFC 3261 §8.2 has the checks in that order.
 	from, err := r.Sender(v.From)
 	if err != nil {
@@ -16,6 +17,9 @@ func (r *Rules) messageToXMPP(v *SIPMessage) (*XMPPMessage, *Failure) {
 	c, f := r.readContent(v)
 	if f != nil {
 		return nil, f
+	}
+	if c.notice != nil {
+		return &IMDN{From: from, To: to, MessageID: c.notice.messageID, Says: c.notice.says}, nil
 	}
 	if c.text == "" {
 		return nil, nil
@@ -38,6 +42,9 @@ func (r *Rules) messageToXMPP(v *SIPMessage) (*XMPPMessage, *Failure) {
 	}
 	if m.Delay, f = r.delay(v, c.date); f != nil {
 		return nil, f
+	}
+	if c.asks != nil { // IM-40
+		m.Asks, m.WantReceipt, m.Markable = c.asks, c.asks.Wants.Has(NoticeDelivered), c.asks.Wants.Has(NoticeDisplayed)
 	}
 	return m, nil
 }

@@ -43,6 +43,9 @@ type XMPPMessage struct {
 
 	Markup []Node // the text as XHTML-IM, what is in its body element (XEP-0071); nil if none
 	Nick   string // what the sender calls itself (XEP-0172), "" if not said
+
+	// Asks is what the sender wants to be notified of in SIP; nil if nothing.
+	Asks *IMDNRequest
 }
 
 // Node is a piece of XHTML-IM: an element if it has a Name, otherwise a text. Only
