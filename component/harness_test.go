@@ -31,6 +31,7 @@ type sink struct {
 	cond     *sync.Cond
 	messages []*mapping.XMPPMessage
 	late     []*mapping.XMPPError
+	signals  []mapping.XMPP // receipts, markers and chat states
 	batches  []int
 	outcomes map[any][]mapping.Outcome
 	settled  int
@@ -56,6 +57,8 @@ func (s *sink) FromXMPP(batch []mapping.XMPP) {
 			s.messages = append(s.messages, v)
 		case *mapping.XMPPError:
 			s.late = append(s.late, v)
+		default:
+			s.signals = append(s.signals, v)
 		}
 	}
 	s.batches = append(s.batches, len(batch))

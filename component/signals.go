@@ -21,30 +21,39 @@ func readWishes(m *mapping.XMPPMessage, c *element) {
 	}
 }
 
-// signals hands over what a stanza without a text says. It is never answered: what is
+// signals hands over what a stanza without a text says: one receipt, one marker, or else one
+// chat state. It is never answered: what is
 // wrong with it, or with its addresses, is nobody's message.
 func (r *reader) signals(st *element) {
 	rt, bad := r.route(st)
 	if bad != nil || rt.to.Local() == "" || st.attr("type") == "groupchat" {
 		return
 	}
+	var received, displayed bool
+	var state mapping.ChatState
 	for _, c := range st.children {
 		switch c.name.Space {
 		case nsReceipts, nsMarkers:
 			read := c.name.Space == nsMarkers
+			said := &received
+			if read {
+				said = &displayed
+			}
 			about := c.attr("id")
-			if about == "" || !(read && c.name.Local == "displayed" || !read && c.name.Local == "received") {
+			if *said || about == "" || !(read && c.name.Local == "displayed" || !read && c.name.Local == "received") {
 				continue
 			}
+			*said = true
 			r.hand(&mapping.XMPPReceipt{From: rt.from, To: rt.to, ID: st.attr("id"), Type: st.attr("type"), About: about, Read: read})
 		case nsStates:
-			if s := mapping.ChatState(c.name.Local); s.Known() {
-				r.hand(&mapping.XMPPState{From: rt.from, To: rt.to, ID: st.attr("id"), State: s})
+			if s := mapping.ChatState(c.name.Local); s.Known() && state == "" {
+				state = s
 			}
-		default:
-			continue
 		}
-		return // one stanza says one thing
+	}
+	// What a client does with a receipt says nothing about typing.
+	if state != "" && !received && !displayed {
+		r.hand(&mapping.XMPPState{From: rt.from, To: rt.to, ID: st.attr("id"), State: state})
 	}
 }
 
