@@ -43,6 +43,18 @@ func (j *journal) PutTrail(batch []bridge.Event) {
 	j.store.PutTrail(out)
 }
 
+func (j *journal) Lookup(id string) ([]bridge.Event, error) {
+	found, err := j.store.Lookup(id)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]bridge.Event, len(found))
+	for i, e := range found {
+		out[i] = bridge.Event(e)
+	}
+	return out, nil
+}
+
 func entries(rows []bridge.Row) []store.Entry {
 	out := make([]store.Entry, len(rows))
 	for i, r := range rows {

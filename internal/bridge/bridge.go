@@ -35,6 +35,7 @@ type Policy struct {
 	Expire time.Duration // a message to SIP is tried for so long; zero: 5 min
 	Notice bool          // a late error is also told in an ordinary message (xmpp.failure_notice)
 	Late   LateErrors    // how an error is told that comes after the answer to SIP
+	IMDN   IMDN          // from whom notifications are asked
 }
 
 func (p *Policy) expire() time.Duration {
@@ -85,12 +86,14 @@ type Bridge struct {
 	noEarly  bool
 	full     func(error) bool
 	wake     chan struct{} // capacity 1: Run has to look
+	lookups  chan lookup   // questions to the trail
 
 	mu       sync.Mutex    // guards the following
 	lanes    *lanes        //
 	incoming int           // SIP requests that wait for their outcome, without repeats
 	repeats  repeats       // of SIP requests
 	late     late          // errors that came after the answer to SIP
+	receipts receipts      // messages whose senders want to be told
 	tally    Tally         //
 	closing  bool          // Drain has begun
 	sealed   bool          // Seal was called
@@ -130,7 +133,7 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 	g := newIDs(o.Secret, o.Now)
 	b := &Bridge{xmpp: x, sip: s, journal: j, log: log, ids: g, talks: newConversations(g), formats: newFormats(),
 		lanes:    newLanes(o.Limits),
-		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, wake: make(chan struct{}, 1),
+		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, wake: make(chan struct{}, 1), lookups: make(chan lookup, maxLookups),
 		// A number is not used again after a restart: an operator may still have it in mind.
 		nextRow: uint64(o.Now.UnixMilli()) << 4,
 		rows:    make(map[uint64]*outbound), refused: make(map[*outbound]bool), waiting: make(map[*outbound]time.Time),

@@ -137,6 +137,12 @@ func (d *disk) PutTrail(batch []Event) {
 	d.events = append(d.events, batch...)
 }
 
+func (d *disk) Lookup(id string) ([]Event, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return eventsOf(d.events, id), nil
+}
+
 // begin starts a commit of what waits.
 func (d *disk) begin() {
 	d.mu.Lock()

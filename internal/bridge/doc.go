@@ -24,9 +24,15 @@
 //	XMPPOutcomes the outcome answers the SIP transaction
 //	late         an error that comes after the answer is heard once
 //
+// and what is said about messages afterwards:
+//
+//	receipts     what their senders want to be told, and were (receipts_sip.go, receipts_xmpp.go)
+//	lookup       what is not in memory any more
+//
 // # Concurrency
 //
-// Run is the only goroutine: it does what time demands, and reads from the journal.
+// Run does what time demands, and reads from the journal; a goroutine that it waits for
+// reads from the trail. There are no others.
 // All other methods may be called from any goroutine, return at once, and may call
 // the two sides before they return; the sides therefore must not call the bridge
 // while they hold a lock, and must not report outcomes from within Deliver. RetryNow

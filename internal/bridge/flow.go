@@ -37,6 +37,10 @@ func (b *Bridge) stir(out *work, f *fifo) {
 		o := e.o
 		expired := !out.now.Before(e.expire)
 		switch {
+		case o != nil && o.hasArrived():
+			b.lanes.remove(f, 0)
+			b.finishNotified(out, o)
+			continue
 		case o == nil && (expired || !out.now.Before(f.lane.until)):
 			b.fetch(f)
 			return
@@ -131,6 +135,7 @@ func (b *Bridge) feed(out *work) {
 
 // send hands the next request of o to the SIP side.
 func (b *Bridge) send(out *work, o *outbound) {
+	b.expect(out, o)
 	out.requests = append(out.requests, mapping.Parcel[mapping.SIP]{Ref: o, Value: o.parts[0]})
 }
 
@@ -190,13 +195,16 @@ func (b *Bridge) settle(out *work, o *outbound, res mapping.Outcome) {
 // decide is judge, for a message that may not be in the journal and may have to go in
 // parts. Without a Failure one that is to be sent again has only got another form.
 func (b *Bridge) decide(out *work, o *outbound, res mapping.Outcome) (verdict, *mapping.Failure) {
+	if o.hasArrived() {
+		return arrived, nil
+	}
 	kept := o.row != 0 && !(b.closing && b.volatile)
 	if kept && b.cut(out, o, res) {
 		return again, nil
 	}
 	v, f := o.judge(res, out.now)
-	if kept {
-		return v, f
+	if kept || v == again && o.silent && !b.closing && res.Kind == mapping.Answered && res.Status == 488 {
+		return v, f // the other form of a notification needs no row: Linphone takes it bare
 	}
 	if v == again || v == later {
 		v = failed // what is not in the journal, or will not be, is not tried again

@@ -12,7 +12,8 @@ import (
 
 // In which form a contact takes messages is learned: every user agent has to take
 // text/plain (RFC 3428 §7), and that is what is sent unless a message says more than
-// that can carry, such as a subject in another language than the text. A message/cpim
+// that can carry, such as a subject in another language than the text, or that its sender
+// wants to be notified. A message/cpim
 // says it all, and is sent to those who are known to take it: they have sent one, have
 // said so in an answer to OPTIONS or in a 415, or have taken one before. Whoever is not
 // known is asked, for the next time, and whoever answers 415 gets the message in the
@@ -61,6 +62,7 @@ type belief struct {
 type format struct {
 	plain, cpim belief
 	ownCallID   belief    // it takes a second request with the same Call-ID for a repeat
+	notifies    belief    // it sends notifications
 	asked       time.Time // when it was asked last
 }
 
@@ -81,31 +83,37 @@ type query struct{ contact mapping.JID }
 
 func newFormats() *formats { return &formats{young: make(map[mapping.JID]format)} }
 
-// shape gives the requests of a message to contact the form in which they leave, and
-// asks the contact's user agent if that has to be known.
-func (b *Bridge) shape(out *work, p *Policy, contact mapping.JID, parts []mapping.SIP) {
-	contact = contact.Bare()
-	m := parts[0].(*mapping.SIPMessage)
+// shape gives the requests of o the form in which they leave, and asks the contact's user
+// agent if that has to be known.
+func (b *Bridge) shape(out *work, p *Policy, o *outbound) {
+	contact, m := o.to.Bare(), o.message()
 	if m.RequestURI.Phone {
 		return
 	}
-	more := m.Subjects != nil
-	takes, ask := b.formats.choose(contact, more, out.now)
+	more := m.Subjects != nil || o.messageID != ""
+	takes, ask := b.formats.choose(contact, more && (m.Subjects != nil || p.IMDN != IMDNAlways), out.now)
 	if ask {
 		itself := p.Rules.Itself()
 		q := &mapping.SIPQuery{RequestURI: m.RequestURI, To: m.To, From: itself, CallID: rand.Text()}
 		q.FromTag, q.CSeq = b.ids.tag()
 		out.requests = append(out.requests, mapping.Parcel[mapping.SIP]{Ref: &query{contact}, Value: q})
 	}
-	if takes.cpim.is > 0 && (more || takes.plain.is < 0) {
-		wrap(parts)
+	always := o.messageID != "" && p.IMDN == IMDNAlways && takes.cpim.is == 0
+	if always || takes.cpim.is > 0 && (more || takes.plain.is < 0) {
+		o.wrap()
 	}
 }
 
-// wrap makes a message/cpim of each request.
-func wrap(parts []mapping.SIP) {
-	for i, part := range parts {
-		parts[i] = part.(*mapping.SIPMessage).Wrap()
+// wrap makes a message/cpim of each request. The last one asks for the notifications that
+// are to be asked for.
+func (o *outbound) wrap() {
+	for i, part := range o.parts {
+		m := part.(*mapping.SIPMessage)
+		var ask []mapping.CPIMHeader
+		if i == len(o.parts)-1 {
+			ask = o.request(m)
+		}
+		o.parts[i] = m.Wrap(ask...)
 	}
 }
 
@@ -140,7 +148,7 @@ func (o *outbound) otherForm(out mapping.Outcome) bool {
 		o.reshaped = (out.Accept == "" || mapping.Accepts(out.Accept, typePlain)) && unwrap(o.parts)
 	case o.message().RequestURI.Phone: // whatever it says that it takes
 	case !mapping.Accepts(out.Accept, typePlain) && mapping.Accepts(out.Accept, typeCPIM):
-		wrap(o.parts)
+		o.wrap()
 		o.reshaped = true
 	}
 	return o.reshaped
@@ -252,6 +260,23 @@ func (f *formats) noteOwnCallID(contact mapping.JID, now time.Time) {
 	f.put(contact, is, now)
 }
 
+// noteNotifies remembers that contact sends notifications.
+func (f *formats) noteNotifies(contact mapping.JID, now time.Time) {
+	contact = contact.Bare()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	is := f.get(contact, now)
+	is.notifies = belief{1, now}
+	f.put(contact, is, now)
+}
+
+// notifies reports whether contact is known to send notifications.
+func (f *formats) notifies(contact mapping.JID, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.get(contact.Bare(), now).notifies.is > 0
+}
+
 // answered takes the answer to a query. One without Accept says nothing about messages
 // (RFC 3261 §11.2).
 func (f *formats) answered(q *query, o mapping.Outcome, now time.Time) {
@@ -315,7 +340,7 @@ func (f *formats) get(contact mapping.JID, now time.Time) format {
 	if !ok {
 		is = f.old[contact]
 	}
-	for _, b := range [...]*belief{&is.plain, &is.cpim, &is.ownCallID} {
+	for _, b := range [...]*belief{&is.plain, &is.cpim, &is.ownCallID, &is.notifies} {
 		if now.Sub(b.since) >= formatsFor {
 			*b = belief{}
 		}

@@ -5,7 +5,7 @@ import (
 )
 
 // Journal is what the bridge asks of the store. Nothing here waits for the disk
-// but Get.
+// but Get and Lookup.
 type Journal interface {
 	// Append takes new rows; their commit begins at once and is told through
 	// Committed. It returns how many of rows it took, always the first ones, and why
@@ -22,6 +22,9 @@ type Journal interface {
 	// messages.
 	PutSeen(batch []Seen)
 	PutTrail(batch []Event)
+	// Lookup returns the events that were kept under id, either as ID or as Other, in the
+	// order of time, also those that are not on the disk yet.
+	Lookup(id string) ([]Event, error)
 }
 
 // Row is a message from XMPP that is not done.

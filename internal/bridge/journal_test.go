@@ -95,6 +95,21 @@ func (j *journalFake) PutTrail(batch []Event) {
 	j.trail = append(j.trail, batch...)
 }
 
+func (j *journalFake) Lookup(id string) ([]Event, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return eventsOf(j.trail, id), nil
+}
+
+func eventsOf(all []Event, id string) (found []Event) {
+	for _, e := range all {
+		if e.ID == id || e.Other == id {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
 // commit writes everything that waits, until nothing does.
 func (j *journalFake) commit() {
 	for {

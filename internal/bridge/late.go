@@ -83,8 +83,8 @@ func (b *Bridge) noteLate(out *work, p *Policy, key stanzaKey, e *mapping.XMPPEr
 		"from", e.To, "to", e.From, "id", e.ID, "reason", e.Failure.Condition)
 	out.events = append(out.events, Event{ID: e.ID, At: out.now, Kind: eventLate,
 		Detail: fmt.Sprintf("sip-xmpp %s -> %s %s", e.To, e.From, e.Failure.Condition)})
-	// LateIMDN says nothing: a notification has to be asked for, which nobody can.
-	if p.Late != LateMessage || len(b.late.queue) >= maxLate {
+	wanted := p.Late == LateMessage || p.Late == LateIMDN && seen.meta&seenAsked != 0
+	if !wanted || len(b.late.queue) >= maxLate {
 		return
 	}
 	l := &lateError{key: key, due: out.now.Add(receiptTime), err: e}
@@ -123,7 +123,7 @@ func (b *Bridge) tickLate(out *work) {
 		done++
 		if l.waiting[e.key] == e {
 			delete(l.waiting, e.key)
-			b.tellLate(out, p, e.err)
+			b.tellLate(out, p, e)
 		}
 	}
 	l.queue = l.queue[:copy(l.queue, l.queue[done:])]
@@ -139,10 +139,17 @@ func (b *Bridge) tickLate(out *work) {
 	b.wakeAt(out, l.sweepAt)
 }
 
-// tellLate makes the message that tells a SIP sender of a late error, unless it has
-// just been told one. b.mu is held.
-func (b *Bridge) tellLate(out *work, p *Policy, e *mapping.XMPPError) {
-	if p.Late != LateMessage || b.closing {
+// tellLate makes the notification that tells a SIP sender of a late error, or the message,
+// unless it has just been told one in a message. b.mu is held.
+func (b *Bridge) tellLate(out *work, p *Policy, l *lateError) {
+	e := l.err
+	switch {
+	case b.closing:
+		return
+	case p.Late == LateIMDN:
+		b.tellBounced(out, p, l)
+		return
+	case p.Late != LateMessage:
 		return
 	}
 	to, err := p.Rules.SIPAddress(e.To)

@@ -116,12 +116,17 @@ func (b *Bridge) loaded(out *work, f *fifo, r Row) {
 		b.stir(out, f)
 		return
 	}
-	if out.now.Before(f.lane.until) && out.now.Before(e.expire) {
+	b.adopt(o)
+	if out.now.Before(f.lane.until) && out.now.Before(e.expire) && !o.hasArrived() {
 		b.stir(out, f) // the circuit has opened meanwhile
 		return
 	}
 	b.lanes.unpark(f, o)
 	b.rows[o.row] = o
+	if o.hasArrived() {
+		b.stir(out, f)
+		return
+	}
 	f.queue[0].restored, f.queue[0].hurry = false, false
 	if e.hurry {
 		o.notBefore = time.Time{}

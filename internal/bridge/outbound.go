@@ -33,6 +33,14 @@ type outbound struct {
 	lastCall  string           // given up: the Call-ID of the last request
 	dropped   bool             // given up: the operator does not want its sender told any more
 
+	// What its sender wants to be told; see receipts_xmpp.go. All but wished is in the row.
+	wants     mapping.Notice
+	typ       string // of the stanza
+	messageID string // with which notifications are asked for; "" if they are not to be
+	confirmed bool   // a notification has said that it has arrived; see hasArrived
+	unsure    bool   // a part of it was accepted with something else than a 200
+	wished    *wish  // once it has left
+
 	// The row. rev is the version that the store was given last, kept the version
 	// that is on the disk, counted from 1; 0 is none.
 	row       uint64 // 0: there is none (any more)

@@ -66,6 +66,7 @@ func (b *Bridge) cut(out *work, o *outbound, res mapping.Outcome) bool {
 	if !ok || len(parts) < 2 {
 		return false
 	}
+	b.withdraw(o)
 	o.parts = make([]mapping.SIP, len(parts))
 	for i, part := range parts {
 		if i > 0 {
@@ -95,6 +96,7 @@ func (o *outbound) fresh() {
 // nextPart goes on with the part behind the one that has arrived.
 func (b *Bridge) nextPart(out *work, o *outbound, res mapping.Outcome) {
 	out.partArrived(o, res)
+	o.unsure = o.unsure || res.Status != 200
 	o.parts = o.parts[1:]
 	o.arrived++
 	o.fresh()

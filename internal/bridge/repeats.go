@@ -49,11 +49,12 @@ func (b *Bridge) Tally() Tally {
 
 // Seen.Outcome is the status that SIP was given as outcome of the stanza: 200 for
 // processed whatever sip.accept_status says, 202 for unknown, otherwise that of the
-// bounce. In memory two bits say more about it.
+// bounce. In memory three bits say more about it.
 const (
 	seenStatus   = 1<<10 - 1
 	seenLate     = 1 << 15 // an error came after the answer
 	seenReceived = 1 << 14 // its recipient has acknowledged it
+	seenAsked    = 1 << 13 // its sender wants to be notified of what becomes of it, or may want that
 )
 
 // seenOutcome is what is remembered of an outcome; ok is false for those that are not.
@@ -91,7 +92,7 @@ func (b *Bridge) RestoreSeen(batch []Seen) {
 		at := min(s.At.UnixMilli(), now)
 		known := s.Outcome == 200 || s.Outcome == 202 || s.Outcome >= 300 && s.Outcome <= 699
 		if known && now-at < seenFor.Milliseconds() {
-			b.repeats.seen.put(s.Key, s.Outcome, at)
+			b.repeats.seen.put(s.Key, s.Outcome|seenAsked, at) // the trail knows
 		}
 	}
 	out := work{now: time.Now()}
@@ -128,7 +129,11 @@ func (b *Bridge) remember(out *work, in *incoming) {
 	if !ok {
 		return
 	}
-	b.repeats.seen.put(in.key, code, b.repeats.ms(out.now))
+	known := code
+	if in.asks != nil {
+		known |= seenAsked
+	}
+	b.repeats.seen.put(in.key, known, b.repeats.ms(out.now))
 	b.sweepSeen(out)
 	out.seen = append(out.seen, Seen{Key: in.key, Outcome: code, At: out.now})
 }

@@ -32,6 +32,12 @@ func (l *ledger) PutTrail(batch []Event) {
 	l.events = append(l.events, batch...)
 }
 
+func (l *ledger) Lookup(id string) ([]Event, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return eventsOf(l.events, id), nil
+}
+
 // linked is an XMPP side whose links can go down.
 type linked struct {
 	xmppFake

@@ -76,6 +76,12 @@ func (b *Bridge) giveUp(out *work, o *outbound, f *mapping.Failure) {
 		b.log.Debug("a message of the gateway did not arrive", "dir", "xmpp-sip", "to", o.to, "id", o.id, "reason", f.Condition, "err", f)
 		return
 	}
+	b.adopt(o)
+	if o.hasArrived() {
+		b.finishNotified(out, o)
+		return
+	}
+	b.withdraw(o)
 	f = o.failure(f)
 	out.failed(o, f)
 	o.over = true

@@ -17,6 +17,8 @@ import (
 //	strings  from, to, id
 //	ints     attempts, ambiguous, notBefore
 //	int      requests that have arrived, if flagParts
+//	byte     what its sender wants, with bits of its own, if flagWants; then
+//	strings  type, messageID
 //	failure  problem, if flagProblem
 //	failure  reported, if flagReported; then only the Call-ID of the last request follows
 //	int      number of requests, then each: see appendMessage
@@ -30,7 +32,14 @@ const (
 	flagReported
 	flagReshaped
 	flagParts
-	flagsKnown = 1<<iota - 1
+	flagWants
+)
+
+// What a message with flagWants says beside what its sender wants (mapping.Notice).
+const (
+	wantsConfirmed = 1 << 6
+	wantsUnsure    = 1 << 7
+	wantsNotices   = byte(mapping.NoticeDelivered | mapping.NoticeDisplayed | mapping.NoticeFailed)
 )
 
 // maxParts bounds what a row is believed to hold.
@@ -48,6 +57,7 @@ func (o *outbound) encode() Row {
 	}{
 		{o.sent, flagSent}, {o.nextTried, flagNextTried}, {o.restart, flagRestart}, {o.reshaped, flagReshaped},
 		{o.problem != nil, flagProblem}, {o.reported != nil, flagReported}, {o.arrived > 0, flagParts},
+		{o.wants != 0, flagWants},
 	} {
 		if f.on {
 			flags |= f.bit
@@ -62,6 +72,18 @@ func (o *outbound) encode() Row {
 	b = appendTime(b, o.notBefore)
 	if o.arrived > 0 {
 		b = binary.AppendUvarint(b, uint64(o.arrived))
+	}
+	if o.wants != 0 {
+		wants := byte(o.wants)
+		if o.confirmed {
+			wants |= wantsConfirmed
+		}
+		if o.unsure {
+			wants |= wantsUnsure
+		}
+		b = append(b, wants)
+		b = appendText(b, o.typ)
+		b = appendText(b, o.messageID)
 	}
 	if o.problem != nil {
 		b = appendFailure(b, o.problem)
@@ -85,9 +107,6 @@ func decode(r Row) (*outbound, error) {
 		return nil, fmt.Errorf("%w: version", errRow)
 	}
 	flags := r.Data[1]
-	if flags > flagsKnown {
-		return nil, fmt.Errorf("%w: flags %#x", errRow, flags)
-	}
 	p := rowReader{b: r.Data[2:]}
 	o := &outbound{row: r.ID, rev: 1, kept: 1, lane: r.Lane, read: r.Read, expire: r.Expire,
 		sent: flags&flagSent != 0, nextTried: flags&flagNextTried != 0, restart: flags&flagRestart != 0, reshaped: flags&flagReshaped != 0}
@@ -96,6 +115,14 @@ func decode(r Row) (*outbound, error) {
 	o.notBefore = p.time()
 	if flags&flagParts != 0 {
 		if o.arrived = p.count(); o.arrived == 0 {
+			p.fail()
+		}
+	}
+	if flags&flagWants != 0 {
+		wants := p.byte()
+		o.wants, o.confirmed, o.unsure = mapping.Notice(wants&wantsNotices), wants&wantsConfirmed != 0, wants&wantsUnsure != 0
+		o.typ, o.messageID = p.text(), p.text()
+		if o.wants == 0 || wants&^(wantsNotices|wantsConfirmed|wantsUnsure) != 0 {
 			p.fail()
 		}
 	}
@@ -191,6 +218,15 @@ func (p *rowReader) uint() uint64 {
 		return 0
 	}
 	p.b = p.b[n:]
+	return v
+}
+
+func (p *rowReader) byte() (v byte) {
+	if len(p.b) == 0 {
+		p.fail()
+		return 0
+	}
+	v, p.b = p.b[0], p.b[1:]
 	return v
 }
 

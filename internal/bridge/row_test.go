@@ -43,6 +43,10 @@ func genOutbound(t *rapid.T) *outbound {
 		sent: rapid.Bool().Draw(t, "sent"), nextTried: rapid.Bool().Draw(t, "next"), restart: rapid.Bool().Draw(t, "restart"), reshaped: rapid.Bool().Draw(t, "reshaped"),
 		attempts: rapid.IntRange(0, 1<<20).Draw(t, "attempts"), ambiguous: rapid.IntRange(0, 3).Draw(t, "ambiguous"), notBefore: genTime(t)}
 	o.sender = o.from.Bare()
+	if o.wants = mapping.Notice(rapid.Uint8Max(7).Draw(t, "wants")); o.wants != 0 {
+		o.typ, o.messageID = s.Draw(t, "type"), s.Draw(t, "message-id")
+		o.confirmed, o.unsure = rapid.Bool().Draw(t, "confirmed"), rapid.Bool().Draw(t, "unsure")
+	}
 	if rapid.Bool().Draw(t, "problem") {
 		o.problem = genFailure(t)
 	}
@@ -112,10 +116,16 @@ func TestRowRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(o *outbound, r *Row){
-		"nothing":               func(_ *outbound, r *Row) { r.Data = nil },
-		"an older version":      func(_ *outbound, r *Row) { r.Data[0] = 0 },
-		"a newer version":       func(_ *outbound, r *Row) { r.Data[0] = rowVersion + 1 },
-		"a flag nobody knows":   func(_ *outbound, r *Row) { r.Data[1] |= 0x80 },
+		"nothing":             func(_ *outbound, r *Row) { r.Data = nil },
+		"an older version":    func(_ *outbound, r *Row) { r.Data[0] = 0 },
+		"a newer version":     func(_ *outbound, r *Row) { r.Data[0] = rowVersion + 1 },
+		"a flag and nothing":  func(_ *outbound, r *Row) { r.Data[1] |= 0x80 },
+		"a wish nobody knows": func(o *outbound, r *Row) { o.wants = 8; *r = o.encode() },
+		"a wish for nothing": func(o *outbound, r *Row) {
+			o.wants = 7
+			*r = o.encode()
+			r.Data = bytes.Replace(r.Data, []byte{7, 0, 0}, []byte{0, 0, 0}, 1)
+		},
 		"no sender":             func(o *outbound, r *Row) { o.from = mapping.JID{}; *r = o.encode() },
 		"no contact":            func(o *outbound, r *Row) { o.to = mapping.JID{}; *r = o.encode() },
 		"no requests":           func(o *outbound, r *Row) { o.parts = nil; *r = o.encode() },

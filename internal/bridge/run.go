@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -16,6 +17,9 @@ func (b *Bridge) Run(ctx context.Context) error {
 	if b.uncertain > 0 {
 		b.log.Warn("uncertain: these messages may have left before the last stop; they are sent once more, and may arrive twice", "dir", "xmpp-sip", "count", b.uncertain, "ids", b.uncertainIDs)
 	}
+	var lookups sync.WaitGroup
+	lookups.Go(func() { b.runLookups(ctx) })
+	defer lookups.Wait()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {

@@ -20,8 +20,11 @@ type incoming struct {
 	key      stanzaKey // its identity
 	id       string    // of its stanzas
 	from, to mapping.JID
-	nick     string         // that the stanza tells
-	stanzas  []mapping.XMPP // until they are handed over
+	nick     string               // that the stanza tells
+	stanzas  []mapping.XMPP       // until they are handed over
+	asks     *mapping.IMDNRequest // what its sender wants to be notified of
+	notice   *mapping.IMDN        // it is a notification ...
+	wish     *wish                // ... about this message, whose sender is told
 
 	left    int // stanzas without an outcome
 	outcome mapping.Outcome
@@ -46,7 +49,7 @@ func (b *Bridge) FromSIP(batch []mapping.Parcel[mapping.SIP]) {
 	}
 	b.mu.Lock()
 	for _, in := range taken {
-		b.takeSIP(&out, in)
+		b.takeSIP(&out, p, in)
 	}
 	b.unlock(&out)
 }
@@ -77,6 +80,14 @@ func (b *Bridge) readSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) *
 			b.talks.incoming(x, out.now)
 			b.formats.wrote(x.From, m, out.now)
 			in.nick = x.Nick
+			in.wishes(x)
+		} else if n, ok := v.(*mapping.IMDN); ok {
+			in.key = b.ids.key(m, n.To)
+			in.id = stanzaID(in.key)
+			in.from, in.to, in.notice = n.From, n.To, n
+			b.formats.wrote(n.From, m, out.now)
+			b.formats.noteNotifies(n.From, out.now)
+			return in
 		}
 	}
 	in.stanzas = stanzas
@@ -93,7 +104,14 @@ func (p *Policy) toXMPP(m *mapping.SIPMessage) ([]mapping.XMPP, error) {
 		return nil, errAccess
 	}
 	for _, v := range stanzas {
-		if x, ok := v.(*mapping.XMPPMessage); ok && !p.Access.Allows(x.To) {
+		var to mapping.JID
+		switch x := v.(type) {
+		case *mapping.XMPPMessage:
+			to = x.To
+		case *mapping.IMDN:
+			to = x.To
+		}
+		if !p.Access.Allows(to) {
 			return nil, errAccess
 		}
 	}
@@ -119,7 +137,7 @@ func (p *Policy) denied(m *mapping.SIPMessage) bool {
 }
 
 // takeSIP hands over the stanzas of a request, unless it is a repeat. b.mu is held.
-func (b *Bridge) takeSIP(out *work, in *incoming) {
+func (b *Bridge) takeSIP(out *work, p *Policy, in *incoming) {
 	if b.repeat(out, in) {
 		return
 	}
@@ -127,8 +145,13 @@ func (b *Bridge) takeSIP(out *work, in *incoming) {
 		b.refuseSIP(out, in, mapping.FailShutdown(), "reason", "shutdown")
 		return
 	}
+	if in.notice != nil {
+		b.takeNotice(out, p, in)
+		return
+	}
 	b.incoming++
 	b.repeats.pending[in.key] = in
+	b.remind(out, in)
 	in.left = len(in.stanzas)
 	for _, v := range in.stanzas {
 		out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{Ref: in, Value: v})
@@ -181,6 +204,9 @@ func (b *Bridge) XMPPOutcomes(batch []mapping.Result) {
 func (b *Bridge) finishSIP(out *work, p *Policy, in *incoming, down bool) {
 	b.incoming--
 	delete(b.repeats.pending, in.key)
+	if in.notice != nil {
+		in.untoldNotice()
+	}
 	switch o := &in.outcome; {
 	case o.Kind == mapping.Bounced && o.Failure != nil:
 		o.Failure = p.failureToSIP(o.Failure, in.sender.Host)
@@ -196,12 +222,15 @@ func (b *Bridge) finishSIP(out *work, p *Policy, in *incoming, down bool) {
 	if _, f := in.outcome.Final(200); f != nil {
 		b.log.Debug("not delivered", "dir", "sip-xmpp", "from", in.from, "to", in.to, "id", in.id, "call_id", in.callID,
 			"reason", f.Condition, "err", f, "remedy", f.Remedy)
-	} else {
+	} else if in.notice == nil || in.wish != nil {
 		b.log.Debug("delivered", "dir", "sip-xmpp", "from", in.from, "to", in.to, "id", in.id, "call_id", in.callID)
 	}
 	out.answers = append(out.answers, mapping.Result{Ref: in.ref, Outcome: in.outcome})
 	for _, ref := range in.joined {
 		out.answers = append(out.answers, mapping.Result{Ref: ref, Outcome: in.outcome})
+	}
+	if in.notice != nil {
+		return // a repeat is told what the memory of the message says: nothing
 	}
 	b.remember(out, in)
 	if in.nick != "" && in.outcome.Kind == mapping.Processed {
@@ -212,6 +241,7 @@ func (b *Bridge) finishSIP(out *work, p *Policy, in *incoming, down bool) {
 		b.tally.Uncertain++
 	}
 	out.events = append(out.events, e)
+	b.replied(out, p, in)
 	if in.late != nil {
 		b.noteLate(out, p, in.key, in.late)
 	}

@@ -29,6 +29,7 @@ func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
 	p := b.policy.Load()
 	var taken []*outbound
 	var late []*mapping.XMPPError
+	var receipts []*mapping.XMPPReceipt
 	owners := b.formats.owners.Load()
 	for _, v := range batch {
 		switch v := v.(type) {
@@ -38,6 +39,8 @@ func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
 			}
 		case *mapping.XMPPError:
 			late = append(late, v)
+		case *mapping.XMPPReceipt:
+			receipts = append(receipts, v)
 		}
 	}
 	b.mu.Lock()
@@ -45,6 +48,9 @@ func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
 		b.takeLate(&out, p, e)
 	}
 	b.enqueue(&out, taken, owners)
+	for _, v := range receipts { // behind the messages: they are not to be in their way
+		b.takeReceipt(&out, p, v)
+	}
 	b.unlock(&out)
 }
 
@@ -77,8 +83,9 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 		}
 		b.ids.fill(s)
 	}
-	b.shape(out, p, m.To, parts)
 	o.parts = parts
+	o.wish(p, m)
+	b.shape(out, p, o)
 	o.measure()
 	return o
 }
@@ -293,7 +300,16 @@ func (b *Bridge) finish(out *work, o *outbound, res mapping.Outcome) {
 	b.log.Debug("delivered", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "call_id", o.callID(), "status", res.Status)
 	if !o.silent {
 		out.delivered(o, res)
+		b.accepted(out, b.policy.Load(), o, res)
 	}
+	b.end(out, o)
+}
+
+// finishNotified ends a message of which a notification has said that it has arrived.
+func (b *Bridge) finishNotified(out *work, o *outbound) {
+	b.log.Debug("delivered, as a notification has said", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "call_id", o.callID())
+	out.trail(o, eventDelivered, nil)
+	b.accepted(out, b.policy.Load(), o, mapping.Outcome{})
 	b.end(out, o)
 }
 

@@ -134,7 +134,8 @@ type noXMPP struct{}
 func (noXMPP) Deliver([]mapping.Parcel[mapping.XMPP]) {}
 func (noXMPP) Up() bool                               { return true }
 
-func (s *sides) Answer([]mapping.Result) {}
-func (s *sides) Done([]uint64)           {}
-func (s *sides) PutSeen([]bridge.Seen)   {}
-func (s *sides) PutTrail([]bridge.Event) {}
+func (s *sides) Answer([]mapping.Result)               {}
+func (s *sides) Done([]uint64)                         {}
+func (s *sides) PutSeen([]bridge.Seen)                 {}
+func (s *sides) PutTrail([]bridge.Event)               {}
+func (s *sides) Lookup(string) ([]bridge.Event, error) { return nil, nil }

@@ -121,6 +121,7 @@ func TestPhonesBehindProxy(t *testing.T) {
 			p.notifications()
 			p.threads()
 			p.languages()
+			p.receipts()
 		})
 	})
 }
@@ -213,8 +214,8 @@ func (p *proxied) refusals() {
 	p.phoneCrossed(p.lin.Phone, toXMPP, "not delivered, says the phone", "message to an unknown XMPP user")
 }
 
-// notifications: Linphone sends a delivery notification for every text. In this
-// version nobody reads it: 415, and nothing reaches the user (CT-01).
+// notifications: Linphone sends a delivery notification for every text, asked for or not. It
+// is taken, and what nobody has asked for reaches nobody (IM-45).
 func (p *proxied) notifications() {
 	const texts = 5 // from before: one, three in a row, and a long one
 	at := 0         // in Kamailio's lines
@@ -224,12 +225,39 @@ func (p *proxied) notifications() {
 		at = next
 		status, err := p.proxy.AwaitAnswer(p.ctx, m.CallID)
 		p.must(err)
-		if status != 415 {
+		if status != 200 {
 			p.t.Errorf("a delivery notification (encoding %s) is answered %d", m.Encoding, status)
 		}
 	}
 	p.onlyTexts(p.client)
-	p.phoneCrossed(p.lin.Phone, toXMPP, "415, nothing reaches the user", "delivery notification (IMDN)")
+	p.phoneCrossed(p.lin.Phone, toXMPP, "200, nothing reaches the user, who has not asked", "delivery notification (IMDN)")
+}
+
+// receipts: who asks for one gets one, and no more. Linphone's comes from the notification
+// that it sends by itself, which names the Call-ID (IM-41); for a phone that sends none the
+// 200 is the receipt (IM-46).
+func (p *proxied) receipts() {
+	const ns = "urn:xmpp:receipts"
+	for name, phone := range map[string]*stage.Phone{"lin": p.lin.Phone, "bob": p.bob} {
+		id := "receipt-" + name
+		p.must(p.client.Send(fmt.Sprintf("<message to='%s@%s' id='%s' type='chat'><body>%s</body><request xmlns='%s'/></message>", name, p.component, id, id, ns)))
+		_, err := phone.Await(p.ctx, id)
+		p.must(err)
+		st := p.await(p.client, "the receipt of "+name, func(s stage.Stanza) bool { return strings.Contains(s.Raw, ns) && strings.Contains(s.Raw, id) })
+		if from, _, _ := strings.Cut(st.From, "/"); from != name+"@"+p.component || st.Type != "chat" || st.Body != "" {
+			p.t.Errorf("receipt %s", st.Raw)
+		}
+	}
+	p.fence(p.client, "after the receipts")
+	count := 0
+	for _, st := range p.client.Stanzas() {
+		if strings.Contains(st.Raw, ns) {
+			count++
+		}
+	}
+	if count != 2 {
+		p.t.Errorf("%d receipts for two messages", count)
+	}
 }
 
 // threads: what is in one is shown, also by a phone that takes a Call-ID for the id of a

@@ -60,6 +60,7 @@ var also = map[string]func(p *player) error{
 		return nil
 	},
 	"M-004": legalCallID,
+	"M-010": remembers,
 	"M-035": legalCallID,
 	// A 503 asks to stay away for 1 to 10 seconds.
 	"M-052": func(p *player) error {
