@@ -23,13 +23,16 @@ type authenticator struct {
 	server *digest.Server
 	users  map[string]*peer
 
+	unanswered unanswered
+
 	mu    sync.Mutex // guards the following
 	known map[netip.Addr]time.Time
 }
 
 // newAuthenticator gives nil if no peer has a login.
 func newAuthenticator(cfg *Config, p *peers) *authenticator {
-	l := &authenticator{users: make(map[string]*peer), known: make(map[netip.Addr]time.Time)}
+	l := &authenticator{users: make(map[string]*peer), known: make(map[netip.Addr]time.Time),
+		unanswered: unanswered{seen: make(map[agentAt]silence)}}
 	passwords := make(map[string]string)
 	for i, c := range cfg.Peers {
 		if _, twice := passwords[c.Login.Username]; !twice && !c.Login.IsZero() {
@@ -78,10 +81,11 @@ func (u *UA) authenticate(r *request) *reply {
 		refused := refusal(failStranger())
 		return &refused
 	}
-	user, verdict := l.server.Verify(r.method, r.target, r.f.authorization, r.body, addr.String(), r.read)
+	user, algorithm, verdict := l.server.Verify(r.method, r.target, r.f.authorization, r.body, addr.String(), r.read)
 	switch verdict {
 	case digest.OK:
 		l.know(addr, r.read)
+		l.unanswered.answered(agentOf(r), algorithm, r.read)
 		r.peer, r.proved = l.users[user], true
 		return nil
 	case digest.Wrong:
@@ -90,7 +94,7 @@ func (u *UA) authenticate(r *request) *reply {
 	}
 	// ERR-10: never a 401 without a challenge.
 	var extra strings.Builder
-	for _, c := range l.server.Challenges(addr.String(), verdict == digest.Stale, r.read) {
+	for _, c := range l.challenges(r, verdict) {
 		extra.WriteString("WWW-Authenticate: " + c + "\r\n")
 	}
 	return &reply{status: 401, extra: extra.String(), remedy: "sip.peer.username and sip.peer.password are what the peer has to log in with"}

@@ -32,7 +32,7 @@ func newAsker(status int, realm string) *asker {
 
 // ask gives the challenge to a request, "" if that says who it is of.
 func (a *asker) ask(m *siptest.Message, now time.Time) string {
-	_, verdict := a.Verify(m.Method(), strings.Fields(m.First)[1], m.All(a.answer), m.Body, "", now)
+	_, _, verdict := a.Verify(m.Method(), strings.Fields(m.First)[1], m.All(a.answer), m.Body, "", now)
 	if verdict == digest.OK {
 		return ""
 	}

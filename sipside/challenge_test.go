@@ -1,0 +1,90 @@
+package sipside
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stoxgw/stox/internal/siptest"
+)
+
+// algorithms are those that a 401 asks for, in their order.
+func algorithms(t testing.TB, res *siptest.Message) string {
+	t.Helper()
+	if res.Status() != 401 {
+		t.Fatalf("%s, want a challenge", res.First)
+	}
+	var names []string
+	for _, c := range res.All("WWW-Authenticate") {
+		for _, name := range []string{"SHA-256", "MD5"} {
+			if strings.Contains(c, "algorithm="+name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+// Who gives up at a challenge with SHA-256 in it, as some phones do that know MD5 alone, is
+// asked with MD5 alone the next time. Nobody else is, nor who can do better.
+func TestChallengeOfTheWeak(t *testing.T) {
+	const both, weak = "SHA-256 MD5", "MD5"
+	phone, other := "User-Agent: phone", "User-Agent: softphone"
+	elsewhere := netip.MustParseAddrPort("198.51.100.7:5060")
+	synctest.Test(t, func(t *testing.T) {
+		_, m := memUA(t, loginConfig(), newBridge(processed))
+		ask := func(agent string) *siptest.Message { return m.one(t, from(stranger, branchFrom, agent)) }
+		want := func(when, got, want string) {
+			t.Helper()
+			if got != want {
+				t.Errorf("%s: asked with %s, want %s", when, got, want)
+			}
+		}
+		login := func(agent string, challenge string) {
+			t.Helper()
+			if got := m.status(t, from(stranger, branchFrom, agent, credentials(t, "branch", loginPassword, "MESSAGE", challenge))); got != 200 {
+				t.Fatalf("logging in: %d", got)
+			}
+		}
+		for i := range askedBoth {
+			want(fmt.Sprint("request ", i), algorithms(t, ask(phone)), both)
+		}
+		res := ask(phone)
+		want("after two in vain", algorithms(t, res), weak)
+		login(phone, res.Get("WWW-Authenticate"))
+		want("after it has logged in", algorithms(t, ask(phone)), weak)
+		want("another one there", algorithms(t, ask(other)), both)
+
+		// Who needs several tries for other reasons, and then answers the better one.
+		res = ask(other)
+		want("another one there, again", algorithms(t, res), both)
+		login(other, res.All("WWW-Authenticate")[0])
+		want("it can do better", algorithms(t, ask(other)), both)
+
+		for i := range 2 * askedBoth {
+			want(fmt.Sprint("without a name ", i), algorithms(t, m.one(t, from(elsewhere, branchFrom))), both)
+			time.Sleep(strangerWindow)
+		}
+
+		time.Sleep(askedFor)
+		want("an hour later", algorithms(t, ask(phone)), both)
+	})
+}
+
+// What is remembered of user agents is bounded, whoever asks.
+func TestUnansweredIsBounded(t *testing.T) {
+	u := unanswered{seen: make(map[agentAt]silence)}
+	now := time.Unix(1e9, 0)
+	for i := range 3 * maxAsked {
+		a := agentAt{netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)}), "x"}
+		if u.again(a, now) {
+			t.Fatal("asked with MD5 alone at once")
+		}
+	}
+	if len(u.seen) > maxAsked {
+		t.Errorf("%d are remembered", len(u.seen))
+	}
+}
