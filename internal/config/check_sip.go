@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // relativeTo makes path start at the directory of file.
@@ -186,6 +187,9 @@ func (p *parser) checkDialPlans() {
 func (p *parser) checkLogin(at, username string, password *Secret, file string) {
 	has := p.origin[at+".password"] != "" || p.origin[at+".password_file"] != ""
 	missing := ""
+	if strings.ContainsFunc(username, unicode.IsControl) && !p.bad[at+".username"] {
+		p.fault(at+".username", Quote(username)+" has more than one line, or control characters", "")
+	}
 	if p.given(at+".username", username) {
 		missing = "the password for " + at + ".username; or set " + at + ".password_file"
 	} else if has && p.origin[at+".username"] == "" && !p.bad[at+".username"] && !p.bad[at+".password"] {
