@@ -19,7 +19,7 @@
 //   - xmpp.go: component names, barriers, user domains
 //   - listen.go, holder_linux.go: the sockets of sip.listen, sip.advertise
 //   - routes.go: where requests go, by DNS, and what is at the targets
-//   - options.go: one OPTIONS request, and what an answer tells
+//   - request.go: one request, OPTIONS or REGISTER, and what an answer tells
 //   - certs.go: the certificate of a TLS server
 //   - machine.go, system_unix.go: clock, open files, disk
 //
