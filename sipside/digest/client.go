@@ -53,7 +53,7 @@ const (
 	spaces
 )
 
-// header is what names the header of credentials.
+// headers are the names of those that credentials stand in.
 var headers = [...]string{spaceWWW: "Authorization: ", spaceProxy: "Proxy-Authorization: ", spaceRegister: "Authorization: "}
 
 // sessionKey is who is given credentials unasked: a server, of its own requests to one
