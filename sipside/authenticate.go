@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside/digest"
 )
 
@@ -63,11 +64,8 @@ func (l *authenticator) isKnown(a netip.Addr, now time.Time) bool {
 func (l *authenticator) know(a netip.Addr, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, ok := l.known[a]; !ok && len(l.known) >= maxLogins {
-		for other := range l.known {
-			delete(l.known, other)
-			break
-		}
+	if _, ok := l.known[a]; !ok {
+		makeRoom(l.known, maxLogins)
 	}
 	l.known[a] = now.Add(loginKnown)
 }
@@ -78,7 +76,7 @@ func (l *authenticator) know(a netip.Addr, now time.Time) {
 func (u *UA) authenticate(r *request) *reply {
 	l, addr := u.authenticator, r.source.Addr()
 	if len(r.f.authorization) > 0 && !u.strangers.mayGuess(addr, r.read) {
-		refused := refusal(failStranger())
+		refused := refusal(mapping.FailForbidden())
 		return &refused
 	}
 	user, algorithm, verdict := l.server.Verify(r.method, r.target, r.f.authorization, r.body, addr.String(), r.read)
@@ -97,5 +95,5 @@ func (u *UA) authenticate(r *request) *reply {
 	for _, c := range l.challenges(r, verdict) {
 		extra.WriteString("WWW-Authenticate: " + c + "\r\n")
 	}
-	return &reply{status: 401, extra: extra.String(), remedy: "sip.peer.username and sip.peer.password are what the peer has to log in with"}
+	return &reply{status: 401, extra: extra.String()}
 }

@@ -55,7 +55,7 @@ func (u *UA) check(r *request) (*mapping.SIPMessage, *reply) {
 	// 2. The source (SEC-29) and its rate (SEC-24). Who may still log in goes on.
 	switch {
 	case r.peer == nil && u.authenticator == nil:
-		return refuse(failStranger())
+		return refuse(mapping.FailForbidden())
 	case !u.inRate(r):
 		r.limited = true
 		u.tellRate(r.source, r.peer, r.read)

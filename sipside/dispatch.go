@@ -73,7 +73,7 @@ func (rd *reader) refuseFrame(raw []byte, f frame, source netip.AddrPort) {
 	case 400:
 		r = refusal(mapping.FailBadRequest(f.why))
 	case 403:
-		r = refusal(failStranger())
+		r = refusal(mapping.FailForbidden())
 	}
 	if f.status != 403 {
 		rd.u.stats.Malformed.Add(1)

@@ -49,12 +49,7 @@ func (r *rates) take(source netip.Addr, now time.Time) bool {
 	defer r.mu.Unlock()
 	b, known := r.buckets[source]
 	if !known {
-		for a := range r.buckets { // any one, should it have to go
-			if len(r.buckets) >= maxSources {
-				delete(r.buckets, a)
-			}
-			break
-		}
+		makeRoom(r.buckets, maxSources)
 		b = bucket{r.burst, now}
 	}
 	if passed := now.Sub(b.at); passed > 0 {
@@ -149,6 +144,16 @@ func failRate() *mapping.Failure {
 	f := mapping.FailBusy(1)
 	f.Remedy = "limits.peer_rate says how many requests a second one source may send"
 	return f
+}
+
+// makeRoom forgets an address, whichever, if there are as many as there may be.
+func makeRoom[V any](table map[netip.Addr]V, most int) {
+	for a := range table {
+		if len(table) >= most {
+			delete(table, a)
+		}
+		return
+	}
 }
 
 // hostOf is the address that a source is counted by: of IPv6 the network, as a host has as

@@ -64,7 +64,7 @@ const (
 	isUnbinding registered = "ending"
 )
 
-// newRegistration is for a route with Register. nothing is sent before run.
+// newRegistration is for a route with Register. Nothing is sent before run.
 func newRegistration(u *UA, r *Route, w *watch) *registration {
 	domain := r.Domain
 	if domain == "*" {

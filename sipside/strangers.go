@@ -5,8 +5,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/stoxgw/stox/mapping"
 )
 
 const (
@@ -26,10 +24,10 @@ type strangers struct {
 	guessed  tally
 
 	// Not yet in the log.
-	told    time.Time
-	silent  uint64 // requests
-	guesses uint64
-	hosts   map[netip.Addr]struct{}
+	told     time.Time
+	requests uint64
+	guesses  uint64 // wrong passwords
+	hosts    map[netip.Addr]struct{}
 }
 
 // tally counts by address within a window of time, which is the same for all of them.
@@ -70,12 +68,7 @@ func (s *strangers) guess(a netip.Addr, now time.Time) {
 	defer s.mu.Unlock()
 	s.guesses++
 	s.guessed.turn(now)
-	if len(s.guessed.n) >= maxStrangers {
-		for other := range s.guessed.n {
-			delete(s.guessed.n, other)
-			break
-		}
-	}
+	makeRoom(s.guessed.n, maxStrangers)
 	s.guessed.count(hostOf(a), now)
 }
 
@@ -94,7 +87,7 @@ func (u *UA) notice(r *request) {
 	s := &u.strangers
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.silent++
+	s.requests++
 	if s.hosts == nil {
 		s.hosts = make(map[netip.Addr]struct{})
 	}
@@ -104,12 +97,12 @@ func (u *UA) notice(r *request) {
 	if !s.told.IsZero() && r.read.Sub(s.told) < tellAgain {
 		return
 	}
-	args := []any{"dir", "sip-xmpp", "requests", s.silent, "sources", len(s.hosts), "last", r.source}
+	args := []any{"dir", "sip-xmpp", "requests", s.requests, "sources", len(s.hosts), "last", r.source}
 	if s.guesses > 0 {
 		args = append(args, "wrong_passwords", s.guesses)
 	}
 	u.log.Info("SIP requests refused: they came from no peer", append(args, "remedy", u.strangerRemedy())...)
-	s.told, s.silent, s.guesses = r.read, 0, 0
+	s.told, s.requests, s.guesses = r.read, 0, 0
 	clear(s.hosts)
 }
 
@@ -122,13 +115,6 @@ func (u *UA) strangerRemedy() string {
 		remedy += ", or have it log in as sip.peer.username"
 	}
 	return remedy
-}
-
-// failStranger is for a source that is no peer.
-func failStranger() *mapping.Failure {
-	f := mapping.FailForbidden()
-	f.Remedy = "if this is a peer, list its address in sip.peer.addresses"
-	return f
 }
 
 // worthAnswer reports whether a request of no peer gets an answer at all: over UDP only a
