@@ -20,6 +20,7 @@
 //   - listen.go, holder_linux.go: the sockets of sip.listen, sip.advertise
 //   - routes.go: where requests go, by DNS, and what is at the targets
 //   - request.go: one request, OPTIONS or REGISTER, and what an answer tells
+//   - register.go: registrations, those of the daemon or what a registrar says
 //   - certs.go: the certificate of a TLS server
 //   - machine.go, system_unix.go: clock, open files, disk
 //
