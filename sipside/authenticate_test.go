@@ -82,7 +82,7 @@ func TestPeerLogin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBridge(processed)
-				var log lockedBuffer
+				var log siptest.Buffer
 				u, m := memUA(t, loginConfig(), b)
 				u.log = testLog(t, &log)
 				if tt.method == "" {

@@ -62,11 +62,11 @@ func loginRoute(p *siptest.Peer) Route {
 }
 
 // startLogin runs a UA with that route, and a log of everything.
-func startLogin(t *testing.T, r Route) (*UA, *bridge, *lockedBuffer) {
+func startLogin(t *testing.T, r Route) (*UA, *bridge, *siptest.Buffer) {
 	t.Helper()
 	cfg := testConfig()
 	cfg.Routes = []Route{r}
-	log := &lockedBuffer{}
+	log := &siptest.Buffer{}
 	u, err := New(cfg, testLog(t, log))
 	if err != nil {
 		t.Fatal(err)

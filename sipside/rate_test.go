@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/mapping"
 )
 
@@ -35,7 +36,7 @@ func TestPeerRate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var log lockedBuffer
+				var log siptest.Buffer
 				cfg := testConfig()
 				cfg.PeerRate = tt.rate
 				cfg.Routes = []Route{{Domain: "r.example", Via: mapping.MustParseURI("sip:192.0.2.7")}}

@@ -22,7 +22,7 @@ type office struct {
 	net    *siptest.Memory
 	ua     *UA
 	bridge *bridge
-	log    *lockedBuffer
+	log    *siptest.Buffer
 	stop   func()
 
 	mu    sync.Mutex
@@ -40,7 +40,7 @@ const officeVia = "192.0.2.9"
 // newOffice starts both; edit may be nil.
 func newOffice(t *testing.T, edit func(o *office, c *Config)) *office {
 	t.Helper()
-	o := &office{t: t, bridge: newBridge(processed), log: &lockedBuffer{}}
+	o := &office{t: t, bridge: newBridge(processed), log: &siptest.Buffer{}}
 	o.net = siptest.NewMemory(t, netip.MustParseAddr(officeVia), o.received)
 	cfg := testConfig()
 	cfg.Listen = []string{"udp://192.0.2.1:5060", "tcp://192.0.2.1:5060"}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/mapping"
 )
 
@@ -44,7 +45,7 @@ func TestSilence(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBridge(processed)
-				var log lockedBuffer
+				var log siptest.Buffer
 				u, m := memUA(t, testConfig(), b)
 				u.log = testLog(t, &log)
 				for round := range 2 {
@@ -139,7 +140,7 @@ func TestManyStrangers(t *testing.T) {
 // TestStrangersInLog: one line at once, then one every ten minutes for all that came.
 func TestStrangersInLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log lockedBuffer
+		var log siptest.Buffer
 		u, m := memUA(t, loginConfig(), newBridge(processed))
 		u.log = testLog(t, &log)
 		begun := time.Now()
