@@ -54,11 +54,8 @@ func (u *unanswered) again(a agentAt, now time.Time) bool {
 	if !ok || !now.Before(s.until) {
 		s.n = 0
 	}
-	if !ok && len(u.seen) >= maxAsked {
-		for other := range u.seen {
-			delete(u.seen, other)
-			break
-		}
+	if !ok {
+		makeRoom(u.seen, maxAsked)
 	}
 	weak := s.n >= askedBoth
 	u.seen[a] = silence{min(s.n+1, askedBoth), now.Add(askedFor)}
@@ -91,12 +88,11 @@ func (u *unanswered) answered(a agentAt, algorithm string, now time.Time) {
 // challenges are those of a 401 to r. stale is as in digest.Server.Challenges.
 func (l *authenticator) challenges(r *request, verdict digest.Verdict) []string {
 	a := agentOf(r)
-	weak := false
+	asked := l.unanswered.weak
 	if len(r.f.authorization) == 0 {
-		weak = l.unanswered.again(a, r.read)
-	} else {
-		weak = l.unanswered.weak(a, r.read)
+		asked = l.unanswered.again
 	}
+	weak := asked(a, r.read)
 	all := l.server.Challenges(a.addr.String(), verdict == digest.Stale, r.read)
 	if weak {
 		return all[len(all)-1:]

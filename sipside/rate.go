@@ -146,11 +146,11 @@ func failRate() *mapping.Failure {
 	return f
 }
 
-// makeRoom forgets an address, whichever, if there are as many as there may be.
-func makeRoom[V any](table map[netip.Addr]V, most int) {
-	for a := range table {
+// makeRoom forgets an entry of a table, whichever, if there are as many as there may be.
+func makeRoom[K comparable, V any](table map[K]V, most int) {
+	for k := range table {
 		if len(table) >= most {
-			delete(table, a)
+			delete(table, k)
 		}
 		return
 	}
