@@ -38,13 +38,14 @@ type unanswered struct {
 }
 
 type silence struct {
-	n     int
+	n     int   // requests without credentials, up to one more than are asked with both
+	last  txKey // the last of them
 	until time.Time
 }
 
 // again notes a request that answers no challenge, and reports whether it is asked with MD5
-// alone.
-func (u *unanswered) again(a agentAt, now time.Time) bool {
+// alone. A copy of the last one is none of its own: who sends it has seen no challenge.
+func (u *unanswered) again(a agentAt, k txKey, now time.Time) bool {
 	if a.agent == "" { // could be anybody there
 		return false
 	}
@@ -57,9 +58,11 @@ func (u *unanswered) again(a agentAt, now time.Time) bool {
 	if !ok {
 		makeRoom(u.seen, maxAsked)
 	}
-	weak := s.n >= askedBoth
-	u.seen[a] = silence{min(s.n+1, askedBoth), now.Add(askedFor)}
-	return weak
+	if s.n == 0 || s.last != k {
+		s.n = min(s.n+1, askedBoth+1)
+	}
+	u.seen[a] = silence{s.n, k, now.Add(askedFor)}
+	return s.n > askedBoth
 }
 
 // weak reports whether a is asked with MD5 alone.
@@ -79,7 +82,7 @@ func (u *unanswered) answered(a agentAt, algorithm string, now time.Time) {
 	switch {
 	case !ok:
 	case s.n >= askedBoth && algorithm == "MD5":
-		u.seen[a] = silence{s.n, now.Add(askedFor)}
+		u.seen[a] = silence{s.n, s.last, now.Add(askedFor)}
 	default:
 		delete(u.seen, a)
 	}
@@ -88,11 +91,12 @@ func (u *unanswered) answered(a agentAt, algorithm string, now time.Time) {
 // challenges are those of a 401 to r. stale is as in digest.Server.Challenges.
 func (l *authenticator) challenges(r *request, verdict digest.Verdict) []string {
 	a := agentOf(r)
-	asked := l.unanswered.weak
+	weak := false
 	if len(r.f.authorization) == 0 {
-		asked = l.unanswered.again
+		weak = l.unanswered.again(a, r.key, r.read)
+	} else {
+		weak = l.unanswered.weak(a, r.read)
 	}
-	weak := asked(a, r.read)
 	all := l.server.Challenges(a.addr.String(), verdict == digest.Stale, r.read)
 	if weak {
 		return all[len(all)-1:]

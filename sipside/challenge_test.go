@@ -74,13 +74,27 @@ func TestChallengeOfTheWeak(t *testing.T) {
 	})
 }
 
+// A request that is sent again since its challenge was lost has left none unanswered.
+func TestChallengeLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, m := memUA(t, loginConfig(), newBridge(processed))
+		p := from(stranger, branchFrom, "User-Agent: phone")
+		for i := range 2 * askedBoth {
+			if got := algorithms(t, m.one(t, p)); got != "SHA-256 MD5" {
+				t.Errorf("copy %d is asked with %s", i, got)
+			}
+			time.Sleep(strangerWindow)
+		}
+	})
+}
+
 // What is remembered of user agents is bounded, whoever asks.
 func TestUnansweredIsBounded(t *testing.T) {
 	u := unanswered{seen: make(map[agentAt]silence)}
 	now := time.Unix(1e9, 0)
 	for i := range 3 * maxAsked {
 		a := agentAt{netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)}), "x"}
-		if u.again(a, now) {
+		if u.again(a, txKey{}, now) {
 			t.Fatal("asked with MD5 alone at once")
 		}
 	}
