@@ -10,15 +10,16 @@ import (
 
 // There are phones that know MD5 alone, and give up where a challenge with SHA-256 stands
 // beside one with MD5 (RFC 8760 §2.3 has both, the better one first). Whoever does not
-// answer the two is asked with MD5 alone the next time. That weakens nobody else: what is
-// remembered is one user agent at one address, and one that answers with SHA-256 is asked
-// with both again. Somebody on the way could take a challenge out himself.
+// answer the two is asked with MD5 alone the next time. What is remembered is one user agent
+// at one address, for a day at most, then it is asked with both again. Somebody who forges
+// what is asked for here gets no more than MD5, which is accepted anyhow.
 
 const (
-	askedBoth = 2         // challenges that were not answered, before it is asked with MD5 alone
-	askedFor  = time.Hour // since the last request, how long that is remembered
-	maxAsked  = 4096      // that are remembered; one of them goes when there are more
-	maxAgent  = 64        // bytes of the name of a user agent
+	askedBoth = 2              // challenges that were not answered, before it is asked with MD5 alone
+	askedFor  = time.Hour      // since the last request, how long that is remembered,
+	askedMost = 24 * time.Hour // and since the first
+	maxAsked  = 4096           // that are remembered; one of them goes when there are more
+	maxAgent  = 64             // bytes of the name of a user agent
 )
 
 // agentAt is a user agent that is asked who it is: an address, and what it calls itself there.
@@ -40,7 +41,17 @@ type unanswered struct {
 type silence struct {
 	n     int   // requests without credentials, up to one more than are asked with both
 	last  txKey // the last of them
+	began time.Time
 	until time.Time
+}
+
+// silent is the entry after one more request.
+func silent(n int, last txKey, began, now time.Time) silence {
+	until := now.Add(askedFor)
+	if most := began.Add(askedMost); most.Before(until) {
+		until = most
+	}
+	return silence{n, last, began, until}
 }
 
 // again notes a request that answers no challenge, and reports whether it is asked with MD5
@@ -53,7 +64,7 @@ func (u *unanswered) again(a agentAt, k txKey, now time.Time) bool {
 	defer u.mu.Unlock()
 	s, ok := u.seen[a]
 	if !ok || !now.Before(s.until) {
-		s.n = 0
+		s.n, s.began = 0, now
 	}
 	if !ok {
 		makeRoom(u.seen, maxAsked)
@@ -61,7 +72,7 @@ func (u *unanswered) again(a agentAt, k txKey, now time.Time) bool {
 	if s.n == 0 || s.last != k {
 		s.n = min(s.n+1, askedBoth+1)
 	}
-	u.seen[a] = silence{s.n, k, now.Add(askedFor)}
+	u.seen[a] = silent(s.n, k, s.began, now)
 	return s.n > askedBoth
 }
 
@@ -82,7 +93,7 @@ func (u *unanswered) answered(a agentAt, algorithm string, now time.Time) {
 	switch {
 	case !ok:
 	case s.n >= askedBoth && algorithm == "MD5":
-		u.seen[a] = silence{s.n, s.last, now.Add(askedFor)}
+		u.seen[a] = silent(s.n, s.last, s.began, now)
 	default:
 		delete(u.seen, a)
 	}

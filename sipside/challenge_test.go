@@ -88,6 +88,26 @@ func TestChallengeLost(t *testing.T) {
 	})
 }
 
+// However often it asks, after a day it is given the choice again.
+func TestChallengeOfTheWeakEnds(t *testing.T) {
+	u := unanswered{seen: make(map[agentAt]silence)}
+	a, now := agentAt{netip.MustParseAddr("192.0.2.1"), "phone"}, time.Unix(1e9, 0)
+	var weak, both int
+	for i := range 48 {
+		if u.again(a, txKey{byte(i)}, now.Add(time.Duration(i)*30*time.Minute)) {
+			weak++
+		} else {
+			both++
+		}
+	}
+	if both != askedBoth {
+		t.Errorf("asked with both %d times of %d", both, weak+both)
+	}
+	if u.again(a, txKey{99}, now.Add(askedMost)) {
+		t.Error("asked with MD5 alone a day later")
+	}
+}
+
 // What is remembered of user agents is bounded, whoever asks.
 func TestUnansweredIsBounded(t *testing.T) {
 	u := unanswered{seen: make(map[agentAt]silence)}

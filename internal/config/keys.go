@@ -91,7 +91,7 @@ var schema = []key{
 	{path: "sip.peer.tls_names", kind: kindList, oneOf: peerMarks, live: true, built: true, example: `["pbx.example.net"]`,
 		doc: "The names in the certificate that it shows when it connects over TLS or WSS: one of them is enough, whole, wildcards not counting (RFC 5922), and signed by an authority in `sip.tls_ca`."},
 	{path: "sip.peer.username", oneOf: peerMarks, live: true, built: true, example: `"pbx"`,
-		doc: "The user name with which it says who it is, for each request anew (digest, SHA-256 or MD5; the realm is `sip.domain`). For peers without fixed addresses, best over TCP or TLS."},
+		doc: "The user name with which it says who it is, for each request anew (digest, SHA-256 or MD5, with MD5 alone to who leaves two challenges unanswered; the realm is `sip.domain`). For peers without fixed addresses, best over TCP or TLS."},
 	{path: "sip.peer.password", secret: true, live: true, built: true, example: `"` + exampleSecret + `"`,
 		doc: "The password for `username`."},
 	{path: "sip.peer.password_file", file: true, live: true, built: true, example: `"pbx-password"`,
