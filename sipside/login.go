@@ -126,7 +126,11 @@ func isChallenge(status int) bool { return status == 401 || status == 407 }
 // the id of the next one. client.mu is held; what comes next of tx is the caller's, but for
 // close.
 func (c *client) suspend(tx *clientTx) {
-	c.health.Worked(tx.to)
+	if tx.req.probe == nil {
+		c.health.Worked(tx.to)
+	} else { // says no more than any other answer to a question
+		c.health.Answers(tx.to)
+	}
 	tx.again.stop()
 	tx.giveUp.stop()
 	tx.sent, tx.udp, tx.stream, tx.start, tx.wire = false, nil, nil, math.MaxUint64, nil
