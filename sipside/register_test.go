@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -449,4 +450,56 @@ func TestRegisterConfig(t *testing.T) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
+}
+
+// TestStopWhileRegistering: a request that is open when the end comes is waited for: the binding
+// that it may have made is taken back, under a number that it has not used (RFC 3261 §10.2).
+func TestStopWhileRegistering(t *testing.T) {
+	for name, challenge := range map[string]bool{"its answer was lost": false, "it is challenged": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				bound, used := false, make(map[string]string) // CSeq -> Expires
+				o := newOffice(t, func(o *office, _ *Config) {
+					o.Script(func(n int, m *siptest.Message) string {
+						mu.Lock()
+						defer mu.Unlock()
+						if before, ok := used[m.Get("CSeq")]; ok && before != m.Get("Expires") {
+							t.Errorf("CSeq %s stands for Expires %s and %s", m.Get("CSeq"), before, m.Get("Expires"))
+						}
+						used[m.Get("CSeq")] = m.Get("Expires")
+						if challenge && m.Get("Authorization") == "" {
+							if n == 0 {
+								return "-"
+							}
+							return m.Reply(401, "Unauthorized", `WWW-Authenticate: Digest realm="trunk.example", nonce="n", qop="auth"`)
+						}
+						bound = m.Get("Expires") != "0"
+						if n == 0 {
+							return "-"
+						}
+						return m.Reply(200, "OK", "Contact: "+m.Get("Contact"))
+					})
+				})
+				o.stop()
+				mu.Lock()
+				defer mu.Unlock()
+				if last := o.Requests(); bound || last[len(last)-1].Get("Expires") != "0" {
+					t.Errorf("a binding is left; %d requests, the last with Expires %s", len(last), last[len(last)-1].Get("Expires"))
+				}
+			})
+		})
+	}
+}
+
+// TestStopWithoutRegistrar: a registrar that says nothing does not hold up the end for long.
+func TestStopWithoutRegistrar(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, func(o *office, _ *Config) {
+			o.Script(func(int, *siptest.Message) string { return "-" })
+		})
+		began := time.Now()
+		o.stop()
+		between(t, "the stop", time.Since(began), 0, 5*time.Second)
+	})
 }
