@@ -26,13 +26,14 @@ type authenticator struct {
 
 	unanswered unanswered
 
-	mu    sync.Mutex // guards the following
-	known map[netip.Addr]time.Time
+	mu     sync.Mutex // guards the following
+	known  map[netip.Addr]time.Time
+	proved map[netip.AddrPort]time.Time // the same, with the port
 }
 
 // newAuthenticator gives nil if no peer has a login.
 func newAuthenticator(cfg *Config, p *peers) *authenticator {
-	l := &authenticator{users: make(map[string]*peer), known: make(map[netip.Addr]time.Time),
+	l := &authenticator{users: make(map[string]*peer), known: make(map[netip.Addr]time.Time), proved: make(map[netip.AddrPort]time.Time),
 		unanswered: unanswered{seen: make(map[agentAt]silence)}}
 	passwords := make(map[string]string)
 	for i, c := range cfg.Peers {
@@ -70,24 +71,53 @@ func (l *authenticator) know(a netip.Addr, now time.Time) {
 	l.known[a] = now.Add(loginKnown)
 }
 
+// prove notes that a peer has proved to be at a source. It is not shut out with those who
+// share its address, and try passwords there, unless it gives a wrong one itself.
+func (l *authenticator) prove(source netip.AddrPort, now time.Time) {
+	l.know(source.Addr(), now)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.proved[source]; !ok && len(l.proved) >= maxLogins {
+		for other := range l.proved {
+			delete(l.proved, other)
+			break
+		}
+	}
+	l.proved[source] = now.Add(loginKnown)
+}
+
+func (l *authenticator) hasProved(source netip.AddrPort, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	until, ok := l.proved[source]
+	return ok && now.Before(until)
+}
+
+func (l *authenticator) doubt(source netip.AddrPort) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.proved, source)
+}
+
 // authenticate finds out which peer sent a request from an address that is nobody's, and
 // sets r.peer. Otherwise it gives the refusal: a challenge, or the end of patience. A
 // gateway is a UAS: 401, not 407.
 func (u *UA) authenticate(r *request) *reply {
 	l, addr := u.authenticator, r.source.Addr()
-	if len(r.f.authorization) > 0 && !u.strangers.mayGuess(addr, r.read) {
+	if len(r.f.authorization) > 0 && !u.strangers.mayGuess(addr, r.read) && !l.hasProved(r.source, r.read) {
 		refused := refusal(mapping.FailForbidden())
 		return &refused
 	}
 	user, algorithm, verdict := l.server.Verify(r.method, r.target, r.f.authorization, r.body, addr.String(), r.read)
 	switch verdict {
 	case digest.OK:
-		l.know(addr, r.read)
+		l.prove(r.source, r.read)
 		l.unanswered.answered(agentOf(r), algorithm, r.read)
 		r.peer, r.proved = l.users[user], true
 		return nil
 	case digest.Wrong:
 		r.wrong = true
+		l.doubt(r.source)
 		u.strangers.guess(addr, r.read)
 	}
 	// ERR-10: never a 401 without a challenge.

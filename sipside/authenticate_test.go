@@ -391,3 +391,65 @@ func TestKnownLogins(t *testing.T) {
 		t.Errorf("%d are known", n)
 	}
 }
+
+// TestGuessesOfNeighbours: who shares an address with a peer, behind NAT, and tries passwords
+// there, does not shut out the peer, whose port is another one.
+func TestGuessesOfNeighbours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(processed)
+		_, m := memUA(t, loginConfig(), b)
+		right := func(source netip.AddrPort) packet {
+			return from(source, branchFrom, credentials(t, "branch", loginPassword, "MESSAGE", asks(t, m.one(t, from(source)))...))
+		}
+		if got := m.status(t, right(stranger)); got != 200 {
+			t.Fatalf("%d", got)
+		}
+		neighbour := netip.AddrPortFrom(stranger.Addr(), 40000)
+		theirs := asks(t, m.one(t, from(neighbour)))
+		for i := range 2 * strangerGuesses {
+			m.ask(from(neighbour, branchFrom, credentials(t, "branch", fmt.Sprint(i), "MESSAGE", theirs...)))
+		}
+		if got := m.status(t, right(neighbour)); got != 403 {
+			t.Errorf("the neighbour may go on: %d", got)
+		}
+		if got := m.status(t, right(stranger)); got != 200 || b.count() != 2 {
+			t.Errorf("the peer gets %d, %d messages", got, b.count())
+		}
+		// With the first wrong one it is a source like others.
+		m.ask(from(stranger, branchFrom, credentials(t, "branch", "wrong", "MESSAGE", theirs...)))
+		if got := m.status(t, right(stranger)); got != 403 {
+			t.Errorf("after a wrong password of its own it gets %d", got)
+		}
+	})
+}
+
+// TestRefusedLoginCopies: a copy of a request that proved who sent it, and was refused, gets the
+// same refusal, and is not asked again.
+func TestRefusedLoginCopies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, m := memUA(t, loginConfig(), newBridge(processed))
+		line := credentials(t, "branch", loginPassword, "MESSAGE", asks(t, m.one(t, from(stranger)))...)
+		p := from(stranger, "From: <sip:x@other.example>;tag=1", line)
+		for i := range 3 {
+			if got := m.status(t, p); got != 403 {
+				t.Errorf("copy %d gets %d, want 403", i, got)
+			}
+		}
+	})
+}
+
+// TestProvedSources: they are remembered up to a number, too.
+func TestProvedSources(t *testing.T) {
+	l := &authenticator{known: make(map[netip.Addr]time.Time), proved: make(map[netip.AddrPort]time.Time)}
+	now := time.Unix(1e9, 0)
+	for i := range 2 * maxLogins {
+		s := netip.AddrPortFrom(stranger.Addr(), uint16(i+1))
+		l.prove(s, now)
+		if !l.hasProved(s, now.Add(loginKnown-1)) || l.hasProved(s, now.Add(loginKnown)) {
+			t.Fatal("not known for an hour")
+		}
+	}
+	if n := len(l.proved); n != maxLogins {
+		t.Errorf("%d are known", n)
+	}
+}

@@ -194,6 +194,9 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 			rd.u.log.Debug("SIP request refused", "dir", "sip-xmpp", "from", rd.source, "call_id", mapping.HeaderText(r.f.callID),
 				"reason", refused.status, "remedy", refused.remedy)
 		}
+		if r.proved && r.udp && !r.limited { // its nonce is used up: a copy would be asked again
+			rd.u.server.remember(r.key, *refused, r.read)
+		}
 		e.answer(*refused)
 	case r.method == "CANCEL":
 		r.method = "MESSAGE"

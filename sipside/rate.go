@@ -104,20 +104,48 @@ func (r *rates) turn(now time.Time) {
 // inRate counts a request of a peer; false if it is one too many. A copy of one that is
 // known is none of its own. This machine is not counted, unless a table has its address:
 // the proxy that runs here brings what all others send. Nor is who has yet to prove for the
-// first time to be a peer, and gets a few answers only.
+// first time to be a peer, and gets a few answers only; and what may prove it is counted
+// when that is known: inRateAs.
 func (u *UA) inRate(r *request) bool {
-	if u.rates == nil || r.peer == u.peers.loopback || r.peer == nil && !u.authenticator.isKnown(r.source.Addr(), r.read) {
+	switch {
+	case u.rates == nil || r.peer == u.peers.loopback:
 		return true
+	case r.peer != nil:
+		return u.within(u.rates, r)
+	case !u.authenticator.isKnown(r.source.Addr(), r.read):
+		return true
+	case len(r.f.authorization) > 0 && r.method != "CANCEL": // but a copy stays what it was
+		return !r.udp || !u.rates.wasDenied(r.key, r.read)
 	}
+	return u.within(u.unproved, r)
+}
+
+// inRateAs counts a request that had to prove of whom it is, once that was looked at. What
+// proves nothing is counted by itself: whoever shares an address with a peer, or writes it
+// on what it sends, takes nothing of what that may send.
+func (u *UA) inRateAs(r *request) bool {
+	switch {
+	case u.rates == nil:
+		return true
+	case r.peer != nil:
+		return u.within(u.rates, r)
+	case len(r.f.authorization) == 0 || !u.authenticator.isKnown(r.source.Addr(), r.read):
+		return true // it was counted, or need not be
+	}
+	return u.within(u.unproved, r)
+}
+
+// within counts a request; false if it is one too many.
+func (u *UA) within(s *rates, r *request) bool {
 	switch {
 	case !r.udp:
-		return u.rates.take(r.source.Addr(), r.read)
-	case u.rates.wasDenied(r.key, r.read):
+		return s.take(r.source.Addr(), r.read)
+	case s.wasDenied(r.key, r.read):
 		return false
-	case u.server.knows(r.key), u.rates.take(r.source.Addr(), r.read):
+	case u.server.knows(r.key), s.take(r.source.Addr(), r.read):
 		return true
 	}
-	u.rates.deny(r.key, r.read)
+	s.deny(r.key, r.read)
 	return false
 }
 

@@ -19,6 +19,8 @@ const (
 // few answers only: over UDP nobody knows who asked for them, and scanners come back to
 // where there are some.
 type strangers struct {
+	open bool // one of them may be a peer that has yet to log in
+
 	mu       sync.Mutex // guards the following
 	answered tally
 	guessed  tally
@@ -47,6 +49,18 @@ func (t *tally) count(a netip.Addr, now time.Time) (n int, ok bool) {
 	return n + 1, true
 }
 
+// makeRoom forgets any one if there is no room to count a.
+func (t *tally) makeRoom(a netip.Addr, now time.Time) {
+	t.turn(now)
+	if t.n[a] > 0 || len(t.n) < maxStrangers {
+		return
+	}
+	for other := range t.n {
+		delete(t.n, other)
+		return
+	}
+}
+
 func (t *tally) turn(now time.Time) {
 	if t.n == nil || now.Sub(t.began) >= strangerWindow {
 		t.began, t.n = now, make(map[netip.Addr]int)
@@ -54,10 +68,15 @@ func (t *tally) turn(now time.Time) {
 }
 
 // mayAnswer reports whether a source that is no peer gets one more answer over UDP. When
-// too many sources are counted already, a new one gets none.
+// too many sources are counted already, a new one gets none; but where peers log in it takes
+// the place of another, as sources can be made up, and no number of them may keep a peer from
+// being asked who it is.
 func (s *strangers) mayAnswer(a netip.Addr, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.open {
+		s.answered.makeRoom(hostOf(a), now)
+	}
 	n, ok := s.answered.count(hostOf(a), now)
 	return ok && n <= strangerAnswers
 }

@@ -208,3 +208,23 @@ func TestNoBareChallenge(t *testing.T) {
 		}
 	}
 }
+
+// TestManyStrangersBesideLogins: where peers log in, no number of made-up sources keeps one
+// from being asked who it is.
+func TestManyStrangersBesideLogins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, m := memUA(t, loginConfig(), newBridge(processed))
+		a := netip.MustParseAddr("10.0.0.0")
+		for range 2 * maxStrangers {
+			a = a.Next()
+			u.strangers.mayAnswer(a, time.Now())
+		}
+		if n := len(u.strangers.answered.n); n != maxStrangers {
+			t.Errorf("%d are in the table", n)
+		}
+		challenges := asks(t, m.one(t, from(stranger)))
+		if got := m.status(t, from(stranger, branchFrom, credentials(t, "branch", loginPassword, "MESSAGE", challenges...))); got != 200 {
+			t.Errorf("%d", got)
+		}
+	})
+}
