@@ -81,10 +81,19 @@ func newRegistration(u *UA, r *Route, w *watch) *registration {
 // run registers and keeps the binding until ctx is done; then it takes it back, which inner
 // may break off.
 func (r *registration) run(ctx, inner context.Context) {
-	for wait := r.attempt(ctx, inner); ctx.Err() == nil && r.pause(ctx, wait); {
-		wait = r.attempt(ctx, inner)
+	for wait := r.guarded(ctx, inner); ctx.Err() == nil && r.pause(ctx, wait); {
+		wait = r.guarded(ctx, inner)
 	}
 	r.leave(inner)
+}
+
+// guarded is an attempt that may fail for a fault of ours, which what a server says must not
+// turn into the end of the process: it is tried again as after any failure.
+func (r *registration) guarded(ctx, inner context.Context) (wait time.Duration) {
+	if !guard(r.u, func() { wait = r.attempt(ctx, inner) }) {
+		wait = r.paces.failed(0)
+	}
+	return wait
 }
 
 // pause waits until the next attempt is due; false if ctx ends before. The loss of the flow

@@ -2,6 +2,7 @@ package sipside
 
 import (
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
@@ -502,4 +503,20 @@ func TestStopWithoutRegistrar(t *testing.T) {
 		o.stop()
 		between(t, "the stop", time.Since(began), 0, 5*time.Second)
 	})
+}
+
+// TestPanicInRegistration: a fault of ours in an attempt costs this attempt.
+func TestPanicInRegistration(t *testing.T) {
+	cfg := testConfig()
+	cfg.Routes = []Route{{Domain: "trunk.example", Via: mapping.URI{Scheme: "sip", Host: officeVia}, Login: Login{"stox", "hunter2"}, Register: true}}
+	u, err := New(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := u.registrations[0]
+	r.fault, r.watch = mapping.FailTransport(), nil // of which it has to tell somebody
+	between(t, "the pause", r.guarded(t.Context(), t.Context()), shortestPause/2, shortestPause)
+	if n := u.stats.Panics.Load(); n != 1 {
+		t.Errorf("%d panics", n)
+	}
 }
