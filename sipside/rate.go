@@ -52,15 +52,20 @@ func (r *rates) take(source netip.Addr, now time.Time) bool {
 		makeRoom(r.buckets, maxSources)
 		b = bucket{r.burst, now}
 	}
-	if passed := now.Sub(b.at); passed > 0 {
-		b.left, b.at = min(b.left+passed.Seconds()*r.perSecond, r.burst), now
-	}
-	ok := b.left >= 1
-	if ok {
-		b.left--
-	}
+	ok := b.take(r.perSecond, r.burst, now)
 	r.buckets[source] = b
 	return ok
+}
+
+func (b *bucket) take(perSecond, burst float64, now time.Time) bool {
+	if passed := now.Sub(b.at); passed > 0 {
+		b.left, b.at = min(b.left+passed.Seconds()*perSecond, burst), now
+	}
+	if b.left < 1 {
+		return false
+	}
+	b.left--
+	return true
 }
 
 // deny remembers a request over UDP that was one too many. It stays that: else a copy of

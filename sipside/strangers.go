@@ -12,6 +12,7 @@ const (
 	strangerAnswers = 3                // to one address over UDP, in that time
 	strangerGuesses = 10               // wrong passwords from one address, in that time
 	maxStrangers    = 4096             // addresses that are counted
+	strangerBeyond  = 200              // answers a second to more addresses than that, where peers log in
 	tellAgain       = 10 * time.Minute // the log
 )
 
@@ -23,6 +24,7 @@ type strangers struct {
 
 	mu       sync.Mutex // guards the following
 	answered tally
+	beyond   bucket
 	guessed  tally
 
 	// Not yet in the log.
@@ -41,18 +43,22 @@ type tally struct {
 // count enters one more, and tells how many there are now; false if there is no room to
 // count it.
 func (t *tally) count(a netip.Addr, now time.Time) (n int, ok bool) {
-	t.turn(now)
-	if n = t.n[a]; n == 0 && len(t.n) >= maxStrangers {
+	if t.full(a, now) {
 		return 0, false
 	}
-	t.n[a] = n + 1
-	return n + 1, true
+	t.n[a]++
+	return t.n[a], true
+}
+
+// full reports whether there is no room to count a.
+func (t *tally) full(a netip.Addr, now time.Time) bool {
+	t.turn(now)
+	return t.n[a] == 0 && len(t.n) >= maxStrangers
 }
 
 // makeRoom forgets any one if there is no room to count a.
 func (t *tally) makeRoom(a netip.Addr, now time.Time) {
-	t.turn(now)
-	if t.n[a] > 0 || len(t.n) < maxStrangers {
+	if !t.full(a, now) {
 		return
 	}
 	for other := range t.n {
@@ -68,13 +74,13 @@ func (t *tally) turn(now time.Time) {
 }
 
 // mayAnswer reports whether a source that is no peer gets one more answer over UDP. When
-// too many sources are counted already, a new one gets none; but where peers log in it takes
-// the place of another, as sources can be made up, and no number of them may keep a peer from
-// being asked who it is.
+// too many sources are counted already, a new one gets none; but where peers log in a number
+// of them take the place of others. Sources can be made up, and so keep no peer from being
+// asked who it is; nor are we of much use to who makes them up to have others answered.
 func (s *strangers) mayAnswer(a netip.Addr, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open {
+	if s.open && s.answered.full(hostOf(a), now) && s.beyond.take(strangerBeyond, strangerBeyond, now) {
 		s.answered.makeRoom(hostOf(a), now)
 	}
 	n, ok := s.answered.count(hostOf(a), now)

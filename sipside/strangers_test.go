@@ -209,22 +209,38 @@ func TestNoBareChallenge(t *testing.T) {
 	}
 }
 
-// TestManyStrangersBesideLogins: where peers log in, no number of made-up sources keeps one
-// from being asked who it is.
+// TestManyStrangersBesideLogins: where peers log in, made-up sources keep none from being asked
+// who it is, and get no more answers than a few.
 func TestManyStrangersBesideLogins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u, m := memUA(t, loginConfig(), newBridge(processed))
 		a := netip.MustParseAddr("10.0.0.0")
-		for range 2 * maxStrangers {
-			a = a.Next()
-			u.strangers.mayAnswer(a, time.Now())
+		flood := func(n int) (answered int) {
+			for range n {
+				a = a.Next()
+				if u.strangers.mayAnswer(a, time.Now()) {
+					answered++
+				}
+			}
+			return answered
+		}
+		if n := flood(2 * maxStrangers); n != maxStrangers+strangerBeyond {
+			t.Errorf("%d are answered at once", n)
 		}
 		if n := len(u.strangers.answered.n); n != maxStrangers {
 			t.Errorf("%d are in the table", n)
 		}
+		for range 5 {
+			time.Sleep(time.Second)
+			flood(strangerBeyond - 1)
+		}
 		challenges := asks(t, m.one(t, from(stranger)))
 		if got := m.status(t, from(stranger, branchFrom, credentials(t, "branch", loginPassword, "MESSAGE", challenges...))); got != 200 {
 			t.Errorf("%d", got)
+		}
+		time.Sleep(time.Second)
+		if n := flood(10 * strangerBeyond); n != strangerBeyond {
+			t.Errorf("%d are answered in a second", n)
 		}
 	})
 }
