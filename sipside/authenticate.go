@@ -12,9 +12,10 @@ import (
 )
 
 const (
-	loginTries = 4         // requests over a connection before one has proved who sends
-	loginKnown = time.Hour // for how long an address is known that a peer has proved to be at
-	maxLogins  = 4096      // such addresses
+	loginTries  = 4         // requests over a connection before one has proved who sends
+	returnTries = 100       // the same, where a peer has proved to be
+	loginKnown  = time.Hour // for how long an address is known that a peer has proved to be at
+	maxLogins   = 4096      // such addresses
 )
 
 // authenticator has the peers that prove by digest who they are (RFC 3261 §22, RFC 8760): those of

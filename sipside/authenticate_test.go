@@ -453,3 +453,40 @@ func TestProvedSources(t *testing.T) {
 		t.Errorf("%d are known", n)
 	}
 }
+
+// TestPeerReturns: a peer that comes back over another connection may send all that it has
+// before it is asked who it is.
+func TestPeerReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(processed)
+		_, l, _ := memTCPWith(t, loginConfig(), b)
+		open := func() (net.Conn, func() string) {
+			c := l.dial(stranger)
+			t.Cleanup(func() { c.Close() })
+			return c, readAll(c)
+		}
+		c, got := open()
+		io.WriteString(c, message("tcp", branchFrom))
+		synctest.Wait()
+		res, _, err := siptest.Parse([]byte(got()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, message("tcp", branchFrom, credentials(t, "branch", loginPassword, "MESSAGE", asks(t, res)...)))
+		synctest.Wait()
+		if b.count() != 1 {
+			t.Fatalf("%q", got())
+		}
+		c, got = open()
+		go func() {
+			for range returnTries + 2 {
+				io.WriteString(c, message("tcp", branchFrom))
+			}
+		}()
+		synctest.Wait()
+		s := got()
+		if n, m := strings.Count(s, "SIP/2.0 401 "), strings.Count(s, "SIP/2.0 403 "); n != returnTries || m != 1 || !strings.HasSuffix(s, "<end>") {
+			t.Errorf("%d times 401, %d times 403", n, m)
+		}
+	})
+}

@@ -174,8 +174,13 @@ func (s *stream) shaken() {
 }
 
 // mayProve reports whether one more message of a stranger is read, so that it may log in.
-// After a few there is an end: each may be a password, or fill our memory.
+// After a few there is an end: each may be a password, or fill our memory. Where a peer has
+// proved to be lately there may be more, as it may have many to send when it comes back.
 func (s *stream) mayProve() bool {
+	l := s.u.authenticator
+	if l == nil {
+		return false
+	}
 	s.tries++
-	return s.u.authenticator != nil && s.tries <= loginTries
+	return s.tries <= loginTries || s.tries <= returnTries && l.isKnown(s.remote.Addr(), s.rd.readAt())
 }
