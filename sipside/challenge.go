@@ -2,6 +2,7 @@ package sipside
 
 import (
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,7 +30,7 @@ type agentAt struct {
 }
 
 func agentOf(r *request) agentAt {
-	return agentAt{r.source.Addr(), r.f.agent[:min(len(r.f.agent), maxAgent)]}
+	return agentAt{r.source.Addr(), strings.Clone(r.f.agent[:min(len(r.f.agent), maxAgent)])} // or all of the header would be kept
 }
 
 // unanswered counts the challenges that user agents have not answered.

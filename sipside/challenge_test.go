@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unsafe"
 
 	"github.com/stoxgw/stox/internal/siptest"
 )
@@ -120,5 +121,15 @@ func TestUnansweredIsBounded(t *testing.T) {
 	}
 	if len(u.seen) > maxAsked {
 		t.Errorf("%d are remembered", len(u.seen))
+	}
+}
+
+// Of a long name only its beginning is kept, and not all of the header that it stood in: 4096
+// of those would be 64 MB, which anybody could fill.
+func TestAgentIsShort(t *testing.T) {
+	r := request{source: stranger, f: fields{agent: strings.Repeat("x", 10000)}}
+	a := agentOf(&r)
+	if len(a.agent) != maxAgent || unsafe.StringData(a.agent) == unsafe.StringData(r.f.agent) {
+		t.Errorf("%d bytes, in the same memory", len(a.agent))
 	}
 }
