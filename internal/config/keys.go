@@ -136,7 +136,7 @@ var schema = []key{
 	{path: "limits.prefixes", kind: kindList, live: true, defText: "all", example: `["+1", "+49"]`,
 		doc: "The number prefixes that may be dialled."},
 	{path: "limits.max_connections", kind: kindInt, def: 1000, min: 1, built: true,
-		doc: "SIP connections that others open, over TCP, TLS and WebSocket together; one more is closed. Hosts that are no peers may have a quarter of them. As many again may be open from us to servers without a route: one more is made when nothing has been sent over one of them for 32 s."},
+		doc: "SIP connections that others open, over TCP, TLS and WebSocket together; one more is closed. Hosts that are no peers may have a quarter of them, and one of those an eighth of that. As many again may be open from us to servers without a route: one more is made when nothing has been sent over one of them for 32 s."},
 	{path: "limits.max_header_bytes", kind: kindInt, def: 16384, min: 1024, max: 49152, built: true,
 		doc: "Bytes in the headers of a SIP request."},
 	{path: "limits.max_stanza_bytes", kind: kindInt, def: 524288, min: 10000, max: 64 << 20, built: true,
