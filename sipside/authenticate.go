@@ -78,11 +78,8 @@ func (l *authenticator) prove(source netip.AddrPort, now time.Time) {
 	l.know(source.Addr(), now)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, ok := l.proved[source]; !ok && len(l.proved) >= maxLogins {
-		for other := range l.proved {
-			delete(l.proved, other)
-			break
-		}
+	if _, ok := l.proved[source]; !ok {
+		makeRoom(l.proved, maxLogins)
 	}
 	l.proved[source] = now.Add(loginKnown)
 }

@@ -56,17 +56,6 @@ func (t *tally) full(a netip.Addr, now time.Time) bool {
 	return t.n[a] == 0 && len(t.n) >= maxStrangers
 }
 
-// makeRoom forgets any one if there is no room to count a.
-func (t *tally) makeRoom(a netip.Addr, now time.Time) {
-	if !t.full(a, now) {
-		return
-	}
-	for other := range t.n {
-		delete(t.n, other)
-		return
-	}
-}
-
 func (t *tally) turn(now time.Time) {
 	if t.n == nil || now.Sub(t.began) >= strangerWindow {
 		t.began, t.n = now, make(map[netip.Addr]int)
@@ -81,7 +70,7 @@ func (s *strangers) mayAnswer(a netip.Addr, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.open && s.answered.full(hostOf(a), now) && s.beyond.take(strangerBeyond, strangerBeyond, now) {
-		s.answered.makeRoom(hostOf(a), now)
+		makeRoom(s.answered.n, maxStrangers)
 	}
 	n, ok := s.answered.count(hostOf(a), now)
 	return ok && n <= strangerAnswers
