@@ -7,13 +7,15 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside/digest"
 )
 
 const (
-	loginTries = 4         // requests over a connection before one has proved who sends
-	loginKnown = time.Hour // for how long an address is known that a peer has proved to be at
-	maxLogins  = 4096      // such addresses
+	loginTries  = 4         // requests over a connection before one has proved who sends
+	returnTries = 100       // the same, where a peer has proved to be
+	loginKnown  = time.Hour // for how long an address is known that a peer has proved to be at
+	maxLogins   = 4096      // such addresses
 )
 
 // authenticator has the peers that prove by digest who they are (RFC 3261 §22, RFC 8760): those of
@@ -23,13 +25,17 @@ type authenticator struct {
 	server *digest.Server
 	users  map[string]*peer
 
-	mu    sync.Mutex // guards the following
-	known map[netip.Addr]time.Time
+	unanswered unanswered
+
+	mu     sync.Mutex // guards the following
+	known  map[netip.Addr]time.Time
+	proved map[netip.AddrPort]time.Time // the same, with the port
 }
 
 // newAuthenticator gives nil if no peer has a login.
 func newAuthenticator(cfg *Config, p *peers) *authenticator {
-	l := &authenticator{users: make(map[string]*peer), known: make(map[netip.Addr]time.Time)}
+	l := &authenticator{users: make(map[string]*peer), known: make(map[netip.Addr]time.Time), proved: make(map[netip.AddrPort]time.Time),
+		unanswered: unanswered{seen: make(map[agentAt]silence)}}
 	passwords := make(map[string]string)
 	for i, c := range cfg.Peers {
 		if _, twice := passwords[c.Login.Username]; !twice && !c.Login.IsZero() {
@@ -60,13 +66,35 @@ func (l *authenticator) isKnown(a netip.Addr, now time.Time) bool {
 func (l *authenticator) know(a netip.Addr, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, ok := l.known[a]; !ok && len(l.known) >= maxLogins {
-		for other := range l.known {
-			delete(l.known, other)
-			break
-		}
+	if _, ok := l.known[a]; !ok {
+		makeRoom(l.known, maxLogins)
 	}
 	l.known[a] = now.Add(loginKnown)
+}
+
+// prove notes that a peer has proved to be at a source. It is not shut out with those who
+// share its address, and try passwords there, unless it gives a wrong one itself.
+func (l *authenticator) prove(source netip.AddrPort, now time.Time) {
+	l.know(source.Addr(), now)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, ok := l.proved[source]; !ok {
+		makeRoom(l.proved, maxLogins)
+	}
+	l.proved[source] = now.Add(loginKnown)
+}
+
+func (l *authenticator) hasProved(source netip.AddrPort, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	until, ok := l.proved[source]
+	return ok && now.Before(until)
+}
+
+func (l *authenticator) doubt(source netip.AddrPort) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.proved, source)
 }
 
 // authenticate finds out which peer sent a request from an address that is nobody's, and
@@ -74,24 +102,26 @@ func (l *authenticator) know(a netip.Addr, now time.Time) {
 // gateway is a UAS: 401, not 407.
 func (u *UA) authenticate(r *request) *reply {
 	l, addr := u.authenticator, r.source.Addr()
-	if len(r.f.authorization) > 0 && !u.strangers.mayGuess(addr, r.read) {
-		refused := refusal(failStranger())
+	if len(r.f.authorization) > 0 && !u.strangers.mayGuess(addr, r.read) && !l.hasProved(r.source, r.read) {
+		refused := refusal(mapping.FailForbidden())
 		return &refused
 	}
-	user, verdict := l.server.Verify(r.method, r.target, r.f.authorization, r.body, addr.String(), r.read)
+	user, algorithm, verdict := l.server.Verify(r.method, r.target, r.f.authorization, r.body, addr.String(), r.read)
 	switch verdict {
 	case digest.OK:
-		l.know(addr, r.read)
+		l.prove(r.source, r.read)
+		l.unanswered.answered(agentOf(r), algorithm, r.read)
 		r.peer, r.proved = l.users[user], true
 		return nil
 	case digest.Wrong:
 		r.wrong = true
+		l.doubt(r.source)
 		u.strangers.guess(addr, r.read)
 	}
 	// ERR-10: never a 401 without a challenge.
 	var extra strings.Builder
-	for _, c := range l.server.Challenges(addr.String(), verdict == digest.Stale, r.read) {
+	for _, c := range l.challenges(r, verdict) {
 		extra.WriteString("WWW-Authenticate: " + c + "\r\n")
 	}
-	return &reply{status: 401, extra: extra.String(), remedy: "sip.peer.username and sip.peer.password are what the peer has to log in with"}
+	return &reply{status: 401, extra: extra.String()}
 }

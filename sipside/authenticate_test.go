@@ -82,7 +82,7 @@ func TestPeerLogin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBridge(processed)
-				var log lockedBuffer
+				var log siptest.Buffer
 				u, m := memUA(t, loginConfig(), b)
 				u.log = testLog(t, &log)
 				if tt.method == "" {
@@ -390,4 +390,103 @@ func TestKnownLogins(t *testing.T) {
 	if n := len(l.known); n != maxLogins {
 		t.Errorf("%d are known", n)
 	}
+}
+
+// TestGuessesOfNeighbours: who shares an address with a peer, behind NAT, and tries passwords
+// there, does not shut out the peer, whose port is another one.
+func TestGuessesOfNeighbours(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(processed)
+		_, m := memUA(t, loginConfig(), b)
+		right := func(source netip.AddrPort) packet {
+			return from(source, branchFrom, credentials(t, "branch", loginPassword, "MESSAGE", asks(t, m.one(t, from(source)))...))
+		}
+		if got := m.status(t, right(stranger)); got != 200 {
+			t.Fatalf("%d", got)
+		}
+		neighbour := netip.AddrPortFrom(stranger.Addr(), 40000)
+		theirs := asks(t, m.one(t, from(neighbour)))
+		for i := range 2 * strangerGuesses {
+			m.ask(from(neighbour, branchFrom, credentials(t, "branch", fmt.Sprint(i), "MESSAGE", theirs...)))
+		}
+		if got := m.status(t, right(neighbour)); got != 403 {
+			t.Errorf("the neighbour may go on: %d", got)
+		}
+		if got := m.status(t, right(stranger)); got != 200 || b.count() != 2 {
+			t.Errorf("the peer gets %d, %d messages", got, b.count())
+		}
+		// With the first wrong one it is a source like others.
+		m.ask(from(stranger, branchFrom, credentials(t, "branch", "wrong", "MESSAGE", theirs...)))
+		if got := m.status(t, right(stranger)); got != 403 {
+			t.Errorf("after a wrong password of its own it gets %d", got)
+		}
+	})
+}
+
+// TestRefusedLoginCopies: a copy of a request that proved who sent it, and was refused, gets the
+// same refusal, and is not asked again.
+func TestRefusedLoginCopies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, m := memUA(t, loginConfig(), newBridge(processed))
+		line := credentials(t, "branch", loginPassword, "MESSAGE", asks(t, m.one(t, from(stranger)))...)
+		p := from(stranger, "From: <sip:x@other.example>;tag=1", line)
+		for i := range 3 {
+			if got := m.status(t, p); got != 403 {
+				t.Errorf("copy %d gets %d, want 403", i, got)
+			}
+		}
+	})
+}
+
+// TestProvedSources: they are remembered up to a number, too.
+func TestProvedSources(t *testing.T) {
+	l := &authenticator{known: make(map[netip.Addr]time.Time), proved: make(map[netip.AddrPort]time.Time)}
+	now := time.Unix(1e9, 0)
+	for i := range 2 * maxLogins {
+		s := netip.AddrPortFrom(stranger.Addr(), uint16(i+1))
+		l.prove(s, now)
+		if !l.hasProved(s, now.Add(loginKnown-1)) || l.hasProved(s, now.Add(loginKnown)) {
+			t.Fatal("not known for an hour")
+		}
+	}
+	if n := len(l.proved); n != maxLogins {
+		t.Errorf("%d are known", n)
+	}
+}
+
+// TestPeerReturns: a peer that comes back over another connection may send all that it has
+// before it is asked who it is.
+func TestPeerReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(processed)
+		_, l, _ := memTCPWith(t, loginConfig(), b)
+		open := func() (net.Conn, func() string) {
+			c := l.dial(stranger)
+			t.Cleanup(func() { c.Close() })
+			return c, readAll(c)
+		}
+		c, got := open()
+		io.WriteString(c, message("tcp", branchFrom))
+		synctest.Wait()
+		res, _, err := siptest.Parse([]byte(got()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, message("tcp", branchFrom, credentials(t, "branch", loginPassword, "MESSAGE", asks(t, res)...)))
+		synctest.Wait()
+		if b.count() != 1 {
+			t.Fatalf("%q", got())
+		}
+		c, got = open()
+		go func() {
+			for range returnTries + 2 {
+				io.WriteString(c, message("tcp", branchFrom))
+			}
+		}()
+		synctest.Wait()
+		s := got()
+		if n, m := strings.Count(s, "SIP/2.0 401 "), strings.Count(s, "SIP/2.0 403 "); n != returnTries || m != 1 || !strings.HasSuffix(s, "<end>") {
+			t.Errorf("%d times 401, %d times 403", n, m)
+		}
+	})
 }

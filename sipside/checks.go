@@ -55,7 +55,7 @@ func (u *UA) check(r *request) (*mapping.SIPMessage, *reply) {
 	// 2. The source (SEC-29) and its rate (SEC-24). Who may still log in goes on.
 	switch {
 	case r.peer == nil && u.authenticator == nil:
-		return refuse(failStranger())
+		return refuse(mapping.FailForbidden())
 	case !u.inRate(r):
 		r.limited = true
 		u.tellRate(r.source, r.peer, r.read)
@@ -80,7 +80,13 @@ func (u *UA) check(r *request) (*mapping.SIPMessage, *reply) {
 	}
 	// 5. Who it says it is. A CANCEL cannot be challenged (RFC 3261 §22.1).
 	if r.peer == nil && r.method != "CANCEL" {
-		if refused := u.authenticate(r); refused != nil {
+		refused := u.authenticate(r)
+		if !u.inRateAs(r) {
+			r.limited = true
+			u.tellRate(r.source, r.peer, r.read)
+			return refuse(failRate())
+		}
+		if refused != nil {
 			return nil, refused
 		}
 	}

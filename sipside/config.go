@@ -58,7 +58,7 @@ type Config struct {
 	MaxHeaderBytes int // start line and headers of a message, 16 KiB
 	MaxBodyBytes   int // body of a message, 64 KiB
 	PeerRate       int // requests a second from one source, beyond which it gets 503; 0: any number
-	MaxConnections int // accepted, 1000; a quarter may be of hosts that are no peers. As many are dialled without a route
+	MaxConnections int // accepted, 1000; a quarter may be of hosts that are no peers, and an eighth of that of one of them. As many are dialled without a route
 
 	// DrainTimeout is how long Run waits for pending answers when it ends, 5 s.
 	DrainTimeout time.Duration

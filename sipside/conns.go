@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"sync"
 	"time"
@@ -38,11 +39,16 @@ type conns struct {
 	streams  map[string]*stream
 	next     uint64
 	accepted int
-	strange  int // accepted from hosts that are no peers
+	strange  int                // accepted from hosts that are no peers
+	hosts    map[netip.Addr]int // the same, of each of them
 	outward  map[locate.Target]*outward
 	warned   map[locate.Target]time.Time // servers of routes, when the log was told of them
 	closed   bool
 }
+
+// leastOfHost is how many connections any host that is no peer may have. One of those may
+// log in, or show a certificate: a few hosts must not take all the places there are for it.
+const leastOfHost = 4
 
 const (
 	warnAgain = 10 * time.Minute // of the same server
@@ -74,6 +80,7 @@ var viaTransports = [...]string{locate.UDP: "UDP", locate.TCP: "TCP", locate.TLS
 
 func newConns(u *UA) *conns {
 	c := &conns{u: u, jobs: make(chan locate.Target, u.cfg.MaxPending), first: make(chan locate.Target, u.cfg.MaxPending), streams: make(map[string]*stream),
+		hosts:   make(map[netip.Addr]int),
 		outward: make(map[locate.Target]*outward)}
 	c.layer = newLayer(&u.cfg, u.quiet, c.handle)
 	c.made = &madeListener{conns: make(chan net.Conn), done: make(chan struct{})}
@@ -98,7 +105,8 @@ func (c *conns) add(conn net.Conn, dialed locate.Target) *sipgoConn {
 	peered := dialed.Addr.IsValid() || c.u.peers.find(remote.Addr()) != nil
 	c.mu.Lock()
 	most := c.u.cfg.MaxConnections
-	full := c.accepted >= most || !peered && c.strange >= max(most/4, 1)
+	quarter, host := max(most/4, 1), hostOf(remote.Addr())
+	full := c.accepted >= most || !peered && (c.strange >= quarter || c.hosts[host] >= max(quarter/8, leastOfHost))
 	if c.closed || full && !dialed.Addr.IsValid() {
 		c.mu.Unlock()
 		conn.Close()
@@ -112,6 +120,7 @@ func (c *conns) add(conn net.Conn, dialed locate.Target) *sipgoConn {
 		c.accepted++
 		if !peered {
 			c.strange++
+			c.hosts[host]++
 		}
 	}
 	c.u.wg.Add(2) // the writer; the reader until sipgo closes it
@@ -133,7 +142,16 @@ func (c *conns) admit(s *stream) {
 	defer c.mu.Unlock()
 	s.peered = true
 	if c.streams[s.id] != nil {
-		c.strange--
+		c.unstrange(s)
+	}
+}
+
+// unstrange counts a connection no more as a stranger's. The lock is held.
+func (c *conns) unstrange(s *stream) {
+	c.strange--
+	host := hostOf(s.remote.Addr())
+	if c.hosts[host]--; c.hosts[host] == 0 {
+		delete(c.hosts, host)
 	}
 }
 
@@ -148,7 +166,7 @@ func (c *conns) remove(s *stream) {
 	if !s.dialed.Addr.IsValid() {
 		c.accepted--
 		if !s.peered {
-			c.strange--
+			c.unstrange(s)
 		}
 	} else if t := c.outward[s.dialed]; t != nil && t.stream == s {
 		delete(c.outward, s.dialed)

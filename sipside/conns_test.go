@@ -272,3 +272,43 @@ func TestConnectionsToStrangers(t *testing.T) {
 		}
 	})
 }
+
+// TestConnectionsOfOneStranger: one host that is no peer does not take all the places there are
+// for those that have yet to show that they are peers.
+func TestConnectionsOfOneStranger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig()
+		cfg.MaxConnections = 320 // 80 of them strangers'
+		u, l, _ := memTCP(t, cfg, newBridge(processed))
+		ended := 0
+		for _, tt := range []struct {
+			from    string
+			n, most int
+		}{{"198.51.100.1:9", 100, 10}, {"198.51.100.2:9", 1, 1}, {"[2001:db8::1]:9", 8, 8}, {"[2001:db8::2]:9", 8, 2}} {
+			var all []func() string
+			for range tt.n {
+				c := l.dial(netip.MustParseAddrPort(tt.from))
+				t.Cleanup(func() { c.Close() })
+				all = append(all, readAll(c))
+			}
+			synctest.Wait()
+			open := 0
+			for _, f := range all {
+				if !strings.Contains(f(), "<end>") {
+					open++
+				}
+			}
+			if open != tt.most {
+				t.Errorf("%s has %d connections, want %d", tt.from, open, tt.most)
+			}
+			ended += tt.n - open
+		}
+		time.Sleep(idleTimeout)
+		synctest.Wait()
+		u.conns.mu.Lock()
+		defer u.conns.mu.Unlock()
+		if ended == 0 || u.conns.strange != 0 || len(u.conns.hosts) != 0 {
+			t.Errorf("%d turned away; in the end %d are strangers', of %d hosts", ended, u.conns.strange, len(u.conns.hosts))
+		}
+	})
+}

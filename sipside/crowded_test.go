@@ -3,6 +3,7 @@ package sipside
 import (
 	"fmt"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -128,4 +129,23 @@ func BenchmarkHostile(b *testing.B) {
 	run("escapes", "MESSAGE sip:"+full("%41")+"@example.com SIP/2.0")
 	run("a subject of bad UTF-8", "Subject: "+full("\xff"))
 	run("rows", strings.TrimSuffix(strings.Repeat("X: y\r\n", 90), "\r\n"))
+}
+
+// TestManyContinuations: what a malformed header costs grows with its length, in however many
+// lines it comes (SEC-24): one packet of a stranger once took 400 MB of memory, bit by bit.
+func TestManyContinuations(t *testing.T) {
+	head := "MESSAGE sip:juliet@example.com SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKx\r\nSubject: a\r\n"
+	for _, line := range []string{" \n", " x\n", "\tx\r\n"} {
+		raw := []byte(head + strings.Repeat(line, 60000/len(line)))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		req := salvage(raw)
+		runtime.ReadMemStats(&after)
+		if n := after.TotalAlloc - before.TotalAlloc; n > 100*uint64(len(raw)) {
+			t.Errorf("%q: %d bytes of memory for %d", line, n, len(raw))
+		}
+		if f := readFields(req.Headers()); !strings.HasPrefix(f.subject, "a ") || len(f.vias) != 1 {
+			t.Errorf("%q: read as %d Vias and %d bytes of Subject", line, len(f.vias), len(f.subject))
+		}
+	}
 }

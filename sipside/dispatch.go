@@ -73,7 +73,7 @@ func (rd *reader) refuseFrame(raw []byte, f frame, source netip.AddrPort) {
 	case 400:
 		r = refusal(mapping.FailBadRequest(f.why))
 	case 403:
-		r = refusal(failStranger())
+		r = refusal(mapping.FailForbidden())
 	}
 	if f.status != 403 {
 		rd.u.stats.Malformed.Add(1)
@@ -193,6 +193,9 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 		if r.peer != nil {
 			rd.u.log.Debug("SIP request refused", "dir", "sip-xmpp", "from", rd.source, "call_id", mapping.HeaderText(r.f.callID),
 				"reason", refused.status, "remedy", refused.remedy)
+		}
+		if r.proved && r.udp && !r.limited { // its nonce is used up: a copy would be asked again
+			rd.u.server.remember(r.key, *refused, r.read)
 		}
 		e.answer(*refused)
 	case r.method == "CANCEL":

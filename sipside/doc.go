@@ -8,7 +8,7 @@
 //	       -> sipgo TransportLayer (read loop, parser)
 //	       -> OnMessage, in the read loop, in order (dispatch.go)
 //	       -> checks.go (the order of RFC 3261 §8.2), refusals at once; who it is from:
-//	          peers.go, authenticate.go, identity.go; how much: rate.go, strangers.go
+//	          peers.go, authenticate.go, challenge.go, identity.go; how much: rate.go, strangers.go
 //	       -> server.go (the transaction) -> Handler.FromSIP, once per read
 //
 // and its answer comes back through Answer -> server.go -> respond.go -> the

@@ -202,10 +202,11 @@ func normalise(head []byte) []byte {
 // refusing it. It is nil if the start line is not one of a request.
 func salvage(b []byte) *sip.Request {
 	var req *sip.Request
-	var name, value string
+	var name string
+	var value []byte // so that each of many continuations costs its own length only
 	add := func() {
 		if name != "" {
-			req.AppendHeader(sip.NewHeader(name, value))
+			req.AppendHeader(sip.NewHeader(name, string(value)))
 		}
 		name = ""
 	}
@@ -226,12 +227,12 @@ func salvage(b []byte) *sip.Request {
 			break
 		}
 		if line[0] == ' ' {
-			value += " " + strings.TrimLeft(line, " ")
+			value = append(append(value, ' '), strings.TrimLeft(line, " ")...)
 			continue
 		}
 		add()
 		if n, v, ok := strings.Cut(line, ":"); ok {
-			name, value = strings.TrimRight(n, " "), strings.TrimSpace(v)
+			name, value = strings.TrimRight(n, " "), append(value[:0], strings.TrimSpace(v)...)
 			rows++
 		}
 	}

@@ -81,6 +81,9 @@ func answersTo(t *testing.T, raw []byte, res *siptest.Message) {
 	}
 }
 
+// asksLogin in the kind of an input: nobody's requests are asked who they are of.
+const asksLogin = 0x80
+
 // FuzzDatagrams: any datagrams from a peer and from anybody else, in any order.
 //
 //   - Each gets one answer at most, which a strict parser reads, and which goes to the
@@ -89,6 +92,8 @@ func answersTo(t *testing.T, raw []byte, res *siptest.Message) {
 //     answer and is not handed over again.
 //   - Of a stranger nothing is handed over, and no answer is much longer than what it sent.
 //   - At the end nothing is pending.
+//
+// The same where peers may log in.
 func FuzzDatagrams(f *testing.F) {
 	all := seeds()
 	for i, s := range all {
@@ -99,16 +104,29 @@ func FuzzDatagrams(f *testing.F) {
 		f.Add([]byte(message("udp", c.header(c.most+1))), false, uint8(0))
 	}
 	f.Add([]byte(message("udp", "Via: SIP/2.0/UDP a;branch=z9hG4bKx"+strings.Repeat(";rport", 500))), true, uint8(0))
-	u := fuzzUA(f)
-	b := newBridge(nil) // which answers nothing by itself
-	b.ua, u.handler = u, b
-	s := newUDPSocket(u, nil, netip.MustParseAddrPort("127.0.0.1:5060"))
+	for i, authorization := range []string{
+		`Digest username="branch", realm="example.net", nonce="n", uri="sip:juliet@example.com", response="r", qop=auth, nc=00000001, cnonce="c"`,
+		"Digest " + strings.Repeat(`realm="example.net",`, 50), "Basic YnJhbmNoOng=",
+	} {
+		f.Add([]byte(message("udp", "Authorization: "+authorization)), true, uint8(i))
+		f.Add([]byte(message("udp", "Authorization: "+authorization)), true, uint8(i)|asksLogin)
+	}
+	closed, asking := fuzzUA(f), fuzzUAWith(f, loginConfig())
 	f.Fuzz(func(t *testing.T, in []byte, strange bool, kind uint8) {
-		b.requests, b.refs = nil, nil
+		u := closed
+		if kind&asksLogin != 0 {
+			u = asking
+		}
+		b := newBridge(nil) // which answers nothing by itself
+		b.ua, u.handler = u, b
+		s := newUDPSocket(u, nil, netip.MustParseAddrPort("127.0.0.1:5060"))
 		// Each run is one of a daemon that has just begun.
 		u.server.mu.Lock()
 		u.server.answered = answered{}
 		u.server.mu.Unlock()
+		u.strangers.mu.Lock()
+		u.strangers.answered = tally{} // or hardly one of them would be answered
+		u.strangers.mu.Unlock()
 		list := bytes.Split(in, []byte(datagramEnd))
 		for i, d := range list {
 			list[i] = d[:min(len(d), 65507)]

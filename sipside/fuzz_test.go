@@ -15,8 +15,9 @@ import (
 )
 
 // fuzzUA is a UA whose read loops are driven by hand, in the test's goroutine.
-func fuzzUA(tb testing.TB) *UA {
-	cfg := testConfig()
+func fuzzUA(tb testing.TB) *UA { return fuzzUAWith(tb, testConfig()) }
+
+func fuzzUAWith(tb testing.TB, cfg Config) *UA {
 	cfg.MaxPending = 1 << 20
 	u, err := New(cfg, testLog(tb, nil))
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 )
 
 // memLinks is a UA that listens with a transport in memory, and has peers at memPeer's host.
-func memLinks(t testing.TB, kind locate.Transport, b *bridge, log *lockedBuffer) (*UA, *memListener) {
+func memLinks(t testing.TB, kind locate.Transport, b *bridge, log *siptest.Buffer) (*UA, *memListener) {
 	t.Helper()
 	ca := siptest.NewCA(t, "Test CA")
 	cfg := testConfig()
@@ -156,7 +156,7 @@ func TestHandshakeGarbage(t *testing.T) {
 		} {
 			t.Run(kind.String()+" "+name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					var log lockedBuffer
+					var log siptest.Buffer
 					_, l := memLinks(t, kind, newBridge(processed), &log)
 					c := l.dial(tt.from)
 					got := readAll(c)
@@ -398,7 +398,7 @@ func TestHealthChecks(t *testing.T) {
 	for _, kind := range linkKinds {
 		t.Run(kind.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var log lockedBuffer
+				var log siptest.Buffer
 				u, l := memLinks(t, kind, newBridge(processed), &log)
 				here, there := net.Pipe()
 				defer here.Close()

@@ -113,7 +113,7 @@ func (l *login) tell(reply digest.Reply, status int, realm string, again time.Du
 	case digest.Foreign:
 		realm = mapping.HeaderText(realm)
 		l.log.Warn("a challenge is not answered: its realm is none that the route's login is for", append(attrs, "realm", realm[:min(len(realm), 100)],
-			"remedy", "the first realm that asks on a route is the one that is answered, and the domain of the route; if the server has a new one, restart stox")...)
+			"remedy", "the first realm that asks on a route is the one that is answered, besides that of its registrar and the domain of the route; if the server has a new one, restart stox")...)
 	case digest.Unsupported:
 		l.log.Warn("a challenge cannot be answered", append(attrs, "remedy", "the server has to offer digest with MD5, SHA-256 or SHA-512-256, and qop auth; Basic is never answered")...)
 	}
@@ -126,7 +126,11 @@ func isChallenge(status int) bool { return status == 401 || status == 407 }
 // the id of the next one. client.mu is held; what comes next of tx is the caller's, but for
 // close.
 func (c *client) suspend(tx *clientTx) {
-	c.health.Worked(tx.to)
+	if tx.req.probe == nil {
+		c.health.Worked(tx.to)
+	} else { // says no more than any other answer to a question
+		c.health.Answers(tx.to)
+	}
 	tx.again.stop()
 	tx.giveUp.stop()
 	tx.sent, tx.udp, tx.stream, tx.start, tx.wire = false, nil, nil, math.MaxUint64, nil

@@ -32,7 +32,7 @@ func newAsker(status int, realm string) *asker {
 
 // ask gives the challenge to a request, "" if that says who it is of.
 func (a *asker) ask(m *siptest.Message, now time.Time) string {
-	_, verdict := a.Verify(m.Method(), strings.Fields(m.First)[1], m.All(a.answer), m.Body, "", now)
+	_, _, verdict := a.Verify(m.Method(), strings.Fields(m.First)[1], m.All(a.answer), m.Body, "", now)
 	if verdict == digest.OK {
 		return ""
 	}
@@ -62,11 +62,11 @@ func loginRoute(p *siptest.Peer) Route {
 }
 
 // startLogin runs a UA with that route, and a log of everything.
-func startLogin(t *testing.T, r Route) (*UA, *bridge, *lockedBuffer) {
+func startLogin(t *testing.T, r Route) (*UA, *bridge, *siptest.Buffer) {
 	t.Helper()
 	cfg := testConfig()
 	cfg.Routes = []Route{r}
-	log := &lockedBuffer{}
+	log := &siptest.Buffer{}
 	u, err := New(cfg, testLog(t, log))
 	if err != nil {
 		t.Fatal(err)

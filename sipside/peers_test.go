@@ -65,7 +65,7 @@ func (m *memNet) status(t testing.TB, p packet) int {
 }
 
 // secured is a UA that listens for TLS in memory, with peers.
-func secured(t testing.TB, kind locate.Transport, cfg Config, ca *siptest.CA, b *bridge, log *lockedBuffer) (*UA, *memListener) {
+func secured(t testing.TB, kind locate.Transport, cfg Config, ca *siptest.CA, b *bridge, log *siptest.Buffer) (*UA, *memListener) {
 	t.Helper()
 	cfg.Listen = []string{kind.String() + "://192.0.2.1:5061"}
 	cfg.TLS = tlsOf(t, ca, ca.Issue(nil, "gw.example.com"))

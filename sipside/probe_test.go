@@ -1,6 +1,7 @@
 package sipside
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -261,6 +262,35 @@ func TestFlowTimerOfStream(t *testing.T) {
 			if d := time.Duration(s.timer.Load()); d != 20*time.Second {
 				t.Errorf("the connection is told %v", d)
 			}
+		}
+	})
+}
+
+// TestProbeChallenged: that a server asks who we are, to a question, says no more of it than any
+// other answer: one that fails messages has its rest.
+func TestProbeChallenged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := asking(t, func(o *office, c *Config) {
+			twoServers(o, c)
+			c.Routes[0].Login = Login{"stox", "hunter2"}
+			n := 0
+			o.deny = func(w *siptest.Wire) string {
+				if strings.Contains(w.Get("Authorization"), "nc=00000001") { // it takes a nonce once
+					return ""
+				}
+				n++
+				return w.Reply(401, "Unauthorized", fmt.Sprintf(`WWW-Authenticate: Digest realm="x", nonce="%d", qop="auth"`, n))
+			}
+		})
+		after(time.Minute)
+		o.ua.client.health.Unavailable(firstServer, 5*time.Minute, time.Now()) // as it fails messages
+		before, _ := o.questions()
+		after(4 * time.Minute)
+		if to, _ := o.questions(); len(to) == len(before) {
+			t.Error("nothing was asked meanwhile")
+		}
+		if _, avoided := o.ua.client.health.Avoided(firstServer, time.Now()); !avoided {
+			t.Error("its rest is over, as it answers questions")
 		}
 	})
 }

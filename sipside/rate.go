@@ -49,23 +49,23 @@ func (r *rates) take(source netip.Addr, now time.Time) bool {
 	defer r.mu.Unlock()
 	b, known := r.buckets[source]
 	if !known {
-		for a := range r.buckets { // any one, should it have to go
-			if len(r.buckets) >= maxSources {
-				delete(r.buckets, a)
-			}
-			break
-		}
+		makeRoom(r.buckets, maxSources)
 		b = bucket{r.burst, now}
 	}
-	if passed := now.Sub(b.at); passed > 0 {
-		b.left, b.at = min(b.left+passed.Seconds()*r.perSecond, r.burst), now
-	}
-	ok := b.left >= 1
-	if ok {
-		b.left--
-	}
+	ok := b.take(r.perSecond, r.burst, now)
 	r.buckets[source] = b
 	return ok
+}
+
+func (b *bucket) take(perSecond, burst float64, now time.Time) bool {
+	if passed := now.Sub(b.at); passed > 0 {
+		b.left, b.at = min(b.left+passed.Seconds()*perSecond, burst), now
+	}
+	if b.left < 1 {
+		return false
+	}
+	b.left--
+	return true
 }
 
 // deny remembers a request over UDP that was one too many. It stays that: else a copy of
@@ -109,20 +109,48 @@ func (r *rates) turn(now time.Time) {
 // inRate counts a request of a peer; false if it is one too many. A copy of one that is
 // known is none of its own. This machine is not counted, unless a table has its address:
 // the proxy that runs here brings what all others send. Nor is who has yet to prove for the
-// first time to be a peer, and gets a few answers only.
+// first time to be a peer, and gets a few answers only; and what may prove it is counted
+// when that is known: inRateAs.
 func (u *UA) inRate(r *request) bool {
-	if u.rates == nil || r.peer == u.peers.loopback || r.peer == nil && !u.authenticator.isKnown(r.source.Addr(), r.read) {
+	switch {
+	case u.rates == nil || r.peer == u.peers.loopback:
 		return true
+	case r.peer != nil:
+		return u.within(u.rates, r)
+	case !u.authenticator.isKnown(r.source.Addr(), r.read):
+		return true
+	case len(r.f.authorization) > 0 && r.method != "CANCEL": // but a copy stays what it was
+		return !r.udp || !u.rates.wasDenied(r.key, r.read)
 	}
+	return u.within(u.unproved, r)
+}
+
+// inRateAs counts a request that had to prove of whom it is, once that was looked at. What
+// proves nothing is counted by itself: whoever shares an address with a peer, or writes it
+// on what it sends, takes nothing of what that may send.
+func (u *UA) inRateAs(r *request) bool {
+	switch {
+	case u.rates == nil:
+		return true
+	case r.peer != nil:
+		return u.within(u.rates, r)
+	case len(r.f.authorization) == 0 || !u.authenticator.isKnown(r.source.Addr(), r.read):
+		return true // it was counted, or need not be
+	}
+	return u.within(u.unproved, r)
+}
+
+// within counts a request; false if it is one too many.
+func (u *UA) within(s *rates, r *request) bool {
 	switch {
 	case !r.udp:
-		return u.rates.take(r.source.Addr(), r.read)
-	case u.rates.wasDenied(r.key, r.read):
+		return s.take(r.source.Addr(), r.read)
+	case s.wasDenied(r.key, r.read):
 		return false
-	case u.server.knows(r.key), u.rates.take(r.source.Addr(), r.read):
+	case u.server.knows(r.key), s.take(r.source.Addr(), r.read):
 		return true
 	}
-	u.rates.deny(r.key, r.read)
+	s.deny(r.key, r.read)
 	return false
 }
 
@@ -149,6 +177,16 @@ func failRate() *mapping.Failure {
 	f := mapping.FailBusy(1)
 	f.Remedy = "limits.peer_rate says how many requests a second one source may send"
 	return f
+}
+
+// makeRoom forgets an entry of a table, whichever, if there are as many as there may be.
+func makeRoom[K comparable, V any](table map[K]V, most int) {
+	for k := range table {
+		if len(table) >= most {
+			delete(table, k)
+		}
+		return
+	}
 }
 
 // hostOf is the address that a source is counted by: of IPv6 the network, as a host has as

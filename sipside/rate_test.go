@@ -8,7 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/digest"
 )
 
 // TestPeerRate: a source that sends too much gets 503, it alone, and no Retry-After (SEC-24,
@@ -35,7 +37,7 @@ func TestPeerRate(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var log lockedBuffer
+				var log siptest.Buffer
 				cfg := testConfig()
 				cfg.PeerRate = tt.rate
 				cfg.Routes = []Route{{Domain: "r.example", Via: mapping.MustParseURI("sip:192.0.2.7")}}
@@ -225,5 +227,61 @@ func TestRateTables(t *testing.T) {
 	}
 	if r.wasDenied(k, now.Add(2*timerJ)) || len(r.denied[0])+len(r.denied[1]) != 0 {
 		t.Error("not forgotten")
+	}
+}
+
+// TestPeerLoginRateOfOthers: what proves nothing, though it comes from the address of a peer
+// that has logged in, takes nothing of the peer's rate; what proves it is bounded.
+func TestPeerLoginRateOfOthers(t *testing.T) {
+	for name, edits := range map[string][]string{
+		"no password":      {branchFrom},
+		"no good password": {branchFrom, `Authorization: Digest username="branch", realm="example.net", nonce="x", uri="sip:juliet@example.com", response="x"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				cfg := loginConfig()
+				cfg.PeerRate = 10
+				b := newBridge(processed)
+				_, m := memUA(t, cfg, b)
+				first := asks(t, m.one(t, from(stranger)))
+				if got := m.status(t, from(stranger, branchFrom, credentials(t, "branch", loginPassword, "MESSAGE", first...))); got != 200 {
+					t.Fatalf("%d", got)
+				}
+				var fresh [][]string // of the peer
+				for range 2 {
+					fresh = append(fresh, asks(t, m.one(t, from(stranger))))
+				}
+				over := 0
+				for range 30 {
+					if m.status(t, from(netip.AddrPortFrom(stranger.Addr(), 40000), edits...)) == 503 {
+						over++
+					}
+				}
+				if over != 22 {
+					t.Errorf("%d of 30 that prove nothing were too many, want 22", over)
+				}
+				var last packet
+				got := make(map[int]int)
+				for i := range 20 {
+					var a digest.Attempt
+					r := &digest.Request{Server: "gw", Method: "MESSAGE", URI: "sip:juliet@example.com", Body: []byte("hi")}
+					c := digest.NewClient("branch", loginPassword)
+					c.Answer(r, &a, fresh[i%2], nil)
+					for range i / 2 { // the same nonce, and the next count
+						a = digest.Attempt{}
+						c.Begin(r, &a)
+					}
+					last = from(stranger, branchFrom, strings.TrimSuffix(a.Lines(), "\r\n"))
+					got[m.status(t, last)]++
+				}
+				if got[200] != 9 || got[503] != 11 || b.count() != 10 {
+					t.Errorf("of 20 that prove it: %v; %d messages", got, b.count())
+				}
+				time.Sleep(2 * time.Second)
+				if s := m.status(t, last); s != 503 {
+					t.Errorf("a copy of what was refused gets %d", s)
+				}
+			})
+		})
 	}
 }

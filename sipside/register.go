@@ -64,7 +64,7 @@ const (
 	isUnbinding registered = "ending"
 )
 
-// newRegistration is for a route with Register. nothing is sent before run.
+// newRegistration is for a route with Register. Nothing is sent before run.
 func newRegistration(u *UA, r *Route, w *watch) *registration {
 	domain := r.Domain
 	if domain == "*" {
@@ -81,10 +81,19 @@ func newRegistration(u *UA, r *Route, w *watch) *registration {
 // run registers and keeps the binding until ctx is done; then it takes it back, which inner
 // may break off.
 func (r *registration) run(ctx, inner context.Context) {
-	for wait := r.attempt(ctx); ctx.Err() == nil && r.pause(ctx, wait); {
-		wait = r.attempt(ctx)
+	for wait := r.guarded(ctx, inner); ctx.Err() == nil && r.pause(ctx, wait); {
+		wait = r.guarded(ctx, inner)
 	}
 	r.leave(inner)
+}
+
+// guarded is an attempt that may fail for a fault of ours, which what a server says must not
+// turn into the end of the process: it is tried again as after any failure.
+func (r *registration) guarded(ctx, inner context.Context) (wait time.Duration) {
+	if !guard(r.u, func() { wait = r.attempt(ctx, inner) }) {
+		wait = r.paces.failed(0)
+	}
+	return wait
 }
 
 // pause waits until the next attempt is due; false if ctx ends before. The loss of the flow
@@ -132,8 +141,10 @@ func (r *registration) age() (age time.Duration, lost bool) {
 }
 
 // attempt asks the servers of the route in turn until one has decided, and says how long
-// it is until the next attempt.
-func (r *registration) attempt(ctx context.Context) time.Duration {
+// it is until the next attempt. The end of ctx breaks off nothing that has been sent: what
+// that came to has to be known, and its numbers are used up, before a binding can be taken
+// back. Inner breaks it off.
+func (r *registration) attempt(ctx, inner context.Context) time.Duration {
 	r.mu.Lock()
 	r.lost = false
 	r.mu.Unlock()
@@ -155,7 +166,10 @@ func (r *registration) attempt(ctx context.Context) time.Duration {
 	var later time.Duration // Retry-After
 	why := ""
 	for _, t := range r.order(targets, time.Now()) {
-		a, ok := r.register(ctx, t)
+		if ctx.Err() != nil {
+			return 0
+		}
+		a, ok := r.register(ctx, inner, t)
 		if !ok {
 			return 0
 		}
@@ -209,10 +223,10 @@ func (r *registration) order(targets []locate.Target, now time.Time) []locate.Ta
 
 // register asks one server, and once more each if it wants a longer binding or does not
 // know an extension.
-func (r *registration) register(ctx context.Context, t locate.Target) (a ownAnswer, ok bool) {
+func (r *registration) register(ctx, inner context.Context, t locate.Target) (a ownAnswer, ok bool) {
 	longer := false
 	for {
-		if a, ok = r.ask(ctx, t, r.expiry); !ok || a.Kind != mapping.Answered || a.fields == nil {
+		if a, ok = r.ask(inner, t, r.expiry); !ok || ctx.Err() != nil || a.Kind != mapping.Answered || a.fields == nil {
 			return a, ok
 		}
 		switch {

@@ -1,7 +1,6 @@
 package sipside
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -15,136 +14,6 @@ import (
 	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside/locate"
 )
-
-// office is a UA in memory with one route that registers, and the registrar at its other end.
-// It belongs into a synctest bubble.
-type office struct {
-	siptest.Registrar
-	t      *testing.T
-	net    *siptest.Memory
-	ua     *UA
-	bridge *bridge
-	log    *lockedBuffer
-	stop   func()
-
-	mu    sync.Mutex
-	times []time.Time      // of all REGISTERs
-	to    []netip.AddrPort // where they went
-	asked []netip.AddrPort // where OPTIONS went
-	askAt []time.Time
-	mute  bool                       // OPTIONS get no answer
-	hold  bool                       // nor do messages
-	deny  func(*siptest.Wire) string // how OPTIONS are answered; nil: 200
-}
-
-const officeVia = "192.0.2.9"
-
-// newOffice starts both; edit may be nil.
-func newOffice(t *testing.T, edit func(o *office, c *Config)) *office {
-	t.Helper()
-	o := &office{t: t, bridge: newBridge(processed), log: &lockedBuffer{}}
-	o.net = siptest.NewMemory(t, netip.MustParseAddr(officeVia), o.received)
-	cfg := testConfig()
-	cfg.Listen = []string{"udp://192.0.2.1:5060", "tcp://192.0.2.1:5060"}
-	cfg.Network, cfg.Locator = o.net, o.net
-	cfg.Advertise, cfg.Instance, cfg.DrainTimeout = "gw.example.org", "urn:uuid:f81d4fae-7dec-51d0-a765-00a0c91e6bf6", 5*time.Second
-	cfg.Routes = []Route{{Domain: "trunk.example", Via: mapping.URI{Scheme: "sip", Host: officeVia}, Login: Login{"stox", "hunter2"}, Register: true}}
-	if edit != nil {
-		edit(o, &cfg)
-	}
-	u, err := New(cfg, slog.New(slog.NewTextHandler(o.log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := u.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	o.ua, o.bridge.ua = u, u
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- u.Run(ctx, o.bridge) }()
-	o.stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	t.Cleanup(o.stop)
-	synctest.Wait()
-	return o
-}
-
-func (o *office) received(w *siptest.Wire) {
-	if w.Status() != 0 {
-		return
-	}
-	answer := ""
-	o.mu.Lock()
-	switch w.Method() {
-	case "REGISTER":
-		o.times, o.to = append(o.times, time.Now()), append(o.to, w.Source)
-	case "OPTIONS":
-		o.askAt, o.asked = append(o.askAt, time.Now()), append(o.asked, w.Source)
-		if o.deny != nil {
-			answer = o.deny(w)
-		}
-	}
-	mute := o.mute && w.Method() == "OPTIONS" || o.hold && w.Method() == "MESSAGE"
-	o.mu.Unlock()
-	if mute {
-		return
-	}
-	if answer == "" {
-		answer = o.Answer(w.Message)
-	}
-	if answer != "" && answer != "-" {
-		o.net.Answer(w, answer)
-	}
-}
-
-// after lets time pass.
-func after(d time.Duration) {
-	time.Sleep(d)
-	synctest.Wait()
-}
-
-// gaps are the times between the REGISTERs.
-func (o *office) gaps() (out []time.Duration) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for i := 1; i < len(o.times); i++ {
-		out = append(out, o.times[i].Sub(o.times[i-1]))
-	}
-	return out
-}
-
-func (o *office) went() (to []string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for _, a := range o.to {
-		to = append(to, a.String())
-	}
-	return to
-}
-
-func (o *office) route() RouteState {
-	o.t.Helper()
-	all := o.ua.Routes()
-	if len(all) != 1 {
-		o.t.Fatalf("%d routes: %+v", len(all), all)
-	}
-	return all[0]
-}
-
-// logged counts the lines of the log that contain s.
-func (o *office) logged(s string) int { return strings.Count(o.log.String(), s) }
-
-func between(t *testing.T, what string, d, least, most time.Duration) {
-	t.Helper()
-	if d < least || d > most {
-		t.Errorf("%s: %v, want %v to %v", what, d, least, most)
-	}
-}
 
 // RFC 3261 §10.2: what a REGISTER says, that a binding is made anew before it ends, with the
 // same Call-ID and a higher CSeq, and that it is taken back in the end.
@@ -581,5 +450,73 @@ func TestRegisterConfig(t *testing.T) {
 		if _, err := New(c, testLog(t, nil)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", want, err)
 		}
+	}
+}
+
+// TestStopWhileRegistering: a request that is open when the end comes is waited for: the binding
+// that it may have made is taken back, under a number that it has not used (RFC 3261 §10.2).
+func TestStopWhileRegistering(t *testing.T) {
+	for name, challenge := range map[string]bool{"its answer was lost": false, "it is challenged": true} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var mu sync.Mutex
+				bound, used := false, make(map[string]string) // CSeq -> Expires
+				o := newOffice(t, func(o *office, _ *Config) {
+					o.Script(func(n int, m *siptest.Message) string {
+						mu.Lock()
+						defer mu.Unlock()
+						if before, ok := used[m.Get("CSeq")]; ok && before != m.Get("Expires") {
+							t.Errorf("CSeq %s stands for Expires %s and %s", m.Get("CSeq"), before, m.Get("Expires"))
+						}
+						used[m.Get("CSeq")] = m.Get("Expires")
+						if challenge && m.Get("Authorization") == "" {
+							if n == 0 {
+								return "-"
+							}
+							return m.Reply(401, "Unauthorized", `WWW-Authenticate: Digest realm="trunk.example", nonce="n", qop="auth"`)
+						}
+						bound = m.Get("Expires") != "0"
+						if n == 0 {
+							return "-"
+						}
+						return m.Reply(200, "OK", "Contact: "+m.Get("Contact"))
+					})
+				})
+				o.stop()
+				mu.Lock()
+				defer mu.Unlock()
+				if last := o.Requests(); bound || last[len(last)-1].Get("Expires") != "0" {
+					t.Errorf("a binding is left; %d requests, the last with Expires %s", len(last), last[len(last)-1].Get("Expires"))
+				}
+			})
+		})
+	}
+}
+
+// TestStopWithoutRegistrar: a registrar that says nothing does not hold up the end for long.
+func TestStopWithoutRegistrar(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOffice(t, func(o *office, _ *Config) {
+			o.Script(func(int, *siptest.Message) string { return "-" })
+		})
+		began := time.Now()
+		o.stop()
+		between(t, "the stop", time.Since(began), 0, 5*time.Second)
+	})
+}
+
+// TestPanicInRegistration: a fault of ours in an attempt costs this attempt.
+func TestPanicInRegistration(t *testing.T) {
+	cfg := testConfig()
+	cfg.Routes = []Route{{Domain: "trunk.example", Via: mapping.URI{Scheme: "sip", Host: officeVia}, Login: Login{"stox", "hunter2"}, Register: true}}
+	u, err := New(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := u.registrations[0]
+	r.fault, r.watch = mapping.FailTransport(), nil // of which it has to tell somebody
+	between(t, "the pause", r.guarded(t.Context(), t.Context()), shortestPause/2, shortestPause)
+	if n := u.stats.Panics.Load(); n != 1 {
+		t.Errorf("%d panics", n)
 	}
 }

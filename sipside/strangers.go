@@ -5,8 +5,6 @@ import (
 	"slices"
 	"sync"
 	"time"
-
-	"github.com/stoxgw/stox/mapping"
 )
 
 const (
@@ -14,6 +12,7 @@ const (
 	strangerAnswers = 3                // to one address over UDP, in that time
 	strangerGuesses = 10               // wrong passwords from one address, in that time
 	maxStrangers    = 4096             // addresses that are counted
+	strangerBeyond  = 200              // answers a second to more addresses than that, where peers log in
 	tellAgain       = 10 * time.Minute // the log
 )
 
@@ -21,15 +20,18 @@ const (
 // few answers only: over UDP nobody knows who asked for them, and scanners come back to
 // where there are some.
 type strangers struct {
+	open bool // one of them may be a peer that has yet to log in
+
 	mu       sync.Mutex // guards the following
 	answered tally
+	beyond   bucket
 	guessed  tally
 
 	// Not yet in the log.
-	told    time.Time
-	silent  uint64 // requests
-	guesses uint64
-	hosts   map[netip.Addr]struct{}
+	told     time.Time
+	requests uint64
+	guesses  uint64 // wrong passwords
+	hosts    map[netip.Addr]struct{}
 }
 
 // tally counts by address within a window of time, which is the same for all of them.
@@ -41,12 +43,17 @@ type tally struct {
 // count enters one more, and tells how many there are now; false if there is no room to
 // count it.
 func (t *tally) count(a netip.Addr, now time.Time) (n int, ok bool) {
-	t.turn(now)
-	if n = t.n[a]; n == 0 && len(t.n) >= maxStrangers {
+	if t.full(a, now) {
 		return 0, false
 	}
-	t.n[a] = n + 1
-	return n + 1, true
+	t.n[a]++
+	return t.n[a], true
+}
+
+// full reports whether there is no room to count a.
+func (t *tally) full(a netip.Addr, now time.Time) bool {
+	t.turn(now)
+	return t.n[a] == 0 && len(t.n) >= maxStrangers
 }
 
 func (t *tally) turn(now time.Time) {
@@ -56,10 +63,15 @@ func (t *tally) turn(now time.Time) {
 }
 
 // mayAnswer reports whether a source that is no peer gets one more answer over UDP. When
-// too many sources are counted already, a new one gets none.
+// too many sources are counted already, a new one gets none; but where peers log in a number
+// of them take the place of others. Sources can be made up, and so keep no peer from being
+// asked who it is; nor are we of much use to who makes them up to have others answered.
 func (s *strangers) mayAnswer(a netip.Addr, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.open && s.answered.full(hostOf(a), now) && s.beyond.take(strangerBeyond, strangerBeyond, now) {
+		makeRoom(s.answered.n, maxStrangers)
+	}
 	n, ok := s.answered.count(hostOf(a), now)
 	return ok && n <= strangerAnswers
 }
@@ -70,12 +82,7 @@ func (s *strangers) guess(a netip.Addr, now time.Time) {
 	defer s.mu.Unlock()
 	s.guesses++
 	s.guessed.turn(now)
-	if len(s.guessed.n) >= maxStrangers {
-		for other := range s.guessed.n {
-			delete(s.guessed.n, other)
-			break
-		}
-	}
+	makeRoom(s.guessed.n, maxStrangers)
 	s.guessed.count(hostOf(a), now)
 }
 
@@ -94,7 +101,7 @@ func (u *UA) notice(r *request) {
 	s := &u.strangers
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.silent++
+	s.requests++
 	if s.hosts == nil {
 		s.hosts = make(map[netip.Addr]struct{})
 	}
@@ -104,12 +111,12 @@ func (u *UA) notice(r *request) {
 	if !s.told.IsZero() && r.read.Sub(s.told) < tellAgain {
 		return
 	}
-	args := []any{"dir", "sip-xmpp", "requests", s.silent, "sources", len(s.hosts), "last", r.source}
+	args := []any{"dir", "sip-xmpp", "requests", s.requests, "sources", len(s.hosts), "last", r.source}
 	if s.guesses > 0 {
 		args = append(args, "wrong_passwords", s.guesses)
 	}
 	u.log.Info("SIP requests refused: they came from no peer", append(args, "remedy", u.strangerRemedy())...)
-	s.told, s.silent, s.guesses = r.read, 0, 0
+	s.told, s.requests, s.guesses = r.read, 0, 0
 	clear(s.hosts)
 }
 
@@ -122,13 +129,6 @@ func (u *UA) strangerRemedy() string {
 		remedy += ", or have it log in as sip.peer.username"
 	}
 	return remedy
-}
-
-// failStranger is for a source that is no peer.
-func failStranger() *mapping.Failure {
-	f := mapping.FailForbidden()
-	f.Remedy = "if this is a peer, list its address in sip.peer.addresses"
-	return f
 }
 
 // worthAnswer reports whether a request of no peer gets an answer at all: over UDP only a
@@ -163,8 +163,13 @@ func (s *stream) shaken() {
 }
 
 // mayProve reports whether one more message of a stranger is read, so that it may log in.
-// After a few there is an end: each may be a password, or fill our memory.
+// After a few there is an end: each may be a password, or fill our memory. Where a peer has
+// proved to be lately there may be more, as it may have many to send when it comes back.
 func (s *stream) mayProve() bool {
+	l := s.u.authenticator
+	if l == nil {
+		return false
+	}
 	s.tries++
-	return s.u.authenticator != nil && s.tries <= loginTries
+	return s.tries <= loginTries || s.tries <= returnTries && l.isKnown(s.remote.Addr(), s.rd.readAt())
 }

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/mapping"
 )
 
@@ -44,7 +45,7 @@ func TestSilence(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBridge(processed)
-				var log lockedBuffer
+				var log siptest.Buffer
 				u, m := memUA(t, testConfig(), b)
 				u.log = testLog(t, &log)
 				for round := range 2 {
@@ -139,7 +140,7 @@ func TestManyStrangers(t *testing.T) {
 // TestStrangersInLog: one line at once, then one every ten minutes for all that came.
 func TestStrangersInLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var log lockedBuffer
+		var log siptest.Buffer
 		u, m := memUA(t, loginConfig(), newBridge(processed))
 		u.log = testLog(t, &log)
 		begun := time.Now()
@@ -206,4 +207,40 @@ func TestNoBareChallenge(t *testing.T) {
 			t.Errorf("%d with a challenge is sent as %d", status, r.status)
 		}
 	}
+}
+
+// TestManyStrangersBesideLogins: where peers log in, made-up sources keep none from being asked
+// who it is, and get no more answers than a few.
+func TestManyStrangersBesideLogins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, m := memUA(t, loginConfig(), newBridge(processed))
+		a := netip.MustParseAddr("10.0.0.0")
+		flood := func(n int) (answered int) {
+			for range n {
+				a = a.Next()
+				if u.strangers.mayAnswer(a, time.Now()) {
+					answered++
+				}
+			}
+			return answered
+		}
+		if n := flood(2 * maxStrangers); n != maxStrangers+strangerBeyond {
+			t.Errorf("%d are answered at once", n)
+		}
+		if n := len(u.strangers.answered.n); n != maxStrangers {
+			t.Errorf("%d are in the table", n)
+		}
+		for range 5 {
+			time.Sleep(time.Second)
+			flood(strangerBeyond - 1)
+		}
+		challenges := asks(t, m.one(t, from(stranger)))
+		if got := m.status(t, from(stranger, branchFrom, credentials(t, "branch", loginPassword, "MESSAGE", challenges...))); got != 200 {
+			t.Errorf("%d", got)
+		}
+		time.Sleep(time.Second)
+		if n := flood(10 * strangerBeyond); n != strangerBeyond {
+			t.Errorf("%d are answered in a second", n)
+		}
+	})
 }

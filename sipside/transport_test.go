@@ -176,7 +176,7 @@ func TestAnotherName(t *testing.T) {
 	wrong := cfg.Routes[0]
 	wrong.Domain = "wrong.example" // which is what its server has to prove, as its next hop has no name
 	cfg.Routes = []Route{wrong, cfg.Routes[0]}
-	var log lockedBuffer
+	var log siptest.Buffer
 	u, err := New(cfg, testLog(t, &log))
 	if err != nil {
 		t.Fatal(err)

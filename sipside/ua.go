@@ -50,6 +50,7 @@ type UA struct {
 	names         *names
 	outbox        *outbox
 	rates         *rates         // nil: no limit
+	unproved      *rates         // the same, of requests that prove nothing, where peers have logged in
 	authenticator *authenticator // nil: there are none
 	strangers     strangers
 	stats         Stats
@@ -107,7 +108,8 @@ func New(cfg Config, log *slog.Logger) (*UA, error) {
 	u := &UA{cfg: cfg, listen: listen, log: log, limits: limits{header: cfg.MaxHeaderBytes, body: cfg.MaxBodyBytes},
 		peers: newPeers(&cfg), alarm: newAlarm(), outbox: newOutbox(), stop: make(chan struct{})}
 	u.parser = newParser(&cfg)
-	u.rates, u.authenticator = newRates(cfg.PeerRate), newAuthenticator(&cfg, u.peers)
+	u.rates, u.unproved, u.authenticator = newRates(cfg.PeerRate), newRates(cfg.PeerRate), newAuthenticator(&cfg, u.peers)
+	u.strangers.open = u.authenticator != nil
 	u.quiet = slog.New(quietHandler{to: log.Handler(), failed: &u.stats.Malformed})
 	for _, r := range cfg.Routes {
 		u.routeDomains = append(u.routeDomains, canonicalHost(r.Domain))

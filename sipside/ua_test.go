@@ -1,7 +1,6 @@
 package sipside
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -9,7 +8,6 @@ import (
 	"net/netip"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,28 +17,11 @@ import (
 )
 
 // testLog writes all levels to w, or nowhere.
-func testLog(_ testing.TB, w *lockedBuffer) *slog.Logger {
+func testLog(_ testing.TB, w *siptest.Buffer) *slog.Logger {
 	if w == nil {
 		return slog.New(slog.DiscardHandler)
 	}
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // TestConfigFaults: all at once, each with its key.
@@ -275,7 +256,7 @@ const secret = "wherefore-art-thou"
 
 // TestLogsHaveNoText: not for good messages, bad ones, garbage, nor panics (SEC-14).
 func TestLogsHaveNoText(t *testing.T) {
-	var out lockedBuffer
+	var out siptest.Buffer
 	b := newBridge(func(m *mapping.SIPMessage) mapping.Outcome {
 		if m.Subject == "panic" {
 			panic(string(m.Body))

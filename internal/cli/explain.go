@@ -206,6 +206,12 @@ func (e *explainer) destination(domain string) string {
 		if r.From == "alias" {
 			text += ", from the user's alias"
 		}
+		switch {
+		case r.Register:
+			text += ", registered there as " + r.Username + "@" + strings.Replace(r.Domain, "*", e.cfg.SIP.Domain, 1)
+		case r.Username != "":
+			text += ", as " + r.Username + " when it asks for a password"
+		}
 		return text
 	}
 	return e.byDNS(domain) + noRoute + "; there is no route"

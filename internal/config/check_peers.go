@@ -35,6 +35,9 @@ func (p *parser) checkPeers() {
 			}
 		}
 		if p.origin[at+".tls_names"] != "" && !p.bad[at+".tls_names"] {
+			if !p.bad["sip.listen"] && p.listensTLS() < 0 {
+				p.warn(at+".tls_names", "has no effect: nothing in sip.listen takes TLS, so nobody shows a certificate", `add "tls://0.0.0.0:5061"`)
+			}
 			peer.TLSNames = p.domains(at+".tls_names", peer.TLSNames, false)
 			for j, name := range peer.TLSNames {
 				if first, ok := tlsNames[name]; !ok || first != i {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // relativeTo makes path start at the directory of file.
@@ -80,11 +81,8 @@ func (p *parser) checkTLS() {
 	case key && !cert && !p.bad["sip.tls_cert"]:
 		p.fault("sip.tls_cert", "is missing", "the certificate for the key in sip.tls_key")
 	case !cert && !key && !p.bad["sip.tls_cert"] && !p.bad["sip.tls_key"]:
-		for i, text := range s.Listen {
-			if t, _, err := p.parseListen(text); err == nil && (t.name == "tls" || t.name == "wss") {
-				p.fault("sip.tls_cert", "is missing", fmt.Sprintf("sip.listen[%d] (%s) needs a certificate", i, text))
-				break
-			}
+		if i := p.listensTLS(); i >= 0 {
+			p.fault("sip.tls_cert", "is missing", fmt.Sprintf("sip.listen[%d] (%s) needs a certificate", i, s.Listen[i]))
 		}
 	}
 	p.readable("sip.tls_cert", s.TLSCert)
@@ -95,6 +93,14 @@ func (p *parser) checkTLS() {
 		}
 	}
 	p.readable("sip.tls_ca", s.TLSCA)
+}
+
+// listensTLS is the first entry of sip.listen that takes TLS, -1 if none does.
+func (p *parser) listensTLS() int {
+	return slices.IndexFunc(p.c.SIP.Listen, func(text string) bool {
+		t, _, err := p.parseListen(text)
+		return err == nil && (t.name == "tls" || t.name == "wss")
+	})
 }
 
 func advertiseShape(s string) error {
@@ -186,6 +192,9 @@ func (p *parser) checkDialPlans() {
 func (p *parser) checkLogin(at, username string, password *Secret, file string) {
 	has := p.origin[at+".password"] != "" || p.origin[at+".password_file"] != ""
 	missing := ""
+	if strings.ContainsFunc(username, unicode.IsControl) && !p.bad[at+".username"] {
+		p.fault(at+".username", Quote(username)+" has more than one line, or control characters", "")
+	}
 	if p.given(at+".username", username) {
 		missing = "the password for " + at + ".username; or set " + at + ".password_file"
 	} else if has && p.origin[at+".username"] == "" && !p.bad[at+".username"] && !p.bad[at+".password"] {

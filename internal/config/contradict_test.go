@@ -171,6 +171,8 @@ sip.tls_ca: "/etc/stox/ca.pem" cannot be read: file does not exist; it must exis
 		{"sips over UDP", three + "[[sip.route]]\ndomain='*'\nvia='sips:192.0.2.10;transport=udp'\n", `sip.route[0].via: "sips:192.0.2.10;transport=udp" cannot be: there is no sips: over UDP; leave out transport=udp`},
 		{"TLS to ourselves", set("sip", "listen = [\"tls://0.0.0.0:5061\"]\ntls_cert = \"cert.pem\"\ntls_key = \"key.pem\"") + "[[sip.route]]\ndomain='*'\nvia='sips:192.0.2.1'\n", `sip.route[0].via: "sips:192.0.2.1" is our own address (sip.listen[0], tls://0.0.0.0:5061); a route leads to another machine or port`},
 		{"a user without a password", route + "username = 'u'\n", `sip.route[0].password: is missing; the password for sip.route[0].username; or set sip.route[0].password_file`},
+		{"a user of two lines", route + "username = \"u\\nVia: x\"\npassword = 'hunter2'\n", `sip.route[0].username: "u\nVia: x" has more than one line, or control characters`},
+		{"a peer of two lines", three + "[[sip.peer]]\nname = 'p'\nusername = \"u\\u0000\"\npassword = 'hunter2'\n", `sip.peer[0].username: "u\u0000" has more than one line, or control characters`},
 		{"a password without a user", route + "password = 'hunter2'\n", `sip.route[0].username: is missing; whose password it is`},
 		{"two passwords", route + "username = 'u'\npassword = 'hunter2'\npassword_file = 'secret'\n", `sip.route[0].password_file: contradicts sip.route[0].password; keep one of the two`},
 		{"who registers", route + "register = true\n", `sip.route[0].username: is missing; sip.route[0].register needs to say who registers`},
@@ -247,6 +249,7 @@ sip.route[0].numbers: has no effect: numbers belong to sip.phone_domain (example
 		{"UDP with a WebSocket only", set("sip", `listen = ["udp://[2001:db8::1]:5060", "ws://[2001:db8::1]:5060"]`), `sip.listen[0]: "udp://[2001:db8::1]:5060" has no TCP beside it: what is too long for UDP cannot come (RFC 3261 §18.2.1); add "tcp://[2001:db8::1]:5060"`},
 		{"UDP with TCP everywhere", set("sip", `listen = ["tcp://0.0.0.0:5060", "udp://192.0.2.1:5060"]`), ""},
 		{"UDP at any port", set("sip", `listen = ["udp://192.0.2.1:0"]`), ""},
+		{"a certificate that nobody shows", three + "[[sip.peer]]\nname = 'a'\ntls_names = ['x.example']\n", `sip.peer[0].tls_names: has no effect: nothing in sip.listen takes TLS, so nobody shows a certificate; add "tls://0.0.0.0:5061"`},
 		{"everybody is a peer", three + "[[sip.peer]]\nname = 'all'\naddresses = ['0.0.0.0/0']\n", `sip.peer[0].addresses[0]: "0.0.0.0/0" is everybody; whoever can send a packet to us may write to your users`},
 	}
 	for _, tt := range tests {

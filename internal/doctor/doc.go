@@ -19,7 +19,8 @@
 //   - xmpp.go: component names, barriers, user domains
 //   - listen.go, holder_linux.go: the sockets of sip.listen, sip.advertise
 //   - routes.go: where requests go, by DNS, and what is at the targets
-//   - options.go: one OPTIONS request, and what an answer tells
+//   - request.go: one request, OPTIONS or REGISTER, and what an answer tells
+//   - register.go: registrations, those of the daemon or what a registrar says
 //   - certs.go: the certificate of a TLS server
 //   - machine.go, system_unix.go: clock, open files, disk
 //

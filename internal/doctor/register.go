@@ -73,7 +73,7 @@ func (d *doctor) registrar(w way, t locate.Target, conn net.Conn) (out []Finding
 		return nil
 	}
 	for _, who := range w.logins {
-		r, err := askOptions(conn, t.Transport == locate.UDP, optionsRequest{
+		r, err := askSIP(conn, t.Transport == locate.UDP, sipRequest{
 			method: "REGISTER", target: mapping.URI{Scheme: "sip", Host: who.Host}.String(), to: who.String(), from: who.String(),
 			transport: strings.ToUpper(t.Transport.String()), t1: timerT1,
 		})

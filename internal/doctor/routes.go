@@ -278,7 +278,7 @@ func (d *doctor) target(ctx context.Context, w way, t locate.Target) []Finding {
 	if t.Transport == locate.WS || t.Transport == locate.WSS {
 		return append(out, ok(checkRoute, "%s takes connections; what is behind the WebSocket was not asked", t))
 	}
-	r, err := askOptions(conn, network == "udp", optionsRequest{target: w.target(), from: d.ourselves(), transport: strings.ToUpper(t.Transport.String()), t1: timerT1})
+	r, err := askSIP(conn, network == "udp", sipRequest{target: w.target(), from: d.ourselves(), transport: strings.ToUpper(t.Transport.String()), t1: timerT1})
 	if err != nil {
 		return append(out, d.unreachable(ctx, w, t, err))
 	}

@@ -95,7 +95,7 @@ func TestOptionsAreRepeated(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	r, err := askOptions(conn, true, optionsRequest{target: "sip:pbx.example.net", from: "sip:sip.example.com", transport: "UDP", t1: time.Millisecond})
+	r, err := askSIP(conn, true, sipRequest{target: "sip:pbx.example.net", from: "sip:sip.example.com", transport: "UDP", t1: time.Millisecond})
 	if err != nil || r.status != 200 {
 		t.Errorf("%+v, %v", r, err)
 	}

@@ -32,10 +32,10 @@ const (
 //
 // Which realm the login is for nobody says; a realm is what a server calls itself, and a
 // response that comes through a proxy may be of somebody behind it. So the first realm
-// that asks is the only one that is answered: one for REGISTER, which nobody but a
-// registrar answers, one for the other challenges in WWW-Authenticate, one for those in
-// Proxy-Authenticate. The realm of REGISTER, and those that the client was made with, are
-// answered wherever they ask.
+// that asks is the only one that is answered: one for the challenges in WWW-Authenticate, one
+// for those in Proxy-Authenticate. To REGISTER nobody but a registrar answers, so any realm
+// may ask there: a server that takes over may have another name. The last one of those, and
+// the realms that the client was made with, are answered wherever they ask.
 type Client struct {
 	username, password string
 	own                []string
@@ -53,7 +53,7 @@ const (
 	spaces
 )
 
-// header is what names the header of credentials.
+// headers are the names of those that credentials stand in.
 var headers = [...]string{spaceWWW: "Authorization: ", spaceProxy: "Proxy-Authorization: ", spaceRegister: "Authorization: "}
 
 // sessionKey is who is given credentials unasked: a server, of its own requests to one
@@ -184,17 +184,17 @@ func (c *Client) answer(r *Request, a *Attempt, space int, values []string) (rep
 	return reply, realm
 }
 
-// knows reports whether a realm is answered, and remembers the first one. The lock is held.
+// knows reports whether a realm is answered, and remembers it if it is the one to be. The lock is held.
 func (c *Client) knows(space int, realm string) bool {
 	for _, own := range c.own {
 		if strings.EqualFold(own, realm) {
 			return true
 		}
 	}
-	if first := c.realms[spaceRegister]; first != nil && *first == realm {
+	if last := c.realms[spaceRegister]; last != nil && *last == realm {
 		return true
 	}
-	if c.realms[space] == nil {
+	if c.realms[space] == nil || space == spaceRegister {
 		c.realms[space] = &realm
 	}
 	return *c.realms[space] == realm

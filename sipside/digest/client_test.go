@@ -138,9 +138,13 @@ func TestRealms(t *testing.T) {
 		{r: toJuliet, proxy: "one", reply: Foreign, foreign: "one"},
 		{r: toJuliet, proxy: "trunk", www: "evil", reply: Again},
 		{r: register, www: "two", reply: Again},
-		{r: register, www: "one", reply: Foreign, foreign: "one"},
 		{r: toJuliet, www: "two", reply: Again}, // what the registrar is called
 		{r: toJuliet, proxy: "two", reply: Again},
+		{r: register, www: "three", reply: Again}, // it is another one now
+		{r: toJuliet, www: "three", reply: Again},
+		{r: toJuliet, www: "two", reply: Foreign, foreign: "two"},
+		{r: register, proxy: "two", reply: Foreign, foreign: "two"}, // may be of a message's way
+		{r: toJuliet, www: "one", reply: Again},
 	} {
 		n++
 		var www, proxy []string

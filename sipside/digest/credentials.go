@@ -23,9 +23,8 @@ func ParseCredentials(s string) (c Credentials, err error) {
 	if !ok {
 		return c, ErrScheme
 	}
-	have, nc := 0, ""
+	required, nc := 0, ""
 	ok = params(rest, func(name, value string) {
-		have++
 		switch name {
 		case "username":
 			c.Username = value
@@ -39,21 +38,18 @@ func ParseCredentials(s string) (c Credentials, err error) {
 			c.Response = value
 		case "algorithm":
 			c.Algorithm = value
-			have--
 		case "cnonce":
 			c.CNonce = value
-			have--
 		case "opaque":
 			c.Opaque, c.hasOpaque = value, true
-			have--
 		case "qop":
 			c.QOP = strings.ToLower(value)
-			have--
 		case "nc":
 			nc = value
-			have--
-		default:
-			have--
+		}
+		switch name {
+		case "username", "realm", "nonce", "uri", "response":
+			required++
 		}
 	})
 	if nc != "" {
@@ -61,7 +57,7 @@ func ParseCredentials(s string) (c Credentials, err error) {
 		ok = ok && err == nil && len(nc) == 8
 		c.NC = uint32(n)
 	}
-	if !ok || have != 5 { // each stands once
+	if !ok || required != 5 { // each stands once
 		return Credentials{}, ErrMalformed
 	}
 	return c, nil

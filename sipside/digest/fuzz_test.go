@@ -70,7 +70,7 @@ func FuzzCredentials(f *testing.F) {
 	f.Add(`Digest username="a", realm="example.net", nonce="n", uri="sip:juliet@example.com", response="", qop=auth, nc=00000001, cnonce="c"`)
 	f.Add(`Digest username=a,realm=example.net,nonce=n,uri=u,response=r,algorithm="MD5-sess",qop="auth-int",nc=ffffffff,cnonce=c`)
 	f.Fuzz(func(t *testing.T, v string) {
-		if name, verdict := s.Verify("MESSAGE", toJuliet.URI, []string{v, v}, nil, "x", start); verdict == OK || name != "" {
+		if name, _, verdict := s.Verify("MESSAGE", toJuliet.URI, []string{v, v}, nil, "x", start); verdict == OK || name != "" {
 			t.Errorf("%q: %v %q", v, verdict, name)
 		}
 		c, err := ParseCredentials(v)

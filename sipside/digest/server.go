@@ -62,20 +62,20 @@ func (s *Server) Challenges(source string, stale bool, now time.Time) []string {
 }
 
 // Verify looks at the values of Authorization of a request, of which uri is the
-// Request-URI. The name of the user is given only with OK. Each use of a nonce counts
-// once, so a retransmission has to be known before.
-func (s *Server) Verify(method, uri string, authorization []string, body []byte, source string, now time.Time) (username string, verdict Verdict) {
+// Request-URI. The name of the user, and the algorithm it was proved with, are given only
+// with OK. Each use of a nonce counts once, so a retransmission has to be known before.
+func (s *Server) Verify(method, uri string, authorization []string, body []byte, source string, now time.Time) (username, algorithm string, verdict Verdict) {
 	for _, value := range authorization[:min(len(authorization), maxHeaders)] {
 		c, err := ParseCredentials(value)
 		if err != nil || c.Realm != s.realm {
 			continue
 		}
 		if verdict = s.verify(&c, method, uri, body, source, now); verdict == OK {
-			return c.Username, OK
+			return c.Username, algorithmOf(c.Algorithm).name, OK
 		}
-		return "", verdict
+		return "", "", verdict
 	}
-	return "", None
+	return "", "", None
 }
 
 func (s *Server) verify(c *Credentials, method, uri string, body []byte, source string, now time.Time) Verdict {

@@ -60,10 +60,10 @@ func TestAgree(t *testing.T) {
 		}
 		for i := range 3 {
 			v := value(t, a.Lines())
-			if name, verdict := s.Verify(r.Method, r.URI, []string{v}, r.Body, "source", start); verdict != OK || name != user {
+			if name, _, verdict := s.Verify(r.Method, r.URI, []string{v}, r.Body, "source", start); verdict != OK || name != user {
 				rt.Fatalf("use %d: %v %q: %s", i, verdict, name, v)
 			}
-			if _, verdict := s.Verify(r.Method, r.URI, []string{v}, r.Body, "source", start); verdict != Stale {
+			if _, _, verdict := s.Verify(r.Method, r.URI, []string{v}, r.Body, "source", start); verdict != Stale {
 				rt.Fatalf("the same again: %v", verdict)
 			}
 			a = Attempt{}
@@ -135,7 +135,7 @@ func TestVerdicts(t *testing.T) {
 		if tt.now.IsZero() {
 			tt.now = start
 		}
-		name, verdict := s.Verify(tt.method, tt.uri, []string{`Digest realm="x", nonce="y"`, tt.value}, r.Body, tt.source, tt.now)
+		name, _, verdict := s.Verify(tt.method, tt.uri, []string{`Digest realm="x", nonce="y"`, tt.value}, r.Body, tt.source, tt.now)
 		if verdict != tt.verdict || (name == "pbx") != (verdict == OK) {
 			t.Errorf("%s: %v for %q, not %v", tt.name, verdict, name, tt.verdict)
 		}

@@ -5,6 +5,7 @@ package docs
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -305,10 +306,9 @@ var toSIPFaults = []fault{
 var toXMPPFaults = []fault{
 	{id: "no-peer", what: "The request comes from an address that is no peer (over UDP it gets three answers a minute, then none; the log has one such line every ten minutes at most, at any level)", remedy: "Add a `[[sip.peer]]` with that address, or with the name in its certificate (`tls_names`), or have it log in (`username`); then the first answer is 401, and a 401 to its answer means a wrong password. Peers are this machine itself, the hosts in `sip.route.via`, and what `[[sip.peer]]` lists.",
 		names: []string{"sip.peer.addresses"}, plant: func(p *plant) seen {
-			source, ok := outside()
-			if !ok {
-				p.Skip("this machine has no address but loopback")
-			}
+			outside, err := stage.Outside()
+			must(p.T, err)
+			source := netip.MustParseAddr(outside)
 			p.name("0.0.0.0:5060", fmt.Sprintf("0.0.0.0:%d", p.sip.Port()))
 			p.linked(listenLine, `listen = ["udp://0.0.0.0:5060"]`)
 			return p.fromSIP(source, "sip:juliet@example.com", "sip:romeo@pbx.example.net")

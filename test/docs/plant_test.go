@@ -346,21 +346,6 @@ func (p *plant) fromSIP(source netip.Addr, to, from string, headers ...string) s
 
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// outside is an address of this machine that is not loopback.
-func outside() (netip.Addr, bool) {
-	addrs, _ := net.InterfaceAddrs()
-	for _, a := range addrs {
-		n, ok := a.(*net.IPNet)
-		if !ok {
-			continue
-		}
-		if ip, ok := netip.AddrFromSlice(n.IP); ok && ip.Unmap().Is4() && !ip.Unmap().IsLoopback() && !ip.Unmap().IsLinkLocalUnicast() {
-			return ip.Unmap(), true
-		}
-	}
-	return netip.Addr{}, false
-}
-
 // listen takes a TCP port and does with each connection what serve says.
 func (p *plant) listen(serve func(net.Conn)) (addr string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

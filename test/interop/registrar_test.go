@@ -15,6 +15,7 @@ import (
 var (
 	bobAccount  = stage.Account{Local: "bob", Password: "bob-secret"}
 	linAccount  = stage.Account{Local: "lin", Password: "lin-secret"}
+	eveAccount  = stage.Account{Local: "eve", Password: "eve-secret"}
 	stoxAccount = stage.Account{Local: "stox", Password: "gateway-secret"}
 )
 

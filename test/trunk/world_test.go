@@ -3,7 +3,6 @@
 package trunk
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -100,7 +99,7 @@ type world struct {
 	trunk   *siptest.Trunk
 	sip     *siptest.Memory
 	xmpp    *xmpptest.Conn
-	log     *lockedBuffer
+	log     *siptest.Buffer
 	stop    func() // stops the daemon, and waits for its end
 
 	mu      sync.Mutex // guards the following
@@ -131,7 +130,7 @@ func play(t *testing.T, s setting, f func(w *world)) {
 			number, _, _ := strings.Cut(strings.TrimPrefix(a[0], "sip:"), "@")
 			s.trunk.Numbers = append(s.trunk.Numbers, number)
 		}
-		w := &world{T: t, network: s.network, trunk: siptest.NewTrunk(s.trunk), log: &lockedBuffer{}, finals: make(map[string]*siptest.Message), methods: make(map[string]int)}
+		w := &world{T: t, network: s.network, trunk: siptest.NewTrunk(s.trunk), log: &siptest.Buffer{}, finals: make(map[string]*siptest.Message), methods: make(map[string]int)}
 		server := xmpptest.NewMemory(t, xmpptest.Options{Domain: component, Secret: secret})
 		came := make(chan *siptest.Wire, 1024)
 		w.sip = siptest.NewMemory(t, netip.MustParseAddr(trunkHost), func(m *siptest.Wire) { came <- m })
@@ -286,21 +285,4 @@ func (w *world) next() (st xmpptest.Stanza) {
 		st = w.xmpp.Next()
 	}
 	return st
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

@@ -1,7 +1,6 @@
 package vectors
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -38,7 +37,7 @@ type world struct {
 	sip     *siptest.Memory
 	servers map[string]*xmpptest.Server // by component name
 	conns   map[string]*xmpptest.Conn
-	log     lockedBuffer
+	log     siptest.Buffer
 	stop    func()
 
 	mu      sync.Mutex // guards the following
@@ -268,23 +267,6 @@ func (w *world) server(to string) *xmpptest.Conn {
 	}
 	domain, _, _ = strings.Cut(domain, "/")
 	return w.conns[domain]
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // fromSIP takes what the gateway sends to SIP. Now and then it asks by itself whether the

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// optionsRequest is what is asked (RFC 3261 §11).
-type optionsRequest struct {
+// sipRequest is what is asked: for options (RFC 3261 §11), or for bindings (§10.2.3).
+type sipRequest struct {
 	method    string // "" is OPTIONS
 	target    string // Request-URI
 	to        string // "" is target
@@ -41,9 +41,9 @@ func (e *notSIPError) Error() string { return fmt.Sprintf("not SIP: %q", said(e.
 // timerT1 is that of RFC 3261, from which on the gaps between repeats over UDP double.
 const timerT1 = 500 * time.Millisecond
 
-// askOptions sends the request over conn, over UDP again and again, and waits for a final
+// askSIP sends the request over conn, over UDP again and again, and waits for a final
 // answer until the deadline of conn.
-func askOptions(conn net.Conn, datagrams bool, o optionsRequest) (reply, error) {
+func askSIP(conn net.Conn, datagrams bool, o sipRequest) (reply, error) {
 	callID := rand.Text()
 	if o.method == "" {
 		o.method = "OPTIONS"
