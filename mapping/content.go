@@ -9,7 +9,7 @@ import (
 // What is accepted in the body of a request: the values of Accept and Accept-Encoding,
 // the same in an answer to OPTIONS and in a 415 (CT-08).
 const (
-	AcceptTypes     = "text/plain, text/html, message/cpim, message/imdn+xml, multipart/mixed, multipart/alternative, multipart/related, multipart/signed"
+	AcceptTypes     = "text/plain, text/html, message/cpim, message/imdn+xml, application/im-iscomposing+xml, multipart/mixed, multipart/alternative, multipart/related, multipart/signed"
 	AcceptEncodings = "gzip, deflate, identity"
 )
 
@@ -32,7 +32,8 @@ type content struct {
 	date     time.Time
 	asks     *IMDNRequest // nil if it wants no notifications
 
-	notice *imdn // it is a notification, and says nothing else
+	notice *imdn   // it is a notification, and says nothing else
+	typing *typing // it says whether somebody is typing, and nothing else
 }
 
 // entity is a body with what the headers around it say, as they came, "" for those that
@@ -143,6 +144,8 @@ func (d *reading) reader(name string, depth int) (func([]byte, *mediaType, int) 
 	switch {
 	case name == TypeIMDN && (depth == 0 || d.inCPIM && d.parts == 0): // never beside a text
 		return d.imdn, nil
+	case name == TypeComposing && (depth == 0 || d.inCPIM && d.parts == 0): // never beside a text
+		return d.composing, nil
 	case !multi && name != "message/cpim":
 		return nil, FailUnsupportedType()
 	case !multi && d.inCPIM: // nobody wraps a wrapped message, and its headers would contradict

@@ -102,6 +102,8 @@ func goldenToXMPP(t *testing.T, m *SIPMessage) []txtar.File {
 			files = append(files, section("stanza", printStanza(v)))
 		case *IMDN:
 			files = append(files, section("notification", fmt.Sprintf("%s -> %s: message %s: %s\n", v.From, v.To, v.MessageID, v.Says)))
+		case *XMPPState:
+			files = append(files, section("state", printState(v)))
 		default:
 			t.Fatalf("%T", v)
 		}

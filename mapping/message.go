@@ -18,6 +18,15 @@ func (r *Rules) ToSIP(v XMPP) ([]SIP, error) {
 			return nil, nil
 		}
 		return []SIP{m}, nil
+	case *XMPPState:
+		m, f := r.stateToSIP(v)
+		if f != nil {
+			return nil, f
+		}
+		if m == nil {
+			return nil, nil
+		}
+		return []SIP{m}, nil
 	case *XMPPError, *XMPPReceipt:
 		return nil, nil // neither is a message (IM-08, ERR-11); what a receipt is about only the bridge knows
 	}

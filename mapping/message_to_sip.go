@@ -25,7 +25,7 @@ func (r *Rules) messageToSIP(v *XMPPMessage) (*SIPMessage, *Failure) {
 		}
 		body.Lang = around
 	}
-	to, err := r.addressee(v)
+	to, err := r.addressee(v.To, v.Device)
 	if err != nil {
 		return nil, asFailure(err)
 	}
@@ -66,11 +66,11 @@ func (r *Rules) messageToSIP(v *XMPPMessage) (*SIPMessage, *Failure) {
 }
 
 // addressee is the SIP address of the one who is written to: of a device if one was named (ADDR-19).
-func (r *Rules) addressee(v *XMPPMessage) (URI, error) {
-	if v.Device {
-		return r.SIPDevice(v.To)
+func (r *Rules) addressee(to JID, device bool) (URI, error) {
+	if device {
+		return r.SIPDevice(to)
 	}
-	return r.SIPAddress(v.To)
+	return r.SIPAddress(to)
 }
 
 // beyondHeader is SIPMessage.Subjects: nil if the header Subject says all that texts

@@ -1,7 +1,7 @@
 package mapping
 
-// messageToXMPP is RFC 7572 §5, Table 2. The result is nil if v has no text, and an IMDN
-// if that is what v has. ID
+// messageToXMPP is RFC 7572 §5, Table 2. The result is nil if v has no text, an IMDN if
+// that is what v has, and an XMPPState if v says only whether somebody is typing. ID
 // is left empty. Type too: page mode has none (IM-15). Nick is what the display name
 // says, each time: that it is told only once is for who remembers.
 func (r *Rules) messageToXMPP(v *SIPMessage) (XMPP, *Failure) {
@@ -20,6 +20,9 @@ func (r *Rules) messageToXMPP(v *SIPMessage) (XMPP, *Failure) {
 	}
 	if c.notice != nil {
 		return &IMDN{From: from, To: to, MessageID: c.notice.messageID, Says: c.notice.says}, nil
+	}
+	if c.typing != nil {
+		return stateToXMPP(from, to, c.typing), nil
 	}
 	if c.text == "" {
 		return nil, nil

@@ -76,6 +76,9 @@ type XMPPState struct {
 	From, To JID
 	ID       string
 	State    ChatState
+
+	Device bool          // from XMPP: as in XMPPMessage
+	Lasts  time.Duration // to XMPP: how long somebody is composing who is not heard of any more
 }
 
 // ChatState is the closed list of XEP-0085.
