@@ -260,6 +260,7 @@ var ownFailures = []struct {
 	{"FailTransport", "the SIP servers of the domain take no transport that stox has", false, true, FailTransport()},
 	{"FailTooLarge", "too long for the other side", true, true, FailTooLarge(1300)},
 	{"FailBusy", "a queue is full, or a rate exceeded", true, true, FailBusy(5)},
+	{"FailTooFast", "more messages than one user may send (`limits.user_rate`)", false, true, FailTooFast(1)},
 	{"FailOverloaded", "the whole process is overloaded (`Retry-After`)", true, true, FailOverloaded(5 * time.Second)},
 	{"FailNoLink", "no link to the XMPP server of the address", true, false, FailNoLink()},
 	{"FailNoLinks", "no link at all (`Retry-After`)", true, false, FailNoLinks(5 * time.Second)},

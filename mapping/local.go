@@ -100,12 +100,20 @@ func FailTooLarge(limit int) *Failure {
 	return f
 }
 
-// FailBusy means that a queue is full or a rate exceeded, for this sender or this
+// FailBusy means that a queue is full, or the rate of a SIP peer exceeded, for this sender or this
 // destination only. The seconds to wait are in the text and not in RetryAfter:
 // a SIP peer that sees Retry-After stops sending us everything (SIP-30).
 func FailBusy(seconds int) *Failure {
 	return &Failure{Status: 503, Condition: CondResourceConstraint, Type: TypeWait,
 		Text: fmt.Sprintf("Too many messages are waiting. Try again in %d s.", max(seconds, 1))}
+}
+
+// FailTooFast means that an XMPP user sends more messages than the gateway takes of one;
+// after so many seconds there is room for the next. The seconds are in the text only.
+func FailTooFast(seconds int) *Failure {
+	return &Failure{Status: 503, Condition: CondResourceConstraint, Type: TypeWait,
+		Text:   fmt.Sprintf("You send too many messages. Try again in %d s.", max(seconds, 1)),
+		Remedy: "limits.user_rate is how many messages a second one user may send"}
 }
 
 // FailOverloaded means that the whole process is overloaded. Besides FailNoLinks the

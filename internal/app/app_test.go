@@ -65,6 +65,8 @@ domain = "pbx.example.net"
 [[sip.route]]
 domain = "*"
 via = "sip:%s;transport=%s"
+[limits]
+user_rate = 0 # one user writes for all
 [store]
 path = %q
 [log]

@@ -33,6 +33,7 @@ func BuildPolicy(cfg *config.Config) (bridge.Policy, error) {
 	return bridge.Policy{
 		Rules: rules, Access: access,
 		Expire: cfg.Queue.Expire, Notice: cfg.XMPP.FailureNotice, Late: bridge.LateErrors(cfg.SIP.LateErrors), IMDN: bridge.IMDN(cfg.SIP.IMDN),
+		Composing: bridge.Composing(cfg.SIP.Composing), UserRate: cfg.Limits.UserRate,
 	}, faults(err)
 }
 

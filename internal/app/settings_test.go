@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/config"
 	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside"
@@ -45,6 +46,24 @@ sip = {domain = "pbx.example.net"`+c.sip+`}
 		late.Date, late.Received, late.Expires = received.Add(-time.Hour), received, time.Minute
 		if out, err = rules.ToXMPP(&late); (err != nil) != c.late {
 			t.Errorf("%q: %+v, %v", c.sip, out, err)
+		}
+	}
+}
+
+// sip.composing and limits.user_rate reach the bridge, and so do their defaults.
+func TestSettingsOfTyping(t *testing.T) {
+	for more, want := range map[string]bridge.Policy{
+		"": {Composing: bridge.ComposingReplyOnly, UserRate: 5},
+		"sip.composing = 'always'\nlimits.user_rate = 7\n": {Composing: bridge.ComposingAlways, UserRate: 7},
+		"sip.composing = 'never'\nlimits.user_rate = 0\n":  {Composing: bridge.ComposingNever},
+	} {
+		cfg, err := config.Parse("stox.toml", []byte("xmpp.domain = 'sip.example.com'\nxmpp.secret = 'component secret'\nsip.domain = 'pbx.example.net'\n"+more), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := BuildPolicy(cfg)
+		if err != nil || p.Composing != want.Composing || p.UserRate != want.UserRate {
+			t.Errorf("%q: %q, %d, %v", more, p.Composing, p.UserRate, err)
 		}
 	}
 }

@@ -36,6 +36,9 @@ type Policy struct {
 	Notice bool          // a late error is also told in an ordinary message (xmpp.failure_notice)
 	Late   LateErrors    // how an error is told that comes after the answer to SIP
 	IMDN   IMDN          // from whom notifications are asked
+
+	Composing Composing // to whom it is told that a user is typing
+	UserRate  int       // messages a second of one user; 0 is no limit. See rates.go
 }
 
 func (p *Policy) expire() time.Duration {
@@ -81,6 +84,7 @@ type Bridge struct {
 	ids      *ids
 	talks    *conversations
 	formats  *formats
+	rates    *rates
 	policy   atomic.Pointer[Policy]
 	volatile bool
 	noEarly  bool
@@ -112,6 +116,8 @@ type Bridge struct {
 	reports      reports
 	next         time.Time // when Run looks again; zero: never
 
+	composing composing // who is typing
+
 	retries     uint64 // since New
 	retryLogged time.Time
 
@@ -131,7 +137,7 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 		o.Full = func(error) bool { return false }
 	}
 	g := newIDs(o.Secret, o.Now)
-	b := &Bridge{xmpp: x, sip: s, journal: j, log: log, ids: g, talks: newConversations(g), formats: newFormats(),
+	b := &Bridge{xmpp: x, sip: s, journal: j, log: log, ids: g, talks: newConversations(g), formats: newFormats(), rates: newRates(), composing: newComposing(),
 		lanes:    newLanes(o.Limits),
 		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, wake: make(chan struct{}, 1), lookups: make(chan lookup, maxLookups),
 		// A number is not used again after a restart: an operator may still have it in mind.

@@ -20,6 +20,7 @@ type side struct {
 	answers  []mapping.Result
 	stanzas  []mapping.Parcel[mapping.XMPP]
 	journal  *journalFake
+	serial   int // of messages that write made
 }
 
 type sipFake struct{ *side }

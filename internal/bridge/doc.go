@@ -7,7 +7,7 @@
 //
 // The life of a message XMPP -> SIP:
 //
-//	FromXMPP     access, translation, a row in the journal, a place in a lane
+//	FromXMPP     access, rates, translation, a row in the journal, a place in a lane
 //	formats      the form in which the contact's user agent takes it
 //	lanes        one request pending per destination; in turn between senders
 //	SIPSide      Deliver; the result comes back through SIPOutcomes
@@ -28,6 +28,7 @@
 //
 //	receipts     what their senders want to be told, and were (receipts_sip.go, receipts_xmpp.go)
 //	lookup       what is not in memory any more
+//	composing    who is typing: in memory only, and never in the way of a message
 //
 // # Concurrency
 //

@@ -37,6 +37,7 @@ func (b *Bridge) Drain(ctx context.Context) error {
 			}
 		}
 	}
+	b.endStates(&out)
 	idle := b.idle
 	b.unlock(&out)
 

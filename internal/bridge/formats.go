@@ -63,6 +63,7 @@ type format struct {
 	plain, cpim belief
 	ownCallID   belief    // it takes a second request with the same Call-ID for a repeat
 	notifies    belief    // it sends notifications
+	composing   belief    // no: it does not understand that somebody is typing
 	asked       time.Time // when it was asked last
 }
 
@@ -340,7 +341,7 @@ func (f *formats) get(contact mapping.JID, now time.Time) format {
 	if !ok {
 		is = f.old[contact]
 	}
-	for _, b := range [...]*belief{&is.plain, &is.cpim, &is.ownCallID, &is.notifies} {
+	for _, b := range [...]*belief{&is.plain, &is.cpim, &is.ownCallID, &is.notifies, &is.composing} {
 		if now.Sub(b.since) >= formatsFor {
 			*b = belief{}
 		}

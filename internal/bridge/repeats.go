@@ -31,13 +31,14 @@ func (r *repeats) ms(t time.Time) int64 {
 	return r.started.UnixMilli() + t.Sub(r.started).Milliseconds()
 }
 
-// Tally has totals of what came from SIP, since New.
+// Tally has totals since New, of what came from SIP unless it says otherwise.
 type Tally struct {
 	Joined    uint64 // repeats of a pending request
 	Repeated  uint64 // repeats that got a stored outcome
 	Uncertain uint64 // requests whose stanza may have arrived twice, or once although SIP was told that it failed
 	Late      uint64 // errors that came after a 2xx had been given, each message counted once
 	LateTold  uint64 // of these, told to their sender in a message
+	Signals   uint64 // receipts and chat states from XMPP that were dropped: there were too many of one user
 }
 
 // Tally returns what has been counted so far.
@@ -116,9 +117,11 @@ func (b *Bridge) repeat(out *work, in *incoming) bool {
 	out.answers = append(out.answers, mapping.Result{Ref: in.ref, Outcome: o})
 	// The trail of the first one may be lost with the last second before a kill.
 	in.outcome = o
-	again := in.finished(out.now)
-	again.Kind = eventRepeated
-	out.events = append(out.events, again)
+	if !in.quiet {
+		again := in.finished(out.now)
+		again.Kind = eventRepeated
+		out.events = append(out.events, again)
+	}
 	b.log.Debug("repeat of a request that is finished", "dir", "sip-xmpp", "from", in.from, "to", in.to, "id", in.id, "call_id", in.callID)
 	return true
 }

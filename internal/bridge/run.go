@@ -67,6 +67,7 @@ func (b *Bridge) tick() (from loads, next time.Time) {
 	b.tickParts(&out)
 	b.retell(&out)
 	b.tickLate(&out)
+	b.tickStates(&out)
 	from = b.nextLoads(&out)
 	out.wake = false // whoever called looks at b.next
 	b.unlock(&out)

@@ -25,6 +25,8 @@ type incoming struct {
 	asks     *mapping.IMDNRequest // what its sender wants to be notified of
 	notice   *mapping.IMDN        // it is a notification ...
 	wish     *wish                // ... about this message, whose sender is told
+	quiet    bool                 // it has no text: nothing of it is in the trail
+	state    *mapping.XMPPState   // it says only whether its sender is typing
 
 	left    int // stanzas without an outcome
 	outcome mapping.Outcome
@@ -56,7 +58,7 @@ func (b *Bridge) FromSIP(batch []mapping.Parcel[mapping.SIP]) {
 
 // readSIP translates a request. It returns nil if that has already answered it.
 func (b *Bridge) readSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) *incoming {
-	in := &incoming{ref: ref, taken: out.now, sender: m.From, target: m.RequestURI, callID: m.CallID}
+	in := &incoming{ref: ref, taken: out.now, sender: m.From, target: m.RequestURI, callID: m.CallID, quiet: hasType(m, mapping.TypeComposing)}
 	b.formats.notified(p.Rules, m, out.now)
 	stanzas, err := translate(b.log, p.toXMPP, m)
 	switch {
@@ -88,6 +90,13 @@ func (b *Bridge) readSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) *
 			b.formats.wrote(n.From, m, out.now)
 			b.formats.noteNotifies(n.From, out.now)
 			return in
+		} else if x, ok := v.(*mapping.XMPPState); ok {
+			in.key = b.ids.key(m, x.To)
+			in.id = stanzaID(in.key)
+			in.from, in.to, x.ID = x.From, x.To, in.id
+			in.quiet, in.state = true, x
+			b.formats.wrote(x.From, m, out.now)
+			b.formats.saysComposing(x.From, out.now)
 		}
 	}
 	in.stanzas = stanzas
@@ -109,6 +118,8 @@ func (p *Policy) toXMPP(m *mapping.SIPMessage) ([]mapping.XMPP, error) {
 		case *mapping.XMPPMessage:
 			to = x.To
 		case *mapping.IMDN:
+			to = x.To
+		case *mapping.XMPPState:
 			to = x.To
 		}
 		if !p.Access.Allows(to) {
@@ -149,6 +160,16 @@ func (b *Bridge) takeSIP(out *work, p *Policy, in *incoming) {
 		b.takeNotice(out, p, in)
 		return
 	}
+	if in.state != nil {
+		b.takeState(out, in)
+		return
+	}
+	b.wroteBack(out, p, in)
+	b.handOver(out, in)
+}
+
+// handOver hands over the stanzas of a request that is not a repeat. b.mu is held.
+func (b *Bridge) handOver(out *work, in *incoming) {
 	b.incoming++
 	b.repeats.pending[in.key] = in
 	b.remind(out, in)
@@ -167,7 +188,9 @@ func (b *Bridge) refuseSIP(out *work, in *incoming, f *mapping.Failure, why ...a
 	r := refused(in.ref, f)
 	in.outcome = r.Outcome
 	out.answers = append(out.answers, r)
-	out.events = append(out.events, in.finished(in.taken))
+	if !in.quiet {
+		out.events = append(out.events, in.finished(in.taken))
+	}
 }
 
 // XMPPOutcomes takes what became of stanzas: it answers the SIP transactions
@@ -231,6 +254,10 @@ func (b *Bridge) finishSIP(out *work, p *Policy, in *incoming, down bool) {
 	}
 	if in.notice != nil {
 		return // a repeat is told what the memory of the message says: nothing
+	}
+	if in.state != nil {
+		b.finishState(out, in)
+		return
 	}
 	b.remember(out, in)
 	if in.nick != "" && in.outcome.Kind == mapping.Processed {

@@ -30,12 +30,23 @@ func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
 	var taken []*outbound
 	var late []*mapping.XMPPError
 	var receipts []*mapping.XMPPReceipt
+	var states []*saying
+	var dropped uint64 // receipts and chat states
 	owners := b.formats.owners.Load()
 	for _, v := range batch {
+		if b.tooMany(p, v, out.now) {
+			dropped++
+			continue
+		}
 		switch v := v.(type) {
 		case *mapping.XMPPMessage:
 			if o := b.takeXMPP(&out, p, v); o != nil {
 				taken = append(taken, o)
+				states = withoutStates(states, o)
+			}
+		case *mapping.XMPPState:
+			if s := b.readState(&out, p, v); s != nil {
+				states = append(states, s)
 			}
 		case *mapping.XMPPError:
 			late = append(late, v)
@@ -47,9 +58,16 @@ func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
 	for _, e := range late {
 		b.takeLate(&out, p, e)
 	}
+	b.tally.Signals += dropped
+	for _, o := range taken {
+		b.wroteText(o)
+	}
 	b.enqueue(&out, taken, owners)
 	for _, v := range receipts { // behind the messages: they are not to be in their way
 		b.takeReceipt(&out, p, v)
+	}
+	for _, s := range states { // behind the texts: they are not to be in their way
+		b.takeSaying(&out, p, s)
 	}
 	b.unlock(&out)
 }
@@ -61,6 +79,10 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 	// nothing about addresses (SEC-13).
 	if !p.Access.Allows(m.From) {
 		out.refuse(o, mapping.FailForbidden()) // no trail: strangers could push out that of others
+		return nil
+	}
+	if f := b.tooFast(p, m.From, out.now); f != nil {
+		out.refused(o, f)
 		return nil
 	}
 	m.Device = b.talks.device(m.From, m.To, out.now)
@@ -272,6 +294,7 @@ func (b *Bridge) lost(out *work, o *outbound, err error) {
 // SIPOutcomes takes what became of requests.
 func (b *Bridge) SIPOutcomes(batch []mapping.Result) {
 	out := work{now: time.Now()}
+	p := b.policy.Load()
 	b.mu.Lock()
 	for _, r := range batch {
 		switch ref := r.Ref.(type) {
@@ -279,6 +302,8 @@ func (b *Bridge) SIPOutcomes(batch []mapping.Result) {
 			b.settle(&out, ref, r.Outcome)
 		case *query:
 			b.formats.answered(ref, r.Outcome, out.now)
+		case *typist:
+			b.said(&out, p, ref, r.Outcome)
 		}
 	}
 	b.unlock(&out)

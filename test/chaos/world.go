@@ -82,7 +82,8 @@ func newWorld(ctx context.Context, dir, bin, name, server string, f form, disk *
 	if w.peer, err = newPeer(w.book, w.stox.SIP); err != nil {
 		return nil, err
 	}
-	w.stox.Env = []string{"STOX_STORE_PATH=" + filepath.Join(dir, "stox.db"), "STOX_QUEUE_EXPIRE=20s"}
+	w.stox.Env = []string{"STOX_STORE_PATH=" + filepath.Join(dir, "stox.db"), "STOX_QUEUE_EXPIRE=20s",
+		"STOX_LIMITS_USER_RATE=0"} // two users send for all
 	w.stox.Env = append(w.stox.Env, env...)
 	err = w.stox.Configure(w.tap.port(), []stage.Route{
 		{Domain: tcpDomain, Via: fmt.Sprintf("sip:127.0.0.1:%d;transport=tcp", w.peer.port)},

@@ -42,6 +42,8 @@ func configure(v *vector) (*config.Config, error) {
 	changed(put, "expired", s.Expired, "deliver")
 	changed(put, "imdn", s.IMDN, "if-known")
 	changed(put, "composing", s.Composing, "reply-only")
+	put("[limits]")
+	put("user_rate = %d", s.UserRate)
 	put("[[sip.peer]]")
 	put("name = %q", "harness")
 	put("addresses = [%s]", quoted([]string{peerNetwork}))

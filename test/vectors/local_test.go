@@ -33,6 +33,7 @@ type incident struct {
 	vector string
 	preset map[string]string
 	route  string
+	rate   int // limits.user_rate
 	play   func(p *player) error
 }
 
@@ -126,6 +127,12 @@ var incidents = map[string]incident{
 		}
 		return p.request()
 	}},
+	"EL-027": {rate: 5, play: func(p *player) error { // ten times as many at once, and one more
+		if err := p.write("romeo@example.net", 51); err != nil {
+			return err
+		}
+		return p.hear(netXMPP, patience)
+	}},
 	"EL-028": {play: func(p *player) error {
 		if err := p.write("romeo@example.net", 1); err != nil {
 			return err
@@ -146,7 +153,6 @@ var incidents = map[string]incident{
 var localLater = map[string]string{
 	"EL-004": "SIP over TLS is not built",
 	"EL-014": "no event package is built, so that SUBSCRIBE is refused as a method",
-	"EL-027": "limits.user_rate is not built",
 }
 
 // TestLocalEvents brings about what errors.json lists and compares what is told.
@@ -199,6 +205,7 @@ func (how incident) asVector(id string, s settings) *vector {
 	for key, word := range how.preset {
 		v.State[key] = json.RawMessage(strconv.Quote(word))
 	}
+	v.settings.UserRate = how.rate
 	if how.route != "" {
 		v.settings.Route = []route{{Domain: "example.net", Via: how.route}}
 	}

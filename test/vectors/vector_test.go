@@ -76,6 +76,8 @@ type settings struct {
 	FromGR         bool `json:"from_gr"`
 	Chat           *bool
 	Now            time.Time
+
+	UserRate int `json:"-"` // limits.user_rate; no vector is about it
 }
 
 type route struct{ Domain, Via, Size string }
