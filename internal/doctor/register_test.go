@@ -9,6 +9,7 @@ import (
 
 	"github.com/stoxgw/stox/internal/admin"
 	"github.com/stoxgw/stox/internal/siptest"
+	"github.com/stoxgw/stox/sipside/digest"
 )
 
 // registering adds a route that registers.
@@ -25,8 +26,8 @@ func TestRegistrar(t *testing.T) {
 	const name = "NETWORK PEER answers REGISTER for sip:stox@pbx.example.net with "
 	for status, want := range map[int]string{
 		200: "ok route: " + name + "200 Reason, without a password",
-		401: "ok route: " + name + "401 Reason: it wants the password, as it should, which is not tried here",
-		407: "ok route: " + name + "407 Reason: it wants the password, as it should, which is not tried here",
+		401: "fail route: " + name + "401 Reason: it asks for a password in a way that is not answered -> the server has to ask by digest, with MD5, SHA-256 or SHA-512-256; Basic is never answered",
+		407: "fail route: " + name + "407 Reason: it asks for a password in a way that is not answered -> the server has to ask by digest, with MD5, SHA-256 or SHA-512-256; Basic is never answered",
 		403: "fail route: " + name + "403 Reason -> correct sip.route.username, or sip.route.domain, which is the domain that is registered at; or let the server take registrations from this machine",
 		501: "fail route: " + name + "501 Reason: it takes no registrations -> take out sip.route.register, or correct sip.route.via",
 		500: "warn route: " + name + "500 Reason -> the SIP server's log says why",
@@ -50,6 +51,46 @@ func TestRegistrar(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// The password is tried, so that it is known before the daemon is refused.
+func TestRegistrarAsks(t *testing.T) {
+	const answers = "udp PEER answers REGISTER for sip:stox@pbx.example.net with "
+	for name, tt := range map[string]struct{ known, want string }{
+		"right": {secret, "ok route: " + answers + "200 OK, with the password"},
+		"wrong": {"another password", "fail route: " + answers + "401 Unauthorized: it does not accept the password -> correct sip.route.username and sip.route.password: they are those that the server has for this account"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := bareWorld(t)
+			s := digest.NewServer("pbx.example.net", []byte("key"), func(user string) (string, bool) { return tt.known, user == "stox" })
+			p := w.peer("udp", func(m *siptest.Message) string {
+				if m.Method() != "REGISTER" {
+					return m.Reply(200, "OK")
+				}
+				now := time.Now()
+				if _, _, verdict := s.Verify("REGISTER", "sip:pbx.example.net", m.All("Authorization"), nil, "", now); verdict == digest.OK {
+					return m.Reply(200, "OK")
+				}
+				var lines []string
+				for _, c := range s.Challenges("", false, now) {
+					lines = append(lines, "WWW-Authenticate: "+c)
+				}
+				return m.Reply(401, "Unauthorized", lines...)
+			})
+			w.registering(p)
+			got := w.lines(checkRoute)
+			if len(got) != 3 || got[2] != tt.want {
+				t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), tt.want)
+			}
+			asked := p.Requests()[1:]
+			if len(asked) != 2 || asked[0].Get("Call-ID") != asked[1].Get("Call-ID") || asked[0].Get("From") != asked[1].Get("From") || asked[1].Get("CSeq") != "2 REGISTER" {
+				t.Errorf("%d requests: %+v", len(asked), asked)
+			}
+			if strings.Contains(strings.Join(got, "\n"), string(secret)) {
+				t.Error("the password is in what is said")
+			}
+		})
 	}
 }
 

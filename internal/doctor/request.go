@@ -3,6 +3,7 @@ package doctor
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -21,6 +22,10 @@ type sipRequest struct {
 	to        string // "" is target
 	from      string
 	transport string // as in Via
+	lines     string // complete header lines, of credentials
+	callID    string // "" is a fresh one
+	tag       string // of From, likewise
+	cseq      int    // 0 is 1
 	t1        time.Duration
 }
 
@@ -31,6 +36,7 @@ type reply struct {
 	took           time.Duration
 	ahead          time.Duration // the server's clock, if hasDate
 	hasDate        bool
+	www, proxy     []string // challenges
 }
 
 // notSIPError is an answer in another protocol.
@@ -44,7 +50,7 @@ const timerT1 = 500 * time.Millisecond
 // askSIP sends the request over conn, over UDP again and again, and waits for a final
 // answer until the deadline of conn.
 func askSIP(conn net.Conn, datagrams bool, o sipRequest) (reply, error) {
-	callID := rand.Text()
+	callID := cmp.Or(o.callID, rand.Text())
 	if o.method == "" {
 		o.method = "OPTIONS"
 	}
@@ -56,13 +62,13 @@ func askSIP(conn net.Conn, datagrams bool, o sipRequest) (reply, error) {
 		o.method + " " + o.target + " SIP/2.0",
 		"Via: SIP/2.0/" + o.transport + " " + here + ";branch=z9hG4bK" + rand.Text() + ";rport",
 		"Max-Forwards: 70",
-		"From: <" + o.from + ">;tag=" + rand.Text(),
+		"From: <" + o.from + ">;tag=" + cmp.Or(o.tag, rand.Text()),
 		"To: <" + o.to + ">",
 		"Call-ID: " + callID,
-		"CSeq: 1 " + o.method,
+		"CSeq: " + strconv.Itoa(max(o.cseq, 1)) + " " + o.method,
 		"User-Agent: stox",
 		"Accept: application/sdp",
-		"Content-Length: 0",
+		o.lines + "Content-Length: 0",
 		"", "",
 	}, "\r\n")
 	begin := time.Now()
@@ -99,7 +105,7 @@ func askSIP(conn net.Conn, datagrams bool, o sipRequest) (reply, error) {
 		if a.status < 200 || a.callID != callID {
 			continue
 		}
-		r := reply{status: a.status, reason: a.reason, server: a.server, took: time.Since(begin)}
+		r := reply{status: a.status, reason: a.reason, server: a.server, took: time.Since(begin), www: a.www, proxy: a.proxy}
 		if t, err := time.Parse(time.RFC1123, a.date); err == nil {
 			r.ahead, r.hasDate = t.Sub(begin.Add(r.took/2)), true
 		}
@@ -133,6 +139,7 @@ func repeat(conn net.Conn, text string, t1 time.Duration) (stop func()) {
 type answer struct {
 	status                       int
 	reason, callID, server, date string
+	www, proxy                   []string // challenges
 }
 
 const (
@@ -203,6 +210,10 @@ func readAnswer(r *bufio.Reader) (a answer, err error) {
 			a.server = value
 		case "date":
 			a.date = value
+		case "www-authenticate":
+			a.www = append(a.www, value)
+		case "proxy-authenticate":
+			a.proxy = append(a.proxy, value)
 		case "content-length", "l":
 			if body, err = strconv.Atoi(value); err != nil || body < 0 || body > maxBody {
 				return a, &notSIPError{l}

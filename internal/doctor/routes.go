@@ -23,16 +23,16 @@ type way struct {
 	keys    []string // of the configuration that lead there: "sip.route[0].via"
 	domains []string // that take it; "*" is any
 	uri     mapping.URI
-	byDNS   bool          // there is no via: the domain itself is asked for
-	any     bool          // of "*" without via: nobody can say where that leads
-	logins  []mapping.URI // that register there
+	byDNS   bool      // there is no via: the domain itself is asked for
+	any     bool      // of "*" without via: nobody can say where that leads
+	logins  []account // that register there
 	err     error
 }
 
 // ways are those of all routes, in their order, and of our own domains without one.
 func (d *doctor) ways() []way {
 	var all []way
-	add := func(key, domain, via string, logins ...mapping.URI) {
+	add := func(key, domain, via string, logins ...account) {
 		w := way{keys: []string{key}, domains: []string{domain}, logins: logins}
 		if via != "" {
 			w.uri, w.err = d.NextHop(via)

@@ -37,7 +37,7 @@ var rules = []struct {
 	{"internal/store", nil, []string{"modernc.org/sqlite", "github.com/pressly/goose/v3"}},
 	{"internal/admin", nil, nil},
 	{"internal/app", []string{"mapping", "component", "sipside", "internal/bridge", "internal/store", "internal/admin", "internal/config", "internal/version"}, []string{"github.com/coreos/go-systemd/v22/daemon"}},
-	{"internal/doctor", []string{"mapping", "component", "sipside/locate", "internal/config", "internal/admin"}, nil},
+	{"internal/doctor", []string{"mapping", "component", "sipside/digest", "sipside/locate", "internal/config", "internal/admin"}, nil},
 	{"internal/cli", []string{"mapping", "internal/app", "internal/doctor", "internal/admin", "internal/config", "internal/version", "contrib"}, []string{"github.com/spf13/cobra"}},
 	{"internal/version", nil, nil},
 	{"internal/xmpptest", nil, nil},
