@@ -102,6 +102,51 @@ func (s ChatState) Known() bool {
 	return false
 }
 
+// XMPPPresence is a presence stanza (RFC 6121 §3, §4).
+type XMPPPresence struct {
+	From, To JID
+	ID       string
+	Type     PresenceType
+	Nick     string   // of a Subscribe to XMPP: what From calls itself (XEP-0172), "" if not said
+	Failure  *Failure // of a PresenceError, which is only ever written
+}
+
+// PresenceType is the type attribute of a presence stanza.
+type PresenceType string
+
+// The types of presence (RFC 6121 §4.7.1).
+const (
+	Available     PresenceType = ""
+	Unavailable   PresenceType = "unavailable"
+	Subscribe     PresenceType = "subscribe"
+	Subscribed    PresenceType = "subscribed"
+	Unsubscribe   PresenceType = "unsubscribe"
+	Unsubscribed  PresenceType = "unsubscribed"
+	Probe         PresenceType = "probe"
+	PresenceError PresenceType = "error"
+)
+
+// Known reports whether t is one of the list.
+func (t PresenceType) Known() bool {
+	switch t {
+	case Available, Unavailable, Subscribe, Subscribed, Unsubscribe, Unsubscribed, Probe, PresenceError:
+		return true
+	}
+	return false
+}
+
+// XMPPIntroduction makes a contact known to a user who has heard from it for the first
+// time: in his roster where the server lets us write there (XEP-0356), else by a
+// subscription request. It is only ever written.
+type XMPPIntroduction struct {
+	From, To JID    // the contact and the user, both bare
+	Nick     string // what the contact calls itself, "" if not said
+}
+
+// XMPPReady says that the link of a component name has come up: until then the server had
+// its users believe that it is away. It is only ever read.
+type XMPPReady struct{ Name JID }
+
 // XMPPError is a message stanza of type error: the answer to a message that
 // did not reach its destination (RFC 6120 §8.3).
 type XMPPError struct {
@@ -161,4 +206,9 @@ func (*XMPPMessage) isXMPP() {}
 func (*XMPPError) isXMPP()   {}
 func (*XMPPReceipt) isXMPP() {}
 func (*XMPPState) isXMPP()   {}
-func (*SIPMessage) isSIP()   {}
+
+func (*XMPPPresence) isXMPP()     {}
+func (*XMPPIntroduction) isXMPP() {}
+func (*XMPPReady) isXMPP()        {}
+
+func (*SIPMessage) isSIP() {}
