@@ -97,7 +97,7 @@ func (q *queue) writeAgain(now time.Time) {
 			continue
 		}
 		start := len(q.buf)
-		q.buf = appendValue(q.buf, p.value, q.by, q.maxStanza)
+		q.buf = q.append(q.buf, p.value)
 		q.end += uint64(len(q.buf) - start)
 		q.pending.open--
 		q.pending.held -= p.size

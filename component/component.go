@@ -205,12 +205,14 @@ func New(cfg Config, log *slog.Logger) (*Component, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Component{
+	c := &Component{
 		cfg: cfg, domain: domain, log: log, srv: newServices(cfg, time.Now()),
 		q:      newQueue(cfg, domain, log),
 		rand:   rand.Float64,
 		status: Status{State: StateIdle, Since: time.Now()},
-	}, nil
+	}
+	c.q.caps = c.srv.caps
+	return c, nil
 }
 
 func orDefault[T comparable](p *T, v T) {

@@ -15,6 +15,8 @@
 //   - XEP-0203 delays and XEP-0172 nicks, written: message_out.go; XEP-0071: xhtml_out.go
 //   - XEP-0030 service discovery, of the gateway and of contacts: disco.go; what presence
 //     says of it, XEP-0115: caps.go
+//   - RFC 6121 §3, §4 presence, of which only what is asked for: presence.go
+//   - XEP-0356, as far as to put contacts into rosters: roster.go
 //   - XEP-0012 last activity: last.go; XEP-0054 and XEP-0292 vCards: vcard.go
 //   - XEP-0100 addresses that were typed: prompt.go
 //   - XEP-0092 software version: version.go; the question what the server is: ping.go
@@ -94,5 +96,6 @@
 //     client ask once for all contacts.
 //   - A ping to a resource of a contact is answered service-unavailable: which there are,
 //     only the SIP side knows, and it is not asked.
-//   - Presence is read and ignored in this version.
+//   - Of presence only the type and the addresses are read; error stanzas are ignored, since
+//     nothing follows from what becomes of our presence.
 package component

@@ -32,6 +32,7 @@ type sink struct {
 	messages []*mapping.XMPPMessage
 	late     []*mapping.XMPPError
 	signals  []mapping.XMPP // receipts, markers and chat states
+	others   []mapping.XMPP // presence, and that the link is up
 	batches  []int
 	outcomes map[any][]mapping.Outcome
 	settled  int
@@ -57,6 +58,8 @@ func (s *sink) FromXMPP(batch []mapping.XMPP) {
 			s.messages = append(s.messages, v)
 		case *mapping.XMPPError:
 			s.late = append(s.late, v)
+		case *mapping.XMPPPresence, *mapping.XMPPReady:
+			s.others = append(s.others, v)
 		default:
 			s.signals = append(s.signals, v)
 		}

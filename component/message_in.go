@@ -23,6 +23,9 @@ func (r *reader) message(st *element, over string) {
 		r.bounce(st) // never answered (SEC-10)
 		return
 	}
+	if r.privilege(st) {
+		return
+	}
 	m := readMessage(st)
 	if over == "" && !hasText(m.Bodies) && len(m.URLs) == 0 && !m.Encrypted {
 		r.signals(st)
@@ -42,9 +45,7 @@ func (r *reader) message(st *element, over string) {
 		r.refuse(st, rt, tooBig(over))
 	case typ == stanza.MessageTypeGroupchat:
 		r.refuse(st, rt, stanzaError{cond: mapping.CondServiceUnavailable, text: "There is no room at this address."})
-	case m.To.Local() == "":
-		r.refuse(st, rt, stanzaError{cond: mapping.CondServiceUnavailable,
-			text: "This is a gateway and not a person: write to an address at " + r.l.q.from + "."})
+	case m.To.Local() == "" && typ == stanza.MessageTypeHeadline: // nobody expects an answer to one
 	default:
 		r.hand(m)
 	}

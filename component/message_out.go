@@ -29,13 +29,7 @@ func appendMessage(b []byte, v *mapping.XMPPMessage, limit int) []byte {
 	if !v.Delay.IsZero() {
 		b = appendDelay(b, v.From, v.Delay)
 	}
-	if v.Nick != "" {
-		b = append(b, "<nick"...)
-		b = appendAttr(b, "xmlns", nsNick)
-		b = append(b, '>')
-		b = appendEscaped(b, v.Nick, false)
-		b = append(b, "</nick>"...)
-	}
+	b = appendNick(b, v.Nick)
 	if len(v.Markup) > 0 {
 		before := len(b)
 		if b = appendXHTML(b, v.Markup); len(b)+len(end)-start > limit {

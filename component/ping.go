@@ -57,6 +57,7 @@ func (r *reader) ours(st *element) (bool, error) {
 		up, err := r.l.q.homecoming(n, time.Now())
 		if up {
 			r.l.isUp()
+			r.hand(&mapping.XMPPReady{Name: r.l.q.domain})
 		}
 		return true, err
 	case kind == 'd' && answer:

@@ -40,7 +40,9 @@ type queue struct {
 	maxReplies  int
 	replyBytes  int
 	mode        BarrierMode
-	timeout     time.Duration // of a barrier
+	caps        func(b []byte, from mapping.JID) []byte // appends what available presence of from says it can do
+	allow       func(mapping.JID) bool                  // Config.Allow
+	timeout     time.Duration                           // of a barrier
 	pingTimeout time.Duration
 
 	writer chan struct{} // capacity 1: there is something for the writer
@@ -71,6 +73,10 @@ type queue struct {
 	blocked bool              // something is due that the kernel has not taken
 	results []mapping.Result  // for the teller
 	counts  Counts
+
+	granted map[string]bool // domains whose server lets us into the rosters of its users
+	asked   []*asking       // questions to rosters, the oldest first
+	askings uint64          // numbers them, on this link
 }
 
 // replyMark is an answer in the buffer, the reader's or the bridge's, that
@@ -86,7 +92,7 @@ func newQueue(cfg Config, domain mapping.JID, log *slog.Logger) *queue {
 		domain: domain, from: domain.String(), by: cfg.Gateway, parent: parent, log: log,
 		maxBytes: cfg.QueueBytes, maxStanza: cfg.MaxStanzaBytes, maxPending: cfg.MaxPending,
 		maxReplies: cfg.ReplySlots, replyBytes: cfg.ReplyBytes,
-		mode: cfg.Barrier, timeout: cfg.BarrierTimeout, pingTimeout: cfg.PingTimeout,
+		mode: cfg.Barrier, allow: cfg.Allow, timeout: cfg.BarrierTimeout, pingTimeout: cfg.PingTimeout,
 		writer: make(chan struct{}, 1), teller: make(chan struct{}, 1), slot: make(chan struct{}, 1), fault: make(chan error, 1),
 		pending: newPendingTable(),
 		own:     ownTrack(domain.String(), cfg.BarrierTimeout), domains: make(map[string]*track),
@@ -179,7 +185,7 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
 		return
 	}
 	start := len(q.buf)
-	q.buf = appendValue(q.buf, p.Value, q.by, q.maxStanza)
+	q.buf = q.append(q.buf, p.Value)
 	size := len(q.buf) - start
 	if size > q.maxStanza {
 		q.buf = q.buf[:start]
@@ -273,6 +279,7 @@ func (q *queue) open(pingID string) {
 	q.epoch++
 	q.state = queueChecking
 	q.pingID, q.prosody = pingID, false
+	q.granted, q.asked, q.askings = nil, nil, 0
 	select {
 	case <-q.fault: // of the link before
 	default:

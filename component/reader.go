@@ -211,9 +211,11 @@ func (r *reader) stanza(e *element, over string) error {
 		if ours, err := r.ours(e); ours {
 			return err
 		}
-		r.iq(e, over)
+		if !r.rosterAnswer(e, over) {
+			r.iq(e, over)
+		}
 	case e.own("presence"):
-		// Read and ignored in this version.
+		r.presence(e, over)
 	default:
 		r.l.log.Debug("unknown stanza ignored", "name", e.name.Local, "xmlns", e.name.Space)
 	}

@@ -39,6 +39,16 @@ func address(v mapping.XMPP) (addressed, error) {
 			return a, errors.New("no chat state")
 		}
 		a = addressed{id: v.ID, from: v.From, to: v.To, bounces: true}
+	case *mapping.XMPPPresence:
+		if v == nil || !v.Type.Known() || (v.Type == mapping.PresenceError) != (v.Failure != nil) {
+			return a, errors.New("no presence")
+		}
+		a = addressed{id: v.ID, from: v.From, to: v.To}
+	case *mapping.XMPPIntroduction:
+		if v == nil {
+			return a, errors.New("nil introduction")
+		}
+		a = addressed{from: v.From, to: v.To}
 	default:
 		return a, fmt.Errorf("no stanza for a %T", v)
 	}
@@ -48,8 +58,19 @@ func address(v mapping.XMPP) (addressed, error) {
 	return a, nil
 }
 
-// appendValue appends the stanza of a value that address has passed. by is who says so
-// in an error; limit is how big a stanza may be, for what can be done about it here.
+// append appends the stanza of a value that address has passed. q.mu is held.
+func (q *queue) append(b []byte, v mapping.XMPP) []byte {
+	switch v := v.(type) {
+	case *mapping.XMPPPresence:
+		return q.appendPresence(b, v)
+	case *mapping.XMPPIntroduction:
+		return q.appendIntroduction(b, v)
+	}
+	return appendValue(b, v, q.by, q.maxStanza)
+}
+
+// appendValue appends a value that needs nothing of the queue. by is who says so in an
+// error; limit is how big a stanza may be, for what can be done about it here.
 func appendValue(b []byte, v mapping.XMPP, by string, limit int) []byte {
 	switch v := v.(type) {
 	case *mapping.XMPPMessage:

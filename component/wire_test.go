@@ -84,8 +84,6 @@ func TestBadStanzas(t *testing.T) {
 		{"error of nobody", `<message type='error' from='juliet@example.com' to='romeo@sip.example.com' id='i'><error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>`, ""},
 		{"error with nothing in it", `<message type='error'/>`, ""},
 		{"groupchat", `<message type='groupchat' from='juliet@example.com/b' to='romeo@sip.example.com' id='i'><body>x</body></message>`, "message romeo@sip.example.com juliet@example.com/b cancel/service-unavailable"},
-		{"to the gateway", `<message from='juliet@example.com/b' to='sip.example.com' id='i'><body>x</body></message>`, "message sip.example.com juliet@example.com/b cancel/service-unavailable"},
-		{"to the gateway, not allowed", `<message from='x@evil.example.net/b' to='sip.example.com' id='i'><body>x</body></message>`, "message sip.example.com x@evil.example.net/b auth/forbidden"},
 		{"no to", `<message from='juliet@example.com/b' id='i'><body>x</body></message>`, "message sip.example.com juliet@example.com/b modify/bad-request"},
 		{"no from", `<message to='romeo@sip.example.com' id='i'><body>x</body></message>`, ""},
 		{"bad to", `<message from='juliet@example.com/b' to='a@b@sip.example.com/ ' id='i'><body>x</body></message>`, "message sip.example.com juliet@example.com/b modify/jid-malformed"},

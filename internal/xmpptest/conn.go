@@ -200,6 +200,8 @@ func (c *Conn) iq(st Stanza) bool {
 		return true
 	}
 	switch {
+	case strings.Contains(st.Raw, "jabber:iq:roster"):
+		return false // whose rosters there are is for the test to say
 	case strings.Contains(st.Raw, "jabber:iq:version"):
 		switch name := c.s.opt.Software; name {
 		case SoftwareNone:
