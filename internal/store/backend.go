@@ -22,6 +22,7 @@ type backend interface {
 	get(ids []uint64) ([]Entry, error)
 	// loadSeen also returns how many batches it had to pass over.
 	loadSeen(f func([]Seen) error) (unreadable int, err error)
+	loadContacts(f func([]Contact) error) error
 	lookup(id string) ([]TrailEvent, error)
 	close() error
 }
@@ -33,6 +34,8 @@ type work struct {
 	put   []Entry  // rows to write whole, new or not
 	seen  []Seen
 	trail []TrailEvent
+
+	contacts []Contact // in the order of PutContacts
 
 	expire *expiry // what has become too old; nil most of the time
 	probe  bool    // write and remove something, to see whether that works
@@ -46,5 +49,5 @@ type expiry struct {
 }
 
 func (w *work) empty() bool {
-	return len(w.dead)+len(w.put)+len(w.seen)+len(w.trail) == 0 && w.expire == nil && !w.probe
+	return len(w.dead)+len(w.put)+len(w.seen)+len(w.trail)+len(w.contacts) == 0 && w.expire == nil && !w.probe
 }

@@ -1,6 +1,6 @@
 // Package store keeps what must outlive the process: the journal of messages that
-// are not done, the outcomes of requests that may be repeated, and the trail of
-// what became of every message. It knows nothing of messages: a row's Data is
+// are not done, the outcomes of requests that may be repeated, which users and contacts
+// have met, and the trail of what became of every message. It knows nothing of messages: a row's Data is
 // bytes to it.
 //
 // # The journal
@@ -50,7 +50,7 @@
 // # Concurrency
 //
 // All methods of Store may be called from any goroutine. Append, Update, Done,
-// PutSeen, PutTrail, SetLimits and State never wait for the disk. Load, LoadSeen,
-// Page, Get and Lookup read it. Functions of Events are called one at a time from a
+// PutSeen, PutContacts, PutTrail, SetLimits and State never wait for the disk. Load,
+// LoadSeen, LoadContacts, Page, Get and Lookup read it. Functions of Events are called one at a time from a
 // goroutine of Run, with no lock held, and may call the store.
 package store

@@ -13,9 +13,13 @@ type memory struct {
 	seen  []Seen
 	trail []TrailEvent
 	bytes int64 // of trail
+
+	contacts map[[2]string]Contact
 }
 
-func newMemory() *memory { return &memory{rows: map[uint64]Entry{}} }
+func newMemory() *memory {
+	return &memory{rows: map[uint64]Entry{}, contacts: map[[2]string]Contact{}}
+}
 
 func (m *memory) commit(w *work) error {
 	m.mu.Lock()
@@ -27,6 +31,7 @@ func (m *memory) commit(w *work) error {
 		e.Read, e.Expire, e.Rev = fromMillis(millis(e.Read)), fromMillis(millis(e.Expire)), 0
 		m.rows[e.ID] = e
 	}
+	m.putContacts(w.contacts)
 	for _, v := range w.seen {
 		v.At = fromMillis(millis(v.At))
 		m.seen = append(m.seen, v)

@@ -65,6 +65,7 @@ type queue struct {
 	// What rides along, and when the first of it came.
 	dead       []uint64
 	seen       []Seen
+	contacts   []Contact
 	sideSince  time.Time
 	trail      []TrailEvent
 	trailSince time.Time
@@ -216,9 +217,9 @@ func (q *queue) buryLocked(id uint64) {
 	q.dead = append(q.dead, id)
 }
 
-// sideLocked notes the time when the first deletion or outcome comes.
+// sideLocked notes the time when the first deletion, outcome or contact comes.
 func (q *queue) sideLocked() {
-	if len(q.dead)+len(q.seen) == 0 {
+	if len(q.dead)+len(q.seen)+len(q.contacts) == 0 {
 		q.sideSince = time.Now()
 	}
 }
@@ -261,7 +262,7 @@ func (q *queue) takeLocked(now time.Time, all bool) (*work, time.Duration) {
 	q.put, q.waiting, q.waitSize = q.put[:0], 0, 0
 
 	all = all || q.failing != nil
-	if n := len(q.dead) + len(q.seen); n > 0 {
+	if n := len(q.dead) + len(q.seen) + len(q.contacts); n > 0 {
 		wait = sideDelay - now.Sub(q.sideSince)
 		if all || n >= sideCount || wait <= 0 {
 			q.takeSidesLocked(w)
@@ -304,6 +305,7 @@ func (q *queue) takeSidesLocked(w *work) {
 		return ok && r.state != dead
 	})
 	w.seen, q.seen = q.seen, nil
+	w.contacts, q.contacts = q.contacts, nil
 }
 
 // finishLocked takes note of the end of a commit and returns what to report.
@@ -403,6 +405,7 @@ func (q *queue) failLocked(w *work, err error, now time.Time) []Mark {
 	}
 	q.dead = append(w.dead, q.dead...)
 	q.seen = append(w.seen, q.seen...)
+	q.contacts = append(w.contacts, q.contacts...)
 	q.trail = append(w.trail, q.trail...)
 	q.boundLocked()
 	return marks
@@ -413,6 +416,10 @@ func (q *queue) boundLocked() {
 	if n := len(q.seen) - q.o.MaxSeen; n > 0 {
 		q.dropped += uint64(n)
 		q.seen = append(q.seen[:0], q.seen[n:]...)
+	}
+	if n := len(q.contacts) - maxContactsWait; n > 0 {
+		q.dropped += uint64(n)
+		q.contacts = append(q.contacts[:0], q.contacts[n:]...)
 	}
 	if n := len(q.trail) - maxTrailWait; n > 0 {
 		q.dropped += uint64(n)
@@ -425,14 +432,14 @@ func (q *queue) stateLocked() State {
 	st := State{
 		Failing: q.failing, Since: q.since, Entries: q.entries, Bytes: q.bytes,
 		Waiting: q.waiting, WaitingBytes: q.waitSize,
-		Unflushed: len(q.dead) + len(q.seen) + len(q.trail),
+		Unflushed: len(q.dead) + len(q.seen) + len(q.contacts) + len(q.trail),
 		Commits:   q.commits, Written: q.written, Skipped: q.skipped, Dropped: q.dropped,
 	}
 	if q.waiting > 0 {
 		st.Oldest = q.oldest
 	}
 	if w := q.running; w != nil {
-		st.Unflushed += len(w.dead) + len(w.seen) + len(w.trail)
+		st.Unflushed += len(w.dead) + len(w.seen) + len(w.contacts) + len(w.trail)
 	}
 	return st
 }

@@ -92,10 +92,10 @@ type State struct {
 	Waiting      int
 	WaitingBytes int64
 	Oldest       time.Time
-	// Unflushed counts deletions, outcomes and events of the trail not yet on the disk.
+	// Unflushed counts deletions, outcomes, contacts and events of the trail not yet on the disk.
 	Unflushed int
 	// Since Open: commits, rows written, rows done before their commit began,
-	// outcomes and events of the trail that had to be dropped during a fault.
+	// outcomes, contacts and events of the trail that had to be dropped during a fault.
 	Commits, Written, Skipped, Dropped uint64
 }
 

@@ -1,0 +1,120 @@
+package store
+
+import (
+	"slices"
+	"strings"
+)
+
+// Contact is what is remembered of a user and a contact. What the marks mean is the
+// caller's business; without any it is forgotten.
+type Contact struct {
+	User, Contact string
+	Marks         uint16
+}
+
+// maxContactsWait bounds what waits during a fault.
+const maxContactsWait = 65536
+
+// PutContacts keeps new versions, which replace older ones. They are written like
+// outcomes, in batches and without a report; during a fault at most 65536 wait, the
+// oldest are dropped.
+func (s *Store) PutContacts(batch []Contact) {
+	if len(batch) == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.sideLocked()
+	s.contacts = append(s.contacts, batch...)
+	s.boundLocked()
+	s.signal()
+}
+
+// LoadContacts calls f with all contacts on the disk, in batches, and stops with the first
+// error. The slice is valid only during the call.
+func (s *Store) LoadContacts(f func([]Contact) error) error { return s.b.loadContacts(f) }
+
+func (b *sqliteStore) putContacts(w *work) error {
+	for _, c := range w.contacts {
+		query, args := "DELETE FROM contacts WHERE user = ? AND contact = ?", []any{c.User, c.Contact}
+		if c.Marks != 0 {
+			query = "INSERT INTO contacts (user, contact, marks) VALUES (?, ?, ?) ON CONFLICT (user, contact) DO UPDATE SET marks = excluded.marks"
+			args = append(args, int64(c.Marks))
+		}
+		if _, err := b.conn.ExecContext(bg, query, args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *sqliteStore) loadContacts(f func([]Contact) error) error {
+	var last Contact
+	for {
+		batch, err := b.contactsAfter(last)
+		if err != nil {
+			return withRemedy(b.path, err)
+		}
+		if len(batch) == 0 {
+			return nil
+		}
+		last = batch[len(batch)-1]
+		if err := f(batch); err != nil {
+			return err
+		}
+	}
+}
+
+func (b *sqliteStore) contactsAfter(last Contact) ([]Contact, error) {
+	rows, err := b.reader.Query("SELECT user, contact, marks FROM contacts WHERE (user, contact) > (?, ?) ORDER BY user, contact LIMIT ?",
+		last.User, last.Contact, readRows)
+	if err != nil {
+		return nil, classify(err)
+	}
+	defer rows.Close()
+	var out []Contact
+	for rows.Next() {
+		var c Contact
+		if err := rows.Scan(&c.User, &c.Contact, &c.Marks); err != nil {
+			return nil, classify(err)
+		}
+		out = append(out, c)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, classify(err)
+	}
+	return out, nil
+}
+
+func (m *memory) putContacts(batch []Contact) {
+	for _, c := range batch {
+		key := [2]string{c.User, c.Contact}
+		if c.Marks == 0 {
+			delete(m.contacts, key)
+		} else {
+			m.contacts[key] = c
+		}
+	}
+}
+
+func (m *memory) loadContacts(f func([]Contact) error) error {
+	m.mu.Lock()
+	var all []Contact
+	for _, c := range m.contacts {
+		all = append(all, c)
+	}
+	m.mu.Unlock()
+	if len(all) == 0 {
+		return nil
+	}
+	slices.SortFunc(all, func(a, b Contact) int {
+		if c := strings.Compare(a.User, b.User); c != 0 {
+			return c
+		}
+		return strings.Compare(a.Contact, b.Contact)
+	})
+	return f(all)
+}
