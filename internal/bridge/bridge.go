@@ -65,8 +65,11 @@ type Options struct {
 	Limits Limits
 	Now    time.Time // where CSeq and the numbers of rows begin; zero: time.Now()
 
-	// Volatile: the journal keeps nothing when the process ends.
+	// Volatile: the journal and Contacts keep nothing when the process ends.
 	Volatile bool
+	// Contacts keeps what is remembered of users and their contacts. nil: nothing is kept,
+	// and nobody is greeted or introduced.
+	Contacts ContactBook
 	// NoEarly: a message leaves only after its row is on the disk. It is there to
 	// compare the two.
 	NoEarly bool
@@ -98,6 +101,7 @@ type Bridge struct {
 	repeats  repeats       // of SIP requests
 	late     late          // errors that came after the answer to SIP
 	receipts receipts      // messages whose senders want to be told
+	contacts contacts      // what is remembered of users
 	tally    Tally         //
 	closing  bool          // Drain has begun
 	sealed   bool          // Seal was called
@@ -143,7 +147,7 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 		// A number is not used again after a restart: an operator may still have it in mind.
 		nextRow: uint64(o.Now.UnixMilli()) << 4,
 		rows:    make(map[uint64]*outbound), refused: make(map[*outbound]bool), waiting: make(map[*outbound]time.Time),
-		repeats: newRepeats(time.Now()), late: newLate()}
+		repeats: newRepeats(time.Now()), late: newLate(), contacts: newContacts(o.Contacts, o.Limits.Alone)}
 	b.SetPolicy(o.Policy)
 	return b
 }
@@ -161,6 +165,7 @@ type work struct {
 	answers  []mapping.Result
 	events   []Event
 	seen     []Seen
+	contacts []Contact
 
 	// Handed to the journal, or made into stanzas, before the lock is released.
 	updates []*outbound
@@ -216,6 +221,9 @@ func (b *Bridge) do(w work) {
 	}
 	if len(w.seen) > 0 {
 		b.journal.PutSeen(w.seen)
+	}
+	if len(w.contacts) > 0 && b.contacts.book != nil {
+		b.contacts.book.PutContacts(w.contacts)
 	}
 	if len(w.requests) > 0 {
 		b.sip.Deliver(w.requests)

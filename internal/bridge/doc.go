@@ -30,6 +30,12 @@
 //	lookup       what is not in memory any more
 //	composing    who is typing: in memory only, and never in the way of a message
 //
+// and what users and contacts are to each other:
+//
+//	contacts     who has met whom, kept by the ContactBook
+//	presence     what subscriptions and presence are answered with
+//	welcome      how the gateway is used; contacts that are introduced
+//
 // # Concurrency
 //
 // Run does what time demands, and reads from the journal; a goroutine that it waits for

@@ -15,7 +15,8 @@ import (
 var ErrDrain = errors.New("bridge: not everything was finished in time")
 
 // Drain refuses everything new, sends nothing more, and waits until what is under
-// way has ended, with the errors to the senders, or ctx is done. What waits stays in
+// way has ended, with the errors to the senders, and those who are subscribed to the
+// gateway have been told that it goes (GW-10), or ctx is done. What waits stays in
 // the journal; if that keeps nothing, the senders are told. Call it once, while Run,
 // the store and both sides still run.
 func (b *Bridge) Drain(ctx context.Context) error {
@@ -38,6 +39,7 @@ func (b *Bridge) Drain(ctx context.Context) error {
 		}
 	}
 	b.endStates(&out)
+	b.farewell(&out)
 	idle := b.idle
 	b.unlock(&out)
 
@@ -131,7 +133,7 @@ func (b *Bridge) unmark(out *work, f *fifo) {
 
 // wakeDrain ends Drain's wait when nothing is open any more. b.mu is held.
 func (b *Bridge) wakeDrain() {
-	if b.idle == nil || b.lanes.open > 0 || b.incoming > 0 || b.reports.open > 0 {
+	if b.idle == nil || b.lanes.open > 0 || b.incoming > 0 || b.reports.open > 0 || len(b.contacts.rounds) > 0 {
 		return
 	}
 	select {

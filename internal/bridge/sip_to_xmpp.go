@@ -217,6 +217,12 @@ func (b *Bridge) XMPPOutcomes(batch []mapping.Result) {
 			b.settleReport(&out, ref, r.Outcome.Kind, false)
 		case notice:
 			b.settleReport(&out, ref.report, r.Outcome.Kind, true)
+		case *round:
+			b.told(&out, ref, r.Outcome)
+		case greeting:
+			b.welcomed(&out, ref, r.Outcome)
+		case introduction:
+			b.introduced(&out, ref, r.Outcome)
 		}
 	}
 	b.unlock(&out)
@@ -262,6 +268,9 @@ func (b *Bridge) finishSIP(out *work, p *Policy, in *incoming, down bool) {
 	b.remember(out, in)
 	if in.nick != "" && in.outcome.Kind == mapping.Processed {
 		b.talks.told(in.to, in.from, in.nick, out.now)
+	}
+	if in.outcome.Kind == mapping.Processed && in.notice == nil {
+		b.introduce(out, in.to.Bare(), in.from.Bare(), in.nick)
 	}
 	e := in.finished(out.now)
 	if e.Kind == eventUncertain {

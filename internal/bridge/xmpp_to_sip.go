@@ -31,7 +31,8 @@ func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
 	var late []*mapping.XMPPError
 	var receipts []*mapping.XMPPReceipt
 	var states []*saying
-	var dropped uint64 // receipts and chat states
+	var dropped uint64       // receipts and chat states
+	var other []mapping.XMPP // see takeOther
 	owners := b.formats.owners.Load()
 	for _, v := range batch {
 		if b.tooMany(p, v, out.now) {
@@ -40,7 +41,9 @@ func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
 		}
 		switch v := v.(type) {
 		case *mapping.XMPPMessage:
-			if o := b.takeXMPP(&out, p, v); o != nil {
+			if v.To.Local() == "" && v.From.Local() != "" && p.Access.Allows(v.From) {
+				other = append(other, v)
+			} else if o := b.takeXMPP(&out, p, v); o != nil {
 				taken = append(taken, o)
 				states = withoutStates(states, o)
 			}
@@ -52,6 +55,8 @@ func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
 			late = append(late, v)
 		case *mapping.XMPPReceipt:
 			receipts = append(receipts, v)
+		case *mapping.XMPPPresence, *mapping.XMPPReady:
+			other = append(other, v)
 		}
 	}
 	b.mu.Lock()
@@ -69,7 +74,23 @@ func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
 	for _, s := range states { // behind the texts: they are not to be in their way
 		b.takeSaying(&out, p, s)
 	}
+	for _, v := range other {
+		b.takeOther(&out, p, v)
+	}
 	b.unlock(&out)
+}
+
+// takeOther takes what goes no further: presence, and what is said to the gateway itself.
+// b.mu is held.
+func (b *Bridge) takeOther(out *work, p *Policy, v mapping.XMPP) {
+	switch v := v.(type) {
+	case *mapping.XMPPMessage:
+		b.help(out, p, v)
+	case *mapping.XMPPPresence:
+		b.takePresence(out, p, v)
+	case *mapping.XMPPReady:
+		b.announce(out, v.Name)
+	}
 }
 
 // takeXMPP translates a message; nil if nothing is left to be done.
@@ -157,6 +178,7 @@ func (b *Bridge) enqueue(out *work, batch []*outbound, owners uint64) {
 	}
 	for _, o := range taken[:n] {
 		b.rows[o.row] = o
+		b.welcome(out, o.sender, o.to.DomainJID(), false)
 		if l := b.lanes.byKey[o.lane]; l.open == o {
 			b.unjournaled = append(b.unjournaled, o)
 			b.send(out, o)

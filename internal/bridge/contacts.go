@@ -1,0 +1,186 @@
+package bridge
+
+import (
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// ContactBook keeps what is remembered of users and their contacts. Nothing here waits
+// for the disk.
+type ContactBook interface {
+	// PutContacts takes new versions. One without marks is to be forgotten.
+	PutContacts(batch []Contact)
+}
+
+// Contact is what is remembered of a user and a contact of his, or of him and the gateway,
+// which is a contact without a localpart.
+type Contact struct {
+	User, Contact mapping.JID // both bare
+	Marks         ContactMarks
+}
+
+// ContactMarks are what has happened between a user and a contact. The values are those
+// on the disk.
+type ContactMarks uint16
+
+// The marks.
+const (
+	MarkSubscribed ContactMarks = 1 << iota // the user has asked for its presence, and was given it
+	MarkIntroduced                          // it has been made known to the user, when it had written to him
+	MarkAsked                               // it has asked for the user's presence in return
+	MarkGranted                             // the user has said yes to either
+	MarkDeclined                            // the user has said no
+	MarkWelcomed                            // the user knows what this gateway is (the gateway only)
+)
+
+// Bounds of what is remembered. What there is no room for is not done where it would be
+// done again and again: nobody is greeted or introduced then.
+const (
+	maxContacts      = 100_000 // in all; users of one domain may have half of it
+	maxContactsOf    = 512     // of one user …
+	maxIntroductions = 256     // … of which so many may have come by themselves
+	maxSessions      = 16384
+)
+
+// introduceEvery is how often a user is told of a new contact at most. One that comes too
+// soon is introduced when it writes again.
+const introduceEvery = time.Minute
+
+// person is a user of whom something is remembered.
+type person struct {
+	contacts   map[mapping.JID]ContactMarks
+	introduced int  // contacts that have MarkIntroduced
+	welcomed   bool // at any name of the gateway
+
+	toldAt time.Time // when a contact was introduced last
+	helpAt time.Time // when he was told last how to use the gateway
+}
+
+// contacts is what is remembered of all users. The bridge's mutex guards it.
+type contacts struct {
+	book  ContactBook // nil: nothing outlives the process, and nobody is told what he has not asked for
+	alone bool        // there is one user domain only
+
+	people   map[mapping.JID]*person
+	entries  int
+	byDomain map[string]int
+
+	names    map[mapping.JID]struct{} // of the gateway, whose link has been up
+	sessions map[session]struct{}     // whose start has been answered
+	rounds   map[mapping.JID]*round   // by the name of the gateway that is announced
+}
+
+// session is a device that has told the gateway that it is there.
+type session struct{ user, name mapping.JID }
+
+func newContacts(book ContactBook, alone bool) contacts {
+	return contacts{book: book, alone: alone, people: make(map[mapping.JID]*person), byDomain: make(map[string]int),
+		names: make(map[mapping.JID]struct{}), sessions: make(map[session]struct{}), rounds: make(map[mapping.JID]*round)}
+}
+
+// marks are those of a user and a contact.
+func (c *contacts) marks(user, contact mapping.JID) ContactMarks {
+	if p := c.people[user]; p != nil {
+		return p.contacts[contact]
+	}
+	return 0
+}
+
+// set replaces the marks of a user and a contact, and reports whether there was room.
+func (c *contacts) set(user, contact mapping.JID, marks ContactMarks) bool {
+	p := c.people[user]
+	var old ContactMarks
+	if p != nil {
+		old = p.contacts[contact]
+	}
+	switch {
+	case old == marks:
+		return true
+	case old == 0 && !c.room(p, user.Domain(), marks):
+		return false
+	case p == nil:
+		p = &person{contacts: make(map[mapping.JID]ContactMarks)}
+		c.people[user] = p
+	}
+	if old&MarkIntroduced != 0 {
+		p.introduced--
+	}
+	if marks&MarkIntroduced != 0 {
+		p.introduced++
+	}
+	if old == 0 {
+		c.entries++
+		c.byDomain[user.Domain()]++
+	}
+	if marks != 0 {
+		p.contacts[contact] = marks
+		p.welcomed = p.welcomed || marks&MarkWelcomed != 0
+		return true
+	}
+	delete(p.contacts, contact)
+	c.entries--
+	if c.byDomain[user.Domain()]--; c.byDomain[user.Domain()] == 0 {
+		delete(c.byDomain, user.Domain())
+	}
+	if len(p.contacts) == 0 {
+		delete(c.people, user)
+	}
+	return true
+}
+
+// room reports whether p, a user of that domain, may have one more contact.
+func (c *contacts) room(p *person, domain string, marks ContactMarks) bool {
+	switch {
+	case c.entries >= maxContacts, !c.alone && c.byDomain[domain] >= maxContacts/2:
+		return false
+	case p == nil:
+		return true
+	case marks == MarkIntroduced && p.introduced >= maxIntroductions:
+		return false
+	}
+	return len(p.contacts) < maxContactsOf
+}
+
+// mark sets marks, clears others, and has the book keep it. It reports whether there was
+// room.
+func (b *Bridge) mark(out *work, user, contact mapping.JID, set, clear ContactMarks) bool {
+	marks := b.contacts.marks(user, contact)&^clear | set
+	if !b.contacts.set(user, contact, marks) {
+		return false
+	}
+	out.contacts = append(out.contacts, Contact{user, contact, marks})
+	return true
+}
+
+// RestoreContacts takes what an earlier run has kept. Call it before Run.
+func (b *Bridge) RestoreContacts(batch []Contact) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range batch {
+		b.contacts.set(c.User.Bare(), c.Contact.Bare(), c.Marks)
+	}
+}
+
+// opened notes that a device has told a name of the gateway that it is there; false: that
+// is known. If there is no room another one is forgotten, and would be answered twice.
+func (c *contacts) opened(s session) bool {
+	if _, known := c.sessions[s]; known {
+		return false
+	}
+	if len(c.sessions) >= maxSessions {
+		for other := range c.sessions {
+			delete(c.sessions, other)
+			break
+		}
+	}
+	c.sessions[s] = struct{}{}
+	return true
+}
+
+// closed is the reverse; false: nothing was known of that device.
+func (c *contacts) closed(s session) bool {
+	_, known := c.sessions[s]
+	delete(c.sessions, s)
+	return known
+}

@@ -1,0 +1,107 @@
+package bridge
+
+import (
+	"crypto/rand"
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// helpEvery is how often a user is told how to use the gateway. It also ends the
+// conversation with a program that answers everything.
+const helpEvery = 5 * time.Second
+
+// gatewayNick is what the gateway calls itself when it writes to somebody for the first
+// time (XEP-0172).
+const gatewayNick = "SIP gateway"
+
+// help answers a message to the gateway itself, whatever it says. b.mu is held.
+func (b *Bridge) help(out *work, p *Policy, m *mapping.XMPPMessage) {
+	user, name := m.From.Bare(), m.To.DomainJID()
+	o := &outbound{from: m.From, to: m.To, id: m.ID, sender: user, read: out.now}
+	switch {
+	case b.closing:
+		out.refuse(o, mapping.FailShutdown())
+		return
+	case !b.mark(out, user, name, MarkWelcomed, 0), out.now.Sub(b.contacts.people[user].helpAt) < helpEvery:
+		out.refuse(o, mapping.FailBusy(int(helpEvery/time.Second)))
+		return
+	}
+	b.contacts.people[user].helpAt = out.now
+	if m.WantReceipt && m.ID != "" {
+		out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{
+			Value: &mapping.XMPPReceipt{From: m.To, To: m.From, ID: rand.Text(), Type: m.Type, About: m.ID}})
+	}
+	answer := helpMessage(p, name, m.From)
+	answer.Thread = m.Thread
+	out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{Value: answer})
+}
+
+func helpMessage(p *Policy, name, to mapping.JID) *mapping.XMPPMessage {
+	return &mapping.XMPPMessage{From: name, To: to, ID: rand.Text(), Type: "chat", Bodies: []mapping.Text{{Value: p.Rules.Help(name)}}}
+}
+
+// greeting is a welcome on its way.
+type greeting struct{ user, name mapping.JID }
+
+// welcome tells a user once, and never again, how the gateway is used. asked says that he
+// has turned to the gateway itself; one who has not is left alone if nothing could keep in
+// mind that he was told. b.mu is held.
+func (b *Bridge) welcome(out *work, user, name mapping.JID, asked bool) {
+	if b.closing || b.contacts.book == nil || b.volatile && !asked {
+		return
+	}
+	if known := b.contacts.people[user]; known != nil && known.welcomed {
+		return
+	}
+	if !b.contacts.set(user, name, b.contacts.marks(user, name)|MarkWelcomed) {
+		return
+	}
+	m := helpMessage(b.policy.Load(), name, user)
+	m.Nick = gatewayNick
+	out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{Ref: greeting{user, name}, Value: m})
+}
+
+// welcomed takes what became of a welcome: it is kept in mind when it has left. b.mu is
+// held.
+func (b *Bridge) welcomed(out *work, g greeting, o mapping.Outcome) {
+	if o.Kind == mapping.NotWritten {
+		if known := b.contacts.people[g.user]; known != nil {
+			known.welcomed = false
+		}
+		b.mark(out, g.user, g.name, 0, MarkWelcomed)
+		return
+	}
+	b.mark(out, g.user, g.name, MarkWelcomed, 0)
+}
+
+// introduction is a contact that is being made known to a user.
+type introduction struct{ user, contact mapping.JID }
+
+// introduce makes a contact known to the user to whom it has written for the first time:
+// his client sends receipts and fetches files only for contacts that he has. Once, ever: a
+// user who does not want it, or has removed it, is not asked again. b.mu is held.
+func (b *Bridge) introduce(out *work, user, contact mapping.JID, nick string) {
+	c := &b.contacts
+	if c.book == nil || b.closing || user.Local() == "" || contact.Local() == "" || c.marks(user, contact) != 0 {
+		return
+	}
+	if p := c.people[user]; p != nil && out.now.Sub(p.toldAt) < introduceEvery {
+		return
+	}
+	if !c.set(user, contact, MarkIntroduced) {
+		return
+	}
+	c.people[user].toldAt = out.now
+	out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{Ref: introduction{user, contact},
+		Value: &mapping.XMPPIntroduction{From: contact, To: user, Nick: nick}})
+}
+
+// introduced takes what became of an introduction. b.mu is held.
+func (b *Bridge) introduced(out *work, i introduction, o mapping.Outcome) {
+	if o.Kind == mapping.NotWritten {
+		b.mark(out, i.user, i.contact, 0, MarkIntroduced)
+		return
+	}
+	b.mark(out, i.user, i.contact, MarkIntroduced, 0)
+}
