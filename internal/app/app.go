@@ -71,7 +71,7 @@ func NewOn(n Network, cfg *config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, faults(err)
 	}
-	a.bridge = bridge.New(a.xmpp, a.sip, a.journal, bridgeOptions(cfg, policy), log)
+	a.bridge = bridge.New(a.xmpp, a.sip, a.journal, bridgeOptions(cfg, policy, a.journal), log)
 	return a, nil
 }
 

@@ -3,13 +3,17 @@ package app
 import (
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/store"
+	"github.com/stoxgw/stox/mapping"
 )
 
 // journal is the store as the bridge asks for it. The values are the same on both
 // sides, and neither side knows the other's.
 type journal struct{ store *store.Store }
 
-var _ bridge.Journal = (*journal)(nil)
+var (
+	_ bridge.Journal     = (*journal)(nil)
+	_ bridge.ContactBook = (*journal)(nil)
+)
 
 func (j *journal) Append(rows []bridge.Row) (int, error) { return j.store.Append(entries(rows)) }
 func (j *journal) Update(rows []bridge.Row) (int, error) { return j.store.Update(entries(rows)) }
@@ -53,6 +57,28 @@ func (j *journal) Lookup(id string) ([]bridge.Event, error) {
 		out[i] = bridge.Event(e)
 	}
 	return out, nil
+}
+
+// PutContacts makes the journal the bridge's ContactBook.
+func (j *journal) PutContacts(batch []bridge.Contact) {
+	out := make([]store.Contact, len(batch))
+	for i, c := range batch {
+		out[i] = store.Contact{User: c.User.String(), Contact: c.Contact.String(), Marks: uint16(c.Marks)}
+	}
+	j.store.PutContacts(out)
+}
+
+// contactsOf leaves out what is no JID: the file may have been written to by others.
+func contactsOf(batch []store.Contact) []bridge.Contact {
+	out := make([]bridge.Contact, 0, len(batch))
+	for _, c := range batch {
+		user, err := mapping.ParseJID(c.User)
+		contact, err2 := mapping.ParseJID(c.Contact)
+		if err == nil && err2 == nil {
+			out = append(out, bridge.Contact{User: user, Contact: contact, Marks: bridge.ContactMarks(c.Marks)})
+		}
+	}
+	return out
 }
 
 func entries(rows []bridge.Row) []store.Entry {

@@ -100,6 +100,10 @@ func (l *links) of(v mapping.XMPP) int {
 		return l.byName[v.From.Domain()]
 	case *mapping.XMPPState:
 		return l.byName[v.From.Domain()]
+	case *mapping.XMPPPresence:
+		return l.byName[v.From.Domain()]
+	case *mapping.XMPPIntroduction:
+		return l.byName[v.From.Domain()]
 	}
 	return 0
 }

@@ -87,12 +87,13 @@ func sipHost(cfg *config.Config) string {
 }
 
 // bridgeOptions are those of the bridge that are not its policy's.
-func bridgeOptions(cfg *config.Config, p bridge.Policy) bridge.Options {
+func bridgeOptions(cfg *config.Config, p bridge.Policy, book bridge.ContactBook) bridge.Options {
 	return bridge.Options{
 		Policy:   p,
 		Secret:   []byte(cfg.XMPP.Secret.Reveal()),
 		Limits:   bridge.Limits{Stored: cfg.Queue.MaxMessages, Alone: oneDomain(cfg)},
 		Volatile: cfg.Store.Path == "",
+		Contacts: book,
 		Full:     func(err error) bool { return errors.Is(err, store.ErrFull) },
 		// For measurements only, so no key of the configuration: see docs/reliability.md.
 		NoEarly: os.Getenv("STOXDEBUG") == "early=off",

@@ -77,6 +77,13 @@ func (a *App) restore() error {
 	if lost > 0 {
 		a.log.Warn("outcomes of requests in the journal cannot be read; repeats of these requests are not recognised", "batches", lost)
 	}
+	err = a.journal.store.LoadContacts(func(batch []store.Contact) error {
+		a.bridge.RestoreContacts(contactsOf(batch))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
 	if rows > 0 || seen > 0 {
 		a.log.Info("read the journal", "messages", rows, "outcomes", seen)
 	}
