@@ -156,8 +156,9 @@ func newWorld(t *testing.T, kind string) *world {
 	return w
 }
 
-// newPrivateWorld makes a world with a server of its own, which does not run yet.
-func newPrivateWorld(t *testing.T, kind string) *world {
+// newPrivateWorld makes a world with a server of its own, which does not run yet. mods may
+// change what the server is to be.
+func newPrivateWorld(t *testing.T, kind string, mods ...func(*stage.ServerOptions)) *world {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -166,7 +167,11 @@ func newPrivateWorld(t *testing.T, kind string) *world {
 		t.Fatal(err)
 	}
 	w.enter(t)
-	w.server, err = w.NewServer(ctx, kind, stage.ServerOptions{Domain: w.domain, Snippet: w.stox.Snippet, Users: []stage.Account{juliet, romeo}})
+	o := stage.ServerOptions{Domain: w.domain, Snippet: w.stox.Snippet, Users: []stage.Account{juliet, romeo}}
+	for _, mod := range mods {
+		mod(&o)
+	}
+	w.server, err = w.NewServer(ctx, kind, o)
 	w.must(err)
 	return w
 }

@@ -41,12 +41,16 @@ func (r *Stage) NewEjabberd(ctx context.Context, o ServerOptions) (*XMPPServer, 
 		}
 		tls = fmt.Sprintf("certfiles: [%q, %q]\n", cert, key)
 	}
+	rosters := ""
+	if o.Rosters {
+		rosters = fmt.Sprintf("  mod_privilege:\n    roster:\n      both:\n        allow:\n          server: %q", "sip."+o.Domain)
+	}
 	listener, err := ejabberdListener(o, s.Component)
 	if err != nil {
 		return nil, err
 	}
 	cfg, err := r.file("ejabberd/ejabberd.yml", fmt.Sprintf(ejabberdConfig,
-		strings.Join(o.domains(), ", "), tls, listener, s.C2S, o.TLS, api), 0o600)
+		strings.Join(o.domains(), ", "), tls, listener, s.C2S, o.TLS, api, rosters), 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -169,6 +173,7 @@ modules:
       - flat
       - pep
   mod_roster: {}
+%[7]s
   mod_stream_mgmt:
     resend_on_timeout: if_offline
 `

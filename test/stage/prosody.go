@@ -29,6 +29,7 @@ type ServerOptions struct {
 	Snippet string    // what stox init printed
 	Users   []Account // of each domain
 	TLS     bool      // offer TLS to clients, with a certificate of its own making
+	Rosters bool      // let the component sip.Domain into the rosters of its users (ejabberd)
 	More    []Host    // further domains
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -137,11 +138,14 @@ func (c *XMPPClient) Await(ctx context.Context, what string, match func(Stanza) 
 	}
 }
 
-// Stanzas is what has come so far.
+// Stanzas is what has come so far, without what a gateway tells each user once: how it
+// is used.
 func (c *XMPPClient) Stanzas() []Stanza {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return append([]Stanza(nil), c.stanzas...)
+	return slices.DeleteFunc(slices.Clone(c.stanzas), func(s Stanza) bool {
+		return s.Kind == "message" && !strings.Contains(s.From, "@") && strings.HasPrefix(s.Body, "This is the gateway to SIP.")
+	})
 }
 
 // WithBody matches a message by its text.
