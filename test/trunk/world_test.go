@@ -131,7 +131,7 @@ func play(t *testing.T, s setting, f func(w *world)) {
 			s.trunk.Numbers = append(s.trunk.Numbers, number)
 		}
 		w := &world{T: t, network: s.network, trunk: siptest.NewTrunk(s.trunk), log: &siptest.Buffer{}, finals: make(map[string]*siptest.Message), methods: make(map[string]int)}
-		server := xmpptest.NewMemory(t, xmpptest.Options{Domain: component, Secret: secret})
+		server := xmpptest.NewMemory(t, xmpptest.Options{Domain: component, Secret: secret, OnStanza: introduction})
 		came := make(chan *siptest.Wire, 1024)
 		w.sip = siptest.NewMemory(t, netip.MustParseAddr(trunkHost), func(m *siptest.Wire) { came <- m })
 		cfg, err := config.Parse("stox.toml", []byte(s.config()), []string{"STOX_STORE_PATH=", "STOX_LOG_LEVEL=debug"})
@@ -174,6 +174,12 @@ func play(t *testing.T, s setting, f func(w *world)) {
 		}()
 		f(w)
 	})
+}
+
+// introduction passes over what a contact says who writes for the first time: it is no part
+// of a conversation.
+func introduction(_ *xmpptest.Conn, st xmpptest.Stanza) bool {
+	return st.Name == "presence" && st.Type == "subscribe"
 }
 
 // take is the trunk's end of the wire.
