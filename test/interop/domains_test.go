@@ -17,7 +17,7 @@ func TestFurtherDomain(t *testing.T) {
 	t.Parallel()
 	eachServer(t, func(t *testing.T, server string) {
 		const further, sip = "lab.xmpp.test", "lab.test"
-		w, err := prepare(t.Context(), server, t.TempDir(), "xmpp.test")
+		w, err := prepare(t.Context(), server, t.TempDir(), "xmpp.test", sipDomain)
 		if err != nil {
 			t.Fatal(err)
 		}

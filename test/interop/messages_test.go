@@ -181,35 +181,3 @@ func TestHundredEachWay(t *testing.T) {
 		w.crossed(passage{stage.SIPpName(), roleSIPp, "udp", toXMPP, "arrived"}, "100 messages in order")
 	})
 }
-
-// GW-13, GW-15, GW-16: what the gateway says about itself, through a real server.
-func TestServices(t *testing.T) {
-	t.Parallel()
-	eachServer(t, func(t *testing.T, server string) {
-		w := newWorld(t, server)
-		w.run()
-		c := w.login(juliet)
-		for i, q := range []struct{ what, to, payload, want string }{
-			{"service discovery: the gateway", w.component, "<query xmlns='http://jabber.org/protocol/disco#info'/>", "simple"},
-			{"service discovery: its items", w.component, "<query xmlns='http://jabber.org/protocol/disco#items'/>", "disco#items"},
-			{"version", w.component, "<query xmlns='jabber:iq:version'/>", "stox"},
-			{"ping", w.component, "<ping xmlns='urn:xmpp:ping'/>", "result"},
-			{"", w.component, "<query xmlns='jabber:iq:unheard-of'/>", "service-unavailable"},
-			{"", "romeo@" + w.component, "<query xmlns='jabber:iq:last'/>", "service-unavailable"},
-		} {
-			id := fmt.Sprint("q", i)
-			w.must(c.Send(fmt.Sprintf("<iq type='get' to='%s' id='%s'>%s</iq>", q.to, id, q.payload)))
-			if st := w.await(c, "an answer", stage.WithID(id)); !strings.Contains(st.Raw, q.want) || st.From != q.to {
-				t.Errorf("%s to %s: %s", q.payload, q.to, st.Raw)
-			}
-			if q.what != "" {
-				w.crossed(passage{stage.XMPPClientName(), roleClient, transportStream, toStox, "answered"}, q.what)
-			}
-		}
-		// The server shows the gateway to its users.
-		w.must(c.Send(fmt.Sprintf("<iq type='get' to='%s' id='items'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>", w.domain)))
-		if st := w.await(c, "the server's items", stage.WithID("items")); !strings.Contains(st.Raw, `jid="`+w.component+`"`) {
-			t.Errorf("the server does not list %s: %s", w.component, st.Raw)
-		}
-	})
-}

@@ -235,7 +235,7 @@ func (r *register) compare(doc string, all bool) error {
 	return fmt.Errorf("docs/interop.md is stale (make interop-report writes it):\n%s", strings.Join(stale, "\n"))
 }
 
-var version = regexp.MustCompile(`\b(Prosody|ejabberd|slixmpp|SIPp|baresip|Linphone|Kamailio) (\d[^ |]*|\(version unknown\))`)
+var version = regexp.MustCompile(`\b(Prosody|ejabberd|slixmpp|SIPp|baresip|Linphone|Kamailio|Profanity) (\d[^ |]*|\(version unknown\))`)
 
 // expand adds every single thing that a row says, without versions.
 func (r row) expand(to map[string]bool) {

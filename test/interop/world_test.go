@@ -83,7 +83,7 @@ func startShared(kind string) (*shared, error) {
 	s := &shared{stage: r}
 	o := stage.ServerOptions{Users: []stage.Account{juliet, romeo}}
 	for i := range domains[kind] {
-		w, err := prepare(ctx, kind, filepath.Join(workDir, kind, fmt.Sprint(i)), fmt.Sprintf("x%d.test", i))
+		w, err := prepare(ctx, kind, filepath.Join(workDir, kind, fmt.Sprint(i)), fmt.Sprintf("x%d.test", i), sipDomain)
 		if err != nil {
 			return nil, err
 		}
@@ -122,7 +122,7 @@ type world struct {
 }
 
 // prepare makes a world without a server.
-func prepare(ctx context.Context, kind, dir, domain string) (*world, error) {
+func prepare(ctx context.Context, kind, dir, domain, sipDomain string) (*world, error) {
 	r, err := newStage(dir)
 	if err != nil {
 		return nil, err
@@ -160,9 +160,15 @@ func newWorld(t *testing.T, kind string) *world {
 // change what the server is to be.
 func newPrivateWorld(t *testing.T, kind string, mods ...func(*stage.ServerOptions)) *world {
 	t.Helper()
+	return newNamedWorld(t, kind, "xmpp.test", sipDomain, mods...)
+}
+
+// newNamedWorld is newPrivateWorld with the domains of its users on both sides.
+func newNamedWorld(t *testing.T, kind, domain, sipDomain string, mods ...func(*stage.ServerOptions)) *world {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	w, err := prepare(ctx, kind, t.TempDir(), "xmpp.test")
+	w, err := prepare(ctx, kind, t.TempDir(), domain, sipDomain)
 	if err != nil {
 		t.Fatal(err)
 	}

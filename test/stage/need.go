@@ -19,6 +19,8 @@ var Packages = []struct{ Name, File string }{
 	{"linphone-cli", "/usr/bin/linphone-daemon"},
 	{"kamailio", "/usr/sbin/kamailio"},
 	{"kamailio-tls-modules", "/usr/share/doc/kamailio-tls-modules"},
+	{"profanity", "/usr/bin/profanity"},
+	{"tmux", "/usr/bin/tmux"},
 	{"strace", "/usr/bin/strace"},
 	{"gcc", "/usr/bin/gcc"}, // for go test -race
 	{"libc6-dev", "/usr/include/stdio.h"},

@@ -115,28 +115,34 @@ func (r *Stage) SIPpServeOne(ctx context.Context, transport string, answers ...S
 }
 
 // SIPpReply starts a SIP server that answers a request with 200, then writes to its
-// sender with the same Call-ID, as m says (its Transport, URI, From and Body), and ends
-// when that is answered with m.Expect.
-func (r *Stage) SIPpReply(ctx context.Context, m SIPpSend) (*SIPpServer, error) {
-	return r.sippServe(ctx, m.Transport, 1, sippTakes(SIPpAnswer{Status: 200, Reason: "OK"})+fmt.Sprintf(`<send retrans="500"><![CDATA[
+// sender with the same Call-ID, as each m says (its Transport, URI, From, ContentType and
+// Body), and ends when each of these is answered with its Expect. In a Body [$id] is the
+// identifier of the message that has come (RFC 5438 §6.3), and [$time] its time.
+func (r *Stage) SIPpReply(ctx context.Context, replies ...SIPpSend) (*SIPpServer, error) {
+	steps := sippTakes(SIPpAnswer{Status: 200, Reason: "OK"})
+	for i, m := range replies {
+		steps += fmt.Sprintf(`<send retrans="500"><![CDATA[
 MESSAGE %s SIP/2.0
 Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
 Max-Forwards: 70
 From: <%s>;tag=[pid]t[call_number]
 To: <%s>
 Call-ID: [call_id]
-CSeq: 1 MESSAGE
-Content-Type: text/plain;charset=UTF-8
+CSeq: %d MESSAGE
+Content-Type: %s
 Content-Length: [len]
 
-%s]]></send><recv response="100" optional="true"/><recv response="%d" timeout="15000"/>`, m.URI, m.From, m.URI, m.Body, m.Expect))
+%s]]></send><recv response="100" optional="true"/><recv response="%d" timeout="15000"/>`, m.URI, m.From, m.URI, i+1, cmp.Or(m.ContentType, "text/plain;charset=UTF-8"), m.Body, m.Expect)
+	}
+	return r.sippServe(ctx, replies[0].Transport, 1, steps)
 }
 
 // sippTakes are the steps of a scenario that takes requests and notes them.
 func sippTakes(answers ...SIPpAnswer) string {
 	var b strings.Builder
 	for _, a := range answers {
-		fmt.Fprintf(&b, `<recv request="MESSAGE"><action><ereg regexp=".*" search_in="msg" assign_to="all"/><log message="`+requestBegins+`[$all]`+requestEnds+`"/></action></recv>
+		fmt.Fprintf(&b, `<recv request="MESSAGE"><action><ereg regexp=".*" search_in="msg" assign_to="all"/>`+
+			`<ereg regexp="imdn.Message-ID: ([^[:space:]]+)" search_in="msg" assign_to="whole,id"/><ereg regexp="DateTime: ([^[:space:]]+)" search_in="msg" assign_to="whole,time"/><log message="`+requestBegins+`[$all]`+requestEnds+`"/></action></recv>
 <send><![CDATA[
 SIP/2.0 %d %s
 [last_Via:]
@@ -157,7 +163,7 @@ SIP/2.0 %d %s
 func (r *Stage) sippServe(ctx context.Context, transport string, n int, steps string) (*SIPpServer, error) {
 	run := sippRuns.Add(1)
 	scenario, err := r.file(fmt.Sprintf("sipp%d.xml", run), `<?xml version="1.0" encoding="UTF-8"?>
-<scenario name="MESSAGE in">`+steps+`<Reference variables="all"/></scenario>
+<scenario name="MESSAGE in">`+steps+`<Reference variables="all,whole,id,time"/></scenario>
 `, 0o644)
 	if err != nil {
 		return nil, err
@@ -180,13 +186,28 @@ func (s *SIPpServer) Requests(ctx context.Context) ([]string, error) {
 	if _, err := s.Wait(ctx); err != nil {
 		return nil, err
 	}
+	return s.requests()
+}
+
+// AwaitRequests waits until that many requests have come, and returns what has come so far.
+func (s *SIPpServer) AwaitRequests(ctx context.Context, n int) (all []string, err error) {
+	return all, poll(ctx, fmt.Sprintf("SIPp does not have %d requests", n), func() bool {
+		all, err = s.requests()
+		return err == nil && len(all) >= n
+	})
+}
+
+func (s *SIPpServer) requests() ([]string, error) {
 	b, err := os.ReadFile(s.log)
 	if err != nil {
 		return nil, err
 	}
 	var all []string
 	for _, part := range strings.Split(string(b), requestBegins)[1:] {
-		raw, _, _ := strings.Cut(part, requestEnds)
+		raw, _, whole := strings.Cut(part, requestEnds)
+		if !whole {
+			break // it is being written
+		}
 		all = append(all, strings.ReplaceAll(raw, "\r\n", "\n"))
 	}
 	return all, nil

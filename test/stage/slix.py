@@ -3,12 +3,14 @@
 Arguments: JID, password, host, port. Commands come on standard input, one JSON
 object a line; events go to standard output in the same form.
 """
+import asyncio
 import json
 import os
 import sys
 import xml.etree.ElementTree as ET
 
 import slixmpp
+from slixmpp.exceptions import IqError, IqTimeout
 from slixmpp.xmlstream.handler import Callback
 from slixmpp.xmlstream.matcher import MatchXPath
 
@@ -70,6 +72,50 @@ class Client(slixmpp.ClientXMPP):
                     fields["condition"] = child.tag[len(STANZAS):]
         say("stanza", **fields)
 
+    async def ask(self, number, what, to, node):
+        """Asks somebody for something with the client's own extension for it."""
+        xep = {"info": "xep_0030", "items": "xep_0030", "last": "xep_0012", "vcard": "xep_0054", "version": "xep_0092", "ping": "xep_0199"}[what]
+        for name in (xep, "xep_0115"):
+            if name not in self.plugin:
+                self.register_plugin(name)
+        try:
+            answer = await getattr(self, "ask_" + what)(self[xep], to, node)
+            say("answer", number=str(number), answer=answer)
+        except IqError as e:
+            say("answer", number=str(number), condition=e.condition, error_text=e.text)
+        except IqTimeout:
+            say("answer", number=str(number), condition="timeout")
+
+    async def ask_info(self, xep, to, node):
+        iq = await xep.get_info(jid=to, node=node)
+        info = iq["disco_info"]
+        return {
+            "identities": sorted("/".join((i[0], i[1])) + " " + (i[3] or "") for i in info["identities"]),
+            "features": sorted(info["features"]),
+            "ver": self["xep_0115"].generate_verstring(info, "sha-1"),
+        }
+
+    async def ask_items(self, xep, to, node):
+        iq = await xep.get_items(jid=to, node=node)
+        return {"items": sorted(str(i[0]) for i in iq["disco_items"]["items"])}
+
+    async def ask_last(self, xep, to, _):
+        iq = await xep.get_last_activity(to)
+        return {"seconds": iq["last_activity"]["seconds"]}
+
+    async def ask_vcard(self, xep, to, _):
+        iq = await xep.get_vcard(to)
+        card = iq["vcard_temp"]
+        return {"name": card["FN"], "numbers": [t["NUMBER"] for t in card["telephone_numbers"]], "url": " ".join(u["URL"] for u in card["urls"])}
+
+    async def ask_version(self, xep, to, _):
+        iq = await xep.get_version(to)
+        return {"name": iq["software_version"]["name"], "version": iq["software_version"]["version"], "os": iq["software_version"]["os"]}
+
+    async def ask_ping(self, xep, to, _):
+        await xep.send_ping(to)
+        return {}
+
 
 def main():
     jid, password, host, port = sys.argv[1:5]
@@ -89,7 +135,11 @@ def main():
             return
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
-            client.send_raw(json.loads(line)["xml"])
+            order = json.loads(line)
+            if "ask" in order:
+                asyncio.ensure_future(client.ask(order["number"], order["ask"], order["to"], order["node"]), loop=loop)
+            else:
+                client.send_raw(order["xml"])
 
     loop.add_reader(sys.stdin.fileno(), command)
     client.connect((host, int(port)), disable_starttls=True, use_ssl=False, force_starttls=False)

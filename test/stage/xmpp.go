@@ -23,9 +23,25 @@ type XMPPClient struct {
 
 	in io.WriteCloser
 
-	mu      sync.Mutex // guards stanzas
+	mu      sync.Mutex // guards the following
 	cond    *sync.Cond
 	stanzas []Stanza
+	asked   int // questions so far
+}
+
+// Answer is what somebody whom a client has asked for something has answered, as the
+// client's extensions read it; or why not.
+type Answer struct {
+	Condition string // of the error, "" if there was none
+	ErrorText string `json:"error_text"`
+
+	Identities, Features []string // category/type and name; XEP-0030
+	Ver                  string   // what the client makes of these two (XEP-0115)
+	Items                []string // XEP-0030
+	Seconds              int      // XEP-0012
+	Name, Version, OS    string   // XEP-0092; Name is also that of a vCard
+	Numbers              []string // of a vCard
+	URL                  string   // of a vCard
 }
 
 // Stanza is what a client has received.
@@ -107,6 +123,37 @@ func (c *XMPPClient) Send(xml string) error {
 	}
 	_, err = c.in.Write(append(b, '\n'))
 	return err
+}
+
+// Ask asks somebody for "info", "items", "last", "vcard", "version" or "ping", each with the
+// client's own extension for that. The node is for the first two.
+func (c *XMPPClient) Ask(ctx context.Context, what, to, node string) (Answer, error) {
+	c.mu.Lock()
+	c.asked++
+	number := c.asked
+	c.mu.Unlock()
+	b, err := json.Marshal(map[string]any{"ask": what, "to": to, "node": node, "number": number})
+	if err != nil {
+		return Answer{}, err
+	}
+	if _, err := c.in.Write(append(b, '\n')); err != nil {
+		return Answer{}, err
+	}
+	line, _, err := c.WaitLine(ctx, 0, `"event": "answer"`, fmt.Sprintf(`"number": "%d"`, number))
+	if err != nil {
+		return Answer{}, err
+	}
+	all := struct {
+		Answer
+		Value *Answer `json:"answer"`
+	}{}
+	if err := json.Unmarshal([]byte(line), &all); err != nil {
+		return Answer{}, err
+	}
+	if all.Value != nil {
+		return *all.Value, nil
+	}
+	return all.Answer, nil
 }
 
 // Message sends an ordinary chat message.
