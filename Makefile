@@ -11,7 +11,7 @@ FUZZTIME    ?= 60s
 TIMEOUT     := 8m
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo go-check test test-long check unit interop chaos chaos-long soak soak-long torture interop-report generate fuzz needs tidy-check fmt-check clean
+.PHONY: help build demo go-check test test-long check unit interop chaos chaos-long soak soak-long torture interop-report pictures generate fuzz needs tidy-check fmt-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -77,6 +77,9 @@ soak-long: go-check ## the same for ten minutes
 interop-report: ## write docs/interop.md and the tables of docs/troubleshooting.md anew
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop -update-report
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/docs -update
+
+pictures: ## draw the pictures of docs/users.md: what a client shows that the tests use
+	$(GO) test -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop -run '^TestOnTheScreen$$' -update-pictures
 
 generate: ## write the configuration reference and the man pages anew
 	$(GO) generate ./...

@@ -15,23 +15,7 @@ const mappingDoc = "../../docs/mapping.md"
 // The examples of docs/mapping.md are true for the configuration that stands there: its
 // tables that say so, and what "stox map" prints.
 func TestMappingDocument(t *testing.T) {
-	b, err := os.ReadFile(mappingDoc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "stox.toml")
-	if err := os.WriteFile(file, []byte(excerpt(t, string(b), "```toml\n", "```")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	io, _, _ := std("")
-	cfg, err := load(file, io)
-	if err != nil {
-		t.Fatal(err)
-	}
-	rules, err := app.BuildRules(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b, file, rules := mappingDocument(t)
 	if n := checkTables(t, rules, string(b)); n < 25 {
 		t.Errorf("only %d examples found in the tables", n)
 	}
@@ -55,6 +39,40 @@ func TestMappingDocument(t *testing.T) {
 		t.Errorf("only %d commands found", len(blocks)-1)
 	}
 	golden(t, mappingDoc, now.String())
+}
+
+// mappingDocument is that document, with the configuration in it as a file and as rules.
+func mappingDocument(t *testing.T) (text []byte, file string, rules *mapping.Rules) {
+	t.Helper()
+	b, err := os.ReadFile(mappingDoc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(t.TempDir(), "stox.toml")
+	if err := os.WriteFile(file, []byte(excerpt(t, string(b), "```toml\n", "```")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	io, _, _ := std("")
+	cfg, err := load(file, io)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rules, err = app.BuildRules(cfg); err != nil {
+		t.Fatal(err)
+	}
+	return b, file, rules
+}
+
+// The addresses in docs/users.md are true for the same configuration, whose domains it has.
+func TestUsersDocument(t *testing.T) {
+	_, _, rules := mappingDocument(t)
+	b, err := os.ReadFile("../../docs/users.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := checkTables(t, rules, string(b)); n < 5 {
+		t.Errorf("only %d addresses found", n)
+	}
 }
 
 // checkTables goes through the tables behind a "checked" mark and counts their rows.
