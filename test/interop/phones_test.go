@@ -122,6 +122,7 @@ func TestPhonesBehindProxy(t *testing.T) {
 			p.threads()
 			p.languages()
 			p.receipts()
+			p.told()
 		})
 	})
 }
@@ -219,15 +220,20 @@ func (p *proxied) refusals() {
 func (p *proxied) notifications() {
 	const texts = 5 // from before: one, three in a row, and a long one
 	at := 0         // in Kamailio's lines
+	deflated := false
 	for range texts {
 		m, next, err := p.proxy.AwaitRelayed(p.ctx, at, "message/imdn+xml")
 		p.must(err)
 		at = next
 		status, err := p.proxy.AwaitAnswer(p.ctx, m.CallID)
 		p.must(err)
+		deflated = deflated || m.Encoding == "deflate"
 		if status != 200 {
 			p.t.Errorf("a delivery notification (encoding %s) is answered %d", m.Encoding, status)
 		}
+	}
+	if !deflated {
+		p.t.Error("none of them is deflated")
 	}
 	p.onlyTexts(p.client)
 	p.phoneCrossed(p.lin.Phone, toXMPP, "200, nothing reaches the user, who has not asked", "delivery notification (IMDN)")
@@ -258,6 +264,29 @@ func (p *proxied) receipts() {
 	if count != 2 {
 		p.t.Errorf("%d receipts for two messages", count)
 	}
+}
+
+// told: the phone understands what it is told of its messages. It does not ask, and so
+// somebody else does in its name, about a text of its own.
+func (p *proxied) told() {
+	from := len(p.lin.Lines())
+	p.must(p.lin.Message("tell me"))
+	p.await(p.client, "the phone's message", stage.WithBody("tell me"))
+	line, _, err := p.lin.WaitLine(p.ctx, from, "Id: ")
+	p.must(err)
+	_, id, _ := strings.Cut(line, "Id: ")
+
+	lin := "sip:lin@" + sipDomain
+	p.sippSend(stage.SIPpSend{Transport: p.transport, URI: p.user(juliet), From: lin, ContentType: "message/cpim", Body: asking(lin, p.user(juliet), id, "in its name"), Expect: handedOver})
+	st := p.await(p.client, "the message that asks", stage.WithBody("in its name"))
+	for _, says := range []struct{ ns, element, state string }{{nsReceipts, "received", "DeliveredToUser"}, {nsMarkers, "displayed", "Displayed"}} {
+		if log, err := p.lin.Wire(); err != nil || strings.Contains(log, " to "+says.state) {
+			p.t.Errorf("before it is told: %s, says the phone; %v", says.state, err)
+		}
+		p.must(p.client.Send(fmt.Sprintf("<message to='lin@%s' type='chat' id='told'><%s xmlns='%s' id='%s'/></message>", p.component, says.element, says.ns, st.ID)))
+		p.must(p.lin.AwaitLog(p.ctx, " to "+says.state))
+	}
+	p.phoneCrossed(p.lin.Phone, toSIP, "its message is delivered, then displayed, says its log", "receipt", "marker")
 }
 
 // threads: what is in one is shown, also by a phone that takes a Call-ID for the id of a

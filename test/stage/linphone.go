@@ -122,6 +122,14 @@ func (l *Linphone) Wire() (string, error) {
 	return string(b), err
 }
 
+// AwaitLog waits until the phone has logged a text.
+func (l *Linphone) AwaitLog(ctx context.Context, text string) error {
+	return poll(ctx, fmt.Sprintf("%s does not log %q", l.Name, text), func() bool {
+		log, err := l.Wire()
+		return err == nil && strings.Contains(log, text)
+	})
+}
+
 // command gives the daemon a line; the answer is among its lines.
 func (l *Linphone) command(line string) error {
 	_, err := fmt.Fprintln(l.in, line)
