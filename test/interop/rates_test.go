@@ -22,20 +22,23 @@ func TestUserRate(t *testing.T) {
 		w.stox.Env = append(w.stox.Env, "STOX_LIMITS_USER_RATE=1")
 		w.run(via("*", s.Port, "tcp"))
 		fast, other := w.login(juliet), w.login(romeo)
+		id := func(i int) string { return fmt.Sprintf("fast-%02d-", i) }
 		for i := range sent {
-			w.must(fast.Message(fmt.Sprint("fast", i), "mercutio@"+w.component, fmt.Sprintf("number %d.", i)))
+			w.must(fast.Message(id(i), "mercutio@"+w.component, "number "+id(i)))
 		}
 		w.must(other.Message("slow", "mercutio@"+w.component, "of another user"))
-		w.fence(fast, "fence")
 		refused := map[string]bool{}
-		for _, st := range fast.Stanzas() {
-			if st.Type != "error" {
+		for i := range sent {
+			line, _, err := w.stox.WaitLine(w.ctx, 0, "id="+id(i))
+			w.must(err)
+			if strings.Contains(line, "msg=delivered") {
 				continue
 			}
-			if refused[st.ID] || st.Condition != "resource-constraint" || st.ErrorType != "wait" || !strings.Contains(st.ErrorText, "You send too many messages. Try again in ") {
+			refused[id(i)] = true
+			st := w.await(fast, "the refusal", stage.WithID(id(i)))
+			if st.Condition != "resource-constraint" || st.ErrorType != "wait" || !strings.Contains(st.ErrorText, "You send too many messages. Try again in ") {
 				t.Errorf("the user got %s", st.Raw)
 			}
-			refused[st.ID] = true
 		}
 		if n := len(refused); n == 0 || n > sent-burst {
 			t.Errorf("%d of %d messages were refused", n, sent)
@@ -45,11 +48,11 @@ func TestUserRate(t *testing.T) {
 		for i := range sent {
 			arrived := 0
 			for _, r := range all {
-				if strings.HasSuffix(r, fmt.Sprintf("\n\nnumber %d.", i)) {
+				if strings.HasSuffix(r, "\n\nnumber "+id(i)) {
 					arrived++
 				}
 			}
-			if want := map[bool]int{true: 0, false: 1}[refused[fmt.Sprint("fast", i)]]; arrived != want {
+			if want := map[bool]int{true: 0, false: 1}[refused[id(i)]]; arrived != want {
 				t.Errorf("message %d arrived %d times, want %d", i, arrived, want)
 			}
 		}
