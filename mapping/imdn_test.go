@@ -119,14 +119,17 @@ func TestNoNotificationOfNotifications(t *testing.T) {
 func TestNotifyRoute(t *testing.T) {
 	to := MustParseURI("sip:romeo@example.net")
 	for route, want := range map[string]string{
-		"":                                    "sip:romeo@example.net",
-		"<sip:agent@example.net>":             "sip:agent@example.net",
-		`"Agent" <sip:agent@example.net;x=y>`: "sip:agent@example.net",
-		"<sip:victim@example.org>":            "sip:romeo@example.net",
-		"<sips:agent@example.net>":            "sip:romeo@example.net",
-		"<im:agent@example.net>":              "sip:romeo@example.net",
-		"<sip:>":                              "sip:romeo@example.net",
-		"sip:agent@example.net":               "sip:romeo@example.net",
+		"":                               "sip:romeo@example.net",
+		"<sip:example.net>":              "sip:example.net",
+		`"Agent" <sip:example.net;x=y>`:  "sip:example.net",
+		"<sip:agent@example.net>":        "sip:romeo@example.net", // whose telephone is that?
+		"<sip:+12125550123@example.net>": "sip:romeo@example.net",
+		"<sip:example.net:9>":            "sip:romeo@example.net",
+		"<sip:victim@example.org>":       "sip:romeo@example.net",
+		"<sips:agent@example.net>":       "sip:romeo@example.net",
+		"<im:agent@example.net>":         "sip:romeo@example.net",
+		"<sip:>":                         "sip:romeo@example.net",
+		"sip:agent@example.net":          "sip:romeo@example.net",
 	} {
 		q := &IMDNRequest{MessageID: "a", DateTime: "d", Wants: NoticeDelivered}
 		if route != "" {

@@ -18,8 +18,9 @@ var notices = map[Notice][2]string{
 // whom it was for. Call-ID, From tag and CSeq are left empty.
 //
 // Where the message names a way for notifications (IMDN-Record-Route), all of it is in the
-// notification. Its first station is where the request goes, if that is in the domain of
-// to: the sender of a message does not choose what else gets requests of ours (SEC-27).
+// notification. Its first station is where the request goes, if that is the server of to
+// itself: the sender of a message does not choose who else gets requests of ours, be it a
+// user or a telephone of the same server (SEC-27).
 func (q *IMDNRequest) Notify(from, to URI, says Notice, id string) *SIPMessage {
 	m := &SIPMessage{RequestURI: to, To: to, From: from, ContentType: TypeIMDN, Disposition: "notification", Body: q.document(from, says)}
 	headers := []CPIMHeader{{Space: SpaceIMDN, Name: "Message-ID", Value: id}}
@@ -27,7 +28,7 @@ func (q *IMDNRequest) Notify(from, to URI, says Notice, id string) *SIPMessage {
 		h := CPIMHeader{Space: SpaceIMDN, Name: "IMDN-Route", Value: r}
 		headers = append(headers, h)
 		if _, uri, ok := h.Address(); ok && i == 0 {
-			if u, err := ParseURI(uri); err == nil && u.Scheme == "sip" && u.Host == to.Host {
+			if u, err := ParseURI(uri); err == nil && u.Scheme == "sip" && u.User == "" && u.Host == to.Host && u.Port == to.Port {
 				m.RequestURI = u
 			}
 		}
