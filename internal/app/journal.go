@@ -47,8 +47,11 @@ func (j *journal) PutTrail(batch []bridge.Event) {
 	j.store.PutTrail(out)
 }
 
+// maxEvents is more than one message ever has.
+const maxEvents = 1000
+
 func (j *journal) Lookup(id string) ([]bridge.Event, error) {
-	found, err := j.store.Lookup(id)
+	found, err := j.store.LookupFew(id, maxEvents)
 	if err != nil {
 		return nil, err
 	}

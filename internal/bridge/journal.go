@@ -23,7 +23,8 @@ type Journal interface {
 	PutSeen(batch []Seen)
 	PutTrail(batch []Event)
 	// Lookup returns the events that were kept under id, either as ID or as Other, in the
-	// order of time, also those that are not on the disk yet.
+	// order of time, also those that are not on the disk yet. It may return none if there
+	// are too many: whoever asks may have chosen the id.
 	Lookup(id string) ([]Event, error)
 }
 

@@ -23,7 +23,9 @@ type backend interface {
 	// loadSeen also returns how many batches it had to pass over.
 	loadSeen(f func([]Seen) error) (unreadable int, err error)
 	loadContacts(f func([]Contact) error) error
-	lookup(id string) ([]TrailEvent, error)
+	// lookup returns the events of id in the order of time; more than most of them, unless
+	// that is 0, are errMany.
+	lookup(id string, most int) ([]TrailEvent, error)
 	close() error
 }
 

@@ -29,6 +29,9 @@ var (
 	ErrNewer = errors.New("file was written by a newer version")
 )
 
+// errMany: there are more than the caller has room for.
+var errMany = errors.New("store: too many")
+
 // fault wraps what an engine reported, with its class.
 func fault(class, err error) error {
 	return fmt.Errorf("store: %w: %w", class, err)

@@ -122,13 +122,16 @@ func (m *memory) loadSeen(f func([]Seen) error) (unreadable int, err error) {
 	return 0, f(all)
 }
 
-func (m *memory) lookup(id string) ([]TrailEvent, error) {
+func (m *memory) lookup(id string, most int) ([]TrailEvent, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []TrailEvent
 	for _, e := range m.trail {
 		if e.is(id) {
 			out = append(out, e)
+		}
+		if most > 0 && len(out) > most {
+			return nil, errMany
 		}
 	}
 	return sortTrail(out), nil

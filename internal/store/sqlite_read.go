@@ -131,7 +131,7 @@ func (b *sqliteStore) loadSeen(f func([]Seen) error) (unreadable int, err error)
 	return unreadable, nil
 }
 
-func (b *sqliteStore) lookup(id string) ([]TrailEvent, error) {
+func (b *sqliteStore) lookup(id string, most int) ([]TrailEvent, error) {
 	var out []TrailEvent
 	for after := int64(0); ; {
 		batches, last, err := b.trailBatches(after, id)
@@ -154,6 +154,9 @@ func (b *sqliteStore) lookup(id string) ([]TrailEvent, error) {
 			})
 			if err != nil {
 				return nil, classify(fmt.Errorf("trail, batch %d: %w", batch, err))
+			}
+			if most > 0 && len(out) > most {
+				return nil, errMany
 			}
 		}
 		if last == 0 {
@@ -254,7 +257,7 @@ func (r *Reader) Lookup(id string) ([]TrailEvent, error) {
 	if id == "" {
 		return nil, nil
 	}
-	return r.b.lookup(clip(id, maxTrailID))
+	return r.b.lookup(clip(id, maxTrailID), 0)
 }
 
 // Close closes the file.

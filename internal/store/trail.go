@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -56,7 +57,19 @@ func (s *Store) PutTrail(batch []TrailEvent) {
 // Lookup returns what is known of the message with this id, either of its two, in
 // the order of time, also what is not yet on the disk. Different senders may have
 // used the same id.
-func (s *Store) Lookup(id string) ([]TrailEvent, error) {
+func (s *Store) Lookup(id string) ([]TrailEvent, error) { return s.lookup(id, 0) }
+
+// LookupFew is Lookup for an id that a stranger names, who may have had any number of
+// messages under it: if there are more than most events, it returns none.
+func (s *Store) LookupFew(id string, most int) ([]TrailEvent, error) {
+	found, err := s.lookup(id, most)
+	if errors.Is(err, errMany) || most > 0 && len(found) > most {
+		return nil, nil
+	}
+	return found, err
+}
+
+func (s *Store) lookup(id string, most int) ([]TrailEvent, error) {
 	if id == "" {
 		return nil, nil
 	}
@@ -64,6 +77,9 @@ func (s *Store) Lookup(id string) ([]TrailEvent, error) {
 	var out []TrailEvent
 	pick := func(from []TrailEvent) {
 		for _, e := range from {
+			if most > 0 && len(out) > most {
+				return
+			}
 			if e.is(id) {
 				out = append(out, e)
 			}
@@ -76,7 +92,10 @@ func (s *Store) Lookup(id string) ([]TrailEvent, error) {
 	}
 	pick(s.trail)
 	s.mu.Unlock()
-	disk, err := s.b.lookup(id)
+	if most > 0 && len(out) > most {
+		return nil, errMany
+	}
+	disk, err := s.b.lookup(id, most)
 	if err != nil {
 		return nil, err
 	}

@@ -187,7 +187,7 @@ func TestTablesExpire(t *testing.T) {
 	oldest := func() (trail, seen int) {
 		t.Helper()
 		for i := range 100 {
-			if ev, err := b.lookup(fmt.Sprintf("%02d/00", i)); err != nil {
+			if ev, err := b.lookup(fmt.Sprintf("%02d/00", i), 0); err != nil {
 				t.Fatal(err)
 			} else if len(ev) > 0 {
 				trail = i
@@ -287,4 +287,35 @@ func TestFilter(t *testing.T) {
 	if passed > 100 {
 		t.Errorf("%d of 10000 foreign ids pass", passed)
 	}
+}
+
+// Of an id that has more events than there is room for, nothing is read but what shows
+// that, neither from memory nor from the disk.
+func TestLookupFew(t *testing.T) {
+	engines(t, func(t *testing.T, path string) {
+		r := start(t, mustOpen(t, path, Options{}))
+		at := time.UnixMilli(time.Now().UnixMilli())
+		const most = 10
+		check := func(when string, want int) {
+			t.Helper()
+			if got, err := r.LookupFew("call", most); err != nil || len(got) != want {
+				t.Errorf("%s: %d events, want %d: %v", when, len(got), want, err)
+			}
+		}
+		put := func(n int) {
+			for range n {
+				at = at.Add(time.Millisecond)
+				r.PutTrail([]TrailEvent{{ID: at.String(), Other: "call", At: at, Kind: "sent"}})
+			}
+		}
+		put(most)
+		check("in memory", most)
+		put(1)
+		check("in memory", 0)
+		r.flushed()
+		check("on the disk", 0)
+		if got, err := r.Lookup("call"); err != nil || len(got) != most+1 {
+			t.Errorf("Lookup: %d events, %v", len(got), err)
+		}
+	})
 }
