@@ -120,7 +120,8 @@ type Bridge struct {
 	reports      reports
 	next         time.Time // when Run looks again; zero: never
 
-	composing composing // who is typing
+	composing composing           // who is typing
+	lookupsOf map[mapping.JID]int // how many of lookups are of each sender
 
 	retries     uint64 // since New
 	retryLogged time.Time
@@ -143,7 +144,7 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 	g := newIDs(o.Secret, o.Now)
 	b := &Bridge{xmpp: x, sip: s, journal: j, log: log, ids: g, talks: newConversations(g), formats: newFormats(), rates: newRates(), composing: newComposing(),
 		lanes:    newLanes(o.Limits),
-		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, wake: make(chan struct{}, 1), lookups: make(chan lookup, maxLookups),
+		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, wake: make(chan struct{}, 1), lookups: make(chan lookup, maxLookups), lookupsOf: make(map[mapping.JID]int),
 		// A number is not used again after a restart: an operator may still have it in mind.
 		nextRow: uint64(o.Now.UnixMilli()) << 4,
 		rows:    make(map[uint64]*outbound), refused: make(map[*outbound]bool), waiting: make(map[*outbound]time.Time),

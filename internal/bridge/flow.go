@@ -203,6 +203,9 @@ func (b *Bridge) decide(out *work, o *outbound, res mapping.Outcome) (verdict, *
 		return again, nil
 	}
 	v, f := o.judge(res, out.now)
+	if (v == delivered || v == arrived) && o.hasFailed() {
+		return failed, mapping.FailNotified() // told like any error, until it has been heard
+	}
 	if kept || v == again && o.silent && !b.closing && res.Kind == mapping.Answered && res.Status == 488 {
 		return v, f // the other form of a notification needs no row: Linphone takes it bare
 	}

@@ -134,15 +134,14 @@ func unwrap(parts []mapping.SIP) bool {
 
 // otherForm gives what is left of o its other form, once, if the one it has was refused
 // (415) or is too long to be sent, and the other may do. A request of which a copy may
-// have arrived stays as it is. 488 says of a message/cpim that it is not taken as it is:
-// so Linphone answers one whose From is not, to the letter, that of the request.
+// have arrived stays as it is.
 func (o *outbound) otherForm(out mapping.Outcome) bool {
 	if o.reshaped || !o.changeable(out) {
 		return false
 	}
 	cpim := o.message().ContentType == typeCPIM
 	switch {
-	case cpim && (tooLong(out) || out.Kind == mapping.Answered && out.Status == 488):
+	case cpim && (tooLong(out) || notThis(out)):
 		o.reshaped = unwrap(o.parts)
 	case out.Kind != mapping.Answered || out.Status != 415:
 	case cpim:
@@ -153,6 +152,20 @@ func (o *outbound) otherForm(out mapping.Outcome) bool {
 		o.reshaped = true
 	}
 	return o.reshaped
+}
+
+// notThis reports whether an answer to a message/cpim may be about its form, besides 415: so
+// Linphone answers with 488 one whose From is not, to the letter, that of the request, and
+// others have 400 for what they cannot read, or 406 or 606.
+func notThis(out mapping.Outcome) bool {
+	if out.Kind != mapping.Answered {
+		return false
+	}
+	switch out.Status {
+	case 400, 406, 488, 606:
+		return true
+	}
+	return false
 }
 
 // renew gives what waits in memory in l behind answered, whose destination has seen the
@@ -219,7 +232,7 @@ func (f *formats) learn(contact mapping.JID, m *mapping.SIPMessage, o mapping.Ou
 		f.note(contact, 0, 1, now)
 	case o.Status == 415 && o.Accept != "":
 		f.noteAccept(contact, o.Accept, now)
-	case (o.Status == 415 || o.Status == 488) && cpim:
+	case (o.Status == 415 || notThis(o)) && cpim:
 		f.note(contact, 0, -1, now)
 	}
 	if needsOwnCallID(o.Agent) {

@@ -10,7 +10,12 @@ import (
 // What is not in memory any more is read from the trail, by a goroutine of its own: the
 // trail may be big, and nothing else waits for it. There is room for so many questions;
 // beyond that a receipt is lost, which is no worse than one that was never sent.
-const maxLookups = 256
+//
+// Nobody may ask so much that there is no room for others: a sender has a few places.
+const (
+	maxLookups   = 1024
+	maxLookupsOf = 256
+)
 
 // lookup is a question to the trail, and who asks: a notification from SIP, which waits for
 // its answer, a receipt from XMPP, or a late error.
@@ -21,10 +26,27 @@ type lookup struct {
 	late    *mapping.XMPPError
 }
 
-// find has the trail looked at. It reports false if there is no room for it.
+// by is who asks.
+func (l *lookup) by() mapping.JID {
+	switch {
+	case l.in != nil:
+		return l.in.from.Bare()
+	case l.receipt != nil:
+		return l.receipt.From.Bare()
+	}
+	return l.late.From.Bare()
+}
+
+// find has the trail looked at. It reports false if there is no room for it. b.mu is held.
 func (b *Bridge) find(l lookup) bool {
+	by := l.by()
+	if b.lookupsOf[by] >= maxLookupsOf {
+		b.log.Debug("too many receipts of one sender are for messages that are not in memory", "from", by, "id", l.id)
+		return false
+	}
 	select {
 	case b.lookups <- l:
+		b.lookupsOf[by]++
 		return true
 	default:
 		b.log.Debug("too many receipts are for messages that are not in memory", "id", l.id)
@@ -56,6 +78,10 @@ func (b *Bridge) found(l lookup, events []Event) {
 	p := b.policy.Load()
 	b.mu.Lock()
 	defer b.unlock(&out)
+	by := l.by()
+	if b.lookupsOf[by]--; b.lookupsOf[by] == 0 {
+		delete(b.lookupsOf, by)
+	}
 	if l.in != nil {
 		n := l.in.notice
 		key := wishKey{n.To.Bare(), n.From.Bare(), n.MessageID}

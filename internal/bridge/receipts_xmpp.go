@@ -3,6 +3,7 @@ package bridge
 import (
 	"crypto/rand"
 	"net/url"
+	"strings"
 
 	"github.com/stoxgw/stox/mapping"
 )
@@ -102,7 +103,11 @@ func (o *outbound) asks() bool {
 // expect remembers o, which is about to leave, by the name that it has now. Of a text that
 // goes in parts the last one stands for all, if those before it have had a 200. b.mu is held.
 func (b *Bridge) expect(out *work, o *outbound) {
+	if o.silent {
+		return
+	}
 	if o.wants == 0 || len(o.parts) > 1 || o.unsure {
+		b.shareName(out, o)
 		return
 	}
 	w, name := o.wished, o.name()
@@ -118,6 +123,20 @@ func (b *Bridge) expect(out *work, o *outbound) {
 		return
 	}
 	b.receipts.fromXMPP.put(w.key(), w, w.size(), out.now)
+}
+
+// shareName has nobody told what a notification says of the Call-ID of o, which is about to
+// leave and of which nothing is to be told: it may be that of other messages. b.mu is held.
+func (b *Bridge) shareName(out *work, o *outbound) {
+	if o.asks() || !keepable(o.from) || !keepable(o.to) {
+		return
+	}
+	w := &wish{name: o.callID(), from: o.from, to: o.to, shared: true}
+	if other, ok := b.receipts.fromXMPP.get(w.key()); ok {
+		other.shared = true
+	} else if !b.formats.ownCallID(o.to, out.now) {
+		b.receipts.fromXMPP.put(w.key(), w, w.size(), out.now)
+	}
 }
 
 // withdraw forgets o and the name that it has: it is about to be another request, or its
@@ -150,6 +169,12 @@ func (o *outbound) hasArrived() bool {
 	return o.confirmed || o.wished != nil && o.wished.told&(mapping.NoticeDelivered|mapping.NoticeDisplayed) != 0
 }
 
+// hasFailed reports whether a notification that came before the answer has said that o has
+// not arrived.
+func (o *outbound) hasFailed() bool {
+	return o.wished != nil && o.wished.failed && !contradicts(o.wished.told, mapping.NoticeFailed)
+}
+
 // confirm notes in the row of w that it has arrived, and ends it if it waits to be sent
 // again: that is not needed any more. One that waits in the store only is read for that.
 // b.mu is held.
@@ -170,7 +195,7 @@ func (b *Bridge) confirm(out *work, w *wish) {
 }
 
 // accepted is told that o has ended with res, which is no failure. b.mu is held.
-func (b *Bridge) accepted(out *work, p *Policy, o *outbound, res mapping.Outcome) {
+func (b *Bridge) accepted(out *work, o *outbound, res mapping.Outcome) {
 	if o.wants == 0 || o.unsure {
 		return
 	}
@@ -180,10 +205,6 @@ func (b *Bridge) accepted(out *work, p *Policy, o *outbound, res mapping.Outcome
 	}
 	w.open = false
 	out.askedEvent(w.id, w.name, w.way(), w.values())
-	if w.failed && !contradicts(w.told, mapping.NoticeFailed) {
-		b.tellFailed(out, p, nil, w)
-		return
-	}
 	// RFC 3428 §4: 202 is no delivery. A 200 is the word of the contact's user agent, if that
 	// has no better one.
 	if w.wants.Has(mapping.NoticeDelivered) && res.Kind == mapping.Answered && res.Status == 200 && !o.asks() &&
@@ -274,10 +295,14 @@ func (w *wish) values() url.Values {
 // are.
 func wishOf(events []Event, key wishKey) (w *wish) {
 	told := make(map[string]mapping.Notice)
+	ids := make(map[string]bool) // of all messages with this name, whatever they want
 	for i := range events {
 		e := &events[i]
 		if e.Other != key.name {
 			continue
+		}
+		if strings.HasPrefix(e.Detail, dirFromXMPP+" ") {
+			ids[e.ID] = true
 		}
 		told[e.ID] |= e.told(dirFromXMPP)
 		v, ok := e.values(dirFromXMPP)
@@ -290,13 +315,11 @@ func wishOf(events []Event, key wishKey) (w *wish) {
 		if err1 != nil || err2 != nil || wants == 0 || from.Bare() != key.user || to.Bare() != key.contact {
 			continue
 		}
-		if w != nil && w.id != e.ID {
-			return nil
-		}
 		w = &wish{id: e.ID, name: key.name, from: from, to: to, typ: v.Get("type"), wants: wants}
 	}
-	if w != nil {
-		w.told = told[w.id]
+	if w == nil || len(ids) > 1 {
+		return nil
 	}
+	w.told = told[w.id]
 	return w
 }

@@ -476,10 +476,10 @@ func TestNotificationJoins(t *testing.T) {
 	if len(s.answers) != 3 || b.incoming != 0 || len(s.stanzas) != 0 {
 		t.Errorf("%d answers, %d open, %d stanzas", len(s.answers), b.incoming, len(s.stanzas))
 	}
-	for i := range maxLookups + 10 { // when too many wait, the others are silence
+	for i := range maxLookupsOf + 10 { // when too many wait, the others are silence
 		s.answers = nil
 		b.FromSIP([]mapping.Parcel[mapping.SIP]{{Ref: i, Value: imdn(romeoAt, fmt.Sprint("unknown", i), saysDelivered)}})
-		if got := len(s.answers); got != max(0, min(1, i-maxLookups+1)) {
+		if got := len(s.answers); got != max(0, min(1, i-maxLookupsOf+1)) {
 			t.Fatalf("notification %d has %d answers", i, got)
 		}
 	}

@@ -103,7 +103,7 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 		return nil
 	}
 	if f := b.tooFast(p, m.From, out.now); f != nil {
-		out.refused(o, f)
+		out.refuse(o, f) // no trail: one user could push out that of others
 		return nil
 	}
 	m.Device = b.talks.device(m.From, m.To, out.now)
@@ -347,7 +347,7 @@ func (b *Bridge) finish(out *work, o *outbound, res mapping.Outcome) {
 	b.log.Debug("delivered", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "call_id", o.callID(), "status", res.Status)
 	if !o.silent {
 		out.delivered(o, res)
-		b.accepted(out, b.policy.Load(), o, res)
+		b.accepted(out, o, res)
 	}
 	b.end(out, o)
 }
@@ -356,7 +356,7 @@ func (b *Bridge) finish(out *work, o *outbound, res mapping.Outcome) {
 func (b *Bridge) finishNotified(out *work, o *outbound) {
 	b.log.Debug("delivered, as a notification has said", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "call_id", o.callID())
 	out.trail(o, eventDelivered, nil)
-	b.accepted(out, b.policy.Load(), o, mapping.Outcome{})
+	b.accepted(out, o, mapping.Outcome{})
 	b.end(out, o)
 }
 
