@@ -30,7 +30,7 @@ const (
 
 const (
 	maxTypists     = 4096    // that are seen at a time, in each direction
-	maxTypistsSeen = 64      // of these, by one user or of one user
+	maxTypistsSeen = 64      // of these, of one user and of one contact, whoever sees whom
 	maxHeard       = 1 << 15 // conversations of which is known that the contact writes, in each of two generations
 	heardFor       = 24 * time.Hour
 )
@@ -74,31 +74,34 @@ type typist struct {
 // typists are looked up by pair, and by the time when they have stopped.
 type typists struct {
 	byPair map[pair]*typist
-	ofUser map[mapping.JID]int
+	ofEach map[mapping.JID]int // of each user and of each contact
 	byTime byTime
 }
 
 func newTypists() typists {
-	return typists{byPair: make(map[pair]*typist), ofUser: make(map[mapping.JID]int)}
+	return typists{byPair: make(map[pair]*typist), ofEach: make(map[mapping.JID]int)}
 }
 
 // add adds one until that time; nil if there is no room, or the addresses are too long to
 // be kept.
 func (ts *typists) add(k pair, until time.Time) *typist {
-	if len(ts.byPair) >= maxTypists || ts.ofUser[k.user] >= maxTypistsSeen || !memorable(k.user) || !memorable(k.contact) {
+	if len(ts.byPair) >= maxTypists || ts.ofEach[k.user] >= maxTypistsSeen || ts.ofEach[k.contact] >= maxTypistsSeen || !memorable(k.user) || !memorable(k.contact) {
 		return nil
 	}
 	t := &typist{pair: k, until: until}
 	ts.byPair[k] = t
-	ts.ofUser[k.user]++
+	ts.ofEach[k.user]++
+	ts.ofEach[k.contact]++
 	heap.Push(&ts.byTime, t)
 	return t
 }
 
 func (ts *typists) remove(t *typist) {
 	delete(ts.byPair, t.pair)
-	if ts.ofUser[t.user]--; ts.ofUser[t.user] == 0 {
-		delete(ts.ofUser, t.user)
+	for _, j := range [...]mapping.JID{t.user, t.contact} {
+		if ts.ofEach[j]--; ts.ofEach[j] == 0 {
+			delete(ts.ofEach, j)
+		}
 	}
 	heap.Remove(&ts.byTime, t.index)
 }

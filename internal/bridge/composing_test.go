@@ -165,7 +165,7 @@ func TestContactTyping(t *testing.T) {
 		time.Sleep(time.Hour)
 		r.settle()
 		r.wantTold("composing", "active", "composing", "active", "composing", "text")
-		if n := len(r.composing.shown.byPair) + len(r.composing.shown.ofUser) + len(r.composing.shown.byTime); n != 0 {
+		if n := len(r.composing.shown.byPair) + len(r.composing.shown.ofEach) + len(r.composing.shown.byTime); n != 0 {
 			t.Errorf("%d are left in the tables", n)
 		}
 	})

@@ -45,6 +45,7 @@ var (
 	ErrNoRow     = errors.New("no such message in the queue")
 	ErrUnderWay  = errors.New("the message is under way at this moment")
 	ErrReporting = errors.New("the message is given up already, and its sender is being told")
+	ErrArrived   = errors.New("the message has arrived, and its sender knows: its row goes with the next start")
 )
 
 // ReadRow describes a row as it is on the disk.
@@ -227,6 +228,9 @@ func DropRow(r Row, now time.Time) (Row, error) {
 	}
 	if o.reported != nil {
 		return r, ErrReporting
+	}
+	if o.confirmed { // which the next start sees: its sender knows
+		return r, ErrArrived
 	}
 	o.giveUp(o.failure(dropped(o.sent || o.ambiguous > 0)))
 	o.rev = r.Rev + 1

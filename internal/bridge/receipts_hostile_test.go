@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -139,4 +140,40 @@ func TestLookupsAreShared(t *testing.T) {
 			t.Errorf("%d senders still ask", len(b.lookupsOf))
 		}
 	}
+}
+
+// SEC-30: a contact who types to everybody does not take the room of the others.
+func TestContactTypingToAll(t *testing.T) {
+	run(t, func(r *running) {
+		for i := range maxTypistsSeen + 10 {
+			m := isComposing(fmt.Sprint(i), romeoAt, "active 3600")
+			m.RequestURI = mapping.MustParseURI(fmt.Sprintf("sip:u%d@example.com", i))
+			m.To = m.RequestURI
+			r.sip(m)
+		}
+		if got := r.told(); got != maxTypistsSeen {
+			t.Errorf("one contact is seen typing by %d, want %d", got, maxTypistsSeen)
+		}
+		r.sip(isComposing("other", "sip:tybalt@pbx.example.net", "active"))
+		if got := r.told(); got != maxTypistsSeen+1 {
+			t.Error("another one is not")
+		}
+	})
+}
+
+// IM-48: a message of which its sender was told that it has arrived is not dropped with an
+// error, though its row is still there.
+func TestDropOfWhatHasArrived(t *testing.T) {
+	run(t, func(r *running) {
+		r.learnsCPIM()
+		id := messageID(r.ask(asking("a")))
+		r.notify(imdn(romeoAt, id, saysDelivered), processed)
+		rows := r.disk.rows()
+		if len(rows) != 1 {
+			t.Fatalf("%d rows", len(rows))
+		}
+		if _, err := DropRow(rows[0], time.Now()); !errors.Is(err, ErrArrived) {
+			t.Errorf("dropped: %v", err)
+		}
+	})
 }
