@@ -70,7 +70,8 @@ func (q *queue) grant(server mapping.JID, both bool) bool {
 	domain := server.Domain()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if domain != q.parent && !q.allow(server) || q.granted[domain] == both || both && len(q.granted) >= maxGranted {
+	if domain != q.parent && !q.allow(server) || q.granted[domain] == both ||
+		both && len(q.granted) >= maxGranted && domain != q.parent {
 		return false
 	}
 	if q.granted == nil {

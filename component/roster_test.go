@@ -112,6 +112,23 @@ func TestWhoLetsUsIntoRosters(t *testing.T) {
 	}
 }
 
+// Other servers cannot take the place of the one that we are connected to.
+func TestManyServersLetUsIn(t *testing.T) {
+	r, conn := memory(t, xmpptest.Options{}, nil)
+	for i := range maxGranted + 1 {
+		send(t, conn, strings.Replace(grantBoth, "from='example.com'", fmt.Sprintf("from='d%d.example'", i), 1))
+	}
+	send(t, conn, grantBoth)
+	fence(t, conn)
+	for user, want := range map[string]string{
+		"juliet@example.com": "iq", "u@d0.example": "iq", fmt.Sprintf("u@d%d.example", maxGranted): "presence",
+	} {
+		if st := introduce(t, r, conn, user); st.Name != want {
+			t.Errorf("introduced with %s, want %s", st.Raw, want)
+		}
+	}
+}
+
 // Answers of others, answers to nothing, and what cannot be read.
 func TestRosterAnswers(t *testing.T) {
 	for _, c := range []struct{ name, from, answer, want string }{

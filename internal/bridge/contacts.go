@@ -38,7 +38,7 @@ const (
 // done again and again: nobody is greeted or introduced then.
 const (
 	maxContacts      = 100_000 // in all; users of one domain may have half of it
-	maxContactsOf    = 512     // of one user …
+	maxContactsOf    = 512     // of one user, beside the names of the gateway …
 	maxIntroductions = 256     // … of which so many may have come by themselves
 	maxSessions      = 16384
 )
@@ -97,7 +97,7 @@ func (c *contacts) set(user, contact mapping.JID, marks ContactMarks) bool {
 	switch {
 	case old == marks:
 		return true
-	case old == 0 && !c.room(p, user.Domain(), marks):
+	case old == 0 && !c.room(p, user, contact):
 		return false
 	case p == nil:
 		p = &person{contacts: make(map[mapping.JID]ContactMarks)}
@@ -129,28 +129,42 @@ func (c *contacts) set(user, contact mapping.JID, marks ContactMarks) bool {
 	return true
 }
 
-// room reports whether p, a user of that domain, may have one more contact.
-func (c *contacts) room(p *person, domain string, marks ContactMarks) bool {
-	switch {
-	case c.entries >= maxContacts, !c.alone && c.byDomain[domain] >= maxContacts/2:
-		return false
-	case p == nil:
-		return true
-	case marks == MarkIntroduced && p.introduced >= maxIntroductions:
+// room reports whether p, a user, may have one more contact. The gateway itself, which has
+// few names, is always one of them.
+func (c *contacts) room(p *person, user, contact mapping.JID) bool {
+	if c.entries >= maxContacts || !c.alone && c.byDomain[user.Domain()] >= maxContacts/2 {
 		return false
 	}
-	return len(p.contacts) < maxContactsOf
+	return p == nil || contact.Local() == "" || len(p.contacts) < maxContactsOf
 }
 
-// mark sets marks, clears others, and has the book keep it. It reports whether there was
-// room.
+// roomToIntroduce reports whether a contact may be made known to a user. Whoever may write
+// from SIP may do so under many names: half of the room is left to what users do themselves.
+func (c *contacts) roomToIntroduce(user mapping.JID) bool {
+	if c.entries >= maxContacts/2 || !c.alone && c.byDomain[user.Domain()] >= maxContacts/4 {
+		return false
+	}
+	p := c.people[user]
+	return p == nil || p.introduced < maxIntroductions
+}
+
+// mark sets marks, clears others, and has the book keep what is new. It reports whether
+// there was room.
 func (b *Bridge) mark(out *work, user, contact mapping.JID, set, clear ContactMarks) bool {
-	marks := b.contacts.marks(user, contact)&^clear | set
+	old := b.contacts.marks(user, contact)
+	marks := old&^clear | set
 	if !b.contacts.set(user, contact, marks) {
 		return false
 	}
-	out.contacts = append(out.contacts, Contact{user, contact, marks})
+	if marks != old {
+		b.keepMarks(out, user, contact)
+	}
 	return true
+}
+
+// keepMarks has the book keep the marks of a user and a contact as they are.
+func (b *Bridge) keepMarks(out *work, user, contact mapping.JID) {
+	out.contacts = append(out.contacts, Contact{user, contact, b.contacts.marks(user, contact)})
 }
 
 // RestoreContacts takes what an earlier run has kept. Call it before Run.

@@ -16,9 +16,11 @@ import (
 // bookFake keeps contacts as a disk would.
 type bookFake struct {
 	rows map[[2]mapping.JID]ContactMarks
+	puts int // rows that were written
 }
 
 func (f *bookFake) PutContacts(batch []Contact) {
+	f.puts += len(batch)
 	for _, c := range batch {
 		key := [2]mapping.JID{c.User, c.Contact}
 		if c.Marks == 0 {
@@ -330,6 +332,16 @@ func TestIntroductions(t *testing.T) {
 		})
 	})
 
+	t.Run("who is anonymous has nobody to add", func(t *testing.T) {
+		b, s := acquainted(t, newBook(), nil)
+		expect(t, "the first message", hear(b, s, 1, "sip:anonymous@anonymous.invalid", juliet))
+	})
+
+	t.Run("what is forgotten would be asked again", func(t *testing.T) {
+		b, s := acquainted(t, newBook(), func(o *Options) { o.Volatile = true })
+		expect(t, "the first message", hear(b, s, 1, romeo, juliet))
+	})
+
 	t.Run("without a book nobody is asked", func(t *testing.T) {
 		b, s := acquainted(t, nil, nil)
 		expect(t, "the first message", hear(b, s, 1, romeo, juliet))
@@ -387,6 +399,12 @@ func TestHelpAndWelcome(t *testing.T) {
 		b, s = acquainted(t, book, nil)
 		b.FromXMPP([]mapping.XMPP{fromXMPP("m5", d, "romeo@lab.example.com", "hello"), presence(mapping.Subscribe, "juliet@example.com", "lab.example.com")})
 		expect(t, "ever", s.said(b), "lab.example.com>juliet@example.com subscribed", "lab.example.com>juliet@example.com")
+	})
+
+	t.Run("who is no person is not told", func(t *testing.T) {
+		b, s := acquainted(t, newBook(), nil)
+		b.FromXMPP([]mapping.XMPP{fromXMPP("m1", "example.com", "romeo@sip.example.com", "hello")})
+		expect(t, "a message of a server", s.said(b))
 	})
 
 	t.Run("what is forgotten would be told again", func(t *testing.T) {
@@ -466,6 +484,45 @@ func TestComingAndGoing(t *testing.T) {
 	})
 }
 
+// Devices are forgotten with the link: when it is back they are answered anew, since they
+// or their server may have been away meanwhile (GW-08, GW-22).
+func TestSessionsEndWithTheLink(t *testing.T) {
+	b, s := acquainted(t, newBook(), nil)
+	const d = "juliet@example.com/b"
+	b.FromXMPP([]mapping.XMPP{presence(mapping.Available, d, "sip.example.com"), presence(mapping.Available, d, "lab.example.com")})
+	s.said(b)
+	b.FromXMPP([]mapping.XMPP{&mapping.XMPPReady{Name: mapping.MustParseJID("sip.example.com")}})
+	b.FromXMPP([]mapping.XMPP{presence(mapping.Available, d, "sip.example.com"), presence(mapping.Available, d, "lab.example.com")})
+	expect(t, "the link of one name is back", s.said(b), "sip.example.com>"+d)
+}
+
+// Who may not use the gateway any more is not told of it (SEC-13).
+func TestStrangersAreNotToldOfUs(t *testing.T) {
+	book, gw := newBook(), mapping.MustParseJID("sip.example.com")
+	for _, user := range []string{"juliet@example.com", "eve@evil.example"} {
+		book.rows[[2]mapping.JID{mapping.MustParseJID(user), gw}] = MarkSubscribed
+	}
+	b, s := acquainted(t, book, nil)
+	b.FromXMPP([]mapping.XMPP{&mapping.XMPPReady{Name: gw}})
+	expect(t, "at start", s.said(b), "sip.example.com>juliet@example.com")
+}
+
+// Only what is new is written: all servers probe at once when they are back.
+func TestMarksAreWrittenOnce(t *testing.T) {
+	book := newBook()
+	b, s := acquainted(t, book, nil)
+	for range 3 {
+		for _, typ := range []mapping.PresenceType{mapping.Subscribe, mapping.Probe} {
+			b.FromXMPP([]mapping.XMPP{presence(typ, "juliet@example.com", "sip.example.com"), presence(typ, "juliet@example.com", "romeo@sip.example.com")})
+			s.said(b)
+		}
+		b.FromXMPP([]mapping.XMPP{presence(mapping.Subscribed, "juliet@example.com", "romeo@sip.example.com")})
+	}
+	if book.puts != 4 { // the gateway, that it has said how it is used, the contact, and that it may see the user
+		t.Errorf("%d rows written, want 4", book.puts)
+	}
+}
+
 // Bounds: one user cannot fill what others need, nor can those of one domain, and what
 // there is no room for does no harm.
 func TestContactsAreBounded(t *testing.T) {
@@ -481,9 +538,14 @@ func TestContactsAreBounded(t *testing.T) {
 		t.Errorf("one user has %d entries, want %d", n, maxContactsOf)
 	}
 	b.FromXMPP([]mapping.XMPP{presence(mapping.Subscribe, "juliet@example.com", "one-more@sip.example.com")})
-	expect(t, "one more", s.said(b), "one-more@sip.example.com>juliet@example.com subscribed", "one-more@sip.example.com>juliet@example.com subscribe")
+	expect(t, "one more, which would ask in return whenever it is asked", s.said(b), "one-more@sip.example.com>juliet@example.com subscribed")
+	b.FromXMPP([]mapping.XMPP{fromXMPP("m", "juliet@example.com/x", "sip.example.com", "help")})
+	expect(t, "the gateway itself", s.said(b), "sip.example.com>juliet@example.com/x HELP")
 
 	for i := 0; b.contacts.byDomain["example.com"] < maxContacts/2 && i < maxContacts; i++ {
+		if b.contacts.byDomain["example.com"] == maxContacts/4 {
+			expect(t, "half of the room is left to users", hear(b, s, 1, "sip:romeo@pbx.example.net", "sip:nurse@example.com"))
+		}
 		b.contacts.set(mapping.MustParseJID(fmt.Sprintf("u%d@example.com", i)), mapping.MustParseJID("romeo@sip.example.com"), MarkIntroduced)
 	}
 	if b.contacts.set(mapping.MustParseJID("nurse@example.com"), mapping.MustParseJID("romeo@sip.example.com"), MarkIntroduced) {
@@ -506,7 +568,8 @@ func TestContactsAreBounded(t *testing.T) {
 	for i := range maxContactsOf {
 		b.contacts.set(j, mapping.MustParseJID(fmt.Sprintf("c%d@sip.example.com", i)), 0)
 	}
-	if b.contacts.people[j] != nil || b.contacts.byDomain["example.com"] != maxContacts/2-maxContactsOf || b.contacts.entries != len(b.contacts.people) {
+	b.contacts.set(j, mapping.MustParseJID("sip.example.com"), 0)
+	if b.contacts.people[j] != nil || b.contacts.byDomain["example.com"] != maxContacts/2-maxContactsOf-1 || b.contacts.entries != len(b.contacts.people) {
 		t.Errorf("left: %v, %d of the domain, %d entries of %d people", b.contacts.people[j], b.contacts.byDomain["example.com"], b.contacts.entries, len(b.contacts.people))
 	}
 }

@@ -1,6 +1,10 @@
 package bridge
 
-import "github.com/stoxgw/stox/mapping"
+import (
+	"maps"
+
+	"github.com/stoxgw/stox/mapping"
+)
 
 // What is answered to presence until the presence of SIP users is mapped. A contact gives
 // everybody who may use the gateway the subscription that he asks for: nothing is known
@@ -72,14 +76,18 @@ func (b *Bridge) contactPresence(out *work, p *Policy, v *mapping.XMPPPresence) 
 			return
 		}
 		out.presence(contact, user, mapping.Subscribed)
-		set := MarkSubscribed
 		// Receipts and files are for those whom the user lets see him: it asks for that
 		// in return, which he expects of whom he adds, even after he had declined before.
-		if was&MarkGranted == 0 && was&(MarkSubscribed|MarkAsked) != MarkSubscribed|MarkAsked {
+		// Not if that could not be kept in mind: he might be a gateway like this one, and
+		// ask in return as well.
+		set := MarkSubscribed
+		ask := was&MarkGranted == 0 && was&(MarkSubscribed|MarkAsked) != MarkSubscribed|MarkAsked
+		if ask {
 			set |= MarkAsked
+		}
+		if b.mark(out, user, contact, set, MarkDeclined) && ask {
 			out.presence(contact, user, mapping.Subscribe)
 		}
-		b.mark(out, user, contact, set, MarkDeclined)
 	case mapping.Unsubscribe:
 		b.unsubscribe(out, user, contact)
 	case mapping.Subscribed:
@@ -138,9 +146,11 @@ type round struct {
 }
 
 // announce tells everybody that the gateway is there under that name, whose link has come
-// up. b.mu is held.
+// up. What the devices have been told is over: they, or their server, may have been away
+// meanwhile, and are answered anew. b.mu is held.
 func (b *Bridge) announce(out *work, name mapping.JID) {
 	b.contacts.names[name] = struct{}{}
+	maps.DeleteFunc(b.contacts.sessions, func(s session, _ struct{}) bool { return s.name == name })
 	if !b.closing {
 		b.begin(out, name, mapping.Available)
 	}
@@ -153,11 +163,13 @@ func (b *Bridge) farewell(out *work) {
 	}
 }
 
-// begin begins a round, in the place of one of the same name. b.mu is held.
+// begin begins a round, in the place of one of the same name. Who may not use the gateway
+// any more is told nothing (SEC-13). b.mu is held.
 func (b *Bridge) begin(out *work, name mapping.JID, typ mapping.PresenceType) {
 	r := &round{name: name, typ: typ}
+	access := b.policy.Load().Access
 	for user, p := range b.contacts.people {
-		if p.contacts[name]&MarkSubscribed != 0 {
+		if p.contacts[name]&MarkSubscribed != 0 && access.Allows(user) {
 			r.users = append(r.users, user)
 		}
 	}

@@ -269,8 +269,8 @@ func (b *Bridge) finishSIP(out *work, p *Policy, in *incoming, down bool) {
 	if in.nick != "" && in.outcome.Kind == mapping.Processed {
 		b.talks.told(in.to, in.from, in.nick, out.now)
 	}
-	if in.outcome.Kind == mapping.Processed && in.notice == nil {
-		b.introduce(out, in.to.Bare(), in.from.Bare(), in.nick)
+	if in.outcome.Kind == mapping.Processed {
+		b.introduce(out, p, in.to.Bare(), in.from.Bare(), in.nick)
 	}
 	e := in.finished(out.now)
 	if e.Kind == eventUncertain {

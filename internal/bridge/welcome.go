@@ -48,7 +48,7 @@ type greeting struct{ user, name mapping.JID }
 // has turned to the gateway itself; one who has not is left alone if nothing could keep in
 // mind that he was told. b.mu is held.
 func (b *Bridge) welcome(out *work, user, name mapping.JID, asked bool) {
-	if b.closing || b.contacts.book == nil || b.volatile && !asked {
+	if b.closing || b.contacts.book == nil || b.volatile && !asked || user.Local() == "" {
 		return
 	}
 	if known := b.contacts.people[user]; known != nil && known.welcomed {
@@ -72,24 +72,32 @@ func (b *Bridge) welcomed(out *work, g greeting, o mapping.Outcome) {
 		b.mark(out, g.user, g.name, 0, MarkWelcomed)
 		return
 	}
-	b.mark(out, g.user, g.name, MarkWelcomed, 0)
+	b.keepMarks(out, g.user, g.name)
 }
+
+// anonymousHost is where senders are who keep their names to themselves (RFC 3323 §4.1.1.3).
+const anonymousHost = "anonymous.invalid"
 
 // introduction is a contact that is being made known to a user.
 type introduction struct{ user, contact mapping.JID }
 
 // introduce makes a contact known to the user to whom it has written for the first time:
 // his client sends receipts and fetches files only for contacts that he has. Once, ever: a
-// user who does not want it, or has removed it, is not asked again. b.mu is held.
-func (b *Bridge) introduce(out *work, user, contact mapping.JID, nick string) {
+// user who does not want it, or has removed it, is not asked again, so nobody is where
+// nothing outlives the process. Nor is he for somebody who has not said who he is. b.mu is
+// held.
+func (b *Bridge) introduce(out *work, p *Policy, user, contact mapping.JID, nick string) {
 	c := &b.contacts
-	if c.book == nil || b.closing || user.Local() == "" || contact.Local() == "" || c.marks(user, contact) != 0 {
+	if c.book == nil || b.volatile || b.closing || user.Local() == "" || contact.Local() == "" || c.marks(user, contact) != 0 {
 		return
 	}
-	if p := c.people[user]; p != nil && out.now.Sub(p.toldAt) < introduceEvery {
+	if u, err := p.Rules.SIPAddress(contact); err != nil || u.Host == anonymousHost {
 		return
 	}
-	if !c.set(user, contact, MarkIntroduced) {
+	if known := c.people[user]; known != nil && out.now.Sub(known.toldAt) < introduceEvery {
+		return
+	}
+	if !c.roomToIntroduce(user) || !c.set(user, contact, MarkIntroduced) {
 		return
 	}
 	c.people[user].toldAt = out.now
@@ -103,5 +111,5 @@ func (b *Bridge) introduced(out *work, i introduction, o mapping.Outcome) {
 		b.mark(out, i.user, i.contact, 0, MarkIntroduced)
 		return
 	}
-	b.mark(out, i.user, i.contact, MarkIntroduced, 0)
+	b.keepMarks(out, i.user, i.contact)
 }

@@ -12,12 +12,13 @@ type Contact struct {
 	Marks         uint16
 }
 
-// maxContactsWait bounds what waits during a fault.
-const maxContactsWait = 65536
+// maxContactsWait bounds what waits during a fault. What is more is looked through, which
+// leaves half of it at most.
+const maxContactsWait = 131072
 
 // PutContacts keeps new versions, which replace older ones. They are written like
-// outcomes, in batches and without a report; during a fault at most 65536 wait, the
-// oldest are dropped.
+// outcomes, in batches and without a report; during a fault at most 131072 wait. Of more, what
+// has a newer version is dropped, then the oldest down to 65536.
 func (s *Store) PutContacts(batch []Contact) {
 	if len(batch) == 0 {
 		return
@@ -31,6 +32,27 @@ func (s *Store) PutContacts(batch []Contact) {
 	s.contacts = append(s.contacts, batch...)
 	s.boundLocked()
 	s.signal()
+}
+
+// boundContactsLocked drops what is too much to wait. Whoever changes his mind again and
+// again does not push out what there is of others.
+func (q *queue) boundContactsLocked() {
+	if len(q.contacts) <= maxContactsWait {
+		return
+	}
+	newest := make(map[[2]string]int, len(q.contacts))
+	for i, c := range q.contacts {
+		newest[[2]string{c.User, c.Contact}] = i
+	}
+	kept := q.contacts[:0]
+	for i, c := range q.contacts {
+		if newest[[2]string{c.User, c.Contact}] == i {
+			kept = append(kept, c)
+		}
+	}
+	n := max(0, len(kept)-maxContactsWait/2)
+	q.dropped += uint64(n)
+	q.contacts = append(kept[:0], kept[n:]...)
 }
 
 // LoadContacts calls f with all contacts on the disk, in batches, and stops with the first

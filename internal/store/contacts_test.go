@@ -59,17 +59,26 @@ func TestContactsOutliveAFault(t *testing.T) {
 	s.contacts = append(s.contacts, Contact{"a@x", "g", 2})
 	s.failLocked(w, errRow, s.nextExpiry)
 	got := slices.Clone(s.contacts)
-	for range maxContactsWait {
-		s.contacts = append(s.contacts, Contact{"b@x", "g", 1})
+	for i := range maxContactsWait {
+		s.contacts = append(s.contacts, Contact{"b@x", "g", uint16(i % 2)})
+	}
+	s.boundLocked()
+	newest := slices.Clone(s.contacts)
+	for i := range maxContactsWait {
+		s.contacts = append(s.contacts, Contact{fmt.Sprintf("c%d@x", i), "g", 1})
 	}
 	s.boundLocked()
 	left, dropped := len(s.contacts), s.dropped
+	last := s.contacts[left-1]
 	s.mu.Unlock()
+	if !slices.Equal(newest, []Contact{{"a@x", "g", 2}, {"b@x", "g", 1}}) {
+		t.Errorf("of a user who changes his mind and another one are left: %v", newest)
+	}
 	if !slices.Equal(got, []Contact{{"a@x", "g", 1}, {"a@x", "g", 2}}) {
 		t.Errorf("waiting: %v", got)
 	}
-	if left != maxContactsWait || dropped != 2 {
-		t.Errorf("%d wait, %d dropped", left, dropped)
+	if left != maxContactsWait/2 || dropped != maxContactsWait/2+2 || last != (Contact{fmt.Sprintf("c%d@x", maxContactsWait-1), "g", 1}) {
+		t.Errorf("%d wait, %d dropped; the last is %v", left, dropped, last)
 	}
 }
 

@@ -417,10 +417,7 @@ func (q *queue) boundLocked() {
 		q.dropped += uint64(n)
 		q.seen = append(q.seen[:0], q.seen[n:]...)
 	}
-	if n := len(q.contacts) - maxContactsWait; n > 0 {
-		q.dropped += uint64(n)
-		q.contacts = append(q.contacts[:0], q.contacts[n:]...)
-	}
+	q.boundContactsLocked()
 	if n := len(q.trail) - maxTrailWait; n > 0 {
 		q.dropped += uint64(n)
 		clear(q.trail[copy(q.trail, q.trail[n:]):])
