@@ -90,24 +90,28 @@ func TestRosterThatCannotBeWritten(t *testing.T) {
 	w := newPrivateWorld(t, "ejabberd", func(o *stage.ServerOptions) { o.Rosters = true })
 	w.must(w.server.Boot(w.ctx))
 	w.run(via("*", 9, "tcp"))
-	c := w.login(juliet)
-	w.must(c.Send("<iq type='set' id='mine'><query xmlns='jabber:iq:roster'><item jid='bob@" + w.component + "' name='My Bob'><group>Friends</group></item></query></iq>"))
-	w.await(c, "the contact", stage.WithID("mine"))
-	for _, from := range []string{"alice", "bob"} {
-		w.sippSend(stage.SIPpSend{Transport: "udp", URI: w.user(juliet), From: "sip:" + from + "@" + sipDomain, Expect: handedOver, Body: "hello from " + from})
-		w.await(c, "the message", stage.WithBody("hello from "+from))
+	c, other := w.login(juliet), w.login(romeo) // a user is asked once a minute
+	w.must(other.Send("<iq type='set' id='mine'><query xmlns='jabber:iq:roster'><item jid='bob@" + w.component + "' name='My Bob'><group>Friends</group></item></query></iq>"))
+	w.await(other, "the contact", stage.WithID("mine"))
+	for _, m := range []struct {
+		from string
+		to   stage.Account
+		c    *stage.XMPPClient
+	}{{"bob", romeo, other}, {"alice", juliet, c}} {
+		w.sippSend(stage.SIPpSend{Transport: "udp", URI: w.user(m.to), From: "sip:" + m.from + "@" + sipDomain, Expect: handedOver, Body: "hello from " + m.from})
+		w.await(m.c, "the message", stage.WithBody("hello from "+m.from))
 	}
 	w.await(c, "a subscription request", presenceOf("subscribe", "alice@"+w.component))
 	_, _, err := w.stox.WaitLine(w.ctx, 0, "may=true")
 	w.must(err)
-	w.fence(c, "f1")
-	w.fence(c, "f2")
-	w.must(c.Send("<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>"))
-	all := w.await(c, "the roster", stage.WithID("roster")).Raw
+	w.fence(other, "f1")
+	w.fence(other, "f2")
+	w.must(other.Send("<iq type='get' id='roster'><query xmlns='jabber:iq:roster'/></iq>"))
+	all := w.await(other, "the roster", stage.WithID("roster")).Raw
 	if !strings.Contains(all, `name="My Bob"`) || !strings.Contains(all, "Friends") {
 		t.Errorf("the user's own entry was changed: %s", all)
 	}
-	for _, s := range c.Stanzas() {
+	for _, s := range other.Stanzas() {
 		if presenceOf("subscribe", "bob@"+w.component)(s) {
 			t.Errorf("a contact that is there asks: %s", s.Raw)
 		}
