@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -79,6 +80,30 @@ func TestContactsOutliveAFault(t *testing.T) {
 	}
 	if left != maxContactsWait/2 || dropped != maxContactsWait/2+2 || last != (Contact{fmt.Sprintf("c%d@x", maxContactsWait-1), "g", 1}) {
 		t.Errorf("%d wait, %d dropped; the last is %v", left, dropped, last)
+	}
+}
+
+// What has gathered during a fault is written a part at a time, so that no message waits
+// behind all of it, and all of it in the end.
+func TestManyContactsAreNotOneCommit(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "stox.db")
+	s := mustOpen(t, path, Options{})
+	const n = 3*maxContactRows + 1
+	for i := range n {
+		s.PutContacts([]Contact{{fmt.Sprintf("c%d@x", i), "g", 1}})
+	}
+	s.mu.Lock()
+	w, _ := s.takeLocked(s.nextExpiry, true)
+	if len(w.contacts) != maxContactRows {
+		t.Errorf("%d in one commit, want %d", len(w.contacts), maxContactRows)
+	}
+	s.failLocked(w, errRow, s.nextExpiry)
+	s.mu.Unlock()
+	if err := start(t, s).stop(); err != nil {
+		t.Fatal(err)
+	}
+	if got := len(contactsIn(t, s)); got != n {
+		t.Errorf("%d on the disk, want %d", got, n)
 	}
 }
 

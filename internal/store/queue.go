@@ -15,13 +15,14 @@ const (
 	trailCount = 4096
 	trailDelay = time.Second
 
-	maxSpanIDs    = 4096  // deletions of one commit
-	maxTrailWait  = 65536 // events that wait during a fault
-	expireEvery   = time.Minute
-	firstBackoff  = 100 * time.Millisecond
-	maxBackoff    = 5 * time.Second
-	rowOverhead   = 24 // about what a row costs beside its bytes
-	shrinkMapFrom = 1 << 16
+	maxSpanIDs     = 4096  // deletions of one commit
+	maxContactRows = 1024  // contacts of one commit
+	maxTrailWait   = 65536 // events that wait during a fault
+	expireEvery    = time.Minute
+	firstBackoff   = 100 * time.Millisecond
+	maxBackoff     = 5 * time.Second
+	rowOverhead    = 24 // about what a row costs beside its bytes
+	shrinkMapFrom  = 1 << 16
 )
 
 // state of a row in memory.
@@ -305,7 +306,10 @@ func (q *queue) takeSidesLocked(w *work) {
 		return ok && r.state != dead
 	})
 	w.seen, q.seen = q.seen, nil
-	w.contacts, q.contacts = q.contacts, nil
+	// What has gathered during a fault is not to hold up the rows of messages.
+	if w.contacts, q.contacts = q.contacts, nil; len(w.contacts) > maxContactRows {
+		w.contacts, q.contacts = w.contacts[:maxContactRows:maxContactRows], w.contacts[maxContactRows:]
+	}
 }
 
 // finishLocked takes note of the end of a commit and returns what to report.
