@@ -289,6 +289,7 @@ var ownFailures = []struct {
 	{"FailEncrypted", "an end-to-end encrypted stanza", false, true, FailEncrypted()},
 	{"FailLink", "a stanza with nothing but links of no use in SIP", false, true, FailLink()},
 	{"FailGroupchat", "a stanza of type `groupchat`", false, true, FailGroupchat()},
+	{"FailGateway", "a text to the gateway itself that is not \"help\", within an hour of the last answer", false, true, FailGateway()},
 	{"FailInternal", "a fault of stox", true, true, FailInternal(nil)},
 	{"FailRepeated", "the repeat of a request that was refused, of which only the status is remembered", true, false, nil},
 }

@@ -306,6 +306,12 @@ func FailGroupchat() *Failure {
 		Condition: CondServiceUnavailable, Type: TypeCancel, Text: "There is no room at this address."}
 }
 
+// FailGateway is for a text to the gateway itself that is no question to it.
+func FailGateway() *Failure {
+	return &Failure{Status: 480,
+		Condition: CondServiceUnavailable, Type: TypeCancel, Text: "Nobody reads what is written to the gateway itself. It answers to \"help\"."}
+}
+
 // FailInternal is for a fault of stox. cause is for the log only.
 func FailInternal(cause error) *Failure {
 	return &Failure{Status: 500, Condition: CondInternalServerError, Type: TypeCancel,

@@ -372,6 +372,16 @@ func TestHelpAndWelcome(t *testing.T) {
 			time.Sleep(helpEvery)
 			b.FromXMPP([]mapping.XMPP{ask(d, "help")})
 			expect(t, "later", s.said(b), help)
+			for i := range 3 { // a program that answers everything
+				time.Sleep(helpUnasked/4 + time.Second)
+				b.FromXMPP([]mapping.XMPP{ask(d, "I am away until Monday.")})
+				expect(t, fmt.Sprint("not asked for ", i), s.said(b), "sip.example.com>"+d+" service-unavailable#m")
+			}
+			b.FromXMPP([]mapping.XMPP{ask(d, " Help!\n")})
+			expect(t, "asked for in between", s.said(b), help)
+			time.Sleep(helpUnasked)
+			b.FromXMPP([]mapping.XMPP{ask(d, "hello?")})
+			expect(t, "an hour later", s.said(b), help)
 			b.FromXMPP([]mapping.XMPP{fromXMPP("m1", d, "romeo@sip.example.com", "hello")})
 			expect(t, "who has asked is not told again", s.said(b))
 			b.FromXMPP([]mapping.XMPP{ask("eve@evil.example/x", "help")})

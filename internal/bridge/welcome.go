@@ -2,14 +2,19 @@ package bridge
 
 import (
 	"crypto/rand"
+	"strings"
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
 )
 
-// helpEvery is how often a user is told how to use the gateway. It also ends the
-// conversation with a program that answers everything.
-const helpEvery = 5 * time.Second
+// How often a user is told how to use the gateway: one who asks for help, and one who
+// writes something else. A program that answers whatever it gets is told an error in between,
+// and ends the conversation with that.
+const (
+	helpEvery   = 5 * time.Second
+	helpUnasked = time.Hour
+)
 
 // gatewayNick is what the gateway calls itself when it writes to somebody for the first
 // time (XEP-0172).
@@ -19,11 +24,19 @@ const gatewayNick = "SIP gateway"
 func (b *Bridge) help(out *work, p *Policy, m *mapping.XMPPMessage) {
 	user, name := m.From.Bare(), m.To.DomainJID()
 	o := &outbound{from: m.From, to: m.To, id: m.ID, sender: user, read: out.now}
-	switch {
-	case b.closing:
+	if b.closing {
 		out.refuse(o, mapping.FailShutdown())
 		return
-	case !b.mark(out, user, name, MarkWelcomed, 0), out.now.Sub(b.contacts.people[user].helpAt) < helpEvery:
+	}
+	if !b.mark(out, user, name, MarkWelcomed, 0) {
+		out.refuse(o, mapping.FailBusy(int(helpEvery/time.Second)))
+		return
+	}
+	switch since := out.now.Sub(b.contacts.people[user].helpAt); {
+	case !asksForHelp(m) && since < helpUnasked:
+		out.refuse(o, mapping.FailGateway())
+		return
+	case since < helpEvery:
 		out.refuse(o, mapping.FailBusy(int(helpEvery/time.Second)))
 		return
 	}
@@ -35,6 +48,16 @@ func (b *Bridge) help(out *work, p *Policy, m *mapping.XMPPMessage) {
 	answer := helpMessage(p, name, m.From)
 	answer.Thread = m.Thread
 	out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{Value: answer})
+}
+
+// asksForHelp reports whether a message says just that.
+func asksForHelp(m *mapping.XMPPMessage) bool {
+	for _, t := range m.Bodies {
+		if word := strings.Trim(t.Value, " \t\r\n\"'.!?"); strings.EqualFold(word, "help") {
+			return true
+		}
+	}
+	return false
 }
 
 func helpMessage(p *Policy, name, to mapping.JID) *mapping.XMPPMessage {
