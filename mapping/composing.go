@@ -1,10 +1,7 @@
 package mapping
 
 import (
-	"bytes"
-	"encoding/xml"
 	"errors"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -28,12 +25,12 @@ const (
 	mostRefresh  = time.Hour
 )
 
-// The limits of a document: real ones have some 300 bytes and four elements.
-const (
-	maxComposingBytes = 4096
-	maxComposingDepth = 8
-	maxComposingNodes = 64 // elements, texts, comments
-)
+// composingDocument is one: real ones have some 300 bytes and four elements.
+var composingDocument = func() xmlDocument {
+	d := newXMLDocument(TypeComposing, nsComposing, "isComposing")
+	d.bytes, d.depth, d.nodes = 4096, 8, 64
+	return d
+}()
 
 // What is sent. Of what is not required the type of the message to come is said, as RFC
 // 3994's own examples do; nothing is said of a refresh, since none is sent (§3.2).
@@ -49,9 +46,8 @@ type typing struct {
 	until  time.Duration // how long that is so, if nothing more is heard
 }
 
-// composing reads such a document. There is no DTD and no entity in it but those of XML
-// itself (SEC-26); what is not known is passed over, and a state that is not known, or not
-// there, is idle (IM-51).
+// composing reads such a document. What is not known is passed over, and a state that is
+// not known, or not there, is idle (IM-51).
 func (d *reading) composing(b []byte, _ *mediaType, _ int) (content, *Failure) {
 	t, err := readComposing(b)
 	if err != nil {
@@ -62,64 +58,33 @@ func (d *reading) composing(b []byte, _ *mediaType, _ int) (content, *Failure) {
 	return content{typing: t}, nil
 }
 
-var (
-	errComposingSyntax = errors.New("mapping: " + TypeComposing + ": it is not well-formed")
-	errComposingBig    = errors.New("mapping: " + TypeComposing + ": it is too big")
-	errComposingRoot   = errors.New("mapping: " + TypeComposing + ": it is another document")
-)
+// composingReader has the text of each child of the root: the first of a name counts.
+type composingReader struct {
+	found map[string]string
+	open  strings.Builder // of the child that is open
+}
+
+func (r *composingReader) opened([]string) { r.open.Reset() }
+
+func (r *composingReader) text(path []string, data []byte) {
+	if len(path) == 2 {
+		r.open.Write(data)
+	}
+}
+
+func (r *composingReader) closed(path []string) {
+	if len(path) != 2 {
+		return
+	}
+	if _, known := r.found[path[1]]; !known {
+		r.found[path[1]] = strings.TrimSpace(r.open.String())
+	}
+}
 
 func readComposing(b []byte) (*typing, error) {
-	if len(b) > maxComposingBytes {
-		return nil, errComposingBig
-	}
-	dec := xml.NewDecoder(bytes.NewReader(b))
-	found := make(map[string]string) // the text of each child of the root: the first counts
-	var path []string                // names of the open elements, "" for those of other namespaces
-	var text strings.Builder         // of the child that is open
-	rooted := false
-	for nodes := 0; ; nodes++ {
-		tok, err := dec.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		switch {
-		case err != nil:
-			return nil, errComposingSyntax // the text of the error may have some of the document in it
-		case nodes == maxComposingNodes:
-			return nil, errComposingBig
-		}
-		switch tok := tok.(type) {
-		case xml.Directive:
-			return nil, errComposingSyntax
-		case xml.StartElement:
-			name := tok.Name.Local
-			if tok.Name.Space != nsComposing {
-				name = ""
-			}
-			switch {
-			case len(path) == 0 && (rooted || name != "isComposing"):
-				return nil, errComposingRoot
-			case len(path) == maxComposingDepth:
-				return nil, errComposingBig
-			}
-			rooted = true
-			path = append(path, name)
-			text.Reset()
-		case xml.EndElement:
-			if len(path) == 2 {
-				if _, known := found[path[1]]; !known {
-					found[path[1]] = strings.TrimSpace(text.String())
-				}
-			}
-			path = path[:len(path)-1]
-		case xml.CharData:
-			if len(path) == 2 {
-				text.Write(tok)
-			}
-		}
-	}
-	if !rooted {
-		return nil, errComposingRoot
+	found := make(map[string]string)
+	if err := composingDocument.read(b, &composingReader{found: found}); err != nil {
+		return nil, err
 	}
 	return &typing{active: found["state"] == "active", until: refresh(found["refresh"])}, nil
 }

@@ -50,9 +50,9 @@ func TestComposingRead(t *testing.T) {
 		{"<!DOCTYPE isComposing [<!ENTITY a 'active'>]>" + open + "<state>&a;</state>" + end, nil},
 		{open + "<state>&a;</state>" + end, nil}, {open + "<state>\xff</state>" + end, nil},
 		{"<?xml version='1.0' encoding='utf-16'?>" + open + end, nil},
-		{open + strings.Repeat("<a>", maxComposingDepth) + strings.Repeat("</a>", maxComposingDepth) + end, nil},
-		{open + strings.Repeat("<a/>", maxComposingNodes) + end, nil},
-		{open + strings.Repeat(" ", maxComposingBytes) + end, nil},
+		{open + strings.Repeat("<a>", composingDocument.depth) + strings.Repeat("</a>", composingDocument.depth) + end, nil},
+		{open + strings.Repeat("<a/>", composingDocument.nodes) + end, nil},
+		{open + strings.Repeat(" ", composingDocument.bytes) + end, nil},
 	} {
 		got, err := readComposing([]byte(c.doc))
 		switch {
