@@ -20,6 +20,7 @@ import (
 const (
 	burstTime   = 10 * time.Second // what a full bucket has: as much as comes in this time
 	signalTimes = 10               // receipts and chat states for each message
+	signalRate  = 100              // messages a second that they are measured by where those have no limit
 	maxBuckets  = 1 << 14          // users; those that come when there are so many share one
 	sweepEvery  = time.Second
 )
@@ -40,8 +41,12 @@ func (r *rates) message(user mapping.JID, rate int, now time.Time) time.Duration
 	return r.take(&r.messages, user, rate, now)
 }
 
-// signal is message for a receipt or a chat state, by the rate of messages.
+// signal is message for a receipt or a chat state, by the rate of messages. These have a
+// limit of their own even where messages have none.
 func (r *rates) signal(user mapping.JID, rate int, now time.Time) time.Duration {
+	if rate <= 0 {
+		rate = signalRate
+	}
 	return r.take(&r.signals, user, signalTimes*rate, now)
 }
 
@@ -109,7 +114,7 @@ func (b *Bridge) tooMany(p *Policy, v mapping.XMPP, now time.Time) bool {
 	default:
 		return false
 	}
-	if p.UserRate <= 0 || !p.Access.Allows(from) || b.rates.signal(from, p.UserRate, now) == 0 {
+	if !p.Access.Allows(from) || b.rates.signal(from, p.UserRate, now) == 0 {
 		return false
 	}
 	b.log.Debug("a receipt or chat state is dropped: its sender sends too many", "dir", "xmpp-sip", "from", from)

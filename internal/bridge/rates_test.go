@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -182,6 +183,27 @@ func TestSignalRate(t *testing.T) {
 		time.Sleep(time.Second)
 		if signals("juliet@example.com/x", 10); b.Tally().Signals != 20 {
 			t.Error("after a second there is no room for ten")
+		}
+	})
+}
+
+// Where messages have no limit receipts and chat states still have one.
+func TestSignalRateWithoutLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := limited(t, 0)
+		const most = 10 * signalTimes * signalRate // in a burst
+		batch := make([]mapping.XMPP, most+7)
+		for i := range batch {
+			batch[i] = &mapping.XMPPReceipt{From: mapping.MustParseJID("juliet@example.com/x"), To: mapping.MustParseJID("romeo@sip.example.com"), About: "x"}
+		}
+		b.FromXMPP(batch)
+		if got := b.Tally().Signals; got != 7 {
+			t.Errorf("%d dropped, want 7", got)
+		}
+		if refused := s.write("juliet@example.com/x", 1000); slices.ContainsFunc(refused, func(e *mapping.XMPPError) bool {
+			return e.Failure.Text == mapping.FailTooFast(1).Text
+		}) {
+			t.Errorf("messages have a limit: %v", refused[0].Failure)
 		}
 	})
 }

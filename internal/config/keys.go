@@ -128,7 +128,7 @@ var schema = []key{
 		doc: "The file with the key that encrypts stored passwords."},
 
 	{path: "limits.user_rate", kind: kindInt, def: 5, live: true, built: true,
-		doc: "Messages a second from one XMPP user, and ten times that at once; beyond it a message is refused with an error that says how many seconds to wait (`resource-constraint`). Receipts and what says that somebody is typing have ten times as much for themselves, and beyond that are dropped. 0 is no limit."},
+		doc: "Messages a second from one XMPP user, and ten times that at once; beyond it a message is refused with an error that says how many seconds to wait (`resource-constraint`). Receipts and what says that somebody is typing have ten times as much for themselves, and beyond that are dropped. 0 is no limit for messages; receipts and the like then have 1000 a second."},
 	{path: "limits.peer_rate", kind: kindInt, def: 200, live: true, built: true,
 		doc: "Requests a second from one SIP address, beyond which it gets 503, and nobody else does; as many may come at once, or ten. 0 is no limit. Loopback addresses have none, unless a `[[sip.peer]]` lists them: a proxy on this machine brings what all others send."},
 	{path: "limits.daily_per_user", kind: kindInt, def: 0, live: true,
