@@ -238,6 +238,21 @@ func FailVersion() *Failure { return localSIP(505, "The gateway speaks SIP/2.0 o
 // FailNoDialog is for a request within a dialog that the gateway does not have.
 func FailNoDialog() *Failure { return localSIP(481, "The gateway knows no such dialog.") }
 
+// FailEvent is for an event package that the gateway does not have (RFC 6665 §7.2.2).
+func FailEvent() *Failure { return localSIP(489, "The gateway does not support this event package.") }
+
+// FailNoForm is for somebody who takes none of the forms that there are (RFC 3261 §21.4.7).
+func FailNoForm() *Failure {
+	return localSIP(406, "The gateway has no form of it that would be accepted.")
+}
+
+// FailTooBrief is for an interval that is too short (RFC 3261 §21.4.17); which is long
+// enough is said in the EventAnswer.
+func FailTooBrief() *Failure { return localSIP(423, "The interval is too short for the gateway.") }
+
+// FailCondition is for an entity-tag that nothing has, or nothing has any more (RFC 3903 §11.2.1).
+func FailCondition() *Failure { return localSIP(412, "The gateway has no such publication.") }
+
 // FailBadRequest means that the request or stanza breaks a rule; what says which, in a few
 // words that the peer may be shown.
 func FailBadRequest(what string) *Failure {

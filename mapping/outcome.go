@@ -66,6 +66,9 @@ type Outcome struct {
 	// Agent is what the user agent that gave the answer calls itself: the value of Server
 	// or User-Agent (SIP side only). "": it does not say.
 	Agent string
+	// Event is what an answer to a request about events says besides; nil if it is another
+	// request, or says nothing (SIP side, both ways).
+	Event *EventAnswer
 	// Doubtful: this is the outcome of a second copy; the link was lost after the first
 	// one had been written, which may have arrived as well (XMPP side only).
 	Doubtful bool

@@ -109,6 +109,13 @@ type XMPPPresence struct {
 	Type     PresenceType
 	Nick     string   // of a Subscribe to XMPP: what From calls itself (XEP-0172), "" if not said
 	Failure  *Failure // of a PresenceError, which is only ever written
+
+	// Of an Available or Unavailable one.
+
+	Lang string // xml:lang of the stanza, "" if absent
+	// Shows is what is said besides that From is there or gone; its Name and Open are not
+	// looked at. nil: nothing.
+	Shows *Resource
 }
 
 // PresenceType is the type attribute of a presence stanza.
