@@ -1,0 +1,115 @@
+package presence
+
+import (
+	"time"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// Bounds of what is remembered. A subscription costs refreshes for ever (RFC 8048 §8.1), so
+// what there is no room for is refused.
+const (
+	maxRelations    = 100_000 // in all; users of one domain may have half of it, unless there is one only
+	maxRelationsOf  = 512     // of one user
+	maxRelationsFor = 512     // that one contact has begun: of a contact, in all
+)
+
+// pair is a user and a contact, both bare.
+type pair struct{ user, contact mapping.JID }
+
+// relation is a pair of which something is known.
+type relation struct {
+	pair
+	state State
+	since time.Time
+
+	watch    *subscription // the user watches the contact; nil: there is no dialog and none is due
+	watchers []*watcher    // the contact's user agents that watch the user
+	devices  devices       // what the user shows to the contact
+}
+
+// relations are all of them. The engine's mutex guards it.
+type relations struct {
+	alone    bool
+	all      map[pair]*relation
+	of       map[mapping.JID]int // by user
+	towards  map[mapping.JID]int // by contact
+	byDomain map[string]int      // of users
+}
+
+func newRelations(alone bool) relations {
+	return relations{alone: alone, all: make(map[pair]*relation), of: make(map[mapping.JID]int),
+		towards: make(map[mapping.JID]int), byDomain: make(map[string]int)}
+}
+
+// find is the relation of a user and a contact, nil if nothing is known of them.
+func (rs *relations) find(user, contact mapping.JID) *relation {
+	return rs.all[pair{user.Bare(), contact.Bare()}]
+}
+
+// get is find that begins one; nil if there is no room for it. byContact: it is the contact
+// who begins it.
+func (rs *relations) get(user, contact mapping.JID, byContact bool) *relation {
+	p := pair{user.Bare(), contact.Bare()}
+	r := rs.all[p]
+	switch {
+	case r != nil:
+		return r
+	case len(rs.all) >= maxRelations, !rs.alone && rs.byDomain[p.user.Domain()] >= maxRelations/2:
+		return nil
+	case rs.of[p.user] >= maxRelationsOf, byContact && rs.of[p.user] >= maxRelationsOf/2:
+		return nil // whoever may subscribe from SIP may do so under many names
+	case byContact && rs.towards[p.contact] >= maxRelationsFor:
+		return nil
+	}
+	return rs.add(p)
+}
+
+func (rs *relations) add(p pair) *relation {
+	r := &relation{pair: p}
+	rs.all[p] = r
+	rs.of[p.user]++
+	rs.towards[p.contact]++
+	rs.byDomain[p.user.Domain()]++
+	return r
+}
+
+// tidy forgets r if nothing is known any more.
+func (rs *relations) tidy(r *relation) {
+	if r.state != 0 || r.watch != nil || len(r.watchers) > 0 || rs.all[r.pair] != r {
+		return
+	}
+	delete(rs.all, r.pair)
+	less(rs.of, r.user)
+	less(rs.towards, r.contact)
+	less(rs.byDomain, r.user.Domain())
+}
+
+func less[K comparable](m map[K]int, k K) {
+	if m[k]--; m[k] == 0 {
+		delete(m, k)
+	}
+}
+
+// restore takes a relation that an earlier run has kept.
+func (rs *relations) restore(r Relation) {
+	p := pair{r.User.Bare(), r.Contact.Bare()}
+	if r.State == 0 || len(rs.all) >= maxRelations {
+		return
+	}
+	known := rs.all[p]
+	if known == nil {
+		known = rs.add(p)
+	}
+	known.state, known.since = r.State, r.Since
+}
+
+// enter sets and clears bits of the state of r, and has the book keep it. e.mu is held.
+func (e *Engine) enter(out *work, r *relation, set, clear State) {
+	state := r.state&^clear | set
+	if state == r.state {
+		return
+	}
+	r.state, r.since = state, out.now
+	out.relations = append(out.relations, Relation{User: r.user, Contact: r.contact, State: state, Since: out.now})
+}
