@@ -2,8 +2,12 @@ package component
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/stoxgw/stox/internal/xmpptest"
 	"github.com/stoxgw/stox/mapping"
@@ -37,7 +41,8 @@ func TestPresenceIn(t *testing.T) {
 		{"the others", `<presence type='subscribed' ` + from + ` to='a@sip.example.com'/><presence type='unsubscribe' ` + from + ` to='a@sip.example.com'/>` +
 			`<presence type='unsubscribed' ` + from + ` to='a@sip.example.com'/><presence type='probe' ` + from + ` to='a@sip.example.com'/>`,
 			"subscribed juliet@example.com/b>a@sip.example.com#; unsubscribe juliet@example.com/b>a@sip.example.com#; unsubscribed juliet@example.com/b>a@sip.example.com#; probe juliet@example.com/b>a@sip.example.com#", ""},
-		{"error", `<presence type='error' ` + from + ` to='romeo@sip.example.com'><error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>`, "", ""},
+		{"error", `<presence type='error' ` + from + ` to='romeo@sip.example.com'><error type='cancel'><gone xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>`, "error juliet@example.com/b>romeo@sip.example.com#", ""},
+		{"error, bad to", `<presence type='error' ` + from + ` to='a@b@sip.example.com'/>`, "", ""},
 		{"unknown type", `<presence type='invisible' ` + from + ` to='romeo@sip.example.com'/>`, "", ""},
 		{"another namespace", `<presence xmlns='urn:x' ` + from + ` to='romeo@sip.example.com'/>`, "", ""},
 		{"no from", `<presence type='subscribe' to='romeo@sip.example.com'/>`, "", ""},
@@ -68,6 +73,44 @@ func TestPresenceIn(t *testing.T) {
 	}
 }
 
+// PRES-16, PRES-34: what is read of a resource. What is none of its values is not said.
+func TestPresenceShows(t *testing.T) {
+	r, conn := memory(t, xmpptest.Options{}, nil)
+	r.sink.presences()
+	for _, c := range []struct {
+		in   string
+		want *mapping.Resource
+	}{
+		{``, nil},
+		{`<c xmlns='http://jabber.org/protocol/caps'/><show/><status/><priority>high</priority><priority>200</priority><idle xmlns='urn:xmpp:idle:1' since='yesterday'/>`, nil},
+		{`<c xmlns='http://jabber.org/protocol/caps'/>`, nil},
+		{`<show> away </show><show>dnd</show><status>one</status><status xml:lang='de'>eins</status><priority> -5 </priority><priority>7</priority>`,
+			&mapping.Resource{Show: mapping.ShowAway, Status: []mapping.Text{{Value: "one"}, {Lang: "de", Value: "eins"}}, Priority: -5, HasPriority: true}},
+		{`<show>lunch</show><priority>127</priority>`, &mapping.Resource{Priority: 127, HasPriority: true}},
+		{`<idle xmlns='urn:xmpp:idle:1' since='2026-11-21T09:08:07Z'/><delay xmlns='urn:xmpp:delay' stamp='2026-11-21T10:00:00Z'/>`,
+			&mapping.Resource{Idle: time.Date(2026, 11, 21, 9, 8, 7, 0, time.UTC), Since: time.Date(2026, 11, 21, 10, 0, 0, 0, time.UTC)}},
+		{strings.Repeat(`<status>x</status>`, maxStatuses+1), &mapping.Resource{Status: slices.Repeat([]mapping.Text{{Value: "x"}}, maxStatuses)}},
+		{`<show xmlns='urn:x'>away</show><x xmlns='urn:x'><show xmlns='jabber:component:accept'>away</show></x>`, nil},
+	} {
+		send(t, conn, `<presence xml:lang='en' from='juliet@example.com/b' to='romeo@sip.example.com'>`+c.in+`</presence>`)
+		fence(t, conn)
+		r.sink.mu.Lock()
+		others := r.sink.others
+		r.sink.others = nil
+		r.sink.mu.Unlock()
+		if len(others) != 1 {
+			t.Fatalf("%s: %d values", c.in, len(others))
+		}
+		got := others[0].(*mapping.XMPPPresence)
+		if got.Lang != "en" {
+			t.Errorf("%s: the language is %q", c.in, got.Lang)
+		}
+		if diff := cmp.Diff(c.want, got.Shows); diff != "" {
+			t.Errorf("%s: %s", c.in, diff)
+		}
+	}
+}
+
 // XEP-0115, XEP-0172: what presence of ours looks like.
 func TestPresenceOut(t *testing.T) {
 	r, conn := memory(t, xmpptest.Options{}, nil)
@@ -76,6 +119,8 @@ func TestPresenceOut(t *testing.T) {
 	if !strings.Contains(caps, "http://jabber.org/protocol/caps") {
 		t.Fatalf("no caps: %s", caps)
 	}
+	shows := &mapping.Resource{Show: mapping.ShowDND, Status: []mapping.Text{{Value: "busy & <so>"}, {Lang: "de", Value: "da"}}, Priority: -3, HasPriority: true,
+		Idle: time.Date(2026, 11, 21, 9, 8, 7, 0, time.UTC), Since: time.Date(2026, 11, 21, 10, 0, 0, 5e8, time.UTC)}
 	failure := &mapping.Failure{Condition: mapping.CondItemNotFound, Type: mapping.TypeCancel, Text: "Nobody <here>."}
 	for _, c := range []struct {
 		v    mapping.XMPP
@@ -83,6 +128,12 @@ func TestPresenceOut(t *testing.T) {
 	}{
 		{&mapping.XMPPPresence{From: name, To: user, Nick: "Gate"}, `<presence from='sip.example.com' to='juliet@example.com'>` + caps + `</presence>`},
 		{&mapping.XMPPPresence{From: name, To: user, Type: mapping.Unavailable}, `<presence from='sip.example.com' to='juliet@example.com' type='unavailable'></presence>`},
+		{&mapping.XMPPPresence{From: contact, To: user, Lang: "en", Shows: shows}, `<presence from='romeo@sip.example.com' to='juliet@example.com' xml:lang='en'>` +
+			`<show>dnd</show><status>busy &amp; &lt;so&gt;</status><status xml:lang='de'>da</status><priority>-3</priority><idle xmlns='urn:xmpp:idle:1' since='2026-11-21T09:08:07Z'/>` +
+			`<delay xmlns='urn:xmpp:delay' from='romeo@sip.example.com' stamp='2026-11-21T10:00:00.5Z'/>` + string(r.Component.srv.caps(nil, contact)) + `</presence>`},
+		{&mapping.XMPPPresence{From: contact, To: user, Type: mapping.Unavailable, Shows: shows},
+			`<presence from='romeo@sip.example.com' to='juliet@example.com' type='unavailable'><status>busy &amp; &lt;so&gt;</status><status xml:lang='de'>da</status></presence>`},
+		{&mapping.XMPPPresence{From: contact, To: user, Shows: &mapping.Resource{Show: "lunch"}}, `<presence from='romeo@sip.example.com' to='juliet@example.com'>` + string(r.Component.srv.caps(nil, contact)) + `</presence>`},
 		{&mapping.XMPPPresence{From: contact, To: user, Type: mapping.Subscribe, Nick: "R<3 & Co"},
 			`<presence from='romeo@sip.example.com' to='juliet@example.com' type='subscribe'><nick xmlns='http://jabber.org/protocol/nick'>R&lt;3 &amp; Co</nick></presence>`},
 		{&mapping.XMPPPresence{From: contact, To: user, Type: mapping.Subscribed, Nick: "R"}, `<presence from='romeo@sip.example.com' to='juliet@example.com' type='subscribed'></presence>`},
@@ -97,7 +148,7 @@ func TestPresenceOut(t *testing.T) {
 			t.Errorf("%+v:\n got %s\nwant %s", c.v, got, c.want)
 		}
 	}
-	r.sink.waitSettled(6)
+	r.sink.waitSettled(9)
 	for i, v := range []mapping.XMPP{
 		&mapping.XMPPPresence{From: name, To: user, Type: "invisible"},
 		&mapping.XMPPPresence{From: name, To: user, Type: mapping.PresenceError},
@@ -110,7 +161,7 @@ func TestPresenceOut(t *testing.T) {
 	} {
 		ref := fmt.Sprint("bad", i)
 		r.Deliver([]mapping.Parcel[mapping.XMPP]{{Ref: ref, Value: v}})
-		r.sink.waitSettled(7 + i)
+		r.sink.waitSettled(10 + i)
 		if got := r.sink.outcome(t, ref); got.Kind != mapping.Refused {
 			t.Errorf("%+v: %v", v, got.Kind)
 		}
