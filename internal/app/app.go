@@ -14,6 +14,7 @@ import (
 	"github.com/stoxgw/stox/internal/admin"
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/config"
+	"github.com/stoxgw/stox/internal/presence"
 	"github.com/stoxgw/stox/internal/store"
 	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside"
@@ -25,14 +26,15 @@ type App struct {
 	log   *slog.Logger
 	rules *mapping.Rules
 
-	xmpp    *links
-	sip     *sipside.UA
-	tls     *sipside.TLS
-	bridge  *bridge.Bridge
-	journal *journal // has its store once Run has opened it
-	options store.Options
-	door    *admin.Server // of the operator, once Run has opened it
-	run     services
+	xmpp     *links
+	sip      *sipside.UA
+	tls      *sipside.TLS
+	bridge   *bridge.Bridge
+	presence *presence.Engine
+	journal  *journal // has its store once Run has opened it
+	options  store.Options
+	door     *admin.Server // of the operator, once Run has opened it
+	run      services
 }
 
 // Network is how the daemon reaches others. What is nil is the system's.
@@ -71,7 +73,10 @@ func NewOn(n Network, cfg *config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, faults(err)
 	}
-	a.bridge = bridge.New(a.xmpp, a.sip, a.journal, bridgeOptions(cfg, policy, a.journal), log)
+	a.presence = presence.New(a.xmpp, a.sip, presence.Options{Policy: presencePolicy(cfg, policy), Alone: oneDomain(cfg)}, log)
+	options := bridgeOptions(cfg, policy, a.journal)
+	options.Presence = a.presence
+	a.bridge = bridge.New(a.xmpp, a.sip, a.journal, options, log)
 	return a, nil
 }
 
@@ -99,12 +104,14 @@ func (a *App) Run(ctx context.Context) (err error) {
 
 	run := &a.run
 	journal := run.start("store", func(ctx context.Context) error { return a.journal.store.Run(ctx, a.storeEvents()) })
-	middle := run.start("bridge", a.bridge.Run)
+	handler := middle{a.bridge, a.presence}
+	messages := run.start("bridge", a.bridge.Run)
+	watching := run.start("presence", a.presence.Run)
 	var xmpp []*service
 	for i, c := range a.xmpp.all {
-		xmpp = append(xmpp, run.start("xmpp side "+a.xmpp.names[i], func(ctx context.Context) error { return c.Run(ctx, a.bridge) }))
+		xmpp = append(xmpp, run.start("xmpp side "+a.xmpp.names[i], func(ctx context.Context) error { return c.Run(ctx, handler) }))
 	}
-	sip := run.start("sip side", func(ctx context.Context) error { return a.sip.Run(ctx, a.bridge) })
+	sip := run.start("sip side", func(ctx context.Context) error { return a.sip.Run(ctx, handler) })
 	operator := run.start("admin", a.answerOperator)
 
 	stopWatchdog := startWatchdog()
@@ -129,7 +136,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	// From here on nobody can be told anything: what the servers still write until
 	// their streams are closed is for the next start.
 	a.bridge.Seal()
-	errs = append(errs, a.stop(xmpp...), a.stop(middle), a.stop(journal))
+	errs = append(errs, a.stop(xmpp...), a.stop(messages, watching), a.stop(journal))
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -167,6 +174,7 @@ func (a *App) drain(within time.Duration) {
 	a.log.Debug("finishing what is open", "within", within)
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
+	a.presence.Drain()
 	if err := a.bridge.Drain(ctx); err != nil {
 		a.log.Warn("stopping before everything was finished", "err", err)
 	}

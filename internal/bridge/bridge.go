@@ -70,6 +70,8 @@ type Options struct {
 	// Contacts keeps what is remembered of users and their contacts. nil: nothing is kept,
 	// and nobody is greeted or introduced.
 	Contacts ContactBook
+	// Presence keeps the presence of contacts. nil: nobody does, and nothing is answered.
+	Presence Presences
 	// NoEarly: a message leaves only after its row is on the disk. It is there to
 	// compare the two.
 	NoEarly bool
@@ -83,6 +85,7 @@ type Bridge struct {
 	xmpp     XMPPSide
 	sip      SIPSide
 	journal  Journal
+	presence Presences
 	log      *slog.Logger
 	ids      *ids
 	talks    *conversations
@@ -142,7 +145,7 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 		o.Full = func(error) bool { return false }
 	}
 	g := newIDs(o.Secret, o.Now)
-	b := &Bridge{xmpp: x, sip: s, journal: j, log: log, ids: g, talks: newConversations(g), formats: newFormats(), rates: newRates(), composing: newComposing(),
+	b := &Bridge{xmpp: x, sip: s, journal: j, presence: o.Presence, log: log, ids: g, talks: newConversations(g), formats: newFormats(), rates: newRates(), composing: newComposing(),
 		lanes:    newLanes(o.Limits),
 		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, wake: make(chan struct{}, 1), lookups: make(chan lookup, maxLookups), lookupsOf: make(map[mapping.JID]int),
 		// A number is not used again after a restart: an operator may still have it in mind.
@@ -167,6 +170,8 @@ type work struct {
 	events   []Event
 	seen     []Seen
 	contacts []Contact
+	// For Presences, in stream order.
+	presences []mapping.XMPP
 
 	// Handed to the journal, or made into stanzas, before the lock is released.
 	updates []*outbound
@@ -225,6 +230,9 @@ func (b *Bridge) do(w work) {
 	}
 	if len(w.contacts) > 0 && b.contacts.book != nil {
 		b.contacts.book.PutContacts(w.contacts)
+	}
+	if len(w.presences) > 0 && b.presence != nil {
+		b.presence.FromXMPP(w.presences)
 	}
 	if len(w.requests) > 0 {
 		b.sip.Deliver(w.requests)

@@ -19,6 +19,7 @@ type side struct {
 	requests []mapping.Parcel[mapping.SIP]
 	answers  []mapping.Result
 	stanzas  []mapping.Parcel[mapping.XMPP]
+	handed   []string // to Presences
 	journal  *journalFake
 	serial   int // of messages that write made
 }

@@ -26,10 +26,10 @@ type ContactMarks uint16
 
 // The marks.
 const (
-	MarkSubscribed ContactMarks = 1 << iota // the user has asked for its presence, and was given it
+	MarkSubscribed ContactMarks = 1 << iota // the user has asked for its presence
 	MarkIntroduced                          // it has been made known to the user, when it had written to him
-	MarkAsked                               // it has asked for the user's presence in return
-	MarkGranted                             // the user has said yes to either
+	_                                       // was once: it has asked for the user's presence in return
+	MarkGranted                             // the user lets it see his presence
 	MarkDeclined                            // the user has said no
 	MarkWelcomed                            // the user knows what this gateway is (the gateway only)
 )

@@ -63,6 +63,9 @@ func acquainted(t *testing.T, book *bookFake, mod func(*Options)) (*Bridge, *sid
 		mod(&o)
 	}
 	s := &side{journal: newJournalFake()}
+	if o.Presence == nil {
+		o.Presence = presencesFake{s}
+	}
 	s.journal.b = New(xmppFake{s}, sipFake{s}, s.journal, o, slog.New(slog.DiscardHandler))
 	if book != nil {
 		s.journal.b.RestoreContacts(book.all())
@@ -84,6 +87,8 @@ func (s *side) said(b *Bridge, outcome ...mapping.OutcomeKind) []string {
 		s.mu.Lock()
 		batch := s.stanzas
 		s.stanzas = nil
+		out = append(out, s.handed...)
+		s.handed = nil
 		s.mu.Unlock()
 		if len(batch) == 0 {
 			return out
@@ -98,6 +103,19 @@ func (s *side) said(b *Bridge, outcome ...mapping.OutcomeKind) []string {
 			results = append(results, mapping.Result{Ref: p.Ref, Outcome: mapping.Outcome{Kind: kind, Failure: mapping.FailNoLink()}})
 		}
 		b.XMPPOutcomes(results)
+	}
+}
+
+// presencesFake shows in what was said that presence was handed on.
+type presencesFake struct{ s *side }
+
+func (f presencesFake) FromXMPP(batch []mapping.XMPP) {
+	f.s.mu.Lock()
+	defer f.s.mu.Unlock()
+	for _, v := range batch {
+		if p, ok := v.(*mapping.XMPPPresence); ok {
+			f.s.handed = append(f.s.handed, "on: "+describe(p))
+		}
 	}
 }
 
@@ -157,7 +175,7 @@ func TestContactsAreBounded(t *testing.T) {
 	fill := func(user string, n int) {
 		for i := range n {
 			b.FromXMPP([]mapping.XMPP{presence(mapping.Subscribe, user, fmt.Sprintf("c%d@sip.example.com", i))})
-			s.stanzas = nil
+			s.stanzas, s.handed = nil, nil
 		}
 	}
 	fill("juliet@example.com", maxContactsOf+10)
@@ -165,7 +183,7 @@ func TestContactsAreBounded(t *testing.T) {
 		t.Errorf("one user has %d entries, want %d", n, maxContactsOf)
 	}
 	b.FromXMPP([]mapping.XMPP{presence(mapping.Subscribe, "juliet@example.com", "one-more@sip.example.com")})
-	expect(t, "one more, which would ask in return whenever it is asked", s.said(b), "one-more@sip.example.com>juliet@example.com subscribed")
+	expect(t, "one more, whose presence is not the bridge's business", s.said(b), "on: juliet@example.com>one-more@sip.example.com subscribe")
 	b.FromXMPP([]mapping.XMPP{fromXMPP("m", "juliet@example.com/x", "sip.example.com", "help")})
 	expect(t, "the gateway itself", s.said(b), "sip.example.com>juliet@example.com/x HELP")
 

@@ -6,15 +6,21 @@ import (
 	"github.com/stoxgw/stox/mapping"
 )
 
-// What is answered to presence until the presence of SIP users is mapped. A contact gives
-// everybody who may use the gateway the subscription that he asks for: nothing is known
-// of its presence, so nothing is given away. It is never available, since nobody knows
-// that it is; messages reach it all the same. The gateway itself is there while it runs,
-// and says so to those who have asked for it (GW-22).
+// The presence of contacts is not the bridge's business: it is handed on to Presences. What
+// the bridge keeps in mind of it says whether a contact has to be introduced, and no more.
+// The gateway itself is there while it runs, and says so to those who have asked for it
+// (GW-22).
 //
 // Whatever is answered is answered once and with something that nobody answers:
 // subscribed, unsubscribed, unavailable and errors are only noted, and available presence
 // is answered only to a device, which a gateway has not, and only when it is new.
+
+// Presences keeps the presence of contacts.
+type Presences interface {
+	// FromXMPP takes presence of users who may use the gateway to contacts, in stream
+	// order, and the news that a link has come up. It does not block.
+	FromXMPP(batch []mapping.XMPP)
+}
 
 // takePresence takes a presence stanza. b.mu is held.
 func (b *Bridge) takePresence(out *work, p *Policy, v *mapping.XMPPPresence) {
@@ -31,7 +37,8 @@ func (b *Bridge) takePresence(out *work, p *Policy, v *mapping.XMPPPresence) {
 	case v.To.Local() == "":
 		b.gatewayPresence(out, v)
 	default:
-		b.contactPresence(out, p, v)
+		b.noteContact(out, p, v)
+		out.presences = append(out.presences, v)
 	}
 }
 
@@ -65,57 +72,37 @@ func (b *Bridge) gatewayPresence(out *work, v *mapping.XMPPPresence) {
 	}
 }
 
-// contactPresence takes presence that is addressed to a contact. b.mu is held.
-func (b *Bridge) contactPresence(out *work, p *Policy, v *mapping.XMPPPresence) {
+// noteContact keeps in mind what a user has said to a contact. b.mu is held.
+func (b *Bridge) noteContact(out *work, p *Policy, v *mapping.XMPPPresence) {
 	user, contact := v.From.Bare(), v.To.Bare()
 	was := b.contacts.marks(user, contact)
 	switch v.Type {
 	case mapping.Subscribe:
-		if _, err := p.Rules.SIPAddress(contact); err != nil {
-			out.presenceError(v, p.Rules.FailureToXMPP(asFailure(err)))
-			return
-		}
-		out.presence(contact, user, mapping.Subscribed)
-		// Receipts and files are for those whom the user lets see him: it asks for that
-		// in return, which he expects of whom he adds, even after he had declined before.
-		// Not if that could not be kept in mind: he might be a gateway like this one, and
-		// ask in return as well.
-		set := MarkSubscribed
-		ask := was&MarkGranted == 0 && was&(MarkSubscribed|MarkAsked) != MarkSubscribed|MarkAsked
-		if ask {
-			set |= MarkAsked
-		}
-		if b.mark(out, user, contact, set, MarkDeclined) && ask {
-			out.presence(contact, user, mapping.Subscribe)
+		if _, err := p.Rules.SIPAddress(contact); err == nil {
+			b.mark(out, user, contact, MarkSubscribed, MarkDeclined)
 		}
 	case mapping.Unsubscribe:
-		b.unsubscribe(out, user, contact)
+		if was&MarkSubscribed != 0 {
+			b.mark(out, user, contact, MarkIntroduced, MarkSubscribed) // he knows it, and has had enough of it
+		}
 	case mapping.Subscribed:
-		if was&(MarkIntroduced|MarkAsked) != 0 { // what nobody has asked for gives nothing
+		if was != 0 { // what nobody has asked for gives nothing
 			b.mark(out, user, contact, MarkGranted, MarkDeclined)
 		}
 	case mapping.Unsubscribed:
 		if was != 0 {
 			b.mark(out, user, contact, MarkDeclined, MarkGranted)
 		}
-	case mapping.Probe:
-		if _, err := p.Rules.SIPAddress(contact); err == nil {
-			out.presence(contact, v.From, mapping.Unavailable)
-		}
 	}
 }
 
-// unsubscribe ends the subscription of a user, and says so if there was one: a contact
-// that is removed is told so in three stanzas, and a client may repeat them (GW-30). b.mu
-// is held.
-func (b *Bridge) unsubscribe(out *work, user, contact mapping.JID) {
-	if b.contacts.marks(user, contact)&MarkSubscribed != 0 {
-		var set ContactMarks
-		if contact.Local() != "" {
-			set = MarkIntroduced // he knows it, and has had enough of it
-		}
-		b.mark(out, user, contact, set, MarkSubscribed|MarkAsked)
-		out.presence(contact, user, mapping.Unsubscribed)
+// unsubscribe ends the subscription of a user to a name of the gateway, and says so if there
+// was one: a contact that is removed is told so in three stanzas, and a client may repeat
+// them (GW-30). b.mu is held.
+func (b *Bridge) unsubscribe(out *work, user, name mapping.JID) {
+	if b.contacts.marks(user, name)&MarkSubscribed != 0 {
+		b.mark(out, user, name, 0, MarkSubscribed)
+		out.presence(name, user, mapping.Unsubscribed)
 	}
 }
 

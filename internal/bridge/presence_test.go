@@ -28,46 +28,12 @@ func TestPresencePolicy(t *testing.T) {
 		name  string
 		steps []step
 	}{
-		{"a contact is added, and removed", []step{
-			{mapping.Subscribe, j, romeo, said(romeo+">"+j+" subscribed", romeo+">"+j+" subscribe")},
-			{mapping.Subscribed, j, romeo, nil},
-			{mapping.Available, d, romeo, nil},
-			{mapping.Unsubscribe, j, romeo, said(romeo + ">" + j + " unsubscribed")},
-			{mapping.Unsubscribed, j, romeo, nil},
-			{mapping.Unavailable, d, romeo, nil},
-			{mapping.Unsubscribe, j, romeo, nil},
-			{mapping.Unsubscribed, j, romeo, nil},
-		}},
-		{"asked again and again", []step{
-			{mapping.Subscribe, j, romeo, said(romeo+">"+j+" subscribed", romeo+">"+j+" subscribe")},
-			{mapping.Subscribe, j, romeo, said(romeo + ">" + j + " subscribed")},
-			{mapping.Unsubscribed, j, romeo, nil},
-			{mapping.Subscribe, j, romeo, said(romeo + ">" + j + " subscribed")},
-		}},
-		{"added anew after it was removed", []step{
-			{mapping.Subscribe, j, romeo, said(romeo+">"+j+" subscribed", romeo+">"+j+" subscribe")},
-			{mapping.Unsubscribe, j, romeo, said(romeo + ">" + j + " unsubscribed")},
-			{mapping.Unsubscribed, j, romeo, nil},
-			{mapping.Subscribe, j, romeo, said(romeo+">"+j+" subscribed", romeo+">"+j+" subscribe")},
-		}},
-		{"granted before", []step{
-			{mapping.Subscribe, j, romeo, said(romeo+">"+j+" subscribed", romeo+">"+j+" subscribe")},
-			{mapping.Subscribed, j, romeo, nil},
-			{mapping.Unsubscribe, j, romeo, said(romeo + ">" + j + " unsubscribed")},
-			{mapping.Subscribe, j, romeo, said(romeo + ">" + j + " subscribed")},
-		}},
-		{"probes", []step{
-			{mapping.Probe, j, romeo, said(romeo + ">" + j + " unavailable")},
-			{mapping.Probe, d, gw, said(gw + ">" + d)},
-			{mapping.Probe, j, `romeo\40@sip.example.com`, nil},
-		}},
-		{"what is nobody's address", []step{
-			{mapping.Subscribe, j, `romeo\40@sip.example.com`, said(`romeo\40@sip.example.com>` + j + " error/jid-malformed#p")},
-			{mapping.Subscribe, j, `romeo\40pbx.example.net@sip.example.com`, said(`romeo\40pbx.example.net@sip.example.com>` + j + " error/item-not-found#p")},
-			{mapping.Unsubscribe, j, `romeo\40@sip.example.com`, nil},
-			{mapping.Unsubscribed, j, `romeo\40@sip.example.com`, nil},
-			{mapping.Subscribed, j, `romeo\40@sip.example.com`, nil},
-			{mapping.Available, d, `romeo\40@sip.example.com`, nil},
+		{"what is said to a contact is handed on", []step{
+			{mapping.Subscribe, j, romeo, said("on: " + j + ">" + romeo + " subscribe")},
+			{mapping.Available, d, romeo, said("on: " + d + ">" + romeo)},
+			{mapping.Probe, d, romeo, said("on: " + d + ">" + romeo + " probe")},
+			{mapping.Subscribed, d, romeo + "/phone", said("on: " + d + ">" + romeo + "/phone subscribed")},
+			{mapping.Subscribe, j, `romeo\40@sip.example.com`, said("on: " + j + `>romeo\40@sip.example.com subscribe`)},
 		}},
 		{"the gateway is added, and removed", []step{
 			{mapping.Subscribe, j, gw, said(gw+">"+j+" subscribed", gw+">"+j, welcome)},
@@ -105,16 +71,47 @@ func TestPresencePolicy(t *testing.T) {
 			{mapping.Available, "eve@evil.example/x", gw, nil},
 			{mapping.Unsubscribe, "eve@evil.example", romeo, nil},
 		}},
-		{"devices are not told apart", []step{
-			{mapping.Subscribe, d, romeo + "/phone", said(romeo+">"+j+" subscribed", romeo+">"+j+" subscribe")},
-			{mapping.Unsubscribe, j + "/c", romeo, said(romeo + ">" + j + " unsubscribed")},
-		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b, s := acquainted(t, newBook(), nil)
 			for i, st := range c.steps {
 				b.FromXMPP([]mapping.XMPP{presence(st.typ, st.from, st.to)})
 				expect(t, fmt.Sprintf("step %d, %s %s>%s", i, st.typ, st.from, st.to), s.said(b), st.want...)
+			}
+		})
+	}
+}
+
+// What a user has said to a contact decides whether he is asked when it writes: once only,
+// and not if he has decided.
+func TestWhoIsIntroduced(t *testing.T) {
+	const j, romeo = "juliet@example.com", "romeo@sip.example.com"
+	for _, c := range []struct {
+		name string
+		said []mapping.PresenceType
+		want ContactMarks
+		asks bool
+	}{
+		{"nothing", nil, MarkIntroduced, true},
+		{"he has added it", []mapping.PresenceType{mapping.Subscribe}, MarkSubscribed | MarkIntroduced, true},
+		{"he has added it and lets it see him", []mapping.PresenceType{mapping.Subscribe, mapping.Subscribed}, MarkSubscribed | MarkGranted, false},
+		{"he has added it and does not let it see him", []mapping.PresenceType{mapping.Subscribe, mapping.Unsubscribed}, MarkSubscribed | MarkDeclined, false},
+		{"he has added it again", []mapping.PresenceType{mapping.Subscribe, mapping.Unsubscribed, mapping.Subscribe}, MarkSubscribed | MarkIntroduced, true},
+		{"he has removed it", []mapping.PresenceType{mapping.Subscribe, mapping.Unsubscribe}, MarkIntroduced, false},
+		{"he has let see him whom he does not know", []mapping.PresenceType{mapping.Subscribed}, MarkIntroduced, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b, s := acquainted(t, newBook(), nil)
+			for _, typ := range c.said {
+				b.FromXMPP([]mapping.XMPP{presence(typ, j, romeo)})
+			}
+			s.said(b)
+			got := hear(b, s, 1, "sip:romeo@pbx.example.net", "sip:"+j)
+			if asked := len(got) == 1 && (got[0] == romeoIntroduced || got[0] == romeo+">"+j+" subscribe"); asked != c.asks {
+				t.Errorf("said: %v; asked: %v, want %v", got, asked, c.asks)
+			}
+			if got := b.contacts.marks(mapping.MustParseJID(j), mapping.MustParseJID(romeo)); got != c.want {
+				t.Errorf("marks %b, want %b", got, c.want)
 			}
 		})
 	}

@@ -111,7 +111,7 @@ type introduction struct{ user, contact mapping.JID }
 // held.
 func (b *Bridge) introduce(out *work, p *Policy, user, contact mapping.JID, nick string) {
 	c := &b.contacts
-	if c.book == nil || b.volatile || b.closing || user.Local() == "" || contact.Local() == "" || c.marks(user, contact) != 0 {
+	if c.book == nil || b.volatile || b.closing || user.Local() == "" || contact.Local() == "" || c.marks(user, contact)&^MarkSubscribed != 0 {
 		return
 	}
 	if u, err := p.Rules.SIPAddress(contact); err != nil || u.Host == anonymousHost {
@@ -120,12 +120,15 @@ func (b *Bridge) introduce(out *work, p *Policy, user, contact mapping.JID, nick
 	if known := c.people[user]; known != nil && out.now.Sub(known.toldAt) < introduceEvery {
 		return
 	}
-	if !c.roomToIntroduce(user) || !c.set(user, contact, MarkIntroduced) {
+	if !c.roomToIntroduce(user) || !c.set(user, contact, c.marks(user, contact)|MarkIntroduced) {
 		return
 	}
 	c.people[user].toldAt = out.now
-	out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{Ref: introduction{user, contact},
-		Value: &mapping.XMPPIntroduction{From: contact, To: user, Nick: nick}})
+	var v mapping.XMPP = &mapping.XMPPIntroduction{From: contact, To: user, Nick: nick}
+	if c.marks(user, contact)&MarkSubscribed != 0 { // it is in his roster, and only has to ask
+		v = &mapping.XMPPPresence{From: contact, To: user, Type: mapping.Subscribe, Nick: nick}
+	}
+	out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{Ref: introduction{user, contact}, Value: v})
 }
 
 // introduced takes what became of an introduction. b.mu is held.

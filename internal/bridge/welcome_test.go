@@ -53,7 +53,8 @@ func TestIntroductions(t *testing.T) {
 		b, s := acquainted(t, newBook(), nil)
 		b.FromXMPP([]mapping.XMPP{presence(mapping.Subscribe, "juliet@example.com", "romeo@sip.example.com")})
 		s.said(b)
-		expect(t, "the first message", hear(b, s, 1, romeo, juliet))
+		expect(t, "the first message", hear(b, s, 1, romeo, juliet), "romeo@sip.example.com>juliet@example.com subscribe")
+		expect(t, "the second", hear(b, s, 2, romeo, juliet))
 	})
 
 	t.Run("one that did not leave is made again", func(t *testing.T) {

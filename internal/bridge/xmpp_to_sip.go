@@ -90,6 +90,7 @@ func (b *Bridge) takeOther(out *work, p *Policy, v mapping.XMPP) {
 		b.takePresence(out, p, v)
 	case *mapping.XMPPReady:
 		b.announce(out, v.Name)
+		out.presences = append(out.presences, v)
 	}
 }
 

@@ -1,0 +1,123 @@
+package app
+
+import (
+	"github.com/stoxgw/stox/component"
+	"github.com/stoxgw/stox/internal/bridge"
+	"github.com/stoxgw/stox/internal/config"
+	"github.com/stoxgw/stox/internal/presence"
+	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside"
+)
+
+// middle is who the two sides work for: the bridge, which has the messages, and the
+// presence engine. The bridge sees the presence stanzas first, since it says who may use the
+// gateway, and hands on those that are for contacts.
+type middle struct {
+	bridge   *bridge.Bridge
+	presence *presence.Engine
+}
+
+var (
+	_ component.Handler = middle{}
+	_ sipside.Handler   = middle{}
+	_ bridge.Presences  = (*presence.Engine)(nil)
+)
+
+// FromXMPP implements component.Handler.
+func (m middle) FromXMPP(batch []mapping.XMPP) { m.bridge.FromXMPP(batch) }
+
+// XMPPOutcomes implements component.Handler.
+func (m middle) XMPPOutcomes(batch []mapping.Result) {
+	mine, others := split(batch, ofPresence)
+	give(m.bridge.XMPPOutcomes, others)
+	give(m.presence.XMPPOutcomes, mine)
+}
+
+// FromSIP implements sipside.Handler.
+func (m middle) FromSIP(batch []mapping.Parcel[mapping.SIP]) {
+	mine, others := split(batch, func(p *mapping.Parcel[mapping.SIP]) bool { return aboutEvents(p.Value) })
+	give(m.bridge.FromSIP, others)
+	give(m.presence.FromSIP, mine)
+}
+
+// SIPOutcomes implements sipside.Handler.
+func (m middle) SIPOutcomes(batch []mapping.Result) {
+	mine, others := split(batch, ofPresence)
+	give(m.bridge.SIPOutcomes, others)
+	give(m.presence.SIPOutcomes, mine)
+}
+
+func ofPresence(r *mapping.Result) bool {
+	_, ok := r.Ref.(presence.Ref)
+	return ok
+}
+
+func aboutEvents(v mapping.SIP) bool {
+	switch v.(type) {
+	case *mapping.SIPSubscribe, *mapping.SIPNotify, *mapping.SIPPublish:
+		return true
+	}
+	return false
+}
+
+// split takes out of a batch what is of a kind; both keep their order. Nearly every batch is
+// of one kind, and is given back as it is.
+func split[V any](batch []V, is func(*V) bool) (mine, others []V) {
+	n := 0
+	for i := range batch {
+		if is(&batch[i]) {
+			n++
+		}
+	}
+	switch n {
+	case 0:
+		return nil, batch
+	case len(batch):
+		return batch, nil
+	}
+	mine, others = make([]V, 0, n), make([]V, 0, len(batch)-n)
+	for i := range batch {
+		if is(&batch[i]) {
+			mine = append(mine, batch[i])
+		} else {
+			others = append(others, batch[i])
+		}
+	}
+	return mine, others
+}
+
+func give[V any](to func([]V), batch []V) {
+	if len(batch) > 0 {
+		to(batch)
+	}
+}
+
+// presencePolicy is what the presence engine goes by.
+func presencePolicy(cfg *config.Config, p bridge.Policy) presence.Policy {
+	return presence.Policy{Rules: p.Rules, Access: p.Access, Mode: presenceMode(cfg)}
+}
+
+// presenceMode tells the mode of the route to an address: as with requests the first whose
+// domain matches. Without a route it is that of subscriptions.
+func presenceMode(cfg *config.Config) func(mapping.URI) presence.Mode {
+	type route struct {
+		domain string
+		mode   presence.Mode
+	}
+	routes := make([]route, 0, len(cfg.SIP.Routes))
+	for _, r := range cfg.SIP.Routes {
+		domain := r.Domain
+		if u, err := mapping.ParseURI("sip:" + domain); err == nil && u.Host != "" {
+			domain = u.Host // as hosts are compared
+		}
+		routes = append(routes, route{domain, presence.Mode(r.Presence)})
+	}
+	return func(u mapping.URI) presence.Mode {
+		for _, r := range routes {
+			if r.domain == "*" || r.domain == u.Host {
+				return r.mode
+			}
+		}
+		return presence.ModeSubscribe
+	}
+}
