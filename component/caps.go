@@ -6,8 +6,6 @@ import (
 	"encoding/base64"
 	"slices"
 	"strings"
-
-	"github.com/stoxgw/stox/mapping"
 )
 
 const (
@@ -16,15 +14,11 @@ const (
 	capsNode = "https://github.com/stoxgw/stox"
 )
 
-// caps appends what belongs into available presence of from, which is the gateway or a
-// contact of it: the hash of what disco#info says of it (XEP-0115).
-func (s *services) caps(b []byte, from mapping.JID) []byte {
-	ver := s.gatewayVer
-	if from.Local() != "" {
-		ver = s.contactVer
-	}
+// caps appends what belongs into available presence of the gateway: the hash of what
+// disco#info says of it (XEP-0115).
+func (s *services) caps(b []byte) []byte {
 	b = append(b, "<c xmlns='"+nsCaps+"' hash='sha-1' node='"+capsNode+"'"...)
-	b = appendAttr(b, "ver", ver)
+	b = appendAttr(b, "ver", s.gatewayVer)
 	return append(b, "/>"...)
 }
 

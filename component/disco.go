@@ -59,10 +59,9 @@ func (s *services) addDisco(cfg Config) {
 	s.gateway[get(stanza.NSDiscoItems, "query")], s.resource[get(stanza.NSDiscoItems, "query")] = items, items
 
 	account, client := contactInfo(cfg)
-	s.contactVer = client.ver()
 	s.contact[info] = withNodes(func(node string, q *asked) ([]byte, bool) {
 		if node != "" || !q.to.IsBare() {
-			return client.append(nil, node), node == "" || node == capsNode+"#"+s.contactVer
+			return client.append(nil, node), node == ""
 		}
 		account := account
 		account.identities = []discoIdentity{{category: "account", typ: "registered", name: q.uri.String()}}

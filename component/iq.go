@@ -41,7 +41,7 @@ type services struct {
 	resource map[request]service // of its resources, of which there are none
 	contact  map[request]service // of contacts
 
-	gatewayVer, contactVer string // see caps
+	gatewayVer string // see caps
 }
 
 // newServices makes the services that cfg, whose defaults are set, asks for; since is

@@ -99,8 +99,9 @@ func readShownOwn(s *mapping.Resource, c *element) bool {
 	return true
 }
 
-// appendPresence appends a presence stanza. Who is available says what it can do
-// (XEP-0115); a nick is for those who are asked for a subscription and for nobody else
+// appendPresence appends a presence stanza. The gateway says what it can do (XEP-0115); of a
+// contact only that is shown which it shows itself, and what its JID can do is told to those
+// who ask. A nick is for those who are asked for a subscription and for nobody else
 // (XEP-0172 §4.1, PRES-31). q.mu is held.
 func (q *queue) appendPresence(b []byte, v *mapping.XMPPPresence) []byte {
 	b = appendOpen(b, "presence", v.From.String(), v.To.String(), v.ID, string(v.Type))
@@ -109,7 +110,9 @@ func (q *queue) appendPresence(b []byte, v *mapping.XMPPPresence) []byte {
 	switch v.Type {
 	case mapping.Available:
 		b = appendShown(b, v)
-		b = q.caps(b, v.From)
+		if v.From.Local() == "" {
+			b = q.caps(b)
+		}
 	case mapping.Unavailable:
 		b = appendShown(b, v)
 	case mapping.Subscribe:

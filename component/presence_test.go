@@ -115,7 +115,7 @@ func TestPresenceShows(t *testing.T) {
 func TestPresenceOut(t *testing.T) {
 	r, conn := memory(t, xmpptest.Options{}, nil)
 	name, contact, user := mapping.MustParseJID("sip.example.com"), mapping.MustParseJID("romeo@sip.example.com"), mapping.MustParseJID("juliet@example.com")
-	caps := string(r.Component.srv.caps(nil, name))
+	caps := string(r.Component.srv.caps(nil))
 	if !strings.Contains(caps, "http://jabber.org/protocol/caps") {
 		t.Fatalf("no caps: %s", caps)
 	}
@@ -130,10 +130,10 @@ func TestPresenceOut(t *testing.T) {
 		{&mapping.XMPPPresence{From: name, To: user, Type: mapping.Unavailable}, `<presence from='sip.example.com' to='juliet@example.com' type='unavailable'></presence>`},
 		{&mapping.XMPPPresence{From: contact, To: user, Lang: "en", Shows: shows}, `<presence from='romeo@sip.example.com' to='juliet@example.com' xml:lang='en'>` +
 			`<show>dnd</show><status>busy &amp; &lt;so&gt;</status><status xml:lang='de'>da</status><priority>-3</priority><idle xmlns='urn:xmpp:idle:1' since='2026-11-21T09:08:07Z'/>` +
-			`<delay xmlns='urn:xmpp:delay' from='romeo@sip.example.com' stamp='2026-11-21T10:00:00.5Z'/>` + string(r.Component.srv.caps(nil, contact)) + `</presence>`},
+			`<delay xmlns='urn:xmpp:delay' from='romeo@sip.example.com' stamp='2026-11-21T10:00:00.5Z'/></presence>`},
 		{&mapping.XMPPPresence{From: contact, To: user, Type: mapping.Unavailable, Shows: shows},
 			`<presence from='romeo@sip.example.com' to='juliet@example.com' type='unavailable'><status>busy &amp; &lt;so&gt;</status><status xml:lang='de'>da</status></presence>`},
-		{&mapping.XMPPPresence{From: contact, To: user, Shows: &mapping.Resource{Show: "lunch"}}, `<presence from='romeo@sip.example.com' to='juliet@example.com'>` + string(r.Component.srv.caps(nil, contact)) + `</presence>`},
+		{&mapping.XMPPPresence{From: contact, To: user, Shows: &mapping.Resource{Show: "lunch"}}, `<presence from='romeo@sip.example.com' to='juliet@example.com'></presence>`},
 		{&mapping.XMPPPresence{From: contact, To: user, Type: mapping.Subscribe, Nick: "R<3 & Co"},
 			`<presence from='romeo@sip.example.com' to='juliet@example.com' type='subscribe'><nick xmlns='http://jabber.org/protocol/nick'>R&lt;3 &amp; Co</nick></presence>`},
 		{&mapping.XMPPPresence{From: contact, To: user, Type: mapping.Subscribed, Nick: "R"}, `<presence from='romeo@sip.example.com' to='juliet@example.com' type='subscribed'></presence>`},

@@ -40,7 +40,7 @@ type queue struct {
 	maxReplies  int
 	replyBytes  int
 	mode        BarrierMode
-	caps        func(b []byte, from mapping.JID) []byte // appends what available presence of from says it can do
+	caps        func(b []byte) []byte // appends what available presence of from says it can do
 	allow       func(mapping.JID) bool                  // Config.Allow
 	timeout     time.Duration                           // of a barrier
 	pingTimeout time.Duration

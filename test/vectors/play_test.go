@@ -82,6 +82,11 @@ func play(t *testing.T, v *vector) (*player, error) {
 	if err != nil {
 		return p, fmt.Errorf("before the first step: %w", err)
 	}
+	if v.ofPresence() {
+		if steps, err = p.acquaint(steps); err != nil {
+			return p, fmt.Errorf("before the first step: %w\n%s", err, p.story())
+		}
+	}
 	if prepare := before[v.ID]; prepare != nil {
 		if steps, err = prepare(p, steps); err != nil {
 			return p, fmt.Errorf("before the first step: %w", err)
@@ -259,7 +264,7 @@ func (p *player) respond(shown *shownSIP) error {
 	var fields []siptest.Field
 	for _, name := range copied {
 		for _, v := range req.All(name) {
-			if name == "To" {
+			if name == "To" && !strings.Contains(v, ";tag=") {
 				v += ";tag=harness"
 			}
 			fields = append(fields, siptest.Field{Name: name, Value: v})

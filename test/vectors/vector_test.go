@@ -1,4 +1,4 @@
-// Package vectors runs the exchanges of mapping/testdata/messages.json through a whole
+// Package vectors runs the exchanges of mapping/testdata/messages.json and presence.json through a whole
 // daemon: what is given to it on one side of the wire, what it must then do on either, and
 // when. The XMPP server, the SIP network and the clock are in memory, so that a minute of
 // waiting takes none.
@@ -9,12 +9,20 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-const vectorFile = "../../mapping/testdata/messages.json"
+// The files of the exchanges, with what their ids begin with and how many there are.
+var vectorFiles = []struct {
+	name, prefix string
+	count        int
+}{
+	{"messages.json", "M", 72},
+	{"presence.json", "P", 18},
+}
 
 // vector is one exchange.
 type vector struct {
@@ -78,46 +86,63 @@ type settings struct {
 	Now            time.Time
 
 	UserRate int `json:"-"` // limits.user_rate; no vector is about it
+
+	// Constants of presence: what the vectors take for granted.
+	Expires       int
+	MinExpires    int `json:"min_expires"`
+	NotifySpacing int `json:"notify_spacing_s"`
 }
 
 type route struct{ Domain, Via, Size string }
 
-// readVectors reads the file, and every word of it: a field that is not known here would
-// be one that is not played.
-func readVectors(t *testing.T) []vector {
+// readVectors reads the files, and every word of them: a field that is not known here would
+// be one that is not played. What a file says of the configuration of all of its vectors
+// holds for those of the later ones, too.
+func readVectors(t *testing.T) (all []vector) {
 	t.Helper()
-	b, err := os.ReadFile(vectorFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var f struct {
-		Schema, Description string
-		Default             json.RawMessage `json:"default_config"`
-		Vectors             []vector
-	}
-	if err := strictJSON(b, &f); err != nil {
-		t.Fatal(err)
-	}
-	if f.Schema != "sip-xmpp-exchange-vectors/1" || len(f.Vectors) != 72 {
-		t.Fatalf("schema %s, %d vectors", f.Schema, len(f.Vectors))
-	}
-	for i := range f.Vectors {
-		v := &f.Vectors[i]
-		if err := v.check(f.Default); err != nil {
-			t.Fatalf("%s: %v", v.ID, err)
+	var defaults []json.RawMessage
+	for _, file := range vectorFiles {
+		b, err := os.ReadFile("../../mapping/testdata/" + file.name)
+		if err != nil {
+			t.Fatal(err)
 		}
+		var f struct {
+			Schema, Description string
+			Default             json.RawMessage `json:"default_config"`
+			Vectors             []vector
+			// What mapping plays (TestPriorityVectors).
+			ToPIDF   json.RawMessage `json:"priority_xmpp_to_pidf"`
+			FromPIDF json.RawMessage `json:"priority_pidf_to_xmpp"`
+		}
+		if err := strictJSON(b, &f); err != nil {
+			t.Fatal(err)
+		}
+		if f.Schema != "sip-xmpp-exchange-vectors/1" || len(f.Vectors) != file.count {
+			t.Fatalf("%s: schema %s, %d vectors", file.name, f.Schema, len(f.Vectors))
+		}
+		defaults = append(defaults, f.Default)
+		for i := range f.Vectors {
+			v := &f.Vectors[i]
+			if err := v.check(file.prefix, defaults); err != nil {
+				t.Fatalf("%s: %v", v.ID, err)
+			}
+		}
+		all = append(all, f.Vectors...)
 	}
-	return f.Vectors
+	return all
 }
 
-func (v *vector) check(defaults json.RawMessage) error {
-	if want := fmt.Sprintf("M-%03d", v.number()); v.ID != want || len(v.Req) == 0 || len(v.Steps) == 0 {
+func (v *vector) check(prefix string, defaults []json.RawMessage) error {
+	if want := fmt.Sprintf("%s-%03d", prefix, v.number()); v.ID != want || len(v.Req) == 0 || len(v.Steps) == 0 {
 		return fmt.Errorf("not an exchange")
 	}
-	for _, c := range []json.RawMessage{defaults, v.Config} {
+	for _, c := range append(slices.Clone(defaults), v.Config) {
 		if err := strictJSON(c, &v.settings); err != nil {
 			return err
 		}
+	}
+	if n := v.settings.NotifySpacing; n != 0 && (n != 5 || v.settings.Expires != 3600 || v.settings.MinExpires != 60) {
+		return fmt.Errorf("constants of presence: %+v", v.settings)
 	}
 	for _, s := range v.Steps {
 		good := s.Net == netXMPP || s.Net == netSIP
@@ -140,9 +165,13 @@ func (v *vector) check(defaults json.RawMessage) error {
 }
 
 func (v *vector) number() (n int) {
-	fmt.Sscanf(v.ID, "M-%d", &n)
+	_, digits, _ := strings.Cut(v.ID, "-")
+	fmt.Sscanf(digits, "%d", &n)
 	return n
 }
+
+// ofPresence reports whether presence is what the vector is about.
+func (v *vector) ofPresence() bool { return strings.HasPrefix(v.ID, "P-") }
 
 // seconds is how long a wait is.
 func (s step) seconds() time.Duration {

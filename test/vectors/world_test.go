@@ -40,6 +40,8 @@ type world struct {
 	log     siptest.Buffer
 	stop    func()
 
+	presence bool // that contacts ask for presence is part of the exchange
+
 	mu      sync.Mutex // guards the following
 	playing bool
 	came    map[string][]event // what the gateway has written and no step has asked for, by net
@@ -68,7 +70,7 @@ type barrier struct {
 // synctest bubble.
 func newWorld(t *testing.T, v *vector, cfg *config.Config) (*world, error) {
 	w := &world{t: t, servers: make(map[string]*xmpptest.Server), conns: make(map[string]*xmpptest.Conn),
-		came: make(map[string][]event), missing: make(map[*xmpptest.Conn]bool), errors: make(map[string]string), arrived: make(chan struct{}, 1), silent: v.state("barrier") == "silent"}
+		came: make(map[string][]event), missing: make(map[*xmpptest.Conn]bool), errors: make(map[string]string), arrived: make(chan struct{}, 1), silent: v.state("barrier") == "silent", presence: v.ofPresence()}
 	start := began
 	if now := v.settings.Now; !now.IsZero() {
 		start = now
@@ -200,7 +202,7 @@ func (w *world) answer(b barrier) {
 // onStanza keeps what the gateway writes. That it introduces contacts that have written
 // for the first time is no part of an exchange of messages.
 func (w *world) onStanza(_ *xmpptest.Conn, st xmpptest.Stanza) bool {
-	if st.Name == "presence" && st.Type == "subscribe" {
+	if st.Name == "presence" && st.Type == "subscribe" && !w.presence {
 		return true
 	}
 	w.add(netXMPP, event{raw: st.Raw})
