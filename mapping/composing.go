@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"encoding/xml"
 	"errors"
 	"strconv"
 	"strings"
@@ -64,7 +65,7 @@ type composingReader struct {
 	open  strings.Builder // of the child that is open
 }
 
-func (r *composingReader) opened([]string) { r.open.Reset() }
+func (r *composingReader) opened([]string, []xml.Attr) { r.open.Reset() }
 
 func (r *composingReader) text(path []string, data []byte) {
 	if len(path) == 2 {

@@ -1,6 +1,7 @@
 package mapping
 
 import (
+	"encoding/xml"
 	"strings"
 )
 
@@ -49,7 +50,7 @@ type imdnReader struct {
 	named bool // id is whole
 }
 
-func (r *imdnReader) opened(path []string) {
+func (r *imdnReader) opened(path []string, _ []xml.Attr) {
 	if len(path) == 4 && path[2] == "status" && r.says == 0 {
 		r.says = statuses[[2]string{path[1], path[3]}]
 	}

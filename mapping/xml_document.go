@@ -12,7 +12,8 @@ import (
 // (SEC-26).
 type xmlDocument struct {
 	space, root string
-	unspaced    bool // elements without a namespace are taken for its own
+	spaces      map[string]string // the other namespaces that are known: what the names of their elements begin with
+	unspaced    bool              // elements without a namespace are taken for its own
 	bytes       int
 	depth       int
 	nodes       int // elements, texts, comments
@@ -30,9 +31,10 @@ func newXMLDocument(mediaType, space, root string) xmlDocument {
 }
 
 // xmlReader takes what is in a document, in its order. path are the names of the open
-// elements, the root first, "" for those of other namespaces.
+// elements, the root first, "" for those of other namespaces. attrs are those of the element
+// that has just been opened, and valid until the next call.
 type xmlReader interface {
-	opened(path []string)
+	opened(path []string, attrs []xml.Attr)
 	text(path []string, data []byte)
 	closed(path []string) // path still has the element
 }
@@ -61,10 +63,7 @@ func (d *xmlDocument) read(b []byte, r xmlReader) error {
 		case xml.Directive:
 			return d.syntax
 		case xml.StartElement:
-			name := tok.Name.Local
-			if tok.Name.Space != d.space && !(d.unspaced && tok.Name.Space == "") {
-				name = ""
-			}
+			name := d.name(tok.Name)
 			switch {
 			case len(path) == 0 && (rooted || name != d.root):
 				return d.other
@@ -73,7 +72,7 @@ func (d *xmlDocument) read(b []byte, r xmlReader) error {
 			}
 			rooted = true
 			path = append(path, name)
-			r.opened(path)
+			r.opened(path, tok.Attr)
 		case xml.EndElement:
 			r.closed(path)
 			path = path[:len(path)-1]
@@ -81,4 +80,15 @@ func (d *xmlDocument) read(b []byte, r xmlReader) error {
 			r.text(path, tok)
 		}
 	}
+}
+
+// name is the name of an element in a path.
+func (d *xmlDocument) name(n xml.Name) string {
+	if n.Space == d.space || d.unspaced && n.Space == "" {
+		return n.Local
+	}
+	if prefix := d.spaces[n.Space]; prefix != "" {
+		return prefix + n.Local
+	}
+	return ""
 }
