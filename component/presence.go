@@ -77,8 +77,8 @@ func readShownOwn(s *mapping.Resource, c *element) bool {
 	text := bytes.TrimSpace(c.text)
 	switch c.name.Local {
 	case "show":
-		show := mapping.Show(text)
-		if s.Show != "" || show == "" || !show.Known() {
+		show := mapping.ParseShow(string(text))
+		if s.Show != mapping.ShowNone || show == mapping.ShowNone {
 			return false
 		}
 		s.Show = show
@@ -131,7 +131,7 @@ func appendShown(b []byte, v *mapping.XMPPPresence) []byte {
 	if s == nil {
 		return b
 	}
-	if v.Type == mapping.Available && s.Show != mapping.ShowOnline && s.Show.Known() {
+	if v.Type == mapping.Available && mapping.ParseShow(string(s.Show)) != mapping.ShowNone {
 		b = appendTextElement(b, "show", "", string(s.Show))
 	}
 	for _, t := range s.Status {
