@@ -2,7 +2,7 @@ package mapping
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
+	"fmt"
 	"strings"
 	"time"
 )
@@ -92,7 +92,7 @@ func TupleID(resource string) string {
 
 func hashID(s string) string {
 	sum := sha256.Sum256([]byte(s))
-	return "IDx-" + hex.EncodeToString(sum[:16])
+	return fmt.Sprintf("IDx-%x", sum[:16])
 }
 
 // tupleResource is the resource that a tuple stands for by its id: always one that a JID can
