@@ -1,5 +1,5 @@
 // Package mapping is the dictionary between XMPP and SIP: addresses (RFC 7247),
-// messages (RFC 7572) and errors (RFC 7247 §7), in both directions.
+// messages (RFC 7572), presence (RFC 8048 §6) and errors (RFC 7247 §7), in both directions.
 //
 // It is pure. Nothing in here reads a clock, draws a random number, opens a
 // connection, logs, or keeps state between calls, and it knows neither side's
@@ -19,6 +19,8 @@
 //	                             has what is left, html_text.go and xhtml.go write it
 //	cpim.go                      message/cpim: cpim_parse.go, cpim_append.go, cpim_wrap.go, content_cpim.go
 //	imdn.go                      notifications (RFC 5438): imdn_read.go, imdn_write.go
+//	pidf.go                      presence (RFC 3863): pidf_document.go is what a document says, pidf_read.go and
+//	                             pidf_write.go its forms, pidf_activities.go and pidf_priority.go what has a table
 //	parts.go, multipart.go       multiparts: what they say, and how they are cut
 //	inflate.go, transfer.go      Content-Encoding and Content-Transfer-Encoding
 //	text.go                      what may be in a line, a header, a stanza

@@ -27,6 +27,7 @@ func TestDocument(t *testing.T) {
 	text := string(b)
 	for name, table := range map[string]string{
 		"to-sip": tableToSIP(t), "to-xmpp": tableToXMPP(t), "gaps": tableOfGaps(t), "addresses": tableOfReasons(), "own": tableOfOwn(t), "numbers": tableOfNumbers(t),
+		"activities": tableOfActivities(), "shows": tableOfShows(), "priorities": tableOfPriorities(), "presence-limits": tableOfPresenceLimits(),
 		"accept": "`" + AcceptTypes + "`; encodings: `" + AcceptEncodings + "`.\n",
 	} {
 		open := "<!-- made: " + name + " -->\n"
