@@ -23,6 +23,9 @@ type backend interface {
 	// loadSeen also returns how many batches it had to pass over.
 	loadSeen(f func([]Seen) error) (unreadable int, err error)
 	loadContacts(f func([]Contact) error) error
+	loadRelations(f func([]Relation) error) error
+	// loadDialogs leaves out those that have expired.
+	loadDialogs(now time.Time, f func([]Dialog) error) error
 	// lookup returns the events of id in the order of time; more than most of them, unless
 	// that is 0, are errMany.
 	lookup(id string, most int) ([]TrailEvent, error)
@@ -37,7 +40,9 @@ type work struct {
 	seen  []Seen
 	trail []TrailEvent
 
-	contacts []Contact // in the order of PutContacts
+	contacts  []Contact // in the order of PutContacts, as are the others in that of theirs
+	relations []Relation
+	dialogs   []Dialog
 
 	expire *expiry // what has become too old; nil most of the time
 	probe  bool    // write and remove something, to see whether that works
@@ -51,5 +56,10 @@ type expiry struct {
 }
 
 func (w *work) empty() bool {
-	return len(w.dead)+len(w.put)+len(w.seen)+len(w.trail)+len(w.contacts) == 0 && w.expire == nil && !w.probe
+	return len(w.dead)+len(w.put)+w.beside() == 0 && w.expire == nil && !w.probe
+}
+
+// beside counts what rides along, without deletions.
+func (w *work) beside() int {
+	return len(w.seen) + len(w.trail) + len(w.contacts) + len(w.relations) + len(w.dialogs)
 }

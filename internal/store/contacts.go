@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql"
 	"slices"
 	"strings"
 )
@@ -11,6 +12,8 @@ type Contact struct {
 	User, Contact string
 	Marks         uint16
 }
+
+func (c Contact) key() [2]string { return [2]string{c.User, c.Contact} }
 
 // maxContactsWait bounds what waits during a fault. What is more is looked through, which
 // leaves half of it at most.
@@ -40,19 +43,10 @@ func (q *queue) boundContactsLocked() {
 	if len(q.contacts) <= maxContactsWait {
 		return
 	}
-	newest := make(map[[2]string]int, len(q.contacts))
-	for i, c := range q.contacts {
-		newest[[2]string{c.User, c.Contact}] = i
-	}
-	kept := q.contacts[:0]
-	for i, c := range q.contacts {
-		if newest[[2]string{c.User, c.Contact}] == i {
-			kept = append(kept, c)
-		}
-	}
-	n := max(0, len(kept)-maxContactsWait/2)
+	q.contacts = newest(q.contacts, Contact.key)
+	n := max(0, len(q.contacts)-maxContactsWait/2)
+	q.contacts = dropOldest(q.contacts, n)
 	q.dropped += uint64(n)
-	q.contacts = append(kept[:0], kept[n:]...)
 }
 
 // LoadContacts calls f with all contacts on the disk, in batches, and stops with the first
@@ -74,50 +68,22 @@ func (b *sqliteStore) putContacts(w *work) error {
 }
 
 func (b *sqliteStore) loadContacts(f func([]Contact) error) error {
-	var last Contact
-	for {
-		batch, err := b.contactsAfter(last)
+	return loadPages(func(last Contact) ([]Contact, error) {
+		page, err := query(b.reader, func(rows *sql.Rows, c *Contact) error { return rows.Scan(&c.User, &c.Contact, &c.Marks) },
+			"SELECT user, contact, marks FROM contacts WHERE (user, contact) > (?, ?) ORDER BY user, contact LIMIT ?", last.User, last.Contact, readRows)
 		if err != nil {
-			return withRemedy(b.path, err)
+			err = withRemedy(b.path, err)
 		}
-		if len(batch) == 0 {
-			return nil
-		}
-		last = batch[len(batch)-1]
-		if err := f(batch); err != nil {
-			return err
-		}
-	}
-}
-
-func (b *sqliteStore) contactsAfter(last Contact) ([]Contact, error) {
-	rows, err := b.reader.Query("SELECT user, contact, marks FROM contacts WHERE (user, contact) > (?, ?) ORDER BY user, contact LIMIT ?",
-		last.User, last.Contact, readRows)
-	if err != nil {
-		return nil, classify(err)
-	}
-	defer rows.Close()
-	var out []Contact
-	for rows.Next() {
-		var c Contact
-		if err := rows.Scan(&c.User, &c.Contact, &c.Marks); err != nil {
-			return nil, classify(err)
-		}
-		out = append(out, c)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, classify(err)
-	}
-	return out, nil
+		return page, err
+	}, f)
 }
 
 func (m *memory) putContacts(batch []Contact) {
 	for _, c := range batch {
-		key := [2]string{c.User, c.Contact}
 		if c.Marks == 0 {
-			delete(m.contacts, key)
+			delete(m.contacts, c.key())
 		} else {
-			m.contacts[key] = c
+			m.contacts[c.key()] = c
 		}
 	}
 }

@@ -34,6 +34,10 @@ func crashChild(path string) {
 	if base := os.Getenv(childEnv + "_BASE"); base != "" {
 		fmt.Sscan(base, &next)
 	}
+	if os.Getenv(childEnv+"_PRESENCE") != "" {
+		crashPresence(s, next)
+		return
+	}
 	say := func(what string, ids []uint64) {
 		var b strings.Builder
 		for _, id := range ids {

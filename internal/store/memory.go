@@ -14,11 +14,13 @@ type memory struct {
 	trail []TrailEvent
 	bytes int64 // of trail
 
-	contacts map[[2]string]Contact
+	contacts  map[[2]string]Contact
+	relations map[[2]string]Relation
+	dialogs   map[string]Dialog
 }
 
 func newMemory() *memory {
-	return &memory{rows: map[uint64]Entry{}, contacts: map[[2]string]Contact{}}
+	return &memory{rows: map[uint64]Entry{}, contacts: map[[2]string]Contact{}, relations: map[[2]string]Relation{}, dialogs: map[string]Dialog{}}
 }
 
 func (m *memory) commit(w *work) error {
@@ -32,6 +34,8 @@ func (m *memory) commit(w *work) error {
 		m.rows[e.ID] = e
 	}
 	m.putContacts(w.contacts)
+	m.putRelations(w.relations)
+	m.putDialogs(w.dialogs)
 	for _, v := range w.seen {
 		v.At = fromMillis(millis(v.At))
 		m.seen = append(m.seen, v)

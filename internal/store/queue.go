@@ -16,7 +16,8 @@ const (
 	trailDelay = time.Second
 
 	maxSpanIDs     = 4096  // deletions of one commit
-	maxContactRows = 1024  // contacts of one commit
+	maxContactRows = 1024  // contacts of one commit, and as many relations
+	maxDialogRows  = 512   // dialogs of one commit
 	maxTrailWait   = 65536 // events that wait during a fault
 	expireEvery    = time.Minute
 	firstBackoff   = 100 * time.Millisecond
@@ -67,9 +68,13 @@ type queue struct {
 	dead       []uint64
 	seen       []Seen
 	contacts   []Contact
+	relations  []Relation
+	dialogs    []Dialog
 	sideSince  time.Time
 	trail      []TrailEvent
 	trailSince time.Time
+
+	dialogBytes int64 // of dialogs
 
 	running *work // the commit that runs, for Lookup
 
@@ -218,9 +223,14 @@ func (q *queue) buryLocked(id uint64) {
 	q.dead = append(q.dead, id)
 }
 
-// sideLocked notes the time when the first deletion, outcome or contact comes.
+// sides counts what rides along beside the trail.
+func (q *queue) sides() int {
+	return len(q.dead) + len(q.seen) + len(q.contacts) + len(q.relations) + len(q.dialogs)
+}
+
+// sideLocked notes the time when the first of what rides along comes.
 func (q *queue) sideLocked() {
-	if len(q.dead)+len(q.seen)+len(q.contacts) == 0 {
+	if q.sides() == 0 {
 		q.sideSince = time.Now()
 	}
 }
@@ -263,7 +273,7 @@ func (q *queue) takeLocked(now time.Time, all bool) (*work, time.Duration) {
 	q.put, q.waiting, q.waitSize = q.put[:0], 0, 0
 
 	all = all || q.failing != nil
-	if n := len(q.dead) + len(q.seen) + len(q.contacts); n > 0 {
+	if n := q.sides(); n > 0 {
 		wait = sideDelay - now.Sub(q.sideSince)
 		if all || n >= sideCount || wait <= 0 {
 			q.takeSidesLocked(w)
@@ -306,10 +316,10 @@ func (q *queue) takeSidesLocked(w *work) {
 		return ok && r.state != dead
 	})
 	w.seen, q.seen = q.seen, nil
-	// What has gathered during a fault is not to hold up the rows of messages.
-	if w.contacts, q.contacts = q.contacts, nil; len(w.contacts) > maxContactRows {
-		w.contacts, q.contacts = w.contacts[:maxContactRows:maxContactRows], w.contacts[maxContactRows:]
-	}
+	w.contacts, q.contacts = takeFirst(q.contacts, maxContactRows)
+	w.relations, q.relations = takeFirst(q.relations, maxContactRows)
+	w.dialogs, q.dialogs = takeFirst(q.dialogs, maxDialogRows)
+	q.dialogBytes -= sizeOfDialogs(w.dialogs)
 }
 
 // finishLocked takes note of the end of a commit and returns what to report.
@@ -410,18 +420,24 @@ func (q *queue) failLocked(w *work, err error, now time.Time) []Mark {
 	q.dead = append(w.dead, q.dead...)
 	q.seen = append(w.seen, q.seen...)
 	q.contacts = append(w.contacts, q.contacts...)
+	// Of these the newest versions alone: what is forgotten meanwhile needs no room.
+	q.relations = newest(append(w.relations, q.relations...), Relation.key)
+	q.dialogs = newest(append(w.dialogs, q.dialogs...), Dialog.key)
+	q.dialogBytes = sizeOfDialogs(q.dialogs)
 	q.trail = append(w.trail, q.trail...)
 	q.boundLocked()
 	return marks
 }
 
-// boundLocked drops the oldest outcomes and events if too many wait.
+// boundLocked drops the oldest of what rides along if too much waits.
 func (q *queue) boundLocked() {
 	if n := len(q.seen) - q.o.MaxSeen; n > 0 {
 		q.dropped += uint64(n)
 		q.seen = append(q.seen[:0], q.seen[n:]...)
 	}
 	q.boundContactsLocked()
+	q.boundRelationsLocked()
+	q.boundDialogsLocked()
 	if n := len(q.trail) - maxTrailWait; n > 0 {
 		q.dropped += uint64(n)
 		clear(q.trail[copy(q.trail, q.trail[n:]):])
@@ -433,14 +449,14 @@ func (q *queue) stateLocked() State {
 	st := State{
 		Failing: q.failing, Since: q.since, Entries: q.entries, Bytes: q.bytes,
 		Waiting: q.waiting, WaitingBytes: q.waitSize,
-		Unflushed: len(q.dead) + len(q.seen) + len(q.contacts) + len(q.trail),
+		Unflushed: q.sides() + len(q.trail),
 		Commits:   q.commits, Written: q.written, Skipped: q.skipped, Dropped: q.dropped,
 	}
 	if q.waiting > 0 {
 		st.Oldest = q.oldest
 	}
 	if w := q.running; w != nil {
-		st.Unflushed += len(w.dead) + len(w.seen) + len(w.contacts) + len(w.trail)
+		st.Unflushed += len(w.dead) + w.beside()
 	}
 	return st
 }

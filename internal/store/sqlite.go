@@ -49,7 +49,7 @@ func (b *sqliteStore) commit(w *work) error {
 }
 
 func (b *sqliteStore) tryCommit(w *work) (err error) {
-	if len(w.put) <= insertRows && len(w.spans) == 0 && len(w.seen) == 0 && len(w.trail) == 0 && len(w.contacts) == 0 && w.expire == nil && !w.probe {
+	if len(w.put) <= insertRows && len(w.spans) == 0 && w.beside() == 0 && w.expire == nil && !w.probe {
 		return b.putRows(w.put) // one statement is a transaction by itself
 	}
 	if _, err := b.conn.ExecContext(bg, "BEGIN IMMEDIATE"); err != nil {
@@ -62,7 +62,7 @@ func (b *sqliteStore) tryCommit(w *work) (err error) {
 			_, _ = b.conn.ExecContext(bg, "ROLLBACK") // may be over already
 		}
 	}()
-	for _, step := range []func(*work) error{b.deleteRows, b.putAll, b.putSeen, b.putTrail, b.putContacts, b.expireOld, b.probe} {
+	for _, step := range []func(*work) error{b.deleteRows, b.putAll, b.putSeen, b.putTrail, b.putContacts, b.putRelations, b.putDialogs, b.expireOld, b.probe} {
 		if err := step(w); err != nil {
 			return err
 		}

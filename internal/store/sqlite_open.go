@@ -57,6 +57,7 @@ func openSQLite(path string, o Options) (_ *sqliteStore, err error) {
 	if err := b.migrate(); err != nil {
 		return nil, fmt.Errorf("store: %s: cannot bring the schema up to date: %w", path, classify(err))
 	}
+	b.forgetExpired(time.Now())
 	if err := b.openReader("rw"); err != nil {
 		return nil, err
 	}

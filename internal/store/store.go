@@ -92,10 +92,12 @@ type State struct {
 	Waiting      int
 	WaitingBytes int64
 	Oldest       time.Time
-	// Unflushed counts deletions, outcomes, contacts and events of the trail not yet on the disk.
+	// Unflushed counts deletions, outcomes, contacts, relations, dialogs and events of the
+	// trail not yet on the disk.
 	Unflushed int
 	// Since Open: commits, rows written, rows done before their commit began,
-	// outcomes, contacts and events of the trail that had to be dropped during a fault.
+	// outcomes, contacts, relations, dialogs and events of the trail that had to be dropped,
+	// which happens during a fault only, but to dialogs that are too big.
 	Commits, Written, Skipped, Dropped uint64
 }
 
