@@ -9,13 +9,19 @@
 //	GET  /v1/trail?id=ID                 []Step
 //	GET  /v1/links                       []Link, of the XMPP side
 //	GET  /v1/routes                      []Route, of the SIP side
+//	GET  /v1/presence/list?user=JID&contact=ADDRESS&after_user=JID&after_contact=JID&n=500
+//	                                     RelationPage: in the order of users and contacts
+//	GET  /v1/presence/show?user=JID&contact=ADDRESS
+//	                                     Relation
+//	POST /v1/presence/cancel?user=JID&contact=ADDRESS&direction=watches|watched
+//	                                     Relation, as it was; both directions if none is given
 //
 // An answer other than 200 is an Error. A list is read page by page: nothing is
 // held in between, on either side, however long the queue is and however slowly
 // it is read.
 //
 // Who may open the socket (mode 0600: root and the daemon's own user) may do all of
-// this. The text of a message is never part of it.
+// this. The text of a message is never part of it, nor what anybody shows of himself.
 //
 // The package knows nobody: whoever has a queue implements Queue.
 package admin

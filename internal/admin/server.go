@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"strconv"
 	"sync"
 	"time"
@@ -128,6 +129,9 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /v1/trail", answer(byID(s.queue.Trail)))
 	mux.HandleFunc("GET /v1/links", answer(s.links))
 	mux.HandleFunc("GET /v1/routes", answer(s.routes))
+	mux.HandleFunc("GET /v1/presence/list", answer(s.relations))
+	mux.HandleFunc("GET /v1/presence/show", answer(s.relation))
+	mux.HandleFunc("POST /v1/presence/cancel", answer(s.cancel))
 	return mux
 }
 
@@ -137,14 +141,23 @@ func (s *Server) list(r *http.Request) (Page, error) {
 	if err != nil && q.Has("after") {
 		return Page{}, ErrRequest.With("after is no number")
 	}
+	n, err := pageSize(q)
+	if err != nil {
+		return Page{}, err
+	}
+	return s.queue.List(r.Context(), after, n)
+}
+
+// pageSize is how many rows are asked for.
+func pageSize(q url.Values) (int, error) {
 	n, err := strconv.Atoi(q.Get("n"))
 	if err != nil && q.Has("n") || n < 0 {
-		return Page{}, ErrRequest.With("n is no number")
+		return 0, ErrRequest.With("n is no number")
 	}
 	if n == 0 || n > maxPage {
 		n = maxPage
 	}
-	return s.queue.List(r.Context(), after, n)
+	return n, nil
 }
 
 // byID makes a handler of a question about one message.
