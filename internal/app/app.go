@@ -73,11 +73,19 @@ func NewOn(n Network, cfg *config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, faults(err)
 	}
-	a.presence = presence.New(a.xmpp, a.sip, presence.Options{Policy: presencePolicy(cfg, policy), Alone: oneDomain(cfg)}, log)
+	a.presence = presence.New(a.xmpp, a.sip, presence.Options{Policy: presencePolicy(cfg, policy), Book: a.book(), Alone: oneDomain(cfg)}, log)
 	options := bridgeOptions(cfg, policy, a.journal)
 	options.Presence = a.presence
 	a.bridge = bridge.New(a.xmpp, a.sip, a.journal, options, log)
 	return a, nil
+}
+
+// book is where presence is kept, nil where nothing outlives the process.
+func (a *App) book() presence.Book {
+	if a.cfg.Store.Path == "" {
+		return nil
+	}
+	return a.journal
 }
 
 // Rules are the address rules in force.
@@ -149,7 +157,7 @@ const failedDrain = time.Second
 
 // openDoor opens the operator's socket, if there is one.
 func (a *App) openDoor() error {
-	queue := &liveQueue{store: a.journal.store, bridge: a.bridge, links: a.xmpp, sip: a.sip, log: a.log}
+	queue := &liveQueue{store: a.journal.store, bridge: a.bridge, links: a.xmpp, sip: a.sip, log: a.log, presence: a.presence, rules: a.rules}
 	a.door = admin.NewServer(a.cfg.Admin.Socket, queue, a.log)
 	err := a.door.Listen()
 	if errors.Is(err, admin.ErrPlace) { // starting again cannot mend it
@@ -163,7 +171,7 @@ func (a *App) openDoor() error {
 func (a *App) answerOperator(ctx context.Context) error {
 	err := a.door.Run(ctx)
 	if ctx.Err() == nil {
-		a.log.Error("stox queue and stox trail are not answered any more", "socket", a.cfg.Admin.Socket, "err", err, "remedy", "restart stox")
+		a.log.Error("stox queue, trail and presence are not answered any more", "socket", a.cfg.Admin.Socket, "err", err, "remedy", "restart stox")
 		<-ctx.Done()
 	}
 	return nil

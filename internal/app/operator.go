@@ -13,6 +13,7 @@ import (
 	"github.com/stoxgw/stox/internal/admin"
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/store"
+	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside"
 )
 
@@ -28,6 +29,9 @@ type liveQueue struct {
 	links  *links
 	sip    *sipside.UA
 	log    *slog.Logger
+
+	presence livePresence
+	rules    *mapping.Rules
 }
 
 var _ admin.Linked = (*liveQueue)(nil)

@@ -120,7 +120,7 @@ func TestDaemonWithoutItsOperator(t *testing.T) {
 	if err := g.app.door.Close(); err != nil {
 		t.Fatal(err)
 	}
-	g.log.await("level=ERROR", "stox queue and stox trail are not answered any more", "remedy=")
+	g.log.await("level=ERROR", "stox queue, trail and presence are not answered any more", "remedy=")
 	g.peer.Answer(func(m *siptest.Message) string { return m.Reply(200, "OK") })
 	g.message("m1", "romeo@sip.example.com", "hello")
 	g.peer.Await(1)

@@ -14,6 +14,7 @@ import (
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/config"
 	"github.com/stoxgw/stox/internal/store"
+	"github.com/stoxgw/stox/mapping"
 )
 
 // FileQueue is the queue of a daemon that is not running: its file. To read it is
@@ -23,6 +24,8 @@ type FileQueue struct {
 	path   string
 	o      store.Options
 	expire time.Duration
+	cfg    *config.Config
+	rules  *mapping.Rules // built when needed
 
 	reader *store.Reader // opened when needed, closed for a change
 	total  int           // rows when it was opened: to count them takes reading them all
@@ -35,6 +38,7 @@ func OpenFile(cfg *config.Config) (*FileQueue, error) {
 		path:   cfg.Store.Path,
 		o:      storeOptions(cfg),
 		expire: cfg.Queue.Expire,
+		cfg:    cfg,
 	}
 	f, err := os.Open(q.path) // the engine would not say why
 	if errors.Is(err, fs.ErrPermission) {

@@ -39,7 +39,8 @@ func (a *App) openStore() error {
 // maxUnreadable bounds how many rows that cannot be read are logged one by one.
 const maxUnreadable = 20
 
-// restore hands over the rows and outcomes that are in the store. A row that the
+// restore hands over the rows and outcomes that are in the store, and what is known of users
+// and contacts. A row that the
 // bridge cannot read stays where it is: it may be of a newer version, and it is
 // somebody's message.
 func (a *App) restore() error {
@@ -83,6 +84,13 @@ func (a *App) restore() error {
 	})
 	if err != nil {
 		return err
+	}
+	relations, dialogs, err := restorePresence(a.journal.store, a.presence.Restore)
+	if err != nil {
+		return err
+	}
+	if relations > 0 {
+		a.log.Info("read who watches whom", "relations", relations, "dialogs", dialogs)
 	}
 	if rows > 0 || seen > 0 {
 		a.log.Info("read the journal", "messages", rows, "outcomes", seen)
