@@ -41,7 +41,7 @@ func TestScript(t *testing.T) {
 			"status": cmdStatus,
 			"mode":   cmdMode,
 			"daemon": cmdDaemon,
-			"rows":   cmdRows,
+			"rows":   cmdRows, "relations": cmdRelations,
 		},
 	})
 }

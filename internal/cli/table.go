@@ -13,35 +13,45 @@ import (
 	"github.com/stoxgw/stox/internal/admin"
 )
 
-// table writes rows of the queue in columns. Widths grow from page to page, so that
-// none has to be held.
+// table writes rows of the queue in columns.
 type table struct {
-	out   io.Writer
-	now   time.Time
-	width [columns]int
+	out  io.Writer
+	now  time.Time
+	grid grid
 }
 
-const columns = 8
-
-// maxWidth is how far a column pushes the ones behind it; longer values are not cut.
-const maxWidth = 40
-
-var heading = [columns]string{"ID", "AGE", "EXPIRES IN", "STATE", "ATTEMPTS", "FROM", "TO", "PROBLEM"}
+var heading = []string{"ID", "AGE", "EXPIRES IN", "STATE", "ATTEMPTS", "FROM", "TO", "PROBLEM"}
 
 func (t *table) add(page []admin.Message) {
-	rows := make([][columns]string, 0, len(page)+1)
-	if t.width[0] == 0 {
-		rows = append(rows, heading)
-	}
+	t.grid.out, t.grid.heading = t.out, heading
+	rows := make([][]string, 0, len(page))
 	for _, m := range page {
-		rows = append(rows, [columns]string{
+		rows = append(rows, []string{
 			strconv.FormatUint(m.ID, 10), between(m.Read, t.now), between(t.now, m.Expire),
 			dash(m.State), strconv.Itoa(m.Attempts), dash(m.From), dash(m.To), dash(m.Problem),
 		})
 	}
+	t.grid.add(rows)
+}
+
+// grid writes rows in columns. Widths grow from page to page, so that none has to be held.
+type grid struct {
+	out     io.Writer
+	heading []string
+	width   []int // of all columns but the last; nil before the first page
+}
+
+// maxWidth is how far a column pushes the ones behind it; longer values are not cut.
+const maxWidth = 40
+
+func (g *grid) add(rows [][]string) {
+	if g.width == nil {
+		g.width = make([]int, len(g.heading)-1)
+		rows = append([][]string{g.heading}, rows...)
+	}
 	for _, row := range rows {
-		for i, s := range row[:columns-1] {
-			t.width[i] = min(max(t.width[i], utf8.RuneCountInString(s)), maxWidth)
+		for i := range g.width {
+			g.width[i] = min(max(g.width[i], utf8.RuneCountInString(row[i])), maxWidth)
 		}
 	}
 	for _, row := range rows {
@@ -51,11 +61,11 @@ func (t *table) add(page []admin.Message) {
 				b.WriteString("  ")
 			}
 			b.WriteString(s)
-			if i < columns-1 {
-				b.WriteString(strings.Repeat(" ", max(0, t.width[i]-utf8.RuneCountInString(s))))
+			if i < len(g.width) {
+				b.WriteString(strings.Repeat(" ", max(0, g.width[i]-utf8.RuneCountInString(s))))
 			}
 		}
-		fmt.Fprintln(t.out, b.String())
+		fmt.Fprintln(g.out, b.String())
 	}
 }
 

@@ -157,7 +157,7 @@ var schema = []key{
 	{path: "admin.listen", def: "127.0.0.1:9480", empty: "turns it off",
 		doc: "Where the status page and the metrics are served, host:port. Off loopback a token is required."},
 	{path: "admin.socket", file: true, built: true, defText: "`stox.sock` beside `store.path`; none if that is empty", example: `"/run/stox/stox.sock"`,
-		doc: "The Unix socket on which the daemon answers `stox queue`, `stox trail` and `stox doctor`. Its mode is 0600: root and the user that stox runs as can use it."},
+		doc: "The Unix socket on which the daemon answers `stox queue`, `stox presence`, `stox trail` and `stox doctor`. Its mode is 0600: root and the user that stox runs as can use it."},
 	{path: "admin.token", secret: true, example: `"` + exampleSecret + `"`,
 		doc: "The token that callers must show."},
 	{path: "admin.token_file", file: true, example: `"admin-token"`,

@@ -62,3 +62,18 @@ func Fill(path string, rows []Waiting, trail ...Event) error {
 	cancel() // commit what is there and return
 	return errors.Join(s.Run(ctx, store.Events{}), s.Close())
 }
+
+// Relation is who of a user and a contact may see the other.
+type Relation = store.Relation
+
+// FillPresence makes the file of a daemon that is stopped, or adds to it.
+func FillPresence(path string, relations ...Relation) error {
+	s, err := store.Open(path, store.Options{})
+	if err != nil {
+		return err
+	}
+	s.PutRelations(relations)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // commit what is there and return
+	return errors.Join(s.Run(ctx, store.Events{}), s.Close())
+}
