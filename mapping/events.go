@@ -17,11 +17,17 @@ type SIPEvent struct {
 	// Contact is where the sender takes the requests of the dialog. From SIP: the remote
 	// target. To SIP: ours; the SIP side fills in host, port and transport where Host is "".
 	Contact URI
+	// RemoteTarget is where the requests of the dialog go, to the letter (RFC 3261 §12.2.1.1):
+	// a URI has parameters of its owner's that URI does not keep. From SIP: that of Contact,
+	// without headers. To SIP, in a dialog: the Request-URI, which then counts and not
+	// RequestURI; "" takes RequestURI.
+	RemoteTarget string
 	// Routes are the URIs that the requests of the dialog go by (RFC 3261 §12), in the
 	// order of the Route headers of those who are told of it: Record-Route as it came in.
 	Routes []string
-	// Flow is the connection that the request came over, and that requests to Contact
-	// prefer while it is there; 0: over UDP, or not known. It means nothing after a restart.
+	// Flow is the connection that the request came over from whom Contact names, and that
+	// requests to Contact prefer while it is there; 0: over UDP, by way of a proxy, or not
+	// known. It means nothing after a restart, and no other connection then has its number.
 	Flow uint64
 
 	// From SIP only.
@@ -80,11 +86,13 @@ type SIPPublish struct {
 // EventAnswer is what an answer to a request about events says besides its status. In an
 // answer of ours everything that is not set is left out.
 type EventAnswer struct {
-	Tag        string // of To: with a SUBSCRIBE that begins a dialog it is our half of that
-	Contact    URI    // as in SIPEvent
-	Expires    int    // seconds, NoExpires if not said
-	MinExpires int    // of a 423, seconds; 0 if not said
-	ETag       string // SIP-ETag
+	Tag     string // of To: with a SUBSCRIBE that begins a dialog it is our half of that
+	Contact URI    // as in SIPEvent
+	// RemoteTarget is that of Contact, as in SIPEvent; in an answer of ours it is not looked at.
+	RemoteTarget string
+	Expires      int    // seconds, NoExpires if not said
+	MinExpires   int    // of a 423, seconds; 0 if not said
+	ETag         string // SIP-ETag
 }
 
 func (*SIPSubscribe) isSIP() {}
