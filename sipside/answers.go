@@ -70,6 +70,9 @@ func finalOutcome(method string, status int, first string, f *fields) mapping.Ou
 	if status == 415 || status < 300 && method == methodOptions {
 		o.Accept = mapping.HeaderText(f.accept)
 	}
+	if aboutEvents(method) {
+		o.Event = readEventAnswer(status, f)
+	}
 	if status < 300 {
 		return o
 	}

@@ -26,6 +26,7 @@ type request struct {
 	udp     bool
 	read    time.Time
 	key     txKey
+	flow    uint64 // the connection that it came over, 0 over UDP
 
 	peer    *peer // nil: of nobody that is known
 	proved  bool  // by digest that it is peer's
@@ -42,9 +43,9 @@ var known = map[string]bool{
 }
 
 // check goes through RFC 3261 §8.2 in order, as far as no transaction and no
-// mapping is needed. It gives the refusal, or the message, or neither: then the
+// mapping is needed. It gives the refusal, or the value, or neither: then the
 // request is an OPTIONS, CANCEL or ACK that is to be handled.
-func (u *UA) check(r *request) (*mapping.SIPMessage, *reply) {
+func (u *UA) check(r *request) (mapping.SIP, *reply) {
 	// 1. Version and syntax (SIP-01). Of another version we do not know the syntax.
 	if !strings.EqualFold(r.version, "SIP/2.0") {
 		return refuse(mapping.FailVersion())
@@ -96,7 +97,7 @@ func (u *UA) check(r *request) (*mapping.SIPMessage, *reply) {
 		return refuse(mapping.FailUnknownMethod())
 	case r.method == "CANCEL":
 		return nil, nil
-	case r.method != "OPTIONS" && r.method != "MESSAGE":
+	case r.method != methodOptions && r.method != methodMessage && !aboutEvents(r.method):
 		return refuse(mapping.FailMethod())
 	}
 	// 7. The Request-URI (SIP-28, SEC-02). Whether its domain is served is the bridge's.
@@ -108,8 +109,8 @@ func (u *UA) check(r *request) (*mapping.SIPMessage, *reply) {
 		_, err := mapping.ParseURI(r.to.uri)
 		return refuse(asFailure(err))
 	}
-	// There are no dialogs (SIP-18).
-	if r.to.tag != "" {
+	// There are no dialogs but those of subscriptions (SIP-18). Which there are is not known here.
+	if r.to.tag != "" && r.method != methodSubscribe && r.method != methodNotify {
 		return refuse(mapping.FailNoDialog())
 	}
 	// 9. Extensions (SIP-22).
@@ -118,14 +119,17 @@ func (u *UA) check(r *request) (*mapping.SIPMessage, *reply) {
 	} else if tags != "" {
 		return refuse(mapping.FailExtension(), "Unsupported: "+tags+"\r\n")
 	}
-	if r.method == "OPTIONS" {
+	switch {
+	case r.method == methodOptions:
 		return nil, nil
+	case aboutEvents(r.method):
+		return u.checkEvent(r, target)
 	}
 	return u.checkMessage(r, target)
 }
 
 // checkMessage goes on with what only concerns a MESSAGE.
-func (u *UA) checkMessage(r *request, target mapping.URI) (*mapping.SIPMessage, *reply) {
+func (u *UA) checkMessage(r *request, target mapping.URI) (mapping.SIP, *reply) {
 	from, name, written, f := u.identity(r)
 	if f != nil {
 		return refuse(f)
@@ -143,17 +147,25 @@ func (u *UA) checkMessage(r *request, target mapping.URI) (*mapping.SIPMessage, 
 		Date: parseDate(r.f.date), Expires: parseExpires(r.f.expires), Received: r.read, Agent: r.f.agent,
 	}
 	u.reached(m, r)
-	if len(r.body) > r.max {
-		return refuse(mapping.FailTooLarge(0))
-	}
-	if r.f.contentType == "" && len(r.body) > 0 { // RFC 3261 §20.15
-		return refuse(mapping.FailBadRequest("no Content-Type"))
+	if f := r.content(); f != nil {
+		return refuse(f)
 	}
 	m.Lang, _ = cutList(mapping.HeaderText(r.f.language))
 	return m, nil
 }
 
-func refuse(f *mapping.Failure, extra ...string) (*mapping.SIPMessage, *reply) {
+// content says what is wrong with the body, as far as can be told without reading it.
+func (r *request) content() *mapping.Failure {
+	switch {
+	case len(r.body) > r.max:
+		return mapping.FailTooLarge(0)
+	case r.f.contentType == "" && len(r.body) > 0: // RFC 3261 §20.15
+		return mapping.FailBadRequest("no Content-Type")
+	}
+	return nil
+}
+
+func refuse(f *mapping.Failure, extra ...string) (mapping.SIP, *reply) {
 	r := refusal(f, extra...)
 	return nil, &r
 }

@@ -2,9 +2,11 @@ package sipside
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"math"
@@ -31,6 +33,7 @@ type client struct {
 	mu     sync.Mutex // guards the following
 	open   map[uint64]*clientTx
 	held   map[hopKey]int // of open, by next hop
+	events int            // of open, those about events
 	steps  [len(timerE)]delays[*clientTx]
 	expire delays[*clientTx] // Timer F
 	closed bool
@@ -53,6 +56,7 @@ type clientTx struct {
 	to         locate.Target // which target it goes to
 	more       bool          // there is a target that the request has not been tried at
 	moved      bool          // to TCP, for its size
+	fallback   locate.Target // where it goes if there is no TCP; zero: nowhere
 	sent       bool          // given to a socket
 	dest       netip.AddrPort
 	udp        *udpSocket
@@ -114,13 +118,15 @@ func (c *client) deliver(batch []mapping.Parcel[mapping.SIP]) {
 		f := req.sendable()
 		var h hop
 		if f == nil {
-			h, f = c.u.nextHop(req.RequestURI)
+			h, f = c.u.hopOf(&req, true)
 		}
 		if f != nil {
 			c.u.outbox.add(p.Ref, notWritten(f))
 			continue
 		}
-		h.count(req.SIPMessage)
+		if req.event == nil {
+			h.count(req.SIPMessage)
+		}
 		c.launch(&clientTx{ref: p.Ref, req: req, hop: h})
 	}
 }
@@ -129,12 +135,15 @@ func (c *client) deliver(batch []mapping.Parcel[mapping.SIP]) {
 // launch returns.
 func (c *client) launch(tx *clientTx) {
 	tx.start = math.MaxUint64
-	if tx.hop.rule != nil {
-		tx.login = c.logins[tx.hop.rule]
-	}
 	if f := c.begin(tx); f != nil {
 		c.tell(tx, notWritten(f), nil)
 		return
+	}
+	if s := tx.hop.flow; s != nil && (c.sendFlow(tx, s) || !c.unflow(tx)) {
+		return
+	}
+	if tx.hop.rule != nil {
+		tx.login = c.logins[tx.hop.rule]
 	}
 	if tx.hop.addr.IsValid() {
 		c.send(tx, []locate.Target{tx.hop.direct()})
@@ -161,6 +170,8 @@ func (c *client) tell(tx *clientTx, o mapping.Outcome, f *fields) {
 // begin gives tx a place in the table (SEC-30) and its id. No next hop may have
 // more than a quarter of the places, so that a dead one leaves room for others. Requests of
 // ours are few, and find a place where messages would have to wait: without them none comes.
+// Requests about events have a quarter as many places beside those of messages, of which a
+// next hop has a quarter: however many there are, no message waits for one of them.
 func (c *client) begin(tx *clientTx) *mapping.Failure {
 	var b [8]byte
 	rand.Read(b[:])
@@ -171,12 +182,19 @@ func (c *client) begin(tx *clientTx) *mapping.Failure {
 		return mapping.FailShutdown()
 	}
 	most, key := c.u.cfg.MaxPending, tx.hop.key()
-	full := len(c.open) >= most || c.held[key] >= max(most/4, 1)
+	count := len(c.open) - c.events
+	if tx.hop.events {
+		most, count = max(most/4, 1), c.events
+	}
+	full := count >= most || c.held[key] >= max(most/4, 1)
 	if full && tx.done == nil || c.open[tx.id] != nil {
 		return mapping.FailBusy(busySeconds)
 	}
 	c.open[tx.id] = tx
 	c.held[key]++
+	if tx.hop.events {
+		c.events++
+	}
 	return nil
 }
 
@@ -198,20 +216,24 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 		tx.login.begin(tx, to)
 	}
 	wire := c.u.wire(&tx.req, tx.hop.route, over, sentBy, c.branch(tx.id))
-	stream, room, f := tx.hop.fit(len(wire), len(tx.req.Body), to.Transport != locate.UDP)
+	stream, room, f := tx.fit(len(wire), to.Transport != locate.UDP)
 	moved := f == nil && stream && to.Transport == locate.UDP
 	if (f != nil || moved) && tx.cseq == 0 && tx.req.auth != "" {
 		// What nobody has asked for yet is no reason to go another way. How long it is was
 		// up to the last server that asked, which may be one behind the next hop.
 		tx.login.bare(tx)
 		wire = c.u.wire(&tx.req, tx.hop.route, over, sentBy, c.branch(tx.id))
-		stream, room, f = tx.hop.fit(len(wire), len(tx.req.Body), to.Transport != locate.UDP)
+		stream, room, f = tx.fit(len(wire), to.Transport != locate.UDP)
 		moved = f == nil && stream && to.Transport == locate.UDP
 	}
+	var fallback locate.Target
 	if moved { // to TCP, for its size, with the Via that it has there
+		if tx.req.event != nil && len(wire) <= maxDatagram {
+			fallback = to
+		}
 		to, more = c.health.Pick(locate.OverTCP(targets), tx.req.Target, time.Now())
 		n := len(wire) + len(viaTransport(to.Transport)) - len(over) + len(c.u.streamSentBy(to.Transport)) - len(sentBy)
-		_, room, f = tx.hop.fit(n, len(tx.req.Body), true)
+		_, room, f = tx.fit(n, true)
 	}
 	// Another target, to which a part goes when this one fails, may see a longer Via.
 	room = max(room-(c.u.maxSentBy-len(sentBy)), 0)
@@ -223,7 +245,7 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 	if tx.cseq != 0 { // to the target that has asked, and not to another one
 		more, moved = tx.more, moved || tx.moved
 	}
-	tx.to, tx.more, tx.moved = to, more, moved
+	tx.to, tx.more, tx.moved, tx.fallback = to, more, moved, fallback
 	c.mu.Unlock()
 	switch dest := to.Addr; {
 	case f != nil:
@@ -241,6 +263,15 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 	default:
 		c.sendUDP(tx, sock, dest, wire)
 	}
+}
+
+// fit decides about the size of tx: see hop.fit.
+func (tx *clientTx) fit(n int, stream bool) (overTCP bool, room int, f *mapping.Failure) {
+	if tx.req.event == nil {
+		return tx.hop.fit(n, len(tx.req.Body), stream)
+	}
+	overTCP, f = tx.hop.fitWhole(n, stream)
+	return overTCP, 0, f
 }
 
 func (c *client) sendUDP(tx *clientTx, sock *udpSocket, dest netip.AddrPort, wire []byte) {
@@ -275,6 +306,7 @@ func (c *client) sendTCP(tx *clientTx, s *stream) bool {
 	if tx.hop.route != nil {
 		s.kept.Store(true)
 	}
+	s.asked.Store(true)
 	s.spoke.Store(int64(now.Sub(s.born)))
 	start, ok := s.put(wire)
 	if !ok {
@@ -298,10 +330,9 @@ func (c *client) endWith(tx *clientTx, o mapping.Outcome, f *fields) {
 	}
 	tx.ended = true
 	delete(c.open, tx.id)
-	if key := tx.hop.key(); c.held[key] > 1 {
-		c.held[key]--
-	} else {
-		delete(c.held, key)
+	c.let(tx.hop.key())
+	if tx.hop.events {
+		c.events--
 	}
 	o.More = tx.more && !o.Accepted()
 	o.CSeq = tx.cseq
@@ -309,6 +340,15 @@ func (c *client) endWith(tx *clientTx, o mapping.Outcome, f *fields) {
 	tx.again.stop()
 	tx.giveUp.stop()
 	c.tell(tx, o, f)
+}
+
+// let counts a request less of a next hop. The lock is held.
+func (c *client) let(key hopKey) {
+	if c.held[key] > 1 {
+		c.held[key]--
+	} else {
+		delete(c.held, key)
+	}
 }
 
 // judge remembers how the target of a request did. What ended for a lack of ours, or
@@ -326,6 +366,9 @@ func (c *client) judge(tx *clientTx, o *mapping.Outcome) {
 		c.health.Worked(tx.to)
 		c.u.heardFrom(tx.hop.route)
 	case c.closed:
+	case o.Kind == mapping.Unknown && tx.req.event != nil && tx.req.event.within:
+		// It is the other end of the dialog that is gone, as like as not, and not a server
+		// on the way: a dialog ends so each time somebody pulls a plug.
 	case o.Kind == mapping.Unknown && !tx.proceeding, o.Kind == mapping.NotWritten && o.Failure.Condition == mapping.CondRemoteServerTimeout:
 		c.health.Failed(tx.to, time.Now())
 	}
@@ -339,6 +382,9 @@ func (c *client) fail(tx *clientTx, o mapping.Outcome) {
 
 // undialed is told that no connection to the target of a request could be made.
 func (c *client) undialed(tx *clientTx, err error) {
+	if !errors.Is(err, context.Canceled) && c.overUDP(tx) {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.end(tx, notWritten(unconnected(tx.moved, err)))
@@ -383,8 +429,8 @@ func (c *client) unsent(tx *clientTx, err error) {
 // lost ends what is open on a connection that is gone. Of its bytes all before
 // taken may have left; what begins after them has not.
 func (c *client) lost(s *stream, taken uint64, err error) {
-	if !s.dialed.Addr.IsValid() {
-		return // no request of ours goes out on it
+	if !s.asked.Load() {
+		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

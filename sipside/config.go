@@ -85,6 +85,14 @@ type Peer struct {
 	Domains []string
 }
 
+// identity is a text that only this peer has, and always.
+func (p *Peer) identity() string {
+	if p.Name != "" {
+		return "peer " + p.Name
+	}
+	return fmt.Sprintf("peer %q %q %q", p.Addresses, p.TLSNames, p.Login.Username)
+}
+
 // Route is the next hop for a domain.
 type Route struct {
 	Domain string      // "*" for all

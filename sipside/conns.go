@@ -34,9 +34,11 @@ type conns struct {
 	first chan locate.Target  // jobs that a request to a route waits for
 	layer *sip.TransportLayer // reads the dialled ones
 	made  *madeListener
+	base  uint64 // what the numbers of flows begin with: another one after each start
 
 	mu       sync.Mutex // guards the following
 	streams  map[string]*stream
+	flows    map[uint64]*stream // the same by their numbers
 	next     uint64
 	accepted int
 	strange  int                // accepted from hosts that are no peers
@@ -80,7 +82,7 @@ var viaTransports = [...]string{locate.UDP: "UDP", locate.TCP: "TCP", locate.TLS
 
 func newConns(u *UA) *conns {
 	c := &conns{u: u, jobs: make(chan locate.Target, u.cfg.MaxPending), first: make(chan locate.Target, u.cfg.MaxPending), streams: make(map[string]*stream),
-		hosts:   make(map[netip.Addr]int),
+		hosts: make(map[netip.Addr]int), flows: make(map[uint64]*stream), base: newFlowBase(),
 		outward: make(map[locate.Target]*outward)}
 	c.layer = newLayer(&u.cfg, u.quiet, c.handle)
 	c.made = &madeListener{conns: make(chan net.Conn), done: make(chan struct{})}
@@ -114,8 +116,8 @@ func (c *conns) add(conn net.Conn, dialed locate.Target) *sipgoConn {
 	}
 	c.next++
 	s := newStream(c.u, conn, remote.String()+"#"+strconv.FormatUint(c.next, 10))
-	s.dialed, s.peered = dialed, peered
-	c.streams[s.id] = s
+	s.dialed, s.peered, s.flow = dialed, peered, c.base+c.next
+	c.streams[s.id], c.flows[s.flow] = s, s
 	if !dialed.Addr.IsValid() {
 		c.accepted++
 		if !peered {
@@ -163,6 +165,7 @@ func (c *conns) remove(s *stream) {
 		return
 	}
 	delete(c.streams, s.id)
+	delete(c.flows, s.flow)
 	if !s.dialed.Addr.IsValid() {
 		c.accepted--
 		if !s.peered {

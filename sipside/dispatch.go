@@ -170,7 +170,10 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 	if n, _ := parseNameAddr(r.f.to); n.tag == "" {
 		e.tag = tag
 	}
-	var m *mapping.SIPMessage
+	if rd.stream != nil {
+		r.flow = rd.stream.flow
+	}
+	var m mapping.SIP
 	if refused == nil {
 		// A nonce counts once: a copy of what was taken is known before that is looked at.
 		if r.peer == nil && r.udp && rd.u.authenticator != nil && rd.u.server.repeated(r.key, e, r.read) {
@@ -199,9 +202,7 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 		}
 		e.answer(*refused)
 	case r.method == "CANCEL":
-		r.method = "MESSAGE"
-		key, _ := rd.u.server.key(&r)
-		if rd.u.server.knows(key) { // no effect on it (RFC 3261 §9.2)
+		if rd.u.server.knowsAny(&r) { // no effect on it (RFC 3261 §9.2)
 			e.answer(reply{status: 200})
 		} else {
 			e.answer(reply{status: 481})
@@ -218,6 +219,9 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 		}
 	default:
 		if tx := rd.u.server.receive(r.key, r.peer, e, r.udp); tx != nil {
+			if aboutEvents(r.method) {
+				tx.event = r.method
+			}
 			rd.batch = append(rd.batch, mapping.Parcel[mapping.SIP]{Ref: tx, Value: m})
 		}
 	}

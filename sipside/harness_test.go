@@ -26,11 +26,13 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type bridge struct {
 	ua     *UA
 	answer func(m *mapping.SIPMessage) mapping.Outcome // nil: no answer
+	reply  func(v mapping.SIP) mapping.Outcome         // the same for requests about events; nil: as answer says
 	probes bool                                        // the servers of routes are asked whether they are there
 
 	mu       sync.Mutex
 	cond     *sync.Cond
-	requests []*mapping.SIPMessage
+	requests []*mapping.SIPMessage // of requests about events only what is common to all
+	events   []mapping.SIP
 	refs     []any
 	outcomes map[any]mapping.Outcome
 	twice    bool
@@ -48,18 +50,42 @@ func (b *bridge) FromSIP(batch []mapping.Parcel[mapping.SIP]) {
 	var results []mapping.Result
 	b.mu.Lock()
 	for _, p := range batch {
-		m := p.Value.(*mapping.SIPMessage)
-		b.requests = append(b.requests, m)
+		b.requests = append(b.requests, common(p.Value))
+		if _, ok := p.Value.(*mapping.SIPMessage); !ok {
+			b.events = append(b.events, p.Value)
+		}
 		b.refs = append(b.refs, p.Ref)
 	}
 	b.cond.Broadcast()
 	b.mu.Unlock()
 	for _, p := range batch {
-		if b.answer != nil {
-			results = append(results, mapping.Result{Ref: p.Ref, Outcome: b.answer(p.Value.(*mapping.SIPMessage))})
+		_, message := p.Value.(*mapping.SIPMessage)
+		switch {
+		case !message && b.reply != nil:
+			results = append(results, mapping.Result{Ref: p.Ref, Outcome: b.reply(p.Value)})
+		case b.answer != nil:
+			results = append(results, mapping.Result{Ref: p.Ref, Outcome: b.answer(common(p.Value))})
 		}
 	}
 	b.ua.Answer(results)
+}
+
+// common is a MESSAGE, or what another request has in common with one.
+func common(v mapping.SIP) *mapping.SIPMessage {
+	of := func(e *mapping.SIPEvent) *mapping.SIPMessage {
+		return &mapping.SIPMessage{RequestURI: e.RequestURI, From: e.From, To: e.To, CallID: e.CallID, FromTag: e.FromTag, CSeq: e.CSeq, Received: time.Now()}
+	}
+	switch v := v.(type) {
+	case *mapping.SIPMessage:
+		return v
+	case *mapping.SIPSubscribe:
+		return of(&v.SIPEvent)
+	case *mapping.SIPNotify:
+		return of(&v.SIPEvent)
+	case *mapping.SIPPublish:
+		return of(&v.SIPEvent)
+	}
+	panic(fmt.Sprintf("a %T was handed over", v))
 }
 
 // first is the first request that came.

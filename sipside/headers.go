@@ -29,7 +29,20 @@ type fields struct {
 	agent                  string   // User-Agent, of answers also Server
 	minExpires, flowTimer  string
 	unsupported            []string
-	repeated               bool // a header that may stand once stands twice
+	event                  *eventFields // headers of requests about events, nil if there are none
+	repeated               bool         // a header that may stand once stands twice
+}
+
+// eventFields are headers of requests about events and their answers (RFC 6665, RFC 3903),
+// one value per row.
+type eventFields struct{ event, state, ifMatch, etag, recordRoute []string }
+
+// ofEvents gives the place for them.
+func (f *fields) ofEvents() *eventFields {
+	if f.event == nil {
+		f.event = new(eventFields)
+	}
+	return f.event
 }
 
 // readFields collects the headers of a message.
@@ -125,6 +138,21 @@ func readFields(headers []sip.Header) (f fields) {
 			f.retryAfter = v
 		case "timestamp":
 			f.timestamp = v
+		case "event", "o":
+			e := f.ofEvents()
+			e.event = append(e.event, v)
+		case "subscription-state":
+			e := f.ofEvents()
+			e.state = append(e.state, v)
+		case "sip-if-match":
+			e := f.ofEvents()
+			e.ifMatch = append(e.ifMatch, v)
+		case "sip-etag":
+			e := f.ofEvents()
+			e.etag = append(e.etag, v)
+		case "record-route":
+			e := f.ofEvents()
+			e.recordRoute = append(e.recordRoute, v)
 		}
 	}
 	return f

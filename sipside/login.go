@@ -49,7 +49,7 @@ func newLogins(u *UA) map[*Route]*login {
 
 // request is what credentials for tx are made of, at a target.
 func (l *login) request(tx *clientTx, to locate.Target) *digest.Request {
-	return &digest.Request{Server: to.Addr.String(), Method: tx.req.method, URI: tx.req.RequestURI.String(), Body: tx.req.Body}
+	return &digest.Request{Server: to.Addr.String(), Method: tx.req.method, URI: tx.req.uri(), Body: tx.req.Body}
 }
 
 // begin gives tx, before it is sent first, the credentials that its target will want.

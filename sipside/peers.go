@@ -27,6 +27,7 @@ type peers struct {
 // peer is a source of requests.
 type peer struct {
 	name     string
+	id       string // the same after every start, and nobody else's
 	prefixes []netip.Prefix
 	tlsNames []string        // as configured
 	hosts    map[string]bool // the same as mapping.URI has hosts
@@ -49,13 +50,13 @@ func newPeers(cfg *Config) *peers {
 		served:    make(map[string]bool),
 		sipDomain: canonicalHost(cfg.SIPDomain),
 		phone:     canonicalHost(cfg.PhoneDomain),
-		loopback:  &peer{name: "loopback"},
+		loopback:  &peer{name: "loopback", id: "loopback"},
 	}
 	for _, d := range cfg.XMPPDomains {
 		p.served[canonicalHost(d)] = true
 	}
 	for _, c := range cfg.Peers {
-		q := &peer{name: c.Name, prefixes: c.Addresses, tlsNames: c.TLSNames, hosts: make(map[string]bool)}
+		q := &peer{name: c.Name, id: c.identity(), prefixes: c.Addresses, tlsNames: c.TLSNames, hosts: make(map[string]bool)}
 		for _, name := range c.TLSNames {
 			q.hosts[canonicalHost(name)] = true
 		}
@@ -75,7 +76,7 @@ func newPeers(cfg *Config) *peers {
 	for _, r := range cfg.Routes {
 		host := r.Via.Host // "" names nobody as a peer
 		if hosts[host] == nil {
-			hosts[host] = &peer{name: "route " + host}
+			hosts[host] = &peer{name: "route " + host, id: "route " + host}
 		}
 		rp := routePeer{domain: "*", host: host, peer: hosts[host]}
 		if r.Domain != "*" {

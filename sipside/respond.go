@@ -12,10 +12,11 @@ import (
 
 // What our answers list (SIP-20, SIP-21; im.md: 415 has to name the types).
 const (
-	allowed        = "OPTIONS, MESSAGE"
+	allowed        = "OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH"
 	acceptLines    = "Accept: " + mapping.AcceptTypes + "\r\nAccept-Encoding: " + mapping.AcceptEncodings + "\r\n"
 	allowLine      = "Allow: " + allowed + "\r\n"
-	optionsHeaders = allowLine + acceptLines + "Accept-Language: *\r\nSupported: \r\n"
+	optionsHeaders = allowLine + allowEventsLine + "Accept: " + mapping.AcceptTypes + ", " + typePresence + "\r\n" +
+		"Accept-Encoding: " + mapping.AcceptEncodings + "\r\nAccept-Language: *\r\nSupported: \r\n"
 )
 
 // echo is what a response repeats of its request, as it came (RFC 3261 §8.2.6.2),
@@ -41,6 +42,8 @@ type sender interface {
 	send(b []byte, to netip.AddrPort) bool
 	// name is what we call ourselves there: sent-by of a Via, host [":" port].
 	name() string
+	// contact is the value of a Contact of ours by which requests come back this way.
+	contact(c mapping.URI) string
 }
 
 // reply is a response without what is repeated from the request.
@@ -48,12 +51,13 @@ type reply struct {
 	status int
 	reason string // "" is the standard phrase
 	extra  string // complete header lines
+	tag    string // for To, "" takes that of the echo
 	warn   string // code and quoted text of a Warning, "" if none
 	remedy string // for our log
 }
 
 // plain reports whether the status alone says it all.
-func (r reply) plain() bool { return r.reason == "" && r.extra == "" && r.warn == "" }
+func (r reply) plain() bool { return r.reason == "" && r.extra == "" && r.tag == "" && r.warn == "" }
 
 // replyTo turns the final status and failure of an outcome into a response. It has the
 // headers without which a response of its status must not be sent, or is of no use (RFC
@@ -142,7 +146,11 @@ func (e *echo) response(r reply) []byte {
 	if e.to != "" {
 		b = append(append(b, "To: "...), e.to...)
 		if e.tag != "" && r.status != 100 {
-			b = append(append(b, ";tag="...), e.tag...)
+			tag := e.tag
+			if r.tag != "" {
+				tag = r.tag
+			}
+			b = append(append(b, ";tag="...), tag...)
 		}
 		b = append(b, "\r\n"...)
 	}

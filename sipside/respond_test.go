@@ -104,7 +104,7 @@ func TestUnsupported(t *testing.T) {
 		}
 	}
 	m := built(t, reply{status: 200, extra: optionsHeaders})
-	if m.Get("Accept") != mapping.AcceptTypes || m.Get("Accept-Encoding") != mapping.AcceptEncodings {
+	if m.Get("Accept") != mapping.AcceptTypes+", application/pidf+xml" || m.Get("Accept-Encoding") != mapping.AcceptEncodings {
 		t.Errorf("OPTIONS: %v", m.Fields)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/stoxgw/stox/mapping"
 )
 
-// server has the server transactions (RFC 3261 §17.2.2) of MESSAGE requests.
+// server has the server transactions (RFC 3261 §17.2.2) of requests that are handed over.
 type server struct {
 	alarm      *alarm
 	accept     int
@@ -30,8 +30,9 @@ type serverTx struct {
 	echo   *echo
 	peer   *peer
 	udp    bool
-	tried  bool // 100 was sent; guarded by server.mu
-	ended  bool // guarded by server.mu
+	event  string // the method, if it is one of those about events
+	tried  bool   // 100 was sent; guarded by server.mu
+	ended  bool   // guarded by server.mu
 	tryAt  delayed[*serverTx]
 	dropAt delayed[*serverTx]
 }
@@ -139,7 +140,7 @@ func (s *server) answer(batch []mapping.Result) {
 		if !ok {
 			continue
 		}
-		r := replyTo(res.Outcome.Final(s.accept))
+		r := tx.reply(&res.Outcome, s.accept)
 		s.mu.Lock()
 		if tx.ended {
 			s.mu.Unlock()
@@ -168,6 +169,17 @@ func (s *server) knows(k txKey) bool {
 	}
 	_, ok := s.answered.find(k, time.Now())
 	return ok
+}
+
+// knowsAny reports whether there is a transaction that a CANCEL is for.
+func (s *server) knowsAny(r *request) bool {
+	of := *r
+	for _, of.method = range [...]string{methodMessage, methodSubscribe, methodNotify, methodPublish} {
+		if key, _ := s.key(&of); s.knows(key) {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *server) isDraining() bool {

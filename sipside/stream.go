@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside/locate"
 )
 
@@ -34,6 +35,7 @@ type stream struct {
 	conn   net.Conn
 	link   *link  // conn, if it is more than TCP
 	id     string // what sipgo takes for its remote address
+	flow   uint64 // its number, see mapping.SIPEvent
 	remote netip.AddrPort
 	peered bool          // was from a known peer when it was accepted, or is dialled
 	dialed locate.Target // zero if accepted
@@ -65,6 +67,7 @@ type stream struct {
 	born  time.Time
 	kept  atomic.Bool  // requests to a route go over it, so that it is worth pings
 	heard atomic.Int64 // when something came last, since born
+	asked atomic.Bool  // a request of ours went over it
 	spoke atomic.Int64 // when a request was put last, since born
 	pongs atomic.Int32 // that are still to come
 	timer atomic.Int64 // within which the other side wants a ping (Flow-Timer); 0: it does not say
@@ -266,6 +269,20 @@ func (s *stream) more() error {
 
 // name implements sender.
 func (s *stream) name() string { return s.u.tcpSentBy }
+
+// transport is that of the connection.
+func (s *stream) transport() locate.Transport {
+	if s.link != nil {
+		return s.link.kind
+	}
+	return locate.TCP
+}
+
+// contact implements sender.
+func (s *stream) contact(c mapping.URI) string {
+	t := s.transport()
+	return s.u.ownContact(c, viaTransport(t), s.u.streamSentBy(t))
+}
 
 // send implements sender; a stream has one destination.
 func (s *stream) send(b []byte, _ netip.AddrPort) bool {

@@ -63,15 +63,16 @@ func failNear() *mapping.Failure {
 // hopKey names a next hop in the count of open transactions: a route, or the host
 // of requests without one.
 type hopKey struct {
-	route *Route
-	host  string
+	route  *Route
+	host   string
+	events bool // requests about events have places of their own
 }
 
 func (h *hop) key() hopKey {
 	if h.route != nil {
-		return hopKey{route: h.route}
+		return hopKey{route: h.route, events: h.events}
 	}
-	return hopKey{host: h.query.Host}
+	return hopKey{host: h.query.Host, events: h.events}
 }
 
 // unconnected says why a request does not go to a target that no TCP connection was

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+
+	"github.com/stoxgw/stox/mapping"
 )
 
 const (
@@ -163,6 +165,9 @@ func (s *udpSocket) serve() {
 
 // name implements sender.
 func (s *udpSocket) name() string { return s.sentBy }
+
+// contact implements sender.
+func (s *udpSocket) contact(c mapping.URI) string { return s.u.ownContact(c, "UDP", s.sentBy) }
 
 // send implements sender.
 func (s *udpSocket) send(b []byte, to netip.AddrPort) bool { return s.put(packet{b: b, to: to}) }

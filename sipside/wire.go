@@ -16,6 +16,10 @@ const (
 	methodMessage  = "MESSAGE"
 	methodOptions  = "OPTIONS"
 	methodRegister = "REGISTER"
+
+	methodSubscribe = "SUBSCRIBE"
+	methodNotify    = "NOTIFY"
+	methodPublish   = "PUBLISH"
 )
 
 // outRequest is a request that goes out: a MESSAGE, or another one, which has nothing of
@@ -29,6 +33,15 @@ type outRequest struct {
 
 	contact func(transport, sentBy string) string // makes the value of Contact; nil: there is none
 	probe   *probe                                // it only asks whether somebody is there; nil for all else
+	event   *outEvent                             // what a request about events has besides; nil for all else
+}
+
+// uri is the Request-URI as it stands on the wire.
+func (m *outRequest) uri() string {
+	if m.event != nil {
+		return m.event.uri
+	}
+	return m.RequestURI.String()
 }
 
 // queryAccept is the form in which an OPTIONS would have a body in its answer. It is
@@ -45,7 +58,7 @@ func requestOf(v mapping.SIP) (r outRequest, ok bool) {
 		m := &mapping.SIPMessage{RequestURI: v.RequestURI, From: v.From, To: v.To, CallID: v.CallID, FromTag: v.FromTag, CSeq: v.CSeq}
 		return outRequest{SIPMessage: m, method: methodOptions, accept: queryAccept}, true
 	}
-	return r, false
+	return eventRequestOf(v)
 }
 
 // sendable checks a request before anything is done with it: nothing in it may
@@ -75,10 +88,14 @@ func (m *outRequest) sendable() *mapping.Failure {
 	if m.ContentType == "" && len(m.Body) > 0 { // RFC 3261 §20.15
 		return mapping.FailInternal(fmt.Errorf("sipside: a body without Content-Type"))
 	}
+	if m.event != nil {
+		return m.event.fault
+	}
 	return nil
 }
 
-// wire builds the bytes of a request. A MESSAGE has no Contact and no Accept (RFC 3428
+// wire builds the bytes of a request; r is the route that it goes by, if it is one with a Via. A
+// MESSAGE has no Contact and no Accept (RFC 3428
 // §4, IM-09), and an OPTIONS needs no Contact (RFC 3261 §11.1). URIs always stand in
 // angle brackets, as their parameters would be the header's otherwise.
 func (u *UA) wire(m *outRequest, r *Route, transport, sentBy, branch string) []byte {
@@ -89,9 +106,18 @@ func (u *UA) wire(m *outRequest, r *Route, transport, sentBy, branch string) []b
 		}
 		b = append(b, "\r\n"...)
 	}
-	line(m.method, " ", m.RequestURI.String(), " SIP/2.0")
+	line(m.method, " ", m.uri(), " SIP/2.0")
 	line("Via: SIP/2.0/", transport, " ", sentBy, ";rport;branch=", branch)
-	if r != nil && r.Loose {
+	toTag := ""
+	if e := m.event; e != nil {
+		for _, r := range e.routes {
+			line("Route: <", r, ">")
+		}
+		if e.toTag != "" {
+			toTag = ";tag=" + e.toTag
+		}
+	}
+	if r != nil && r.Loose && (m.event == nil || len(m.event.routes) == 0) {
 		line("Route: <", r.Via.String(), ";lr>")
 	}
 	line("Max-Forwards: 70")
@@ -100,7 +126,7 @@ func (u *UA) wire(m *outRequest, r *Route, transport, sentBy, branch string) []b
 		name = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(m.Name) + `" `
 	}
 	line("From: ", name, "<", m.From.String(), ">;tag=", m.FromTag)
-	line("To: <", m.To.String(), ">")
+	line("To: <", m.To.String(), ">", toTag)
 	line("Call-ID: ", m.CallID)
 	line("CSeq: ", strconv.FormatUint(uint64(m.CSeq), 10), " ", m.method)
 	if date := formatDate(m.Date); date != "" {
@@ -111,6 +137,9 @@ func (u *UA) wire(m *outRequest, r *Route, transport, sentBy, branch string) []b
 	}
 	if m.contact != nil {
 		line("Contact: ", m.contact(transport, sentBy))
+	}
+	if m.event != nil && m.event.hasContact {
+		line("Contact: ", u.ownContact(m.event.contact, transport, sentBy))
 	}
 	b = append(b, m.extra...)
 	b = append(b, m.auth...)
