@@ -113,6 +113,7 @@ func TestOwnContact(t *testing.T) {
 		{nil, "TCP", "gw.example.com", "<sip:juliet@gw.example.com;transport=tcp;gr=g1>"},
 		{[]*udpSocket{both}, "TCP", "gw.example.com:5070", "<sip:juliet@gw.example.com:5070;transport=tcp;gr=g1>"},
 		{[]*udpSocket{both}, "TLS", "gw.example.com:5061", "<sip:juliet@gw.example.com:5061;transport=tls;gr=g1>"},
+		{[]*udpSocket{both}, "TLS", "gw.example.com:5060", "<sip:juliet@gw.example.com:5060;transport=tls;gr=g1>"},
 		{[]*udpSocket{both}, "WS", "gw.example.com:80", "<sip:juliet@gw.example.com:80;transport=ws;gr=g1>"},
 		{[]*udpSocket{both}, "WSS", "[2001:db8::1]:443", "<sip:juliet@[2001:db8::1]:443;transport=ws;gr=g1>"},
 	} {
@@ -159,7 +160,9 @@ func TestEventRetransmission(t *testing.T) {
 // A request in a dialog has the tag of that, and the answer no other.
 func TestEventTagInDialog(t *testing.T) {
 	b := newBridge(nil)
-	b.reply = func(mapping.SIP) mapping.Outcome { return eventAnswered(200, mapping.EventAnswer{Tag: "other", Expires: 1}) }
+	b.reply = func(mapping.SIP) mapping.Outcome {
+		return eventAnswered(200, mapping.EventAnswer{Tag: "other", Expires: 1})
+	}
 	u := start(t, testConfig(), b)
 	p := siptest.Listen(t, "tcp")
 	res := p.Request(addr(u, "tcp"), eventText("tcp", "SUBSCRIBE", fresh(), "To: <sip:juliet@example.com>;tag=ur93"))

@@ -231,10 +231,10 @@ func TestEventValues(t *testing.T) {
 		u := start(t, testConfig(), b)
 		p := siptest.Listen(t, "udp")
 		text := eventText("udp", tt.method, fresh(), tt.edits...)
-		if res := p.Request(addr(u, "udp"), text); res.Status() != 200 || len(b.events) != 1 {
+		if res := p.Request(addr(u, "udp"), text); res.Status() != 200 || b.count() != 1 {
 			t.Fatalf("%s to\n%s", res.First, text)
 		}
-		if diff := cmp.Diff(tt.want, b.events[0]); diff != "" {
+		if diff := cmp.Diff(tt.want, b.event(0)); diff != "" {
 			t.Errorf("%s\n(-want +got)\n%s", text, diff)
 		}
 	}

@@ -88,6 +88,13 @@ func common(v mapping.SIP) *mapping.SIPMessage {
 	panic(fmt.Sprintf("a %T was handed over", v))
 }
 
+// event is one of the requests about events that came.
+func (b *bridge) event(i int) mapping.SIP {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.events[i]
+}
+
 // first is the first request that came.
 func (b *bridge) first() *mapping.SIPMessage {
 	b.mu.Lock()

@@ -289,10 +289,14 @@ func contactURI(user, transport, sentBy string) mapping.URI {
 	u.User = user
 	switch transport {
 	case "UDP":
+		return u
 	case "WSS":
 		u.Transport = "ws" // RFC 7118 §5.2
 	default:
 		u.Transport = strings.ToLower(transport)
+	}
+	if transport != "TCP" {
+		u.Port = port // whose default is another one
 	}
 	return u
 }
