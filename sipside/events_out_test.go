@@ -247,3 +247,30 @@ func TestEventRequestsRead(t *testing.T) {
 		}
 	})
 }
+
+// answersBack checks that what a request about events has of its dialog can be sent back, as
+// the other side of the dialog would do it: nothing that is taken fails then.
+func answersBack(t *testing.T, u *UA, v mapping.SIP) {
+	t.Helper()
+	var e mapping.SIPEvent
+	switch v := v.(type) {
+	case *mapping.SIPSubscribe:
+		e = v.SIPEvent
+	case *mapping.SIPNotify:
+		e = v.SIPEvent
+	default:
+		return
+	}
+	if e.Package != "presence" || e.RemoteTarget == "" || e.Peer == "" {
+		t.Fatalf("%+v was handed over", e)
+	}
+	e.From, e.To = mapping.MustParseURI("sip:juliet@example.com"), mapping.MustParseURI("sip:romeo@example.net")
+	e.FromTag, e.ToTag, e.CallID, e.RequestURI, e.Name = "t", e.FromTag, "c", mapping.URI{}, ""
+	raw, f := wireOf(t, u, &mapping.SIPNotify{SIPEvent: e, State: mapping.StateActiveSub, Expires: 1}, "UDP")
+	if f != nil {
+		t.Fatalf("%v: %+v", f, e)
+	}
+	if m, n, err := siptest.Parse(raw); err != nil || n != len(raw) || len(m.All("Route")) != len(e.Routes) || e.EventID != "" && m.Get("Event") != "presence;id="+e.EventID {
+		t.Fatalf("%v in\n%s", err, raw)
+	}
+}

@@ -46,6 +46,17 @@ func seeds() (all []string) {
 		branch := "z9hG4bKseed"
 		all = append(all, siptest.Text("hi", lines("udp", branch, edits...)...))
 	}
+	for _, method := range []string{"SUBSCRIBE", "NOTIFY", "PUBLISH"} {
+		for _, edits := range [][]string{
+			nil, {"-Event"}, {"Event: dialog"}, {"Event: presence;id=\"a;b\""}, {"-Event", "o: presence;id=x"}, {"Event: presence\r\nEvent: presence"},
+			{"-Contact"}, {"Contact: *"}, {"m: <sip:a@b;line=x?y=z>;q=\"<,>\""}, {"Contact: <sip:a@x.invalid;transport=ws>, <sip:c@d>"},
+			{"Record-Route: <sip:p;lr>, \"a,<b>\" <sip:q;lr=on>;x=y\r\nRecord-Route: <sip:r>"}, {"Record-Route: " + strings.Repeat("<sip:p;lr>,", 20)},
+			{"Subscription-State: terminated;reason=rejected;retry-after=5"}, {"Subscription-State: "}, {"Expires: 0"}, {"Expires: -1"},
+			{"SIP-If-Match: a"}, {"SIP-If-Match: a b"}, {"SIP-ETag: a"}, {"To: <sip:juliet@example.com>;tag=t1"}, {"Accept: application/xpidf+xml"}, {"Allow-Events: presence\r\nu: dialog"},
+		} {
+			all = append(all, eventText("udp", method, "z9hG4bKseed", edits...))
+		}
+	}
 	for _, c := range torture() {
 		all = append(all, wire(c.text, "udp", "MESSAGE"))
 	}
@@ -105,7 +116,7 @@ func FuzzPacket(f *testing.F) {
 	s := newUDPSocket(u, nil, netip.MustParseAddrPort("127.0.0.1:5060"))
 	taken := u.handler.(*bridge)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		taken.requests, taken.refs = nil, nil
+		taken.requests, taken.refs, taken.events = nil, nil, nil
 		s.io, s.queue = &onceIO{b: b, from: netip.MustParseAddrPort("127.0.0.1:9")}, nil
 		s.serve()
 		if len(s.queue) > 1 {
@@ -122,6 +133,9 @@ func FuzzPacket(f *testing.F) {
 				!m.Date.IsZero() && !parseDate(formatDate(m.Date)).Equal(m.Date) {
 				t.Errorf("%+v", m)
 			}
+		}
+		for _, v := range taken.events {
+			answersBack(t, u, v)
 		}
 		if u.stats.Panics.Load() > 0 {
 			t.Fatal("a panic was caught")
