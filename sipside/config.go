@@ -53,7 +53,9 @@ type Config struct {
 	// the host of requests without one) of those that went out. What goes beyond is
 	// refused as busy, for a moment only: a single trunk that takes all messages and
 	// answers within 20 ms does 50,000 a second with its 1024, and where it answers
-	// slowly or not at all the rest waits instead of crowding out everybody else.
+	// slowly or not at all the rest waits instead of crowding out everybody else. Of those
+	// that go out a quarter as many more may be about events, and a quarter of these to one
+	// next hop.
 	MaxPending     int
 	MaxHeaderBytes int // start line and headers of a message, 16 KiB
 	MaxBodyBytes   int // body of a message, 64 KiB

@@ -1,6 +1,6 @@
 // Package sipside is the SIP side of the bridge: a user agent (RFC 3261) for page
-// mode messages (RFC 3428) over UDP, TCP, TLS and WebSocket that takes and gives mapping
-// values.
+// mode messages (RFC 3428) and for requests about events (RFC 6665, RFC 3903) over UDP,
+// TCP, TLS and WebSocket that takes and gives mapping values.
 //
 // # How a request comes in
 //
@@ -17,7 +17,7 @@
 // # How a request goes out
 //
 // A MESSAGE (mapping.SIPMessage), or an OPTIONS that asks what the other side understands
-// (mapping.SIPQuery); they differ in wire.go only.
+// (mapping.SIPQuery); they differ in wire.go only. Those about events: see below.
 //
 // Deliver -> client.go (the transaction) -> nexthop.go, resolve.go, targets.go
 // (where to) -> wire.go (the bytes) -> the socket's writer, stream.go. The final
@@ -27,6 +27,23 @@
 // only, which SIPMessage.Target chooses; Outcome.More says whether there is another
 // to try. Who asks decides that: a repeat after an outcome that is not definite may
 // arrive twice.
+//
+// # Events
+//
+// SUBSCRIBE, NOTIFY and PUBLISH (mapping.SIPSubscribe, SIPNotify, SIPPublish; events.go and
+// its companions) go the same ways, in and out. Of dialogs nothing is known here: the values
+// carry what a dialog is made of, and whoever takes them keeps it and gives it back. What is
+// checked is what one request shows: its headers, and that its package is presence. A NOTIFY
+// needs a peer as everything does, also one in a dialog that we began.
+//
+// A request in a dialog goes to its route set or remote target, not to the domain of the
+// contact (events_hop.go). If that is the next hop of a route, or in its domain, it goes as
+// the route says; else over the connection that the other side has come by, while that is
+// there (mapping.SIPEvent.Flow); else where the address leads. In a dialog silence says
+// nothing of the next hop: it is the other end that is gone, as like as not.
+//
+// They have a quarter as many places among the pending requests as messages have, and beside
+// those, so that no message waits for one of them (Config.MaxPending).
 //
 // # Requests of our own
 //
@@ -48,7 +65,7 @@
 //   - sipgo.Server and sip.TransactionLayer start a goroutine per message before
 //     a handler sees it (no order, no bound) and keep some 4 kB of every UDP
 //     request for 32 s. Our transactions are non-INVITE only, which is all that
-//     MESSAGE and OPTIONS need: a map entry each, and a timer goroutine for all.
+//     our methods need: a map entry each, and a timer goroutine for all.
 //   - TransportLayer.WriteMsg resolves and allocates per message and refuses
 //     anything above 1300 bytes, responses too. We write to the socket ourselves.
 //   - The typed headers. One malformed header ends a TCP connection, or makes a
@@ -157,6 +174,21 @@
 //     A binding whose address was changed on the way is taken for ours if it has our instance,
 //     or is the only one and of the same user.
 //   - Over UDP the flow of a registration is kept by OPTIONS, where RFC 5626 §4.4.2 has STUN.
+//   - Over UDP requests of a dialog go where Contact says, and not to where its requests have
+//     come from: which of the two leads back through NAT cannot be told. A proxy on the way
+//     corrects the one or adds itself to the route set; else TCP does it. A host in .invalid
+//     is never looked up: it is reached over its connection or not at all.
+//   - A Contact of ours over TCP does not say transport=tcp where a UDP socket has the same
+//     name: the other side chooses. A remote target goes without its headers, and maddr in it
+//     is not looked at.
+//   - A NOTIFY or PUBLISH that is too long for UDP goes over it all the same where no TCP
+//     connection can be made, and on a route with SizeSplit: it cannot be cut, and nobody
+//     else would say what it says. SizeReject and MaxBytes keep it back.
+//   - A Record-Route without angle brackets, or of more than 16 URIs or 4 KiB, is refused
+//     with 400, as is a Contact that is longer than 1 KiB. Parameters of Subscription-State
+//     that cannot be read say nothing.
+//   - A SUBSCRIBE is never answered with 202 (RFC 6665 §8.3.1), whatever Config.Accept says,
+//     nor are the others.
 //   - A name's addresses keep the order in which they were first seen, as far as they
 //     are still there: the load is not spread by a name server that turns them round.
 package sipside

@@ -72,6 +72,10 @@ func TestEventChecks(t *testing.T) {
 		{name: "compact Event", methods: all, edits: []string{"-Event", "o: presence"}},
 		{name: "Event with other parameters", methods: all, edits: []string{"Event: presence ; X=\"a;id=b\";ID=7"}},
 
+		{name: "folded", methods: dialogs, edits: []string{"Event:\r\n presence\r\n ;\tid\r\n = 7", "Contact:\r\n\t<sip:a@b>", "Record-Route:\r\n <sip:p;lr>\r\n ,\t<sip:q>"}},
+		{name: "odd case", methods: all, edits: []string{"-Event", "EVENT: presence", "-Contact", "CONTACT: <SIP:a@B>"}},
+		{name: "Event with a quote that is open", methods: all, edits: []string{"Event: presence;x=\"y"}, want: 400, reason: "Event"},
+
 		{name: "PRES-28 no Contact", methods: dialogs, edits: []string{"-Contact"}, want: 400, reason: "Contact"},
 		{name: "two Contacts", methods: dialogs, edits: []string{"Contact: <sip:a@b>, <sip:c@d>"}, want: 400, reason: "Contact"},
 		{name: "two rows of Contact", methods: dialogs, edits: []string{"Contact: <sip:a@b>\r\nm: <sip:a@b>"}, want: 400, reason: "Contact"},

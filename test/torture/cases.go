@@ -41,7 +41,7 @@ var cases = []struct {
 	{"trws", "3.1.2.10", "blanks behind the request line", "400", "400", yes, ""},
 	{"escruri", "3.1.2.11", "headers in the Request-URI", "405", "405", method, "in a MESSAGE the headers are dropped, as is allowed"},
 	{"baddate", "3.1.2.12", "Date in another time zone", "405", "405", method, "in a MESSAGE such a Date is ignored, as is allowed"},
-	{"regbadct", "3.1.2.13", "Contact with headers and without <>", "405", "405", method, "Contact is not read in requests; in From it is 400"},
+	{"regbadct", "3.1.2.13", "Contact with headers and without <>", "405", "405", method, "in a MESSAGE Contact is not read; in From it is 400"},
 	{"badaspec", "3.1.2.14", "blanks within <>", "200", "200", allowed, "the blanks are ignored"},
 	{"baddn", "3.1.2.15", "display names that should be quoted", "200", "200", allowed, "the quotes are inferred. Files of this message lack the empty line at the end, without which it is not whole (400 over UDP); it was added"},
 	{"badvers", "3.1.2.16", "another version", "505", "505", yes, ""},
