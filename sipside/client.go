@@ -212,7 +212,9 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 	if sock != nil && to.Transport == locate.UDP {
 		sentBy = sock.sentBy
 	}
-	if tx.login != nil && tx.cseq == 0 {
+	// A NOTIFY goes on to the other end of the dialog, with all that is in it, and hardly
+	// anybody on the way asks who it is of: credentials wait until somebody does.
+	if tx.login != nil && tx.cseq == 0 && tx.req.method != methodNotify {
 		tx.login.begin(tx, to)
 	}
 	wire := c.u.wire(&tx.req, tx.hop.route, over, sentBy, c.branch(tx.id))

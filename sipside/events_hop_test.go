@@ -294,10 +294,19 @@ func TestEventLogin(t *testing.T) {
 	if o := b.outcome("here"); o.Kind != mapping.Answered || o.Status != 200 || o.CSeq != 2 {
 		t.Errorf("%+v %v", o, o.Failure)
 	}
+	again := notifyTo(v.RemoteTarget, 2)
+	u.Deliver(event("again", again))
+	if o := b.outcome("again"); o.Kind != mapping.Answered || o.Status != 200 || o.CSeq != 2 {
+		t.Errorf("%+v %v", o, o.Failure) // nobody is told before they ask
+	}
+	u.Deliver(event("refresh", &mapping.SIPSubscribe{SIPEvent: v.SIPEvent, Expires: 60}))
+	if o := b.outcome("refresh"); o.Kind != mapping.Answered || o.Status != 200 || o.CSeq != 0 {
+		t.Errorf("%+v %v", o, o.Failure) // to the server itself it is said at once
+	}
 	first := &mapping.SIPSubscribe{SIPEvent: v.SIPEvent, Expires: 60}
 	first.RequestURI, first.RemoteTarget, first.ToTag, first.CallID = mapping.MustParseURI("sip:romeo@example.net"), "", "", "other"
 	u.Deliver(event("begins", first))
-	if o := b.outcome("begins"); o.Kind != mapping.Answered || o.Status != 200 {
+	if o := b.outcome("begins"); o.Kind != mapping.Answered || o.Status != 200 || o.CSeq != 2 {
 		t.Errorf("%+v %v", o, o.Failure)
 	}
 	u.Deliver(event("elsewhere", notifyTo("sip:x@"+other.Addr().String(), 1)))
