@@ -12,10 +12,9 @@ import (
 // events_out.go, answers of both kinds are in events_answer.go, and events_hop.go says where
 // a request goes that is in a dialog.
 
-// The event package that there is, and the type of its documents (RFC 3856 §6.1, §6.3).
+// The event package that there is (RFC 3856 §6.1); its documents are PIDF.
 const (
 	presencePackage = "presence"
-	typePresence    = "application/pidf+xml"
 	allowEventsLine = "Allow-Events: " + presencePackage + "\r\n"
 )
 

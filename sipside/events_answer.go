@@ -41,10 +41,10 @@ func replyToEvent(tx *serverTx, o *mapping.Outcome) reply {
 			b.WriteString(allowEventsLine)
 		}
 	case status == 406:
-		b.WriteString("Accept: " + typePresence + "\r\n")
+		b.WriteString("Accept: " + mapping.TypePIDF + "\r\n")
 	case status == 415 && f.AcceptEncoding == "":
 		of := *f
-		of.Accept, f = typePresence, &of
+		of.Accept, f = mapping.TypePIDF, &of
 	case status == 423 && a.MinExpires > 0:
 		b.WriteString("Min-Expires: " + strconv.Itoa(a.MinExpires) + "\r\n")
 	case status == 489:

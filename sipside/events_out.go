@@ -30,7 +30,7 @@ func eventRequestOf(v mapping.SIP) (r outRequest, ok bool) {
 	switch v := v.(type) {
 	case *mapping.SIPSubscribe:
 		r = newEventRequest(methodSubscribe, &v.SIPEvent, &lines)
-		r.accept = typePresence
+		r.accept = mapping.TypePIDF
 		if v.ToTag == "" {
 			lines.add(allowEventsLine)
 		}

@@ -15,7 +15,7 @@ const (
 	allowed        = "OPTIONS, MESSAGE, SUBSCRIBE, NOTIFY, PUBLISH"
 	acceptLines    = "Accept: " + mapping.AcceptTypes + "\r\nAccept-Encoding: " + mapping.AcceptEncodings + "\r\n"
 	allowLine      = "Allow: " + allowed + "\r\n"
-	optionsHeaders = allowLine + allowEventsLine + "Accept: " + mapping.AcceptTypes + ", " + typePresence + "\r\n" +
+	optionsHeaders = allowLine + allowEventsLine + "Accept: " + mapping.AcceptTypes + ", " + mapping.TypePIDF + "\r\n" +
 		"Accept-Encoding: " + mapping.AcceptEncodings + "\r\nAccept-Language: *\r\nSupported: \r\n"
 )
 
