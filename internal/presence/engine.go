@@ -77,6 +77,8 @@ type Engine struct {
 	next      time.Time // when Run looks again; zero: never
 	closing   bool      // Drain has begun
 	tally     Tally
+	outgoing  []*work // decided, and not yet handed on
+	handing   bool    // somebody is at it
 
 	subscriber subscriber
 	notifier   notifier
@@ -120,9 +122,31 @@ func (e *Engine) lock() *work {
 	return out
 }
 
-// unlock releases the lock and hands on what is in out.
+// unlock releases the lock and hands on what is in out. What is handed on comes to the sides
+// and the book in the order in which it was decided: whoever finds another one at it leaves
+// it to him.
 func (e *Engine) unlock(out *work) {
+	e.outgoing = append(e.outgoing, out)
+	if e.handing {
+		e.mu.Unlock()
+		return
+	}
+	e.handing = true
+	for len(e.outgoing) > 0 {
+		all := e.outgoing
+		e.outgoing = nil
+		e.mu.Unlock()
+		for _, w := range all {
+			e.hand(w)
+		}
+		e.mu.Lock()
+	}
+	e.handing = false
 	e.mu.Unlock()
+}
+
+// hand gives the sides and the book what is theirs.
+func (e *Engine) hand(out *work) {
 	if out.wake {
 		select {
 		case e.wake <- struct{}{}:
