@@ -318,6 +318,7 @@ func (e *Engine) Restore(relations []Relation, dialogs []Dialog) {
 	for _, d := range dialogs {
 		e.restoreDialog(out, d)
 	}
+	e.subscriberRestored(out)
 	e.unlock(out)
 }
 

@@ -8,6 +8,7 @@ func (e *Engine) restoreDialog(out *work, d Dialog) {
 	}
 	switch d.Data[0] {
 	case dialogOfSubscriber:
+		e.restoreSubscription(out, d)
 	case dialogOfNotifier:
 	}
 }

@@ -33,12 +33,13 @@ type relations struct {
 	alone    bool
 	all      map[pair]*relation
 	of       map[mapping.JID]int // by user
+	sessions map[mapping.JID]*session
 	towards  map[mapping.JID]int // by contact
 	byDomain map[string]int      // of users
 }
 
 func newRelations(alone bool) relations {
-	return relations{alone: alone, all: make(map[pair]*relation), of: make(map[mapping.JID]int),
+	return relations{alone: alone, all: make(map[pair]*relation), of: make(map[mapping.JID]int), sessions: make(map[mapping.JID]*session),
 		towards: make(map[mapping.JID]int), byDomain: make(map[string]int)}
 }
 

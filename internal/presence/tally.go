@@ -3,6 +3,8 @@ package presence
 // Tally counts what has happened since New.
 type Tally struct {
 	Relations int // there are now
+	Watched   int // dialogs that were begun for users, or are being ended, and are there now
+	Waiting   int // SUBSCRIBE requests that wait for their turn now
 
 	Subscribes uint64 // SUBSCRIBE requests that were sent ...
 	Failed     uint64 // ... and those that were not accepted
@@ -18,5 +20,6 @@ func (e *Engine) Tally() Tally {
 	defer e.mu.Unlock()
 	t := e.tally
 	t.Relations = len(e.relations.all)
+	t.Watched, t.Waiting = len(e.subscriber.byCall), e.subscriber.pace.waiting
 	return t
 }
