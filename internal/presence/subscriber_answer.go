@@ -110,9 +110,8 @@ func (e *Engine) unrefreshed(out *work, s *subscription, o mapping.Outcome) {
 	default:
 		after := min(retryAfter(o.Failure), longestRetry)
 		when := out.now.Add(max(after, refreshAfter+jitter(refreshAfter)))
-		if !when.Before(s.expires) {
-			when = s.expires
-			e.at(out, &s.timer, when, func(out *work) { e.expired(out, s) })
+		if when.Add(timerN).After(s.expires) { // there is no time for an answer
+			e.at(out, &s.timer, s.expires, func(out *work) { e.expired(out, s) })
 			return
 		}
 		e.at(out, &s.timer, when, func(out *work) { e.due(out, s) })

@@ -163,3 +163,41 @@ func TestPendingAskedAgain(t *testing.T) {
 		h.wantXMPP()
 	})
 }
+
+// What an operator is told of a dialog, and how he ends it.
+func TestOperatorSeesDialog(t *testing.T) {
+	bubble(t, func(t *testing.T, h *harness) {
+		user, contact := mapping.MustParseJID(juliet), mapping.MustParseJID(romeo)
+		dialog := func() DialogInfo {
+			t.Helper()
+			e, ok := h.Find(user, contact)
+			if !ok || len(e.Dialogs) != 1 || e.Dialogs[0].Direction != Watches {
+				t.Fatalf("found %v %+v, want a dialog", ok, e)
+			}
+			return e.Dialogs[0]
+		}
+		h.presence(juliet, romeo, mapping.Subscribe)
+		d := h.wantSubscribe(3600)
+		if got := dialog(); got.State != "" || !got.Expires.IsZero() {
+			t.Errorf("before a NOTIFY: %+v", got)
+		}
+		h.accept(d, 3600)
+		h.wantStatus(200, d.notify("pending;expires=3600", ""))
+		if got := dialog(); got.State != mapping.StatePending || time.Until(got.Expires) != time.Hour {
+			t.Errorf("pending: %+v", got)
+		}
+		h.wantStatus(200, d.notify("active;expires=3600", document("x open")))
+		if got := dialog(); got.State != mapping.StateActiveSub || time.Until(got.Refresh) < 24*time.Minute || time.Until(got.Refresh) > 30*time.Minute {
+			t.Errorf("active: %+v", got)
+		}
+		h.takeStanzas()
+		if _, err := h.Cancel(user, contact, Watches); err != nil {
+			t.Error(err)
+		}
+		h.settle()
+		h.wantXMPP("unavailable romeo@example.net/x > juliet@example.com")
+		h.accept(d.within(t, h.wantSubscribe(0)), 0)
+		h.wantXMPP("unsubscribed romeo@example.net > juliet@example.com")
+		h.wantNothingLeft()
+	})
+}
