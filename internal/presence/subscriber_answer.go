@@ -40,7 +40,7 @@ func (e *Engine) subscribed(out *work, ref *subscribing, o mapping.Outcome) {
 	if !ok {
 		e.tally.Failed++
 		e.log.Debug("a subscription was not accepted", "dir", dirToSIP, "from", s.user, "to", s.contact,
-			"call_id", s.callID, "status", o.Status, "err", o.Failure)
+			"call_id", s.callID, "status", o.Status, "err", failureOf(o))
 	}
 	switch {
 	case s.ended:
