@@ -32,10 +32,12 @@ type SIPEvent struct {
 
 	// From SIP only.
 
-	Written URI    // as in SIPMessage
-	Agent   string // User-Agent, "" if there is none
-	Accept  string // the value of Accept, several rows joined by commas; "" if there is none
-	Peer    string // who sent it: the same peer has the same text. It is for comparing and never shown
+	Written URI      // as in SIPMessage
+	Agent   string   // User-Agent, "" if there is none
+	Accept  string   // the value of Accept, several rows joined by commas; "" if there is none
+	Here    bool     // as in SIPMessage
+	Ways    []string // the domains of the routes that lead to who sent it, as Routes of SIPMessage; with Here
+	Peer    string   // who sent it: the same peer has the same text. It is for comparing and never shown
 }
 
 // NoExpires is the value of an Expires that is not there.
