@@ -189,6 +189,7 @@ func (e *Engine) FromXMPP(batch []mapping.XMPP) {
 func (e *Engine) takePresence(out *work, v *mapping.XMPPPresence) {
 	switch v.Type {
 	case mapping.Subscribe:
+		e.wantedByUser(out, v)
 		e.subscribe(out, v)
 	case mapping.Unsubscribe:
 		e.unsubscribe(out, v)

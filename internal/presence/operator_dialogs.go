@@ -21,4 +21,6 @@ func (s *subscription) info() (DialogInfo, bool) {
 }
 
 // info is the same of a dialog with a user agent of the contact. e.mu is held.
-func (w *watcher) info() DialogInfo { return DialogInfo{Direction: Watched} }
+func (w *watcher) info() DialogInfo {
+	return DialogInfo{Direction: Watched, State: w.state(), Expires: w.until}
+}

@@ -10,6 +10,7 @@ func (e *Engine) restoreDialog(out *work, d Dialog) {
 	case dialogOfSubscriber:
 		e.restoreSubscription(out, d)
 	case dialogOfNotifier:
+		e.restoreWatcher(out, d)
 	}
 }
 

@@ -5,13 +5,20 @@ type Tally struct {
 	Relations int // there are now
 	Watched   int // dialogs that were begun for users, or are being ended, and are there now
 	Waiting   int // SUBSCRIBE requests that wait for their turn now
+	Watchers  int // dialogs of SIP users who watch, be it for a last NOTIFY only
+	Devices   int // of users, as they are known to contacts
 
-	Subscribes uint64 // SUBSCRIBE requests that were sent ...
-	Failed     uint64 // ... and those that were not accepted
-	Notifies   uint64 // NOTIFY requests that were taken ...
-	Stale      uint64 // ... and those that belonged to nothing
-	Notified   uint64 // NOTIFY requests that were sent
-	Refused    uint64 // requests from SIP that were refused
+	Subscribes  uint64 // SUBSCRIBE requests that were sent ...
+	Failed      uint64 // ... and those that were not accepted
+	Notifies    uint64 // NOTIFY requests that were taken ...
+	Stale       uint64 // ... and those that belonged to nothing
+	Notified    uint64 // NOTIFY requests that were sent ...
+	NotNotified uint64 // ... and those that were not accepted
+	Asks        uint64 // subscription requests to users ...
+	NotAsked    uint64 // ... and those that were not sent, because there were too many
+	Probes      uint64 // probes of users
+	Unseen      uint64 // what users have shown and there was no room for
+	Refused     uint64 // requests from SIP that were refused
 }
 
 // Tally gives the counts.
@@ -21,5 +28,6 @@ func (e *Engine) Tally() Tally {
 	t := e.tally
 	t.Relations = len(e.relations.all)
 	t.Watched, t.Waiting = len(e.subscriber.byCall), e.subscriber.pace.waiting
+	t.Watchers, t.Devices = e.notifier.total, e.notifier.cache.all
 	return t
 }
