@@ -281,6 +281,7 @@ var ownFailures = []struct {
 	{"FailUnknownMethod", "a method that is not known", true, false, FailUnknownMethod()},
 	{"FailVersion", "not SIP/2.0", true, false, FailVersion()},
 	{"FailNoDialog", "within a dialog: there are none", true, false, FailNoDialog()},
+	{"FailNoSubscription", "of a subscription that is not there", true, false, FailNoSubscription()},
 	{"FailEvent", "an event package other than presence (`Allow-Events`)", true, false, FailEvent()},
 	{"FailNoForm", "`Accept` has no form of presence that stox knows", true, false, FailNoForm()},
 	{"FailTooBrief", "a subscription or publication for too short a time (`Min-Expires`)", true, false, FailTooBrief()},

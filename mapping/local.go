@@ -238,6 +238,14 @@ func FailVersion() *Failure { return localSIP(505, "The gateway speaks SIP/2.0 o
 // FailNoDialog is for a request within a dialog that the gateway does not have.
 func FailNoDialog() *Failure { return localSIP(481, "The gateway knows no such dialog.") }
 
+// FailNoSubscription is for a request of a subscription that the gateway does not have (RFC
+// 6665 §4.1.3).
+func FailNoSubscription() *Failure {
+	f := localSIP(481, "The gateway knows no such subscription.")
+	f.Reason = "Subscription does not exist"
+	return f
+}
+
 // FailEvent is for an event package that the gateway does not have (RFC 6665 §7.2.2).
 func FailEvent() *Failure { return localSIP(489, "The gateway does not support this event package.") }
 

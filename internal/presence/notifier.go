@@ -137,7 +137,7 @@ func (e *Engine) resumeWatcher(out *work, ref any, v *mapping.SIPSubscribe, expi
 	w := e.notifier.dialogs[v.ToTag]
 	switch {
 	case w == nil || !w.matches(v):
-		e.refuseWatcher(out, ref, v, mapping.FailNoDialog())
+		e.refuseWatcher(out, ref, v, mapping.FailNoSubscription())
 		return
 	case v.CSeq <= w.theirs: // RFC 3261 §12.2.2
 		e.refuseWatcher(out, ref, v, mapping.FailInternal(errOrder))

@@ -1,7 +1,6 @@
 package presence
 
 import (
-	"crypto/rand"
 	"slices"
 	"time"
 
@@ -60,7 +59,7 @@ func (e *Engine) askUser(out *work, r *relation, w *watcher) {
 	e.tally.Asks++
 	e.log.Info("a user is asked whether a contact may see him", "dir", "sip-xmpp", "from", r.contact, "to", r.user)
 	out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{Ref: &asking{relation: r},
-		Value: &mapping.XMPPPresence{From: r.contact, To: r.user, ID: rand.Text()[:12], Type: mapping.Subscribe, Nick: w.nick}})
+		Value: &mapping.XMPPPresence{From: r.contact, To: r.user, Type: mapping.Subscribe, Nick: w.nick}})
 }
 
 // approved takes that a user lets a contact see him, be it that nobody has asked: it is his

@@ -30,7 +30,7 @@ func (e *Engine) takeNotify(out *work, ref any, v *mapping.SIPNotify) {
 	}
 	if s == nil {
 		e.tally.Stale++
-		out.refuse(ref, mapping.FailNoDialog())
+		out.refuse(ref, mapping.FailNoSubscription())
 		return
 	}
 	e.tally.Notifies++

@@ -125,6 +125,7 @@ func (p *player) subscribed(s *relationState) ([]string, error) {
 	if tag == "" || gr == "" {
 		return nil, fmt.Errorf("no tag in From or no gr in Contact:\n%s", e.raw)
 	}
+	p.seen = append(p.seen, capture{"cid", e.sip.Get("Call-ID")}, capture{"ftag", tag}, capture{"gr", gr})
 	own := []string{"Call-ID: " + sub.CallID + "\r\n", "Call-ID: " + e.sip.Get("Call-ID") + "\r\n",
 		";tag=" + sub.FromTag + "\r\n", ";tag=" + tag + "\r\n", ";gr=" + theirs, ";gr=" + gr}
 	if sub.Phase == "notify_wait" {
@@ -172,6 +173,7 @@ func (p *player) watched(s *relationState) ([]string, error) {
 	}
 	p.settle(2 * time.Second)
 	p.show(s, d.XMPP, contact, d.Resources)
+	p.seen = append(p.seen, capture{"ttag", tag}, capture{"gr", gr})
 	return []string{";tag=" + d.LocalTag + "\r\n", ";tag=" + tag + "\r\n", ";gr=" + theirs + ">", ";gr=" + gr + ">"}, nil
 }
 

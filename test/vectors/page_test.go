@@ -65,7 +65,7 @@ func (p *player) comment() string {
 
 // random are the placeholders whose values are chosen by the gateway: all but those for
 // texts to people and for numbers that matter.
-var random = regexp.MustCompile(`^_?(id|tag|callid|cseq|branch|imdnid|p)\d*$`)
+var random = regexp.MustCompile(`^_?(id|tag|ftag|ttag|gr|callid|cid|cseq|branch|imdnid|p)\d*$`)
 
 // replacer puts names in the place of values that are different each time.
 func (p *player) replacer() *strings.Replacer {
