@@ -271,3 +271,20 @@ func TestAssertedName(t *testing.T) {
 		}
 	})
 }
+
+// Who has ended his dialog and is there all the same, as his own presence says, is not said to
+// be gone.
+func TestWatcherEndsAndIsThere(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *harness) {
+		h.presence(julietJID, romeoJID, mapping.Subscribe)
+		d := h.wantSubscribe(3600)
+		h.outcome(d.ref, answer(200, &mapping.EventAnswer{Tag: d.tag, Expires: 3600}))
+		h.fromSIP(d.notify("active;expires=3600", `<?xml version="1.0"?><presence xmlns="urn:ietf:params:xml:ns:pidf" entity="pres:romeo@example.net"><tuple id="ID-a"><status><basic>open</basic></status></tuple></presence>`))
+		h.grant()
+		h.takeStanzas()
+		a := h.watcher("c1")
+		a.wants(a.subscribe(0), 200)
+		h.wantTold("c1 terminated timeout IDbare=closed")
+		h.wantXMPP()
+	})
+}
