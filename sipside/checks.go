@@ -146,7 +146,7 @@ func (u *UA) checkMessage(r *request, target mapping.URI) (mapping.SIP, *reply) 
 		ContentType: r.f.contentType, Encoding: r.f.encoding, Disposition: r.f.disposition, Body: r.body,
 		Date: parseDate(r.f.date), Expires: parseExpires(r.f.expires), Received: r.read, Agent: r.f.agent,
 	}
-	u.reached(m, r)
+	m.Here, m.Routes = u.reached(target, r)
 	if f := r.content(); f != nil {
 		return refuse(f)
 	}

@@ -244,6 +244,23 @@ func TestEventValues(t *testing.T) {
 	}
 }
 
+// Whom a SUBSCRIBE is for is found as with messages: it says by what way it has come.
+func TestEventReached(t *testing.T) {
+	cfg := testConfig()
+	cfg.Advertise = "gw.example.com:5070"
+	cfg.Routes = []Route{{Domain: "trunk.example", Via: mapping.MustParseURI("sip:127.0.0.1:5099")}}
+	b := newBridge(processed)
+	u := start(t, cfg, b)
+	text := strings.Replace(eventText("udp", "SUBSCRIBE", fresh()), "SUBSCRIBE sip:juliet@example.com ", "SUBSCRIBE sip:5550001111@gw.example.com:5070 ", 1)
+	if res := siptest.Listen(t, "udp").Request(addr(u, "udp"), text); res.Status() != 200 {
+		t.Fatalf("%s to\n%s", res.First, text)
+	}
+	v, ok := b.event(0).(*mapping.SIPSubscribe)
+	if !ok || !v.Here || !slices.Equal(v.Ways, []string{"trunk.example"}) {
+		t.Errorf("%+v", b.event(0))
+	}
+}
+
 // PRES-30: the same peer has the same text, and no other has it, however they are named.
 func TestPeerTexts(t *testing.T) {
 	of := func() map[string]string {

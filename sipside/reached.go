@@ -7,15 +7,13 @@ import (
 	"github.com/stoxgw/stox/mapping"
 )
 
-// reached says of a request by what way it has come to us, where the address alone does not
-// say whom it is for: who has registered is sent requests for the contact that it gave.
-func (u *UA) reached(m *mapping.SIPMessage, r *request) {
-	to := m.RequestURI
+// reached says by what way a request for an address has come to us, where that alone does
+// not say whom it is for: who has registered is sent requests for the contact that it gave.
+func (u *UA) reached(to mapping.URI, r *request) (here bool, routes []string) {
 	if u.peers.served[to.Host] || strings.IndexByte(to.User, '@') >= 0 {
-		return
+		return false, nil
 	}
-	m.Here = u.isOurs(via{host: to.Host, port: to.Port})
-	m.Routes = u.peers.routesTo(r.peer, r.source.Addr())
+	return u.isOurs(via{host: to.Host, port: to.Port}), u.peers.routesTo(r.peer, r.source.Addr())
 }
 
 // routesTo are the domains of the routes that end at the peer q, which just wrote from addr.
