@@ -128,6 +128,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /v1/trail", answer(byID(s.queue.Trail)))
 	mux.HandleFunc("GET /v1/links", answer(s.links))
 	mux.HandleFunc("GET /v1/routes", answer(s.routes))
+	mux.HandleFunc("GET /v1/health", answer(s.health))
 	return mux
 }
 
