@@ -306,7 +306,9 @@ func (q *queue) homecoming(n uint64, now time.Time) (up bool, err error) {
 	}
 	t.open = t.open[:copy(t.open, t.open[1:])]
 	if !b.left.IsZero() {
-		t.settle.trip(now.Sub(b.left), now)
+		took := now.Sub(b.left)
+		t.settle.trip(took, now)
+		q.trips.Took(took)
 	}
 	q.confirm(t, b, now)
 	if q.state == queueChecking && b.n == linkCheck {

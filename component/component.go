@@ -114,14 +114,6 @@ type Status struct {
 	RetryAt  time.Time // Down, Split: when the next attempt is made
 }
 
-// Counts are totals since New.
-type Counts struct {
-	Barriers    uint64 // written
-	Uncertain   uint64 // stanzas that were unconfirmed when a link was lost; whatever became of them then
-	Rewritten   uint64 // of these, written once more
-	LateBounces uint64 // error stanzas that belong to nothing pending: late, or forged
-}
-
 // Component is one component name at one server.
 type Component struct {
 	cfg    Config
@@ -133,8 +125,10 @@ type Component struct {
 	rand    func() float64 // [0,1), for the jitter
 	running atomic.Bool
 
-	mu     sync.Mutex // guards status
-	status Status
+	mu        sync.Mutex // guards the following
+	status    Status
+	connected uint64            // links that came up
+	failures  map[string]uint64 // that broke or did not come up, by reason
 }
 
 // New checks cfg and makes a Component. It connects to nothing.
@@ -209,7 +203,7 @@ func New(cfg Config, log *slog.Logger) (*Component, error) {
 		cfg: cfg, domain: domain, log: log, srv: newServices(cfg, time.Now()),
 		q:      newQueue(cfg, domain, log),
 		rand:   rand.Float64,
-		status: Status{State: StateIdle, Since: time.Now()},
+		status: Status{State: StateIdle, Since: time.Now()}, failures: make(map[string]uint64),
 	}
 	c.q.caps = c.srv.caps
 	return c, nil
@@ -275,16 +269,15 @@ func (c *Component) Status() Status {
 	return c.status
 }
 
-// Counts reports what has been counted so far.
-func (c *Component) Counts() Counts {
-	c.q.mu.Lock()
-	defer c.q.mu.Unlock()
-	return c.q.counts
-}
-
 func (c *Component) setStatus(s Status) {
 	s.Since = time.Now()
 	c.mu.Lock()
 	c.status = s
+	switch s.State {
+	case StateUp:
+		c.connected++
+	case StateDown, StateSplit:
+		c.failures[knownReason(s.Reason)]++
+	}
 	c.mu.Unlock()
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stoxgw/stox/internal/hist"
 	"github.com/stoxgw/stox/mapping"
 )
 
@@ -73,6 +74,7 @@ type queue struct {
 	blocked bool              // something is due that the kernel has not taken
 	results []mapping.Result  // for the teller
 	counts  Counts
+	trips   hist.Histogram // of barriers of our own domain
 
 	granted map[string]bool // domains whose server lets us into the rosters of its users
 	asked   []*asking       // questions to rosters, the oldest first

@@ -117,6 +117,7 @@ func (u *UA) authenticate(r *request) *reply {
 		r.wrong = true
 		l.doubt(r.source)
 		u.strangers.guess(addr, r.read)
+		u.stats.Guesses.Add(1)
 	}
 	// ERR-10: never a 401 without a challenge.
 	var extra strings.Builder

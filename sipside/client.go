@@ -303,6 +303,12 @@ func (c *client) endWith(tx *clientTx, o mapping.Outcome, f *fields) {
 	} else {
 		delete(c.held, key)
 	}
+	switch o.Kind {
+	case mapping.Unknown:
+		c.u.stats.unanswered[methodIndex(tx.req.method)].Add(1)
+	case mapping.NotWritten:
+		c.u.stats.unsent[methodIndex(tx.req.method)].Add(1)
+	}
 	o.More = tx.more && !o.Accepted()
 	o.CSeq = tx.cseq
 	c.judge(tx, &o)

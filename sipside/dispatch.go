@@ -156,7 +156,7 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 	var tag string
 	r.key, tag = rd.u.server.key(&r)
 	e := &echo{path: path{rd.out, rd.source}, vias: r.f.vias, from: r.f.from, to: r.f.to,
-		callID: r.f.callID, cseq: r.f.cseq, timestamp: r.f.timestamp}
+		callID: r.f.callID, cseq: r.f.cseq, timestamp: r.f.timestamp, sent: &rd.u.stats.sent[methodIndex(method)]}
 	if r.hasVia {
 		e.vias[0] = r.via.received(rd.source)
 		if r.udp && !r.via.hasRport() { // RFC 3261 §18.2.2

@@ -25,7 +25,8 @@ type echo struct {
 	vias                   []string // the first one with received and rport
 	from, to, callID, cseq string
 	timestamp              string
-	tag                    string // for To; "" if the request had one
+	tag                    string   // for To; "" if the request had one
+	sent                   *classes // where responses to that method are counted; nil: nowhere
 }
 
 // path is the way a response goes: the socket or connection its request came by.
@@ -170,7 +171,13 @@ func warnAgent(sentBy string) string {
 }
 
 // answer sends the response. A peer that cannot take it now has to ask again.
-func (e *echo) answer(r reply) bool { return e.path.out.send(e.response(r), e.path.to) }
+func (e *echo) answer(r reply) bool {
+	ok := e.path.out.send(e.response(r), e.path.to)
+	if ok {
+		e.sent.add(r.status)
+	}
+	return ok
+}
 
 // again answers a retransmission, for which the zero reply is none.
 func (e *echo) again(r reply) {

@@ -4,6 +4,7 @@ import "time"
 
 // RouteState is how a route with a Via does.
 type RouteState struct {
+	Index  int // in Config.Routes
 	Domain string
 	Via    string
 
@@ -33,7 +34,7 @@ func (u *UA) Routes() []RouteState {
 		if w == nil {
 			continue
 		}
-		s := RouteState{Domain: r.Domain, Via: r.Via.String()}
+		s := RouteState{Index: i, Domain: r.Domain, Via: r.Via.String()}
 		w.mu.Lock()
 		s.Probe, s.ProbeSince, s.ProbeReason, s.RTT = w.state, w.since, w.reason, w.rtt
 		w.mu.Unlock()

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -83,20 +82,6 @@ type sentBy struct {
 	host string
 	port uint16
 }
-
-// Stats are counters since the start.
-type Stats struct {
-	Malformed atomic.Uint64 // messages that are no SIP, or bad SIP
-	Refused   atomic.Uint64 // requests answered by the SIP side itself
-	Strangers atomic.Uint64 // requests from sources that are no peers, answered or not
-	Limited   atomic.Uint64 // requests beyond the rate of their source, which got 503
-	Unmatched atomic.Uint64 // responses to nothing that is open
-	Dropped   atomic.Uint64 // packets and connections for which there was no room
-	Panics    atomic.Uint64
-}
-
-// Stats gives the counters.
-func (u *UA) Stats() *Stats { return &u.stats }
 
 // New checks cfg. It binds nothing. All faults are reported together.
 func New(cfg Config, log *slog.Logger) (*UA, error) {

@@ -103,6 +103,7 @@ type Bridge struct {
 	receipts receipts      // messages whose senders want to be told
 	contacts contacts      // what is remembered of users
 	tally    Tally         //
+	stats    Stats         // what Stats counts besides; the rest of it is zero
 	closing  bool          // Drain has begun
 	sealed   bool          // Seal was called
 	idle     chan struct{} // closed by Drain's wait when nothing is left; nil before
@@ -119,6 +120,7 @@ type Bridge struct {
 	wanted       []*fifo                 // whose first message is to be read from the store, in this order
 	reports      reports
 	next         time.Time // when Run looks again; zero: never
+	reading      bool      // Run reads from the store, and so looks when that has answered
 
 	composing composing           // who is typing
 	lookupsOf map[mapping.JID]int // how many of lookups are of each sender
@@ -149,6 +151,7 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 		nextRow: uint64(o.Now.UnixMilli()) << 4,
 		rows:    make(map[uint64]*outbound), refused: make(map[*outbound]bool), waiting: make(map[*outbound]time.Time),
 		repeats: newRepeats(time.Now()), late: newLate(), contacts: newContacts(o.Contacts, o.Limits.Alone)}
+	b.stats.ToSIP, b.stats.ToXMPP = newFlow(), newFlow()
 	b.SetPolicy(o.Policy)
 	return b
 }
@@ -173,15 +176,25 @@ type work struct {
 	done    []uint64
 	reports []*report
 
+	// Counted before the lock is released.
+	refusals []mapping.Condition // requests that were not taken
+	tooFast  uint64
+
 	wake bool // Run has to look
 }
 
 // unlock decides the fate of the rows, so that it is one step with what was
 // decided about the messages, releases b.mu, and hands on what is in out.
 func (b *Bridge) unlock(out *work) {
+	b.countOutbound(out.reports)
 	for _, r := range out.reports {
 		b.tell(out, r)
 	}
+	for _, why := range out.refusals {
+		b.stats.ToXMPP.Refused++
+		b.stats.ToXMPP.because(why)
+	}
+	b.stats.TooFast += out.tooFast
 	b.writeUpdates(out)
 	if len(out.done) > 0 {
 		b.journal.Done(out.done)
