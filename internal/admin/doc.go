@@ -15,6 +15,9 @@
 // held in between, on either side, however long the queue is and however slowly
 // it is read.
 //
+// Web is another door, for programs that watch: a TCP port with what others put there
+// (metrics), the health of the daemon and the profiles of the Go runtime.
+//
 // Who may open the socket (mode 0600: root and the daemon's own user) may do all of
 // this. The text of a message is never part of it.
 //
