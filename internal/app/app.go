@@ -32,6 +32,8 @@ type App struct {
 	journal *journal // has its store once Run has opened it
 	options store.Options
 	door    *admin.Server // of the operator, once Run has opened it
+	web     *admin.Web    // of programs that watch, once Run has opened it
+	watch   *watch        // the same
 	run     services
 }
 
@@ -89,10 +91,15 @@ func (a *App) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.journal.store.Close()) }()
+	a.watch = newWatch(a)
 	if err := a.openDoor(); err != nil {
 		return err
 	}
 	defer a.door.Close()
+	if err := a.openWeb(); err != nil {
+		return err
+	}
+	defer a.web.Close()
 	if err := a.sip.Listen(); err != nil {
 		return err
 	}
@@ -106,8 +113,11 @@ func (a *App) Run(ctx context.Context) (err error) {
 	}
 	sip := run.start("sip side", func(ctx context.Context) error { return a.sip.Run(ctx, a.bridge) })
 	operator := run.start("admin", a.answerOperator)
+	web := run.start("web", a.answerWeb)
+	pulse := run.start("pulse", a.watch.feelPulse)
+	disk := run.start("disk", a.watch.lookAtDisk)
 
-	stopWatchdog := startWatchdog()
+	stopWatchdog := startWatchdog(a.watch.alive)
 	defer stopWatchdog()
 	notify("READY=1\n" + statusReady)
 	a.logCertificate()
@@ -118,6 +128,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	case <-ctx.Done():
 	case failed = <-run.failed(): // one of them gave up
 	}
+	a.watch.stopping.Store(true)
 	notify("STOPPING=1")
 	patience := a.cfg.ShutdownTimeout
 	if failed != nil { // what is open may need the one that is gone
@@ -125,7 +136,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 		patience = min(patience, failedDrain)
 	}
 	a.drain(patience)
-	errs := []error{failed, a.stop(operator), a.stop(sip)}
+	errs := []error{failed, a.stop(operator, web, pulse, disk), a.stop(sip)}
 	// From here on nobody can be told anything: what the servers still write until
 	// their streams are closed is for the next start.
 	a.bridge.Seal()
@@ -142,7 +153,7 @@ const failedDrain = time.Second
 
 // openDoor opens the operator's socket, if there is one.
 func (a *App) openDoor() error {
-	queue := &liveQueue{store: a.journal.store, bridge: a.bridge, links: a.xmpp, sip: a.sip, log: a.log}
+	queue := &liveQueue{store: a.journal.store, bridge: a.bridge, links: a.xmpp, sip: a.sip, watch: a.watch, log: a.log}
 	a.door = admin.NewServer(a.cfg.Admin.Socket, queue, a.log)
 	err := a.door.Listen()
 	if errors.Is(err, admin.ErrPlace) { // starting again cannot mend it
@@ -172,11 +183,11 @@ func (a *App) drain(within time.Duration) {
 	}
 }
 
-// startWatchdog tells the service manager that the process is alive until the
+// startWatchdog tells the service manager that the process is alive, while it is, until the
 // returned function is called.
-func startWatchdog() (stop func()) {
+func startWatchdog(alive func() bool) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { runWatchdog(ctx) })
+	wg.Go(func() { runWatchdog(ctx, alive) })
 	return func() { cancel(); wg.Wait() }
 }

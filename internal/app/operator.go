@@ -27,6 +27,7 @@ type liveQueue struct {
 	bridge liveBridge
 	links  *links
 	sip    *sipside.UA
+	watch  *watch
 	log    *slog.Logger
 }
 

@@ -300,6 +300,8 @@ domain = "example.net"
 listen = ["udp://127.0.0.1:0", "tcp://127.0.0.1:0"]
 [store]
 path = "stox.db"
+[admin]
+listen = ""
 [log]
 level = "debug"
 format = "json"

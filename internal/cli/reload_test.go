@@ -45,6 +45,8 @@ tls_cert = "cert.pem"
 tls_key = "key.pem"
 [store]
 path = ""
+[admin]
+listen = ""
 [log]
 format = "json"
 `))

@@ -128,6 +128,7 @@ func newReplay(t *testing.T, server string) *replay {
 		"EJABBERD_CONFIG_PATH="+filepath.Join(r.dir, "etc/ejabberd/ejabberd.yml"),
 		fmt.Sprintf("STOX_XMPP_SERVER=127.0.0.1:%d", r.xmpp.Component), // 5347
 		"STOX_STORE_PATH="+r.here("/var/lib/stox/stox.db"),
+		"STOX_ADMIN_LISTEN=", // 127.0.0.1:9480
 		fmt.Sprintf("STOX_SIP_LISTEN=udp://127.0.0.1:%d,tcp://127.0.0.1:%d", sip, sip),
 	)
 	return r
