@@ -182,9 +182,7 @@ func (a *App) gatherRoutes(b *m.Batch) {
 		d := describeRoute(r)
 		labels := []string{strconv.Itoa(r.Index), r.Domain}
 		b.State(m.RouteState, string(r.Probe), probeStates, labels...)
-		if r.RTT > 0 {
-			b.Put(m.RouteTrip, r.RTT.Seconds(), labels...)
-		}
+		b.Put(m.RouteTrip, r.RTT.Seconds(), labels...)
 		if !r.Register {
 			continue
 		}

@@ -115,7 +115,7 @@ var (
 	routes = section("Routes")
 
 	RouteState      = routes.gauge("route_state", "1 for what is known of the next hop", route+", `state` is `alive`, `dead` or `unknown` (it answers no OPTIONS)", "route", "domain", "state")
-	RouteTrip       = routes.gauge("route_round_trip_seconds", "How long the last OPTIONS took, if that was what the next hop answered last", route, "route", "domain")
+	RouteTrip       = routes.gauge("route_round_trip_seconds", "How long the last OPTIONS took; 0 if the next hop has not answered one, or a message since", route, "route", "domain")
 	RouteRegistered = routes.gauge("route_registered", "Whether the registrar sends to us; only routes with register", route, "route", "domain")
 	RouteExpires    = routes.gauge("route_registration_expires_timestamp_seconds", "When the registration ends unless it is made anew", route, "route", "domain")
 	Registrations   = routes.gauge("registrations", "Registrations by state", "`state` is `registered`, `lost`, `refused`, `ending` or `trying`", "state")

@@ -22,6 +22,7 @@ var Packages = []struct{ Name, File string }{
 	{"profanity", "/usr/bin/profanity"},
 	{"tmux", "/usr/bin/tmux"},
 	{"strace", "/usr/bin/strace"},
+	{"prometheus", "/usr/bin/prometheus"},
 	{"gcc", "/usr/bin/gcc"}, // for go test -race
 	{"libc6-dev", "/usr/include/stdio.h"},
 }
