@@ -172,11 +172,8 @@ func warnAgent(sentBy string) string {
 
 // answer sends the response. A peer that cannot take it now has to ask again.
 func (e *echo) answer(r reply) bool {
-	ok := e.path.out.send(e.response(r), e.path.to)
-	if ok {
-		e.sent.add(r.status)
-	}
-	return ok
+	e.sent.add(r.status) // first, so that whoever has it finds it counted
+	return e.path.out.send(e.response(r), e.path.to)
 }
 
 // again answers a retransmission, for which the zero reply is none.

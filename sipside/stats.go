@@ -45,7 +45,7 @@ func methodIndex(method string) int {
 // Traffic is what was counted of one method.
 type Traffic struct {
 	Method         string
-	Sent, Received [6]uint64 // responses, by the first digit of their status: 1xx first
+	Sent, Received [6]uint64 // responses, by the first digit of their status: 1xx first; also those that a peer would not take
 	Unanswered     uint64    // requests of ours that left and had no final response
 	Unsent         uint64    // requests of ours that did not leave
 }

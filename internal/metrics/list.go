@@ -94,7 +94,7 @@ var (
 var (
 	sip = section("SIP")
 
-	ResponsesSent     = sip.counter("sip_responses_sent", "Responses that were sent; a pair of labels other than MESSAGE is there from its first response on", method+", `class` is `1xx` to `6xx`", "method", "class")
+	ResponsesSent     = sip.counter("sip_responses_sent", "Responses to requests of others; a pair of labels other than MESSAGE is there from its first response on", method+", `class` is `1xx` to `6xx`", "method", "class")
 	ResponsesReceived = sip.counter("sip_responses_received", "Responses to requests of ours", method+", `class` is `1xx` to `6xx`", "method", "class")
 	NoResponse        = sip.counter("sip_requests_timed_out", "Requests of ours that left and had no final response", method, "method")
 	NotSent           = sip.counter("sip_requests_unsent", "Requests of ours that could not be sent", method, "method")
