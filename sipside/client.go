@@ -25,7 +25,6 @@ type client struct {
 	u      *UA
 	seed   maphash.Seed   // keys the part of a branch that says it is ours
 	health *locate.Health // of targets
-	logins map[*Route]*login
 	sizes  sizeLog
 
 	mu     sync.Mutex // guards the following
@@ -68,7 +67,7 @@ type clientTx struct {
 }
 
 func newClient(u *UA) *client {
-	c := &client{u: u, seed: maphash.MakeSeed(), health: locate.NewHealth(maxNames), logins: newLogins(u), sizes: sizeLog{log: u.log}, open: make(map[uint64]*clientTx), held: make(map[hopKey]int)}
+	c := &client{u: u, seed: maphash.MakeSeed(), health: locate.NewHealth(maxNames), sizes: sizeLog{log: u.log}, open: make(map[uint64]*clientTx), held: make(map[hopKey]int)}
 	for i := range c.steps {
 		c.steps[i].after = timerE[i]
 	}
@@ -129,9 +128,7 @@ func (c *client) deliver(batch []mapping.Parcel[mapping.SIP]) {
 // launch returns.
 func (c *client) launch(tx *clientTx) {
 	tx.start = math.MaxUint64
-	if tx.hop.rule != nil {
-		tx.login = c.logins[tx.hop.rule]
-	}
+	tx.login = tx.hop.login
 	if f := c.begin(tx); f != nil {
 		c.tell(tx, notWritten(f), nil)
 		return
@@ -272,8 +269,8 @@ func (c *client) sendTCP(tx *clientTx, s *stream) bool {
 		c.mu.Unlock()
 		return true
 	}
-	if tx.hop.route != nil {
-		s.kept.Store(true)
+	if tx.hop.watch != nil {
+		s.kept.Store(tx.hop.watch)
 	}
 	s.spoke.Store(int64(now.Sub(s.born)))
 	start, ok := s.put(wire)
@@ -330,7 +327,7 @@ func (c *client) judge(tx *clientTx, o *mapping.Outcome) {
 		c.health.Unavailable(tx.to, o.Failure.RetryAfter, time.Now())
 	case o.Kind == mapping.Answered:
 		c.health.Worked(tx.to)
-		c.u.heardFrom(tx.hop.route)
+		tx.hop.watch.heard()
 	case c.closed:
 	case o.Kind == mapping.Unknown && !tx.proceeding, o.Kind == mapping.NotWritten && o.Failure.Condition == mapping.CondRemoteServerTimeout:
 		c.health.Failed(tx.to, time.Now())

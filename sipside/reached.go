@@ -11,11 +11,11 @@ import (
 // say whom it is for: who has registered is sent requests for the contact that it gave.
 func (u *UA) reached(m *mapping.SIPMessage, r *request) {
 	to := m.RequestURI
-	if u.peers.served[to.Host] || strings.IndexByte(to.User, '@') >= 0 {
+	if r.set.peers.served[to.Host] || strings.IndexByte(to.User, '@') >= 0 {
 		return
 	}
 	m.Here = u.isOurs(via{host: to.Host, port: to.Port})
-	m.Routes = u.peers.routesTo(r.peer, r.source.Addr())
+	m.Routes = r.set.peers.routesTo(r.peer, r.source.Addr())
 }
 
 // routesTo are the domains of the routes that end at the peer q, which just wrote from addr.

@@ -40,7 +40,11 @@ func (a *App) ReloadCertificates() {
 	if a.cfg.SIP.TLSCert == "" && a.cfg.SIP.TLSCA == "" {
 		return
 	}
-	if err := a.tls.Reload(); err != nil {
+	sip, err := sipsideConfig(a.cfg)
+	if err == nil {
+		err = a.sip.Reload(sip)
+	}
+	if err != nil {
 		a.log.Error("the certificate stays as it was, since a file cannot be used", "err", strings.ReplaceAll(err.Error(), "\n", "; "), "remedy", "correct it, and send SIGHUP again")
 		return
 	}
