@@ -34,7 +34,7 @@ func TestDisco(t *testing.T) {
 		return open + `><identity category='account' type='registered' name='` + name + `'/>` + features(append(mapped, "urn:xmpp:ping", "urn:xmpp:receipts", "vcard-temp")...) + `</query>`
 	}
 	client := `><identity category='client' type='phone'/>` + features(append(mapped, "urn:xmpp:receipts", "vcard-temp")...) + `</query>`
-	ownNode, clientNode := capsNode+"#"+r.Component.srv.gatewayVer, capsNode+"#"+r.Component.srv.contactVer
+	ownNode, clientNode := capsNode+"#"+r.Component.srv.Load().gatewayVer, capsNode+"#"+r.Component.srv.Load().contactVer
 
 	for _, c := range []iqCase{
 		{"gateway", gateway, askInfo, "result", open + own},
@@ -105,7 +105,7 @@ func TestCaps(t *testing.T) {
 func TestCapsOfOurs(t *testing.T) {
 	r, conn := memory(t, xmpptest.Options{}, withServices(t))
 	for _, from := range []string{gateway, romeo, romeo + "/r"} {
-		c := parse(t, string(r.Component.srv.caps(nil, mapping.MustParseJID(from))))
+		c := parse(t, string(r.Component.srv.Load().caps(nil, mapping.MustParseJID(from))))
 		if c.name.Space != "http://jabber.org/protocol/caps" || c.name.Local != "c" || c.attr("hash") != "sha-1" {
 			t.Errorf("%s announces %+v", from, c)
 		}
@@ -127,7 +127,7 @@ func TestCapsOfOurs(t *testing.T) {
 			t.Errorf("%s announces %s, and answers %s: %+v", from, c.attr("ver"), said.ver(), said)
 		}
 	}
-	if r.Component.srv.gatewayVer == r.Component.srv.contactVer {
+	if r.Component.srv.Load().gatewayVer == r.Component.srv.Load().contactVer {
 		t.Error("gateway and contacts have the same capabilities")
 	}
 }

@@ -72,7 +72,7 @@ func TestPresenceIn(t *testing.T) {
 func TestPresenceOut(t *testing.T) {
 	r, conn := memory(t, xmpptest.Options{}, nil)
 	name, contact, user := mapping.MustParseJID("sip.example.com"), mapping.MustParseJID("romeo@sip.example.com"), mapping.MustParseJID("juliet@example.com")
-	caps := string(r.Component.srv.caps(nil, name))
+	caps := string(r.Component.srv.Load().caps(nil, name))
 	if !strings.Contains(caps, "http://jabber.org/protocol/caps") {
 		t.Fatalf("no caps: %s", caps)
 	}

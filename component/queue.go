@@ -101,6 +101,16 @@ func newQueue(cfg Config, domain mapping.JID, log *slog.Logger) *queue {
 	}
 }
 
+// change takes over what of cfg may be changed, and what is asked of srv. What is pending has
+// the deadline that it was given; all else is looked at anew.
+func (q *queue) change(cfg Config, srv *services) {
+	q.mu.Lock()
+	defer q.release()
+	q.allow, q.caps, q.timeout = cfg.Allow, srv.caps, cfg.BarrierTimeout
+	q.own.settle.most = mostOf(q.timeout)
+	q.lookAt(time.Now())
+}
+
 // alive reports whether there is a link. q.mu is held.
 func (q *queue) alive() bool { return q.state != queueClosed }
 

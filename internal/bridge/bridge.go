@@ -156,8 +156,31 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 	return b
 }
 
-// SetPolicy swaps the rules for everything that is read from now on.
+// SetPolicy swaps the rules for everything that is read from now on. Of what was read
+// before, the addresses and the time at which it is given up stay as they are.
 func (b *Bridge) SetPolicy(p Policy) { b.policy.Store(&p) }
+
+// SetLimits changes Limits.Stored and Limits.Alone while the bridge runs. What is beyond a
+// new limit stays where it is: nothing comes to it.
+func (b *Bridge) SetLimits(l Limits) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lanes.limits.Stored, b.lanes.limits.Alone = l.withDefaults().Stored, l.Alone
+	b.contacts.alone = l.Alone
+}
+
+// Announce tells the users who are subscribed to these names of the gateway once more that it
+// is there: what it can do has changed.
+func (b *Bridge) Announce(names ...mapping.JID) {
+	out := work{now: time.Now()}
+	b.mu.Lock()
+	for _, name := range names {
+		if _, up := b.contacts.names[name]; up { // else it is announced when its link is
+			b.announce(&out, name)
+		}
+	}
+	b.unlock(&out)
+}
 
 // work collects what is to be handed on once the lock is released: a batch in
 // makes at most one batch out per kind.
