@@ -53,7 +53,8 @@ type loader struct {
 	readFile func(path string) ([]byte, fs.FileMode, error)
 	ownAddrs func() []netip.Addr // of the network interfaces
 	judges   []Judge
-	all      bool // every key counts as built, so that tests reach what is to come
+	running  *Config // of a daemon, whose keys that are not live stand; nil: there is none
+	all      bool    // every key counts as built, so that tests reach what is to come
 }
 
 func newLoader(judges []Judge) *loader {
