@@ -57,7 +57,8 @@ func (u *UA) settle(cfg *Config, before *settings) *settings {
 	for i := range cfg.Routes {
 		r := &cfg.Routes[i]
 		if j := slices.IndexFunc(left, func(old *Route) bool { return *old == *r }); j >= 0 {
-			r, left = left[j], slices.Delete(left, j, j+1)
+			r = left[j]
+			left = slices.Delete(left, j, j+1)
 		} else {
 			r = new(*r)
 		}

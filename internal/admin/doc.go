@@ -10,6 +10,7 @@
 //	GET  /v1/links                       []Link, of the XMPP side
 //	GET  /v1/routes                      []Route, of the SIP side
 //	GET  /v1/health                      Health, with 200 also where it is bad
+//	POST /v1/reload                      Reloaded
 //
 // An answer other than 200 is an Error. A list is read page by page: nothing is
 // held in between, on either side, however long the queue is and however slowly

@@ -80,6 +80,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /v1/links", answer(s.links))
 	mux.HandleFunc("GET /v1/routes", answer(s.routes))
 	mux.HandleFunc("GET /v1/health", answer(s.health))
+	mux.HandleFunc("POST /v1/reload", answer(s.reload))
 	return mux
 }
 

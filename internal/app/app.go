@@ -9,21 +9,21 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stoxgw/stox/internal/admin"
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/config"
 	"github.com/stoxgw/stox/internal/store"
-	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside"
 )
 
 // App is the daemon, put together and not yet running.
 type App struct {
-	cfg   *config.Config
-	log   *slog.Logger
-	rules *mapping.Rules
+	cfg    atomic.Pointer[config.Config] // in force: see Reload
+	source Source
+	log    *slog.Logger
 
 	xmpp    *links
 	sip     *sipside.UA
@@ -35,6 +35,7 @@ type App struct {
 	web     *admin.Web    // of programs that watch, once Run has opened it
 	watch   *watch        // the same
 	run     services
+	reloads reloads
 }
 
 // Network is how the daemon reaches others. What is nil is the system's.
@@ -51,11 +52,17 @@ func New(cfg *config.Config, log *slog.Logger) (*App, error) { return NewOn(Netw
 
 // NewOn is New on a network that need not be the machine's.
 func NewOn(n Network, cfg *config.Config, log *slog.Logger) (*App, error) {
+	return NewFrom(Source{}, n, cfg, log)
+}
+
+// NewFrom is NewOn with a configuration that can be read again.
+func NewFrom(from Source, n Network, cfg *config.Config, log *slog.Logger) (*App, error) {
 	policy, err := BuildPolicy(cfg)
 	if err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, log: log, rules: policy.Rules, journal: &journal{}, options: storeOptions(cfg)}
+	a := &App{source: from, log: log, journal: &journal{}, options: storeOptions(cfg), reloads: newReloads()}
+	a.cfg.Store(cfg)
 	a.xmpp, err = newLinks(cfg, policy, n.DialXMPP, log)
 	if err != nil {
 		return nil, faults(err)
@@ -77,8 +84,8 @@ func NewOn(n Network, cfg *config.Config, log *slog.Logger) (*App, error) {
 	return a, nil
 }
 
-// Rules are the address rules in force.
-func (a *App) Rules() *mapping.Rules { return a.rules }
+// config is the configuration in force.
+func (a *App) config() *config.Config { return a.cfg.Load() }
 
 // Run opens the store and the sockets, runs everything until ctx is done, and
 // stops in reverse: refuse and finish what is open while both exits still work,
@@ -121,16 +128,12 @@ func (a *App) Run(ctx context.Context) (err error) {
 	defer stopWatchdog()
 	notify("READY=1\n" + statusReady)
 	a.logCertificate()
-	a.log.Info("ready", "xmpp", strings.Join(a.xmpp.names, ", "), "server", a.cfg.XMPP.Server, "sip", a.sip.Addrs(), "store", a.cfg.Store.Path)
+	a.log.Info("ready", "xmpp", strings.Join(a.xmpp.names, ", "), "server", a.config().XMPP.Server, "sip", a.sip.Addrs(), "store", a.config().Store.Path)
 
-	var failed error
-	select {
-	case <-ctx.Done():
-	case failed = <-run.failed(): // one of them gave up
-	}
+	failed := a.serve(ctx, run.failed())
 	a.watch.stopping.Store(true)
 	notify("STOPPING=1")
-	patience := a.cfg.ShutdownTimeout
+	patience := a.config().ShutdownTimeout
 	if failed != nil { // what is open may need the one that is gone
 		a.log.Error("stopping, since a part of stox has ended", "err", failed)
 		patience = min(patience, failedDrain)
@@ -153,8 +156,8 @@ const failedDrain = time.Second
 
 // openDoor opens the operator's socket, if there is one.
 func (a *App) openDoor() error {
-	queue := &liveQueue{store: a.journal.store, bridge: a.bridge, links: a.xmpp, sip: a.sip, watch: a.watch, log: a.log}
-	a.door = admin.NewServer(a.cfg.Admin.Socket, queue, a.log)
+	queue := &liveQueue{store: a.journal.store, bridge: a.bridge, links: a.xmpp, sip: a.sip, watch: a.watch, log: a.log, again: a.Reload}
+	a.door = admin.NewServer(a.config().Admin.Socket, queue, a.log)
 	err := a.door.Listen()
 	if errors.Is(err, admin.ErrPlace) { // starting again cannot mend it
 		err = &config.Error{Faults: []config.Fault{{Path: "admin.socket", Text: strings.TrimPrefix(err.Error(), "admin.socket: ")}}}
@@ -167,7 +170,7 @@ func (a *App) openDoor() error {
 func (a *App) answerOperator(ctx context.Context) error {
 	err := a.door.Run(ctx)
 	if ctx.Err() == nil {
-		a.log.Error("stox queue and stox trail are not answered any more", "socket", a.cfg.Admin.Socket, "err", err, "remedy", "restart stox")
+		a.log.Error("stox queue and stox trail are not answered any more", "socket", a.config().Admin.Socket, "err", err, "remedy", "restart stox")
 		<-ctx.Done()
 	}
 	return nil

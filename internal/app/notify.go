@@ -14,6 +14,10 @@ const statusReady = "STATUS=ready"
 // failure is not worth more than that: the manager notices by its own time-outs.
 func notify(state string) { _, _ = daemon.SdNotify(false, state) }
 
+// notifyReloading tells it that the configuration is being read again (sd_notify(3)). READY=1
+// ends that.
+func notifyReloading() { notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec()) }
+
 // runWatchdog tells the service manager at half its interval that the process
 // is alive, if it is and the manager asks for that (WatchdogSec=). One that is not is started
 // again then.

@@ -29,9 +29,15 @@ type liveQueue struct {
 	sip    *sipside.UA
 	watch  *watch
 	log    *slog.Logger
+	again  func(context.Context) (admin.Reloaded, error) // reads the configuration
 }
 
-var _ admin.Linked = (*liveQueue)(nil)
+var (
+	_ admin.Linked   = (*liveQueue)(nil)
+	_ admin.Reloader = (*liveQueue)(nil)
+)
+
+func (q *liveQueue) Reload(ctx context.Context) (admin.Reloaded, error) { return q.again(ctx) }
 
 // liveBridge is what only the running bridge knows and does.
 type liveBridge interface {

@@ -139,7 +139,7 @@ func (w *watch) diskState() diskState {
 const oldestOf = 64
 
 func (a *App) lookAtStore() (d diskState) {
-	if path := a.cfg.Store.Path; path != "" {
+	if path := a.config().Store.Path; path != "" {
 		d.database, d.wal = sizeOf(path), sizeOf(path+"-wal")
 	}
 	rows, err := a.journal.store.Page(0, oldestOf)

@@ -11,11 +11,11 @@ import (
 // openWeb opens the port for programs that watch, if there is one. An address that nobody
 // has asked for is not worth the daemon.
 func (a *App) openWeb() error {
-	a.web = admin.NewWeb(a.cfg.Admin.Listen, a.cfg.Admin.Token.Reveal(), a.log)
+	a.web = admin.NewWeb(a.config().Admin.Listen, a.config().Admin.Token.Reveal(), a.log)
 	a.web.Handle("/metrics", admin.Guarded, metrics.Page(a.gather, a.log))
 	a.web.HandleHealth(func() admin.Health { return a.watch.health(time.Now()) })
 	err := a.web.Listen()
-	if err != nil && a.cfg.Origin("admin.listen") == "default" {
+	if err != nil && a.config().Origin("admin.listen") == "default" {
 		a.log.Warn("there are no metrics: their port cannot be opened", "err", err, "remedy", "set admin.listen; \"\" turns it off")
 		return nil
 	}
@@ -26,7 +26,7 @@ func (a *App) openWeb() error {
 func (a *App) answerWeb(ctx context.Context) error {
 	err := a.web.Run(ctx)
 	if ctx.Err() == nil {
-		a.log.Error("metrics and health are not answered any more", "listen", a.cfg.Admin.Listen, "err", err, "remedy", "restart stox")
+		a.log.Error("metrics and health are not answered any more", "listen", a.config().Admin.Listen, "err", err, "remedy", "restart stox")
 		<-ctx.Done()
 	}
 	return nil
