@@ -275,3 +275,8 @@ func (h *home) final(source netip.AddrPort, n int, raw string) *siptest.Message 
 	}
 	return nil
 }
+
+// isGateway reports whether the gateway says that it is there.
+func isGateway(st xmpptest.Stanza) bool {
+	return st.Name == "presence" && st.Type == "" && st.From == "sip.example.com"
+}
