@@ -135,6 +135,13 @@ func (t *track) popFirst() {
 	}
 }
 
+// hurry gives nothing in fifo a deadline after latest.
+func (t *track) hurry(latest time.Time) {
+	for _, p := range t.fifo[t.head:] {
+		p.due = sooner(p.due, latest)
+	}
+}
+
 // wants reports whether a barrier is to be written now. Under load that is when
 // one comes home, so there are never more than two.
 func (t *track) wants(now time.Time) bool {

@@ -206,7 +206,7 @@ func New(cfg Config, log *slog.Logger) (*Component, error) {
 
 // Change changes, while the Component runs, what may be changed: Allow, Contact,
 // ContactFeatures, Prompt, Numbers and BarrierTimeout. The rest of cfg is as it was given to
-// New, whatever it says here. What is under way keeps the time that it has for its barrier.
+// New, whatever it says here. What is under way keeps the time that it has for its barrier, unless that is less now.
 // It reports whether the gateway is something else than it was, of which those who see its
 // presence are to be told (XEP-0115 §5.4).
 func (c *Component) Change(cfg Config) (announce bool) {

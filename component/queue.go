@@ -102,13 +102,23 @@ func newQueue(cfg Config, domain mapping.JID, log *slog.Logger) *queue {
 }
 
 // change takes over what of cfg may be changed, and what is asked of srv. What is pending has
-// the deadline that it was given; all else is looked at anew.
+// the deadline that it was given, or what it would be given now if that is sooner: nothing
+// behind it is to wait for longer than that.
 func (q *queue) change(cfg Config, srv *services) {
 	q.mu.Lock()
 	defer q.release()
 	q.allow, q.caps, q.timeout = cfg.Allow, srv.caps, cfg.BarrierTimeout
 	q.own.settle.most = mostOf(q.timeout)
-	q.lookAt(time.Now())
+	now := time.Now()
+	latest := now.Add(q.timeout)
+	q.own.hurry(latest)
+	for _, t := range q.domains {
+		t.hurry(latest)
+	}
+	for _, p := range q.again {
+		p.due = sooner(p.due, latest)
+	}
+	q.lookAt(now)
 }
 
 // alive reports whether there is a link. q.mu is held.
