@@ -56,11 +56,13 @@ func toml(lines ...string) string {
 	sections := map[string][]string{
 		"xmpp":  {"domain='sip.example.com'", "secret='component secret'", "server='memory.invalid:5347'"},
 		"sip":   {"domain='example.net'", "listen=['udp://192.0.2.1:5060', 'tcp://192.0.2.1:5060']", "advertise='gw.example.com'"},
-		"store": {"path=''"},
 	}
 	for _, l := range lines {
 		section, line, _ := strings.Cut(l, ": ")
 		sections[section] = append(sections[section], line)
+	}
+	if sections["store"] == nil || !strings.HasPrefix(sections["store"][0], "path") {
+		sections["store"] = append(sections["store"], "path=''") // nothing is kept
 	}
 	text := strings.Join(sections["top"], "\n") + "\n"
 	for _, s := range []string{"xmpp", "sip", "access", "limits", "queue", "store", "log"} {
@@ -75,7 +77,7 @@ func newHome(t *testing.T, dir string, lines ...string) *home {
 	t.Helper()
 	h := &home{t: t, dir: dir, ended: make(chan struct{}), reply: func(m *siptest.Message) string { return m.Reply(200, "OK") }}
 	h.file = filepath.Join(h.dir, "stox.toml")
-	time.Sleep(time.Until(began)) // a bubble begins before there was SIP
+	time.Sleep(max(0, time.Until(began))) // a bubble begins before there was SIP
 	h.write("stox.toml", toml(lines...))
 	source := Source{File: h.file, Logging: func(l config.Log) {
 		h.mu.Lock()
@@ -86,6 +88,7 @@ func newHome(t *testing.T, dir string, lines ...string) *home {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.Admin.Socket = "" // in a bubble nobody may wait for what is outside
 	h.server = xmpptest.NewMemory(t, xmpptest.Options{Domain: "sip.example.com", Secret: "component secret", OnIQ: h.onIQ, OnStanza: h.onStanza})
 	h.sip = siptest.NewMemory(t, elsewhere, h.onSIP)
 	h.app, err = NewFrom(source, Network{DialXMPP: h.server.Dial, SIP: h.sip, Locator: h.sip}, cfg, slog.New(slog.NewTextHandler(&h.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
