@@ -23,6 +23,7 @@ var Packages = []struct{ Name, File string }{
 	{"tmux", "/usr/bin/tmux"},
 	{"strace", "/usr/bin/strace"},
 	{"prometheus", "/usr/bin/prometheus"},
+	{"sqlite3", "/usr/bin/sqlite3"},
 	{"gcc", "/usr/bin/gcc"}, // for go test -race
 	{"libc6-dev", "/usr/include/stdio.h"},
 }
