@@ -54,8 +54,8 @@ var (
 // those that begin with ": " are tables, and come last.
 func toml(lines ...string) string {
 	sections := map[string][]string{
-		"xmpp":  {"domain='sip.example.com'", "secret='component secret'", "server='memory.invalid:5347'"},
-		"sip":   {"domain='example.net'", "listen=['udp://192.0.2.1:5060', 'tcp://192.0.2.1:5060']", "advertise='gw.example.com'"},
+		"xmpp": {"domain='sip.example.com'", "secret='component secret'", "server='memory.invalid:5347'"},
+		"sip":  {"domain='example.net'", "listen=['udp://192.0.2.1:5060', 'tcp://192.0.2.1:5060']", "advertise='gw.example.com'"},
 	}
 	for _, l := range lines {
 		section, line, _ := strings.Cut(l, ": ")
