@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -28,6 +29,9 @@ log says which.`,
 	}
 	file := configFlag(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
+		// A crash ends the process with SIGABRT. By itself Go would end it with status 2,
+		// which is ours for a fault of the configuration: nobody would start it again.
+		debug.SetTraceback("crash")
 		cfg, err := load(*file, std)
 		if err != nil {
 			return err
