@@ -46,6 +46,7 @@ var rules = []struct {
 	{"internal/siptest", []string{"sipside/locate"}, nil},
 	{"internal/dnstest", nil, []string{"github.com/miekg/dns"}},
 	{"internal/queuetest", []string{"mapping", "internal/bridge", "internal/store"}, nil},
+	{"contrib/release", nil, nil},
 	{"contrib", nil, nil},
 	{"cmd/stox", []string{"internal/cli"}, nil},
 	{"test/chaos", []string{"test", "internal/siptest"}, []string{"modernc.org/sqlite"}}, // locks the file of a running stox
