@@ -15,7 +15,7 @@ FUZZTIME    ?= 60s
 TIMEOUT     := 8m
 
 .DEFAULT_GOAL := build
-.PHONY: help build package release release-test release-test container demo go-check test test-long check unit interop chaos chaos-long soak soak-long torture interop-report pictures generate fuzz needs tidy-check fmt-check clean
+.PHONY: help build package release release-test container install-test demo go-check test test-long check unit interop chaos chaos-long soak soak-long torture interop-report pictures generate fuzz needs tidy-check fmt-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -46,15 +46,15 @@ go-check:
 
 test: go-check needs check unit interop chaos soak ## everything CI runs (15 minutes at most)
 
-test-long: release-test chaos-long soak-long fuzz ## what takes longer: packages, chaos, ten minutes of load, and each parser fuzzed for FUZZTIME
+test-long: release-test install-test chaos-long soak-long fuzz ## what takes longer: packages, chaos, ten minutes of load, and each parser fuzzed for FUZZTIME
 
 check: fmt-check tidy-check $(STATICCHECK) ## gofmt, vet, staticcheck, go.mod tidy
 	$(GO) vet ./...
 	$(GO) vet -tags interop,soak ./test/...
-	$(GO) vet -tags release ./contrib/...
+	$(GO) vet -tags install,release ./test/docs ./contrib/...
 	$(STATICCHECK) ./...
 	$(STATICCHECK) -tags interop,soak ./test/...
-	$(STATICCHECK) -tags release ./contrib/...
+	$(STATICCHECK) -tags install,release ./test/docs ./contrib/...
 
 fmt-check:
 	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "not gofmt-ed:"; echo "$$out"; exit 1; }
@@ -71,7 +71,10 @@ interop: ## real servers and phones, started by the tests in private directories
 
 release-test: $(NFPM) ## what make release makes of the last commit: the same bytes in two directories, and lintian
 	$(GO) run ./test/needs lintian
-	$(GO) test -tags release -count 1 -v -timeout 20m ./contrib/release
+	$(GO) test -tags release -count 1 -v -timeout 40m ./contrib/release
+
+install-test: package ## a clean Debian: install the package and do what docs/getting-started.md says (as root)
+	$(GO) test -tags install -count 1 -v -timeout 30m ./test/docs
 
 CHAOS := CGO_ENABLED=1 $(GO) run -race ./test/chaos $(if $(SEED),-seed $(SEED)) $(if $(RUN),-run '$(RUN)')
 

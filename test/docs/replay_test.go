@@ -16,10 +16,8 @@ import (
 	"github.com/stoxgw/stox/test/stage"
 )
 
-const gettingStarted = root + "/docs/getting-started.md"
-
 // replay does what docs/getting-started.md tells a reader to do, on a machine
-// that is made up: its /etc and /usr/bin are in a directory of the test, and some
+// that is made up, and from source (install_test.go does it with the package): its /etc and /usr/bin are in a directory of the test, and some
 // of its commands are stand-ins (standins_test.go).
 type replay struct {
 	*testing.T
@@ -54,7 +52,7 @@ func TestGettingStarted(t *testing.T) {
 			t.Parallel()
 			r := newReplay(t, server)
 			ran, crossed := 0, 0
-			for _, b := range blocks(t, gettingStarted, server, []string{"prosody", "ejabberd"}) {
+			for _, b := range blocks(t, gettingStarted, server, []string{"prosody", "ejabberd", "package"}) {
 				switch {
 				case b.is("sh"):
 					r.shell(b)
@@ -187,18 +185,6 @@ func (r *replay) output(b block) {
 			return
 		}
 	}
-}
-
-// matches reports whether the parts of want between its … are in line, in order.
-func matches(line, want string) bool {
-	for part := range strings.SplitSeq(want, "…") {
-		i := strings.Index(line, part)
-		if i < 0 {
-			return false
-		}
-		line = line[i+len(part):]
-	}
-	return true
 }
 
 func (r *replay) append(b block) {
