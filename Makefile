@@ -6,18 +6,32 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 LDFLAGS     := -s -w -X github.com/stoxgw/stox/internal/version.version=$(VERSION)
 STATICCHECK := $(BIN)/staticcheck
 STATICCHECK_VERSION := v0.8.2
+NFPM        := $(BIN)/nfpm
+NFPM_VERSION := v2.43.0
+# What builds container images: the first of these that is here.
+ENGINE      ?= $(firstword $(foreach e,podman buildah docker,$(if $(shell command -v $(e)),$(e))) podman)
 FUZZTIME    ?= 60s
 # The whole of `make test` has 15 minutes on two cores; a test that hangs must not use them up.
 TIMEOUT     := 8m
 
 .DEFAULT_GOAL := build
-.PHONY: help build demo go-check test test-long check unit interop chaos chaos-long soak soak-long torture interop-report pictures generate fuzz needs tidy-check fmt-check clean
+.PHONY: help build package release release-test container install-test demo go-check test test-long check unit interop chaos chaos-long soak soak-long torture interop-report pictures generate fuzz needs tidy-check fmt-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 build: ## bin/stox, statically linked
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/stox ./cmd/stox
+
+package: $(NFPM) ## dist/: Debian package and archive of this tree, for this machine
+	$(GO) run ./contrib/release -arch $$($(GO) env GOARCH)
+
+release: $(NFPM) ## dist/: packages, archives, SBOM and SHA256SUMS of this commit, for amd64 and arm64
+	$(GO) run ./contrib/release -clean
+
+container: ## the container image localhost/stox, by podman, buildah or docker (ENGINE=)
+	$(GO) run ./contrib/release -image $$($(GO) env GOARCH) -out dist/container
+	$(ENGINE) build $(if $(filter %docker,$(ENGINE)),,--format docker) -t localhost/stox -f dist/container/Containerfile dist/container
 
 demo: go-check ## Prosody, stox and a SIP phone on this machine; ONCE=1 ends by itself
 	@ONCE=$(ONCE) $(GO) run ./test/demo
@@ -32,13 +46,15 @@ go-check:
 
 test: go-check needs check unit interop chaos soak ## everything CI runs (15 minutes at most)
 
-test-long: chaos-long soak-long fuzz ## what takes longer: chaos, ten minutes of load, and each parser fuzzed for FUZZTIME
+test-long: release-test install-test chaos-long soak-long fuzz ## what takes longer: packages, chaos, ten minutes of load, and each parser fuzzed for FUZZTIME
 
 check: fmt-check tidy-check $(STATICCHECK) ## gofmt, vet, staticcheck, go.mod tidy
 	$(GO) vet ./...
 	$(GO) vet -tags interop,soak ./test/...
+	$(GO) vet -tags install,release ./test/docs ./contrib/...
 	$(STATICCHECK) ./...
 	$(STATICCHECK) -tags interop,soak ./test/...
+	$(STATICCHECK) -tags install,release ./test/docs ./contrib/...
 
 fmt-check:
 	@out=$$(gofmt -l .); [ -z "$$out" ] || { echo "not gofmt-ed:"; echo "$$out"; exit 1; }
@@ -52,6 +68,13 @@ unit: ## unit tests and fuzz seeds with the race detector
 
 interop: ## real servers and phones, started by the tests in private directories
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop/... ./test/docs/...
+
+release-test: $(NFPM) ## what make release makes of the last commit: the same bytes in two directories, and lintian
+	$(GO) run ./test/needs lintian
+	$(GO) test -tags release -count 1 -v -timeout 40m ./contrib/release
+
+install-test: package ## a clean Debian: install the package and do what docs/getting-started.md says (as root)
+	$(GO) test -tags install -count 1 -v -timeout 30m ./test/docs
 
 CHAOS := CGO_ENABLED=1 $(GO) run -race ./test/chaos $(if $(SEED),-seed $(SEED)) $(if $(RUN),-run '$(RUN)')
 
@@ -95,8 +118,11 @@ fuzz: ## every fuzz target for FUZZTIME each
 needs: ## install what the tests need (Debian packages: as root or by sudo)
 	$(GO) run ./test/needs
 
+$(NFPM):
+	GOBIN=$(CURDIR)/$(BIN) $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+
 $(STATICCHECK):
 	GOBIN=$(CURDIR)/$(BIN) $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
 
 clean: ## remove what was built
-	rm -rf $(BIN)
+	rm -rf $(BIN) dist

@@ -135,6 +135,13 @@ func (t *track) popFirst() {
 	}
 }
 
+// hurry gives nothing in fifo a deadline after latest.
+func (t *track) hurry(latest time.Time) {
+	for _, p := range t.fifo[t.head:] {
+		p.due = sooner(p.due, latest)
+	}
+}
+
 // wants reports whether a barrier is to be written now. Under load that is when
 // one comes home, so there are never more than two.
 func (t *track) wants(now time.Time) bool {
@@ -306,7 +313,9 @@ func (q *queue) homecoming(n uint64, now time.Time) (up bool, err error) {
 	}
 	t.open = t.open[:copy(t.open, t.open[1:])]
 	if !b.left.IsZero() {
-		t.settle.trip(now.Sub(b.left), now)
+		took := now.Sub(b.left)
+		t.settle.trip(took, now)
+		q.trips.Took(took)
 	}
 	q.confirm(t, b, now)
 	if q.state == queueChecking && b.n == linkCheck {

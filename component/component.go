@@ -114,27 +114,22 @@ type Status struct {
 	RetryAt  time.Time // Down, Split: when the next attempt is made
 }
 
-// Counts are totals since New.
-type Counts struct {
-	Barriers    uint64 // written
-	Uncertain   uint64 // stanzas that were unconfirmed when a link was lost; whatever became of them then
-	Rewritten   uint64 // of these, written once more
-	LateBounces uint64 // error stanzas that belong to nothing pending: late, or forged
-}
-
 // Component is one component name at one server.
 type Component struct {
 	cfg    Config
 	domain mapping.JID
 	log    *slog.Logger
 	q      *queue
-	srv    *services
+	srv    atomic.Pointer[services]
+	since  time.Time // it came to be
 
 	rand    func() float64 // [0,1), for the jitter
 	running atomic.Bool
 
-	mu     sync.Mutex // guards status
-	status Status
+	mu        sync.Mutex // guards the following
+	status    Status
+	connected uint64            // links that came up
+	failures  map[string]uint64 // that broke or did not come up, by reason
 }
 
 // New checks cfg and makes a Component. It connects to nothing.
@@ -190,29 +185,52 @@ func New(cfg Config, log *slog.Logger) (*Component, error) {
 	orDefault(&cfg.PingTimeout, 30*time.Second)
 	orDefault(&cfg.CloseTimeout, 5*time.Second)
 	orDefault(&cfg.Barrier, BarrierAuto)
-	orDefault(&cfg.BarrierTimeout, 5*time.Second)
+	cfg.liveDefaults()
 	if cfg.Dial == nil {
 		cfg.Dial = newDialer().DialContext
-	}
-	if cfg.Allow == nil {
-		cfg.Allow = func(mapping.JID) bool { return true }
-	}
-	if cfg.Contact == nil {
-		cfg.Contact = func(mapping.JID) (mapping.URI, error) {
-			return mapping.URI{}, &mapping.Failure{Condition: mapping.CondServiceUnavailable}
-		}
 	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	c := &Component{
-		cfg: cfg, domain: domain, log: log, srv: newServices(cfg, time.Now()),
+		cfg: cfg, domain: domain, log: log, since: time.Now(),
 		q:      newQueue(cfg, domain, log),
 		rand:   rand.Float64,
-		status: Status{State: StateIdle, Since: time.Now()},
+		status: Status{State: StateIdle, Since: time.Now()}, failures: make(map[string]uint64),
 	}
-	c.q.caps = c.srv.caps
+	srv := newServices(cfg, c.since)
+	c.srv.Store(srv)
+	c.q.caps = srv.caps
 	return c, nil
+}
+
+// Change changes, while the Component runs, what may be changed: Allow, Contact,
+// ContactFeatures, Prompt, Numbers and BarrierTimeout. The rest of cfg is as it was given to
+// New, whatever it says here. What is under way keeps the time that it has for its barrier, unless that is less now.
+// It reports whether the gateway is something else than it was, of which those who see its
+// presence are to be told (XEP-0115 §5.4).
+func (c *Component) Change(cfg Config) (announce bool) {
+	next := c.cfg
+	next.Allow, next.Contact, next.ContactFeatures, next.Prompt, next.Numbers, next.BarrierTimeout =
+		cfg.Allow, cfg.Contact, cfg.ContactFeatures, cfg.Prompt, cfg.Numbers, cfg.BarrierTimeout
+	next.liveDefaults()
+	srv := newServices(next, c.since)
+	before := c.srv.Swap(srv)
+	c.q.change(next, srv)
+	return before.gatewayVer != srv.gatewayVer
+}
+
+// liveDefaults are for what Change may change.
+func (c *Config) liveDefaults() {
+	orDefault(&c.BarrierTimeout, 5*time.Second)
+	if c.Allow == nil {
+		c.Allow = func(mapping.JID) bool { return true }
+	}
+	if c.Contact == nil {
+		c.Contact = func(mapping.JID) (mapping.URI, error) {
+			return mapping.URI{}, &mapping.Failure{Condition: mapping.CondServiceUnavailable}
+		}
+	}
 }
 
 func orDefault[T comparable](p *T, v T) {
@@ -275,16 +293,15 @@ func (c *Component) Status() Status {
 	return c.status
 }
 
-// Counts reports what has been counted so far.
-func (c *Component) Counts() Counts {
-	c.q.mu.Lock()
-	defer c.q.mu.Unlock()
-	return c.q.counts
-}
-
 func (c *Component) setStatus(s Status) {
 	s.Since = time.Now()
 	c.mu.Lock()
 	c.status = s
+	switch s.State {
+	case StateUp:
+		c.connected++
+	case StateDown, StateSplit:
+		c.failures[knownReason(s.Reason)]++
+	}
 	c.mu.Unlock()
 }

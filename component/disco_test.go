@@ -33,7 +33,7 @@ func TestDisco(t *testing.T) {
 		return open + `><identity category='account' type='registered' name='` + name + `'/>` + features(append(mapped, "urn:xmpp:ping", "urn:xmpp:receipts", "vcard-temp")...) + `</query>`
 	}
 	client := `><identity category='client' type='phone'/>` + features(append(mapped, "urn:xmpp:receipts", "vcard-temp")...) + `</query>`
-	ownNode := capsNode + "#" + r.Component.srv.gatewayVer
+	ownNode := capsNode + "#" + r.Component.srv.Load().gatewayVer
 
 	for _, c := range []iqCase{
 		{"gateway", gateway, askInfo, "result", open + own},
@@ -102,7 +102,7 @@ func TestCaps(t *testing.T) {
 func TestCapsOfOurs(t *testing.T) {
 	r, conn := memory(t, xmpptest.Options{}, withServices(t))
 	for _, from := range []string{gateway, gateway + "/x"} {
-		c := parse(t, string(r.Component.srv.caps(nil)))
+		c := parse(t, string(r.Component.srv.Load().caps(nil)))
 		if c.name.Space != "http://jabber.org/protocol/caps" || c.name.Local != "c" || c.attr("hash") != "sha-1" {
 			t.Errorf("%s announces %+v", from, c)
 		}

@@ -34,12 +34,15 @@ func set(space, local string) request {
 	return request{stanza.IQTypeSet, xml.Name{Space: space, Local: local}}
 }
 
-// services knows who answers what (GW-01, GW-26). It is made once and not changed, so
-// it needs no lock. What is not in its tables is answered service-unavailable (GW-12).
+// services knows who answers what (GW-01, GW-26), and whom. It is not changed but swapped
+// whole (Component.Change), so it needs no lock. What is not in its tables is answered service-unavailable (GW-12).
 type services struct {
 	gateway  map[request]service // of the component's own name
 	resource map[request]service // of its resources, of which there are none
 	contact  map[request]service // of contacts
+
+	allow     func(mapping.JID) bool
+	contactOf func(mapping.JID) (mapping.URI, error)
 
 	gatewayVer string // see caps
 }
@@ -51,6 +54,7 @@ func newServices(cfg Config, since time.Time) *services {
 		gateway:  make(map[request]service),
 		resource: make(map[request]service),
 		contact:  make(map[request]service),
+		allow:    cfg.Allow, contactOf: cfg.Contact,
 	}
 	s.addDisco(cfg)
 	s.addPing()
@@ -70,6 +74,7 @@ func (r *reader) iq(st *element, over string) {
 	if typ == stanza.IQTypeResult || typ == stanza.IQTypeError {
 		return // ours took the answers that we wait for
 	}
+	srv := r.l.srv.Load()
 	rt, bad := r.route(st)
 	switch {
 	case bad != nil:
@@ -82,12 +87,12 @@ func (r *reader) iq(st *element, over string) {
 		bad = &stanzaError{cond: mapping.CondBadRequest, text: "The iq has no id."}
 	case len(st.children) != 1:
 		bad = &stanzaError{cond: mapping.CondBadRequest, text: "The iq must have exactly one child."}
-	case !r.l.cfg.Allow(rt.from):
+	case !srv.allow(rt.from):
 		bad = &stanzaError{cond: mapping.CondServiceUnavailable} // refuse makes it forbidden
 	}
 	var result []byte
 	if bad == nil {
-		result, bad = r.serve(request{typ, st.children[0].name}, &asked{payload: st.children[0], to: rt.to})
+		result, bad = srv.serve(request{typ, st.children[0].name}, &asked{payload: st.children[0], to: rt.to})
 	}
 	if bad != nil {
 		r.refuse(st, rt, *bad)
@@ -102,17 +107,17 @@ func (r *reader) iq(st *element, over string) {
 }
 
 // serve finds who answers q, and lets him.
-func (r *reader) serve(what request, q *asked) ([]byte, *stanzaError) {
-	table := r.l.srv.gateway
+func (s *services) serve(what request, q *asked) ([]byte, *stanzaError) {
+	table := s.gateway
 	switch {
 	case q.to.Local() != "":
 		var err error
-		if q.uri, err = r.l.cfg.Contact(q.to); err != nil {
+		if q.uri, err = s.contactOf(q.to); err != nil {
 			return nil, failed(err)
 		}
-		table = r.l.srv.contact
+		table = s.contact
 	case !q.to.IsBare():
-		table = r.l.srv.resource
+		table = s.resource
 	}
 	if one := table[what]; one != nil {
 		return one(q)

@@ -11,6 +11,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gosrc.io/xmpp/stanza"
@@ -38,7 +39,7 @@ func (e *handshakeError) Unwrap() error { return e.err }
 type link struct {
 	cfg  *Config
 	q    *queue
-	srv  *services
+	srv  *atomic.Pointer[services]
 	log  *slog.Logger
 	conn net.Conn
 	rd   *reader
@@ -64,7 +65,7 @@ func (c *Component) connect(ctx context.Context, h Handler) (*link, error) {
 	if err != nil {
 		return nil, &dialError{err}
 	}
-	l := &link{cfg: &c.cfg, q: c.q, srv: c.srv, log: c.log, conn: conn, dead: make(chan struct{}), up: make(chan struct{}), pingID: rand.Text()}
+	l := &link{cfg: &c.cfg, q: c.q, srv: &c.srv, log: c.log, conn: conn, dead: make(chan struct{}), up: make(chan struct{}), pingID: rand.Text()}
 	l.rd = newReader(l, h)
 	l.upBy, _ = dctx.Deadline()
 	err = conn.SetDeadline(l.upBy)

@@ -115,7 +115,7 @@ func TestPresenceShows(t *testing.T) {
 func TestPresenceOut(t *testing.T) {
 	r, conn := memory(t, xmpptest.Options{}, nil)
 	name, contact, user := mapping.MustParseJID("sip.example.com"), mapping.MustParseJID("romeo@sip.example.com"), mapping.MustParseJID("juliet@example.com")
-	caps := string(r.Component.srv.caps(nil))
+	caps := string(r.Component.srv.Load().caps(nil))
 	if !strings.Contains(caps, "http://jabber.org/protocol/caps") {
 		t.Fatalf("no caps: %s", caps)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stoxgw/stox/internal/hist"
 	"github.com/stoxgw/stox/mapping"
 )
 
@@ -40,9 +41,9 @@ type queue struct {
 	maxReplies  int
 	replyBytes  int
 	mode        BarrierMode
-	caps        func(b []byte) []byte // appends what available presence of from says it can do
-	allow       func(mapping.JID) bool                  // Config.Allow
-	timeout     time.Duration                           // of a barrier
+	caps        func(b []byte) []byte  // appends what available presence of from says it can do
+	allow       func(mapping.JID) bool // Config.Allow
+	timeout     time.Duration          // of a barrier
 	pingTimeout time.Duration
 
 	writer chan struct{} // capacity 1: there is something for the writer
@@ -73,6 +74,7 @@ type queue struct {
 	blocked bool              // something is due that the kernel has not taken
 	results []mapping.Result  // for the teller
 	counts  Counts
+	trips   hist.Histogram // of barriers of our own domain
 
 	granted map[string]bool // domains whose server lets us into the rosters of its users
 	asked   []*asking       // questions to rosters, the oldest first
@@ -97,6 +99,26 @@ func newQueue(cfg Config, domain mapping.JID, log *slog.Logger) *queue {
 		pending: newPendingTable(),
 		own:     ownTrack(domain.String(), cfg.BarrierTimeout), domains: make(map[string]*track),
 	}
+}
+
+// change takes over what of cfg may be changed, and what is asked of srv. What is pending has
+// the deadline that it was given, or what it would be given now if that is sooner: nothing
+// behind it is to wait for longer than that.
+func (q *queue) change(cfg Config, srv *services) {
+	q.mu.Lock()
+	defer q.release()
+	q.allow, q.caps, q.timeout = cfg.Allow, srv.caps, cfg.BarrierTimeout
+	q.own.settle.most = mostOf(q.timeout)
+	now := time.Now()
+	latest := now.Add(q.timeout)
+	q.own.hurry(latest)
+	for _, t := range q.domains {
+		t.hurry(latest)
+	}
+	for _, p := range q.again {
+		p.due = sooner(p.due, latest)
+	}
+	q.lookAt(now)
 }
 
 // alive reports whether there is a link. q.mu is held.

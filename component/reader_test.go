@@ -32,7 +32,7 @@ func readAll(text []byte, step, limit int, h Handler) (written []byte, err error
 	if err != nil {
 		return nil, err
 	}
-	l := &link{cfg: &c.cfg, q: c.q, srv: c.srv, log: c.log, dead: make(chan struct{}), pingID: "p", up: make(chan struct{}),
+	l := &link{cfg: &c.cfg, q: c.q, srv: &c.srv, log: c.log, dead: make(chan struct{}), pingID: "p", up: make(chan struct{}),
 		conn: &script{r: bytes.NewReader(text), step: step}}
 	l.rd = newReader(l, h)
 	if _, err := l.rd.header(); err != nil {

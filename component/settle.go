@@ -40,8 +40,11 @@ type settle struct {
 
 // ownTrack is the track of our own domain.
 func ownTrack(domain string, timeout time.Duration) track {
-	return track{domain: domain, home: true, settle: settle{most: min(settleMost, timeout/settleShare)}}
+	return track{domain: domain, home: true, settle: settle{most: mostOf(timeout)}}
 }
+
+// mostOf is the longest that a second barrier waits.
+func mostOf(timeout time.Duration) time.Duration { return min(settleMost, timeout/settleShare) }
 
 // wait is how long a second barrier waits.
 func (s *settle) wait(now time.Time) time.Duration {

@@ -163,7 +163,7 @@ func (r *reader) refuse(st *element, rt routed, e stanzaError) {
 		r.l.log.Debug("stanza without a sender dropped", "id", st.attr("id"), "reason", string(e.cond))
 		return
 	}
-	if !rt.from.IsZero() && !r.l.cfg.Allow(rt.from) {
+	if !rt.from.IsZero() && !r.l.srv.Load().allow(rt.from) {
 		e = stanzaError{cond: mapping.CondForbidden, typ: mapping.TypeAuth, text: "You may not use this gateway."}
 	}
 	r.l.log.Debug("stanza refused", "from", rt.replyTo, "to", rt.replyAs, "id", st.attr("id"), "reason", string(e.cond))

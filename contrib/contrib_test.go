@@ -2,6 +2,7 @@ package contrib
 
 import (
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -23,6 +24,47 @@ func TestUnitCanWriteWhereItIsToldTo(t *testing.T) {
 		if !slices.Contains(lines, want) {
 			t.Errorf("the unit lacks %s", want)
 		}
+	}
+}
+
+// Each line by which the unit keeps something away, and each that it has for the daemon's
+// own files and secrets, is told of in docs/security.md; and nothing that is not there.
+func TestUnitIsExplained(t *testing.T) {
+	unit, err := os.ReadFile("stox.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile("../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// How it is started and stopped is in the unit's own comments.
+	life := []string{"Type", "ExecStart", "ExecReload", "Restart", "RestartSec", "RestartPreventExitStatus", "WatchdogSec", "TimeoutStopSec"}
+	_, section, _ := strings.Cut(string(unit), "[Service]\n")
+	section, _, _ = strings.Cut(section, "[Install]\n")
+	var set []string
+	for line := range strings.Lines(section) {
+		key, _, ok := strings.Cut(line, "=")
+		if ok && key[0] != '#' && !slices.Contains(life, key) && !slices.Contains(set, key) {
+			set = append(set, key)
+		}
+	}
+	var told []string
+	_, table, _ := strings.Cut(string(page), "\n## The unit\n")
+	for line := range strings.Lines(table) {
+		if strings.HasPrefix(line, "## ") {
+			break
+		}
+		if keys, _, ok := strings.Cut(strings.TrimPrefix(line, "| "), " | "); ok && strings.HasPrefix(line, "| `") {
+			for _, m := range regexp.MustCompile("`(\\w+)=`").FindAllStringSubmatch(keys, -1) {
+				told = append(told, m[1])
+			}
+		}
+	}
+	slices.Sort(set)
+	slices.Sort(told)
+	if len(set) < 20 || !slices.Equal(set, told) {
+		t.Errorf("the unit has\n%q\ndocs/security.md explains\n%q", set, told)
 	}
 }
 

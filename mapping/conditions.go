@@ -1,5 +1,10 @@
 package mapping
 
+import (
+	"maps"
+	"slices"
+)
+
 // The defined conditions of stanza errors (RFC 6120 §8.3.3).
 const (
 	CondBadRequest            Condition = "bad-request"
@@ -56,6 +61,9 @@ var defaultTypes = map[Condition]ErrorType{
 	CondUndefinedCondition:    TypeCancel,
 	CondUnexpectedRequest:     TypeWait,
 }
+
+// Conditions are all of them, in the order of the alphabet.
+func Conditions() []Condition { return slices.Sorted(maps.Keys(defaultTypes)) }
 
 // Known reports whether c is a defined condition. Anything else in the place of
 // a condition counts as undefined-condition (RFC 6120 §8.3.2).

@@ -43,6 +43,7 @@ func (c *client) match(rd *reader, res *sip.Response, id uint64, method string, 
 		c.u.stats.Unmatched.Add(1)
 		return nil, o
 	}
+	c.u.stats.received[methodIndex(method)].add(res.StatusCode)
 	if res.StatusCode < 200 {
 		if tx.udp != nil && !tx.proceeding {
 			tx.proceeding, tx.step = true, len(timerE)-1 // from now on every T2

@@ -23,7 +23,6 @@ const (
 // connections too: a proxy may share one among many.
 type authenticator struct {
 	server *digest.Server
-	users  map[string]*peer
 
 	unanswered unanswered
 
@@ -32,23 +31,14 @@ type authenticator struct {
 	proved map[netip.AddrPort]time.Time // the same, with the port
 }
 
-// newAuthenticator gives nil if no peer has a login.
-func newAuthenticator(cfg *Config, p *peers) *authenticator {
-	l := &authenticator{users: make(map[string]*peer), known: make(map[netip.Addr]time.Time), proved: make(map[netip.AddrPort]time.Time),
+// newAuthenticator is for the peers that u has settings of, now and later.
+func newAuthenticator(u *UA) *authenticator {
+	l := &authenticator{known: make(map[netip.Addr]time.Time), proved: make(map[netip.AddrPort]time.Time),
 		unanswered: unanswered{seen: make(map[agentAt]silence)}}
-	passwords := make(map[string]string)
-	for i, c := range cfg.Peers {
-		if _, twice := passwords[c.Login.Username]; !twice && !c.Login.IsZero() {
-			l.users[c.Login.Username], passwords[c.Login.Username] = p.configured[i], c.Login.Password
-		}
-	}
-	if len(l.users) == 0 {
-		return nil
-	}
 	key := make([]byte, 32)
 	rand.Read(key)
-	l.server = digest.NewServer(cfg.SIPDomain, key, func(username string) (string, bool) {
-		password, ok := passwords[username]
+	l.server = digest.NewServer(u.cfg.SIPDomain, key, func(username string) (string, bool) {
+		password, ok := u.current().passwords[username]
 		return password, ok
 	})
 	return l
@@ -107,16 +97,20 @@ func (u *UA) authenticate(r *request) *reply {
 		return &refused
 	}
 	user, algorithm, verdict := l.server.Verify(r.method, r.target, r.f.authorization, r.body, addr.String(), r.read)
+	if verdict == digest.OK && r.set.users[user] == nil { // it is one since a moment ago
+		verdict = digest.Stale
+	}
 	switch verdict {
 	case digest.OK:
 		l.prove(r.source, r.read)
 		l.unanswered.answered(agentOf(r), algorithm, r.read)
-		r.peer, r.proved = l.users[user], true
+		r.peer, r.user = r.set.users[user], user
 		return nil
 	case digest.Wrong:
 		r.wrong = true
 		l.doubt(r.source)
 		u.strangers.guess(addr, r.read)
+		u.stats.Guesses.Add(1)
 	}
 	// ERR-10: never a 401 without a challenge.
 	var extra strings.Builder

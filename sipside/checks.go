@@ -28,10 +28,11 @@ type request struct {
 	key     txKey
 	flow    uint64 // the connection that it came over, 0 over UDP
 
-	peer    *peer // nil: of nobody that is known
-	proved  bool  // by digest that it is peer's
-	wrong   bool  // it has given a wrong password
-	limited bool  // it was one too many of its source
+	set     *settings // in force when it was read
+	peer    *peer     // nil: of nobody that is known
+	user    string    // by which it has proved, by digest, that it is peer's; "": it has not
+	wrong   bool      // it has given a wrong password
+	limited bool      // it was one too many of its source
 }
 
 // known are the methods that exist (IANA); those that are not allowed get 405,
@@ -55,7 +56,7 @@ func (u *UA) check(r *request) (mapping.SIP, *reply) {
 	}
 	// 2. The source (SEC-29) and its rate (SEC-24). Who may still log in goes on.
 	switch {
-	case r.peer == nil && u.authenticator == nil:
+	case r.peer == nil && !r.set.logsIn():
 		return refuse(mapping.FailForbidden())
 	case !u.inRate(r):
 		r.limited = true

@@ -27,7 +27,6 @@ type client struct {
 	u      *UA
 	seed   maphash.Seed   // keys the part of a branch that says it is ours
 	health *locate.Health // of targets
-	logins map[*Route]*login
 	sizes  sizeLog
 
 	mu     sync.Mutex // guards the following
@@ -72,7 +71,7 @@ type clientTx struct {
 }
 
 func newClient(u *UA) *client {
-	c := &client{u: u, seed: maphash.MakeSeed(), health: locate.NewHealth(maxNames), logins: newLogins(u), sizes: sizeLog{log: u.log}, open: make(map[uint64]*clientTx), held: make(map[hopKey]int)}
+	c := &client{u: u, seed: maphash.MakeSeed(), health: locate.NewHealth(maxNames), sizes: sizeLog{log: u.log}, open: make(map[uint64]*clientTx), held: make(map[hopKey]int)}
 	for i := range c.steps {
 		c.steps[i].after = timerE[i]
 	}
@@ -118,7 +117,7 @@ func (c *client) deliver(batch []mapping.Parcel[mapping.SIP]) {
 		f := req.sendable()
 		var h hop
 		if f == nil {
-			h, f = c.u.hopOf(&req, true)
+			h, f = c.u.hopFor(&req, true)
 		}
 		if f != nil {
 			c.u.outbox.add(p.Ref, notWritten(f))
@@ -142,9 +141,7 @@ func (c *client) launch(tx *clientTx) {
 	if s := tx.hop.flow; s != nil && (c.sendFlow(tx, s) || !c.unflow(tx)) {
 		return
 	}
-	if tx.hop.rule != nil {
-		tx.login = c.logins[tx.hop.rule]
-	}
+	tx.login = tx.hop.login
 	if tx.hop.addr.IsValid() {
 		c.send(tx, []locate.Target{tx.hop.direct()})
 		return
@@ -305,8 +302,8 @@ func (c *client) sendTCP(tx *clientTx, s *stream) bool {
 		c.mu.Unlock()
 		return true
 	}
-	if tx.hop.route != nil {
-		s.kept.Store(true)
+	if tx.hop.watch != nil {
+		s.kept.Store(tx.hop.watch)
 	}
 	s.asked.Store(true)
 	s.spoke.Store(int64(now.Sub(s.born)))
@@ -335,6 +332,12 @@ func (c *client) endWith(tx *clientTx, o mapping.Outcome, f *fields) {
 	c.let(tx.hop.key())
 	if tx.hop.events {
 		c.events--
+	}
+	switch o.Kind {
+	case mapping.Unknown:
+		c.u.stats.unanswered[methodIndex(tx.req.method)].Add(1)
+	case mapping.NotWritten:
+		c.u.stats.unsent[methodIndex(tx.req.method)].Add(1)
 	}
 	o.More = tx.more && !o.Accepted()
 	o.CSeq = tx.cseq
@@ -366,7 +369,7 @@ func (c *client) judge(tx *clientTx, o *mapping.Outcome) {
 		c.health.Unavailable(tx.to, o.Failure.RetryAfter, time.Now())
 	case o.Kind == mapping.Answered:
 		c.health.Worked(tx.to)
-		c.u.heardFrom(tx.hop.route)
+		tx.hop.watch.heard()
 	case c.closed:
 	case o.Kind == mapping.Unknown && tx.req.event != nil && tx.req.event.within:
 		// It is the other end of the dialog that is gone, as like as not, and not a server

@@ -103,8 +103,8 @@ func (c *conns) handle(msg sip.Message) {
 // add starts a connection's writer; its reader is sipgo's, once it gets the
 // sipgoConn. nil: there is no room.
 func (c *conns) add(conn net.Conn, dialed locate.Target) *sipgoConn {
-	remote := addrPortOf(conn.RemoteAddr())
-	peered := dialed.Addr.IsValid() || c.u.peers.find(remote.Addr()) != nil
+	remote, set := addrPortOf(conn.RemoteAddr()), c.u.current()
+	peered := dialed.Addr.IsValid() || set.peers.find(remote.Addr()) != nil
 	c.mu.Lock()
 	most := c.u.cfg.MaxConnections
 	quarter, host := max(most/4, 1), hostOf(remote.Addr())
@@ -116,7 +116,7 @@ func (c *conns) add(conn net.Conn, dialed locate.Target) *sipgoConn {
 	}
 	c.next++
 	s := newStream(c.u, conn, remote.String()+"#"+strconv.FormatUint(c.next, 10))
-	s.dialed, s.peered, s.flow = dialed, peered, c.base+c.next
+	s.dialed, s.peered, s.trustedBy, s.flow = dialed, peered, set, c.base+c.next
 	c.streams[s.id], c.flows[s.flow] = s, s
 	if !dialed.Addr.IsValid() {
 		c.accepted++
@@ -289,7 +289,7 @@ func (c *conns) room(now time.Time) bool {
 	var quiet *stream
 	n, since := 0, now.Add(-timerF)
 	for _, s := range c.streams {
-		if !s.dialed.Addr.IsValid() || s.kept.Load() {
+		if !s.dialed.Addr.IsValid() || s.isKept() {
 			continue
 		}
 		n++

@@ -77,7 +77,7 @@ func (rd *reader) refuseFrame(raw []byte, f frame, source netip.AddrPort) {
 	}
 	if f.status != 403 {
 		rd.u.stats.Malformed.Add(1)
-		if rd.u.peers.of(source.Addr(), rd.holder()) != nil {
+		if set := rd.u.current(); set.peers.of(source.Addr(), rd.holder(set.peers)) != nil {
 			rd.u.log.Debug("malformed SIP message", "from", source, "reason", f.why)
 		}
 	}
@@ -152,11 +152,12 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 	default:
 		r.via, r.hasVia = parseVia(r.f.vias[0])
 	}
-	r.peer = rd.u.peers.of(r.source.Addr(), rd.holder())
+	r.set = rd.u.current()
+	r.peer = r.set.peers.of(r.source.Addr(), rd.holder(r.set.peers))
 	var tag string
 	r.key, tag = rd.u.server.key(&r)
 	e := &echo{path: path{rd.out, rd.source}, vias: r.f.vias, from: r.f.from, to: r.f.to,
-		callID: r.f.callID, cseq: r.f.cseq, timestamp: r.f.timestamp}
+		callID: r.f.callID, cseq: r.f.cseq, timestamp: r.f.timestamp, sent: &rd.u.stats.sent[methodIndex(method)]}
 	if r.hasVia {
 		e.vias[0] = r.via.received(rd.source)
 		if r.udp && !r.via.hasRport() { // RFC 3261 §18.2.2
@@ -176,7 +177,7 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 	var m mapping.SIP
 	if refused == nil {
 		// A nonce counts once: a copy of what was taken is known before that is looked at.
-		if r.peer == nil && r.udp && rd.u.authenticator != nil && rd.u.server.repeated(r.key, e, r.read) {
+		if r.peer == nil && r.udp && r.set.logsIn() && rd.u.server.repeated(r.key, e, r.read) {
 			return
 		}
 		m, refused = rd.u.check(&r)
@@ -184,7 +185,8 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 	switch {
 	case r.peer == nil && !rd.u.worthAnswer(&r, refused):
 		return
-	case r.proved && rd.stream != nil:
+	case r.user != "" && rd.stream != nil:
+		rd.stream.user = r.user
 		rd.u.conns.admit(rd.stream)
 	}
 	switch {
@@ -197,7 +199,7 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 			rd.u.log.Debug("SIP request refused", "dir", "sip-xmpp", "from", rd.source, "call_id", mapping.HeaderText(r.f.callID),
 				"reason", refused.status, "remedy", refused.remedy)
 		}
-		if r.proved && r.udp && !r.limited { // its nonce is used up: a copy would be asked again
+		if r.user != "" && r.udp && !r.limited { // its nonce is used up: a copy would be asked again
 			rd.u.server.remember(r.key, *refused, r.read)
 		}
 		e.answer(*refused)
@@ -212,7 +214,7 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 			e.answer(refusal(mapping.FailShutdown()))
 		} else {
 			answer := reply{status: 200, extra: optionsHeaders}
-			if r.proved && r.udp {
+			if r.user != "" && r.udp {
 				rd.u.server.remember(r.key, answer, r.read)
 			}
 			e.answer(answer)
@@ -229,11 +231,11 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 
 // holder is the peer of the certificate that the connection's client has shown, nil if
 // there is none.
-func (rd *reader) holder() *peer {
+func (rd *reader) holder(p *peers) *peer {
 	if rd.stream == nil {
 		return nil
 	}
-	return rd.stream.owner
+	return rd.stream.holder(p)
 }
 
 // flush hands over what was read in one go. It is called before the loop waits

@@ -11,7 +11,7 @@ import (
 	"github.com/stoxgw/stox/sipside/locate"
 )
 
-// hopOf is where a request goes next. One that is in a dialog, or that has a route set, goes
+// hopFor is where a request goes next. One that is in a dialog, or that has a route set, goes
 // to whom its first Route names, else to its remote target (RFC 3261 §12.2.1.1):
 //
 //   - by the route whose next hop that is, or whose domain, so that it goes as all else does
@@ -19,7 +19,7 @@ import (
 //   - else over the connection that the other side has come by: behind NAT, or in a browser,
 //     there may be no other way (RFC 5626, RFC 7118 §5);
 //   - else where its host leads, which a route for all domains may decide.
-func (u *UA) hopOf(m *outRequest, overFlow bool) (h hop, f *mapping.Failure) {
+func (u *UA) hopFor(m *outRequest, overFlow bool) (h hop, f *mapping.Failure) {
 	e := m.event
 	if e == nil {
 		return u.nextHop(m.RequestURI)
@@ -28,9 +28,10 @@ func (u *UA) hopOf(m *outRequest, overFlow bool) (h hop, f *mapping.Failure) {
 	if !e.within && len(e.routes) == 0 {
 		return u.nextHop(e.next)
 	}
-	for i := range u.cfg.Routes {
-		if u.leadsTo(i, e.next) {
-			h.route, h.rule = &u.cfg.Routes[i], &u.cfg.Routes[i]
+	set := u.current()
+	for _, r := range set.routes {
+		if u.leadsTo(r, e.next) {
+			h.route, h.rule, h.login, h.watch = r, r, set.logins[r], set.watches[r]
 			return h, h.lead(e.next, u.supported)
 		}
 	}
@@ -51,8 +52,8 @@ func (u *UA) hopOf(m *outRequest, overFlow bool) (h hop, f *mapping.Failure) {
 }
 
 // leadsTo reports whether the next hop of a route is the server that uri names.
-func (u *UA) leadsTo(route int, uri mapping.URI) bool {
-	via := u.cfg.Routes[route].Via
+func (u *UA) leadsTo(r *Route, uri mapping.URI) bool {
+	via := r.Via
 	if via.Host == "" {
 		return false
 	}
@@ -118,7 +119,7 @@ func (c *client) sendFlow(tx *clientTx, s *stream) bool {
 // unflow gives tx, whose connection is gone, the next hop that it has without it; false if it
 // has none, or has ended.
 func (c *client) unflow(tx *clientTx) bool {
-	h, f := c.u.hopOf(&tx.req, false)
+	h, f := c.u.hopFor(&tx.req, false)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {

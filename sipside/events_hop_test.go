@@ -84,7 +84,7 @@ func TestHopOf(t *testing.T) {
 			v.ToTag = ""
 		}
 		r, _ := requestOf(v)
-		h, f := u.hopOf(&r, true)
+		h, f := u.hopFor(&r, true)
 		if f != nil || r.event.fault != nil {
 			t.Fatalf("%s: %v %v", tt.name, f, r.event.fault)
 		}
@@ -108,7 +108,7 @@ func TestHopOf(t *testing.T) {
 	for _, target := range []string{"sip:romeo@x.invalid", "sip:romeo@invalid;transport=ws"} {
 		u.cfg.Routes = nil
 		r, _ := requestOf(notifyTo(target, 0))
-		if _, f := u.hopOf(&r, true); f == nil || f.Condition != mapping.CondRemoteServerTimeout {
+		if _, f := u.hopFor(&r, true); f == nil || f.Condition != mapping.CondRemoteServerTimeout {
 			t.Errorf("%s: %v", target, f)
 		}
 	}
@@ -529,7 +529,7 @@ func TestEventSizeStopping(t *testing.T) {
 		v := notifyTo("sip:romeo@192.0.2.9", 0)
 		v.ContentType, v.Body = "application/pidf+xml", []byte(strings.Repeat("x", 2000))
 		r, _ := requestOf(v)
-		h, _ := u.hopOf(&r, true)
+		h, _ := u.hopFor(&r, true)
 		tx := &clientTx{ref: "x", req: r, hop: h}
 		if f := u.client.begin(tx); f != nil {
 			t.Fatal(f)

@@ -205,8 +205,8 @@ func FuzzDatagrams(f *testing.F) {
 		if len(b.refs) != len(refs) {
 			t.Error("a copy was handed over")
 		}
-		if n := len(u.server.pending); n > 0 || u.peers.loopback.pending > 0 {
-			t.Errorf("%d are pending, %d of the peer", n, u.peers.loopback.pending)
+		if n := len(u.server.pending); n > 0 || u.current().peers.loopback.share.pending > 0 {
+			t.Errorf("%d are pending, %d of the peer", n, u.current().peers.loopback.share.pending)
 		}
 		if u.stats.Panics.Load() > 0 {
 			t.Fatal("a panic was caught")

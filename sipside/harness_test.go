@@ -178,7 +178,7 @@ func run(t testing.TB, u *UA, b *bridge) *UA {
 	}
 	b.ua = u
 	if !b.probes {
-		u.watching = nil
+		u.current().watching = nil
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -193,8 +193,8 @@ func run(t testing.TB, u *UA, b *bridge) *UA {
 		}
 		u.server.mu.Lock()
 		defer u.server.mu.Unlock()
-		for _, p := range append(u.peers.configured, u.peers.loopback) {
-			if n := p.pending; n != 0 && len(u.server.pending) == 0 {
+		for _, p := range append(u.current().peers.configured, u.current().peers.loopback) {
+			if n := p.share.pending; n != 0 && len(u.server.pending) == 0 {
 				t.Errorf("peer %s counts %d pending requests, none is", p.name, n)
 			}
 		}

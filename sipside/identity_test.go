@@ -109,7 +109,7 @@ func FuzzIdentity(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, first, second, privacy, from string) {
-		r := request{peer: u.peers.configured[0], source: netip.MustParseAddrPort("192.0.2.8:5060")}
+		r := request{set: u.current(), peer: u.current().peers.configured[0], source: netip.MustParseAddrPort("192.0.2.8:5060")}
 		r.f.asserted, r.f.privacy = []string{first, second}, []string{privacy}
 		var ok bool
 		if r.from, ok = parseNameAddr(from); !ok {

@@ -56,9 +56,15 @@ func (k *keeper) next(now, heard time.Duration) (send, dead bool, wait time.Dura
 // mostOf is 80 to 100 % of d, drawn anew each time (RFC 5626 §4.4.1).
 func mostOf(d time.Duration) time.Duration { return d - rand.N(d/5+1) }
 
+// isKept reports whether requests to a route go over the connection, which is worth pings.
+func (s *stream) isKept() bool {
+	w := s.kept.Load()
+	return w != nil && !w.over.Load()
+}
+
 // rest waits until there may be something to write. It belongs to the goroutine that writes.
 func (s *stream) rest(k *keeper) {
-	if !s.kept.Load() {
+	if !s.isKept() {
 		<-s.wake
 		return
 	}

@@ -25,26 +25,35 @@ type login struct {
 	told [digest.Unsupported + 1]time.Time
 }
 
-// newLogins gives each route with a Login its own. A route for all domains that has no next
-// hop leads to whatever host somebody writes to: it has none.
-func newLogins(u *UA) map[*Route]*login {
-	all := make(map[*Route]*login)
-	for i := range u.cfg.Routes {
-		r := &u.cfg.Routes[i]
+// settleLogins gives each route with a Login its own, with what its servers have asked if
+// there was one to the same place. A route for all domains that has no next hop leads to
+// whatever host somebody writes to: it has none.
+func (u *UA) settleLogins(s, before *settings) {
+	for _, r := range s.routes {
 		if r.Login.IsZero() || r.Via.IsZero() && r.Domain == "*" {
 			continue
 		}
-		own := []string{u.sipDomain}
-		if r.Domain != "*" {
-			own = append(own, canonicalHost(r.Domain))
+		for _, l := range before.logins {
+			if old := l.route; old.Domain == r.Domain && old.Via == r.Via && old.Login == r.Login {
+				s.logins[r] = l
+			}
 		}
-		if !r.Via.IsZero() {
-			own = append(own, r.Via.Host)
+		if s.logins[r] == nil {
+			s.logins[r] = u.newLogin(r)
 		}
-		kind, _ := locate.ParseTransport(r.Via.Transport)
-		all[r] = &login{client: digest.NewClient(r.Login.Username, r.Login.Password, own...), route: r, secure: kind.Secure(), log: u.log}
 	}
-	return all
+}
+
+func (u *UA) newLogin(r *Route) *login {
+	own := []string{u.sipDomain}
+	if r.Domain != "*" {
+		own = append(own, canonicalHost(r.Domain))
+	}
+	if !r.Via.IsZero() {
+		own = append(own, r.Via.Host)
+	}
+	kind, _ := locate.ParseTransport(r.Via.Transport)
+	return &login{client: digest.NewClient(r.Login.Username, r.Login.Password, own...), route: r, secure: kind.Secure(), log: u.log}
 }
 
 // request is what credentials for tx are made of, at a target.

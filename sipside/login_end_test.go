@@ -109,7 +109,7 @@ func TestPanicInAnswer(t *testing.T) {
 	p := siptest.Listen(t, "udp")
 	p.Answer(func(m *siptest.Message) string { return m.Reply(401, "No", `WWW-Authenticate: Basic realm="x"`) })
 	u, b, _ := startLogin(t, loginRoute(p))
-	u.client.logins[&u.cfg.Routes[0]].log = nil // there is something to be said there
+	u.current().logins[u.current().routes[0]].log = nil // there is something to be said there
 	u.Deliver(parcel("x", toExample(0)))
 	if o := b.outcome("x"); o.Status != 401 {
 		t.Errorf("%+v", o)

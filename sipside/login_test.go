@@ -225,7 +225,7 @@ func TestLoginOnlyOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := u.client.logins[&u.cfg.Routes[0]]
+	l := u.current().logins[u.current().routes[0]]
 	f := &fields{wwwAuth: []string{`Digest realm="x", nonce="n", qop="auth"`}}
 	for _, kind := range []locate.Transport{locate.TLS, locate.WSS, locate.UDP, locate.TCP, locate.WS} {
 		want := kind.Secure()
@@ -246,7 +246,7 @@ func TestLoginOfOurs(t *testing.T) {
 	p := siptest.Listen(t, "udp")
 	p.Answer(guarded(newAsker(401, "x")))
 	u, _, _ := startLogin(t, loginRoute(p))
-	h, f := u.hopTo(&u.cfg.Routes[0])
+	h, f := u.hopOf(u.current().routes[0], u.current().logins[u.current().routes[0]])
 	if f != nil {
 		t.Fatal(f)
 	}
@@ -347,7 +347,7 @@ func TestLoginIsNotLogged(t *testing.T) {
 			o := b.outcome(j)
 			logs += fmt.Sprintf("%+v %+v", o, o.Failure)
 		}
-		logs += log.String() + fmt.Sprintf("%v %+v %#v", u.cfg.Routes, u.cfg.Routes, u.cfg.Routes)
+		logs += log.String() + fmt.Sprintf("%v %+v %#v", *u.current().routes[0], *u.current().routes[0], *u.current().routes[0])
 	}
 	mu.Lock()
 	defer mu.Unlock()

@@ -21,17 +21,19 @@ type hop struct {
 	name   string     // what the server has to show in TLS if the host is a number
 	chars  int        // the most characters that a text may have; 0: any number. See count
 	long   bool       // the text of the request has more
+	login  *login     // who we are there, nil: nobody
+	watch  *watch     // what is known of the servers there, nil without route
 }
 
 // nextHop chooses by the host of the Request-URI: the first route that matches, else the
 // host itself.
 func (u *UA) nextHop(uri mapping.URI) (h hop, f *mapping.Failure) {
-	target := uri
-	for i := range u.cfg.Routes {
-		if d := u.cfg.Routes[i].Domain; d == "*" || u.routeDomains[i] == target.Host {
-			h.rule = &u.cfg.Routes[i]
-			if r := h.rule; !r.Via.IsZero() {
-				h.route, target = r, r.Via
+	target, set := uri, u.current()
+	for i, r := range set.routes {
+		if r.Domain == "*" || set.routeDomains[i] == target.Host {
+			h.rule, h.login = r, set.logins[r]
+			if !r.Via.IsZero() {
+				h.route, h.watch, target = r, set.watches[r], r.Via
 			}
 			break
 		}
@@ -42,9 +44,9 @@ func (u *UA) nextHop(uri mapping.URI) (h hop, f *mapping.Failure) {
 	return h, h.lead(target, u.supported)
 }
 
-// hopTo is the next hop of a route with a Via, whatever the Request-URI.
-func (u *UA) hopTo(r *Route) (h hop, f *mapping.Failure) {
-	h = hop{route: r, rule: r}
+// hopOf is the next hop of a route with a Via, whatever the Request-URI.
+func (u *UA) hopOf(r *Route, l *login) (h hop, f *mapping.Failure) {
+	h = hop{route: r, rule: r, login: l}
 	return h, h.lead(r.Via, u.supported)
 }
 

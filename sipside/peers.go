@@ -34,6 +34,11 @@ type peer struct {
 	domains  map[string]bool // configured; nil: by the rule
 	any      bool            // anything but the served domains
 
+	share *share
+}
+
+// share is what a peer takes up. Under the same name it has the same one after a Reload.
+type share struct {
 	pending int // unanswered requests; guarded by server.mu
 }
 
@@ -50,13 +55,13 @@ func newPeers(cfg *Config) *peers {
 		served:    make(map[string]bool),
 		sipDomain: canonicalHost(cfg.SIPDomain),
 		phone:     canonicalHost(cfg.PhoneDomain),
-		loopback:  &peer{name: "loopback", id: "loopback"},
+		loopback:  &peer{name: "loopback", id: "loopback", share: &share{}},
 	}
 	for _, d := range cfg.XMPPDomains {
 		p.served[canonicalHost(d)] = true
 	}
 	for _, c := range cfg.Peers {
-		q := &peer{name: c.Name, id: c.identity(), prefixes: c.Addresses, tlsNames: c.TLSNames, hosts: make(map[string]bool)}
+		q := &peer{name: c.Name, id: c.identity(), prefixes: c.Addresses, tlsNames: c.TLSNames, hosts: make(map[string]bool), share: &share{}}
 		for _, name := range c.TLSNames {
 			q.hosts[canonicalHost(name)] = true
 		}
@@ -76,7 +81,7 @@ func newPeers(cfg *Config) *peers {
 	for _, r := range cfg.Routes {
 		host := r.Via.Host // "" names nobody as a peer
 		if hosts[host] == nil {
-			hosts[host] = &peer{name: "route " + host, id: "route " + host}
+			hosts[host] = &peer{name: "route " + host, id: "route " + host, share: &share{}}
 		}
 		rp := routePeer{domain: "*", host: host, peer: hosts[host]}
 		if r.Domain != "*" {

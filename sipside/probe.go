@@ -32,9 +32,10 @@ type probe struct {
 
 // watch knows how the servers behind one Via do. One goroutine runs it.
 type watch struct {
-	u      *UA
-	routes []*Route // that lead there
-	hop    hop
+	u     *UA
+	place place
+	lead  atomic.Pointer[lead]
+	over  atomic.Bool // no route leads there any more
 
 	answered atomic.Bool          // a request was, since the last look
 	flow     atomic.Pointer[flow] // that a registration wants kept open over UDP; nil: there is none
@@ -50,7 +51,13 @@ type watch struct {
 	since  time.Time
 	rtt    time.Duration
 	reason string
-	heard  bool // something was answered, ever
+	spoke  bool // something was answered, ever
+}
+
+// lead is what leads to a place.
+type lead struct {
+	routes []*Route // one at least
+	hop    hop      // of the first
 }
 
 // Liveness says whether a server answers.
@@ -63,44 +70,13 @@ const (
 	Dead   Liveness = "dead"
 )
 
-func newWatch(u *UA, h hop) *watch {
-	return &watch{u: u, hop: h, wake: make(chan struct{}, 1), known: make(map[locate.Target]bool), state: Unsure, since: time.Now()}
+func newWatch(u *UA, p place) *watch {
+	return &watch{u: u, place: p, wake: make(chan struct{}, 1), known: make(map[locate.Target]bool), state: Unsure, since: time.Now()}
 }
 
-// watched gives each route with a Via its watch, one for all that lead to the same place.
-func (u *UA) watched() (byRoute map[*Route]*watch, all []*watch) {
-	type place struct {
-		via  mapping.URI
-		name string
-	}
-	byRoute, places := make(map[*Route]*watch), make(map[place]*watch)
-	for i := range u.cfg.Routes {
-		r := &u.cfg.Routes[i]
-		if r.Via.IsZero() {
-			continue
-		}
-		h, f := u.hopTo(r)
-		p := place{via: r.Via}
-		if h.query.Transport.Secure() { // else nobody has to show a name
-			p.name = h.name
-		}
-		w := places[p]
-		if w == nil {
-			w = newWatch(u, h)
-			places[p] = w
-			if f == nil {
-				all = append(all, w)
-			}
-		}
-		w.routes = append(w.routes, r)
-		byRoute[r] = w
-	}
-	return byRoute, all
-}
-
-// heardFrom is told that a request along a route was answered.
-func (u *UA) heardFrom(r *Route) {
-	if w := u.watches[r]; w != nil && !w.answered.Load() {
+// heard is told that a request that went there was answered. w may be nil.
+func (w *watch) heard() {
+	if w != nil && !w.answered.Load() {
 		w.answered.Store(true)
 	}
 }
@@ -142,10 +118,10 @@ func (w *watch) look(ctx context.Context) {
 		w.lookAt(ctx, []locate.Target{f.to}, f)
 		return
 	}
-	targets, f := w.u.targetsOf(ctx, w.hop)
+	targets, f := w.u.targetsOf(ctx, w.lead.Load().hop)
 	if f != nil {
 		if ctx.Err() == nil && f.Condition != mapping.CondResourceConstraint {
-			w.note(Dead, 0, "no server was found for "+w.hop.query.Host)
+			w.note(Dead, 0, "no server was found for "+w.place.via.Host)
 		}
 		return
 	}
@@ -205,7 +181,7 @@ func (w *watch) lookAt(ctx context.Context, targets []locate.Target, f *flow) {
 
 // broken tells the registrations of a flow that it is one no more.
 func (w *watch) broken(f *flow) {
-	for _, r := range w.u.registrations {
+	for _, r := range w.u.current().registrations {
 		if r.watch == w {
 			r.silent(f)
 		}
@@ -215,17 +191,17 @@ func (w *watch) broken(f *flow) {
 func (w *watch) everHeard() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.heard
+	return w.spoke
 }
 
 // ask sends the question to one server.
 func (w *watch) ask(ctx context.Context, t locate.Target) (a ownAnswer, took time.Duration, ok bool) {
-	via := w.routes[0].Via
+	via := w.place.via
 	target, us := hostURI(via.Host, via.Port), w.u.ownURI()
 	req := ownRequest(methodOptions, target, us, target, freshCallID(), freshTag(), 1)
 	req.accept, req.probe = queryAccept, &probe{counts: w.known[t]}
 	begin := time.Now()
-	if a, ok = w.u.askAt(ctx, req, w.hop, t); ok && a.Kind == mapping.Answered && (w.known[t] || len(w.known) < maxProbed) {
+	if a, ok = w.u.askAt(ctx, req, w.lead.Load().hop, t); ok && a.Kind == mapping.Answered && (w.known[t] || len(w.known) < maxProbed) {
 		w.known[t] = true
 	}
 	return a, time.Since(begin), ok
@@ -251,11 +227,11 @@ func (w *watch) note(state Liveness, took time.Duration, reason string) {
 	if w.state != state {
 		w.state, w.since = state, now
 	}
-	w.heard = w.heard || state == Alive
+	w.spoke = w.spoke || state == Alive
 	w.rtt, w.reason = took, reason
 	w.mu.Unlock()
 	var domains []string
-	for _, r := range w.routes {
+	for _, r := range w.lead.Load().routes {
 		domains = append(domains, r.Domain)
 	}
 	slices.Sort(domains)
@@ -263,11 +239,11 @@ func (w *watch) note(state Liveness, took time.Duration, reason string) {
 	switch {
 	case state == Dead && !w.down && (w.told.IsZero() || now.Sub(w.told) >= probeTellAgain):
 		w.told, w.down = now, true
-		w.u.log.Warn("the SIP server of a route does not answer", "route", route, "via", w.routes[0].Via.String(), "reason", reason,
+		w.u.log.Warn("the SIP server of a route does not answer", "route", route, "via", w.place.via.String(), "reason", reason,
 			"remedy", "does it run, is it reached, and does it answer OPTIONS from this machine? stox doctor looks; else correct sip.route.via")
 	case state == Alive && w.down:
 		w.down = false
-		w.u.log.Info("the SIP server of a route answers again", "route", route, "via", w.routes[0].Via.String())
+		w.u.log.Info("the SIP server of a route answers again", "route", route, "via", w.place.via.String())
 	}
 }
 

@@ -3,6 +3,7 @@ package sipside
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
@@ -18,7 +19,7 @@ const (
 // least minBurst. Only peers are counted, so that the table is theirs; when more addresses
 // than it has room for are peers, some begin anew.
 type rates struct {
-	perSecond, burst float64
+	most atomic.Int64 // a second; 0: any number
 
 	mu      sync.Mutex // guards the following
 	buckets map[netip.Addr]bucket
@@ -34,25 +35,35 @@ type bucket struct {
 	at   time.Time
 }
 
-// newRates gives nil if there is no limit.
+// newRates has no limit with 0.
 func newRates(perSecond int) *rates {
-	if perSecond <= 0 {
-		return nil
-	}
-	return &rates{perSecond: float64(perSecond), burst: float64(max(perSecond, minBurst)), buckets: make(map[netip.Addr]bucket)}
+	r := &rates{buckets: make(map[netip.Addr]bucket)}
+	r.limit(perSecond)
+	return r
 }
+
+// limit changes how many requests a second there may be. What a source has used up counts on.
+func (r *rates) limit(perSecond int) { r.most.Store(int64(max(perSecond, 0))) }
+
+// off reports whether there is no limit.
+func (r *rates) off() bool { return r.most.Load() == 0 }
 
 // take counts a request; false if it is one too many.
 func (r *rates) take(source netip.Addr, now time.Time) bool {
+	most := r.most.Load()
+	if most == 0 {
+		return true
+	}
+	perSecond, burst := float64(most), float64(max(most, minBurst))
 	source = hostOf(source)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	b, known := r.buckets[source]
 	if !known {
 		makeRoom(r.buckets, maxSources)
-		b = bucket{r.burst, now}
+		b = bucket{burst, now}
 	}
-	ok := b.take(r.perSecond, r.burst, now)
+	ok := b.take(perSecond, burst, now)
 	r.buckets[source] = b
 	return ok
 }
@@ -113,7 +124,7 @@ func (r *rates) turn(now time.Time) {
 // when that is known: inRateAs.
 func (u *UA) inRate(r *request) bool {
 	switch {
-	case u.rates == nil || r.peer == u.peers.loopback:
+	case u.rates.off() || r.peer == r.set.peers.loopback:
 		return true
 	case r.peer != nil:
 		return u.within(u.rates, r)
@@ -130,7 +141,7 @@ func (u *UA) inRate(r *request) bool {
 // on what it sends, takes nothing of what that may send.
 func (u *UA) inRateAs(r *request) bool {
 	switch {
-	case u.rates == nil:
+	case u.rates.off():
 		return true
 	case r.peer != nil:
 		return u.within(u.rates, r)

@@ -10,10 +10,10 @@ import (
 // reached says by what way a request for an address has come to us, where that alone does
 // not say whom it is for: who has registered is sent requests for the contact that it gave.
 func (u *UA) reached(to mapping.URI, r *request) (here bool, routes []string) {
-	if u.peers.served[to.Host] || strings.IndexByte(to.User, '@') >= 0 {
+	if r.set.peers.served[to.Host] || strings.IndexByte(to.User, '@') >= 0 {
 		return false, nil
 	}
-	return u.isOurs(via{host: to.Host, port: to.Port}), u.peers.routesTo(r.peer, r.source.Addr())
+	return u.isOurs(via{host: to.Host, port: to.Port}), r.set.peers.routesTo(r.peer, r.source.Addr())
 }
 
 // routesTo are the domains of the routes that end at the peer q, which just wrote from addr.

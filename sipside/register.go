@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
@@ -23,17 +24,17 @@ const (
 // name with us, so that what is for that user comes here. One goroutine runs it.
 type registration struct {
 	u         *UA
-	route     *Route
 	watch     *watch
-	hop       hop
-	fault     *mapping.Failure // the hop leads nowhere
-	aor       mapping.URI      // whose binding it is: From and To
-	registrar mapping.URI      // Request-URI: the domain alone (§10.2)
-	callID    string           // the same for all requests, as the tag is (§10.2)
+	aor       mapping.URI // whose binding it is: From and To
+	registrar mapping.URI // Request-URI: the domain alone (§10.2)
+	callID    string      // the same for all requests, as the tag is (§10.2)
 	tag       string
+	newest    atomic.Pointer[target]
 	woken     chan struct{} // the flow is lost
+	changed   chan struct{} // it is to be made anew
 
 	// Of the goroutine.
+	way    target // newest, for one attempt
 	cseq   uint32
 	expiry time.Duration // that is asked for
 	plain  bool          // without outbound and path, which the registrar refused
@@ -53,6 +54,13 @@ type registration struct {
 	lost  bool    // the flow: the binding leads nowhere
 }
 
+// target is the route that a registration is of, and its next hop.
+type target struct {
+	route *Route
+	hop   hop
+	fault *mapping.Failure // the hop leads nowhere
+}
+
 // registered is what an operator is told of a registration.
 type registered string
 
@@ -64,18 +72,65 @@ const (
 	isUnbinding registered = "ending"
 )
 
-// newRegistration is for a route with Register. Nothing is sent before run.
-func newRegistration(u *UA, r *Route, w *watch) *registration {
+// settleRegistrations gives each route with Register its registration: that which there was
+// for the same user at the same place, if there was one.
+func (u *UA) settleRegistrations(s, before *settings) {
+	var left []*registration
+	for _, r := range before.routes { // in their order
+		if g := before.registrations[r]; g != nil {
+			left = append(left, g)
+		}
+	}
+	for _, r := range s.routes {
+		if !r.Register {
+			continue
+		}
+		to, w := target{route: r}, s.watches[r]
+		to.hop, to.fault = u.hopOf(r, s.logins[r])
+		to.hop.watch = w
+		aor := u.aorOf(r)
+		if i := slices.IndexFunc(left, func(g *registration) bool { return g.aor == aor && g.watch == w }); i >= 0 {
+			s.registrations[r] = left[i]
+			s.aims = append(s.aims, aim{left[i], to})
+			left = slices.Delete(left, i, i+1)
+		} else {
+			s.registrations[r] = newRegistration(u, aor, to)
+		}
+	}
+}
+
+// aorOf is whose binding a route registers.
+func (u *UA) aorOf(r *Route) mapping.URI {
 	domain := r.Domain
 	if domain == "*" {
 		domain = u.cfg.SIPDomain
 	}
-	g := &registration{u: u, route: r, watch: w, callID: freshCallID(), tag: freshTag(), woken: make(chan struct{}, 1), expiry: askedBinding}
-	g.hop, g.fault = u.hopTo(r)
-	g.registrar = mapping.URI{Scheme: "sip", Host: canonicalHost(domain)}
-	g.aor = g.registrar
-	g.aor.User = r.Login.Username
+	return mapping.URI{Scheme: "sip", User: r.Login.Username, Host: canonicalHost(domain)}
+}
+
+// newRegistration is for a route with Register. Nothing is sent before run.
+func newRegistration(u *UA, aor mapping.URI, to target) *registration {
+	g := &registration{u: u, watch: to.hop.watch, aor: aor, callID: freshCallID(), tag: freshTag(),
+		woken: make(chan struct{}, 1), changed: make(chan struct{}, 1), expiry: askedBinding}
+	g.registrar = mapping.URI{Scheme: "sip", Host: aor.Host}
+	g.newest.Store(&to)
 	return g
+}
+
+// route is that of the registration.
+func (r *registration) route() *Route { return r.newest.Load().route }
+
+// goTo makes the registration one of another route to the same place. With another login it
+// is made anew at once, even if it was refused.
+func (r *registration) goTo(to target) {
+	before := r.newest.Swap(&to)
+	if before.hop.login == to.hop.login && before.route.Loose == to.route.Loose {
+		return
+	}
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
 }
 
 // run registers and keeps the binding until ctx is done; then it takes it back, which inner
@@ -111,6 +166,9 @@ func (r *registration) pause(ctx context.Context, wait time.Duration) bool {
 				r.frail = false
 			}
 			return true
+		case <-r.changed:
+			r.paces.worked()
+			return true
 		case <-r.woken:
 			if soon, yes := r.broken(); yes {
 				due.Reset(soon)
@@ -145,21 +203,22 @@ func (r *registration) age() (age time.Duration, lost bool) {
 // that came to has to be known, and its numbers are used up, before a binding can be taken
 // back. Inner breaks it off.
 func (r *registration) attempt(ctx, inner context.Context) time.Duration {
+	r.way = *r.newest.Load()
 	r.mu.Lock()
 	r.lost = false
 	r.mu.Unlock()
-	if r.fault != nil {
+	if r.way.fault != nil {
 		wait := r.paces.refused()
 		r.refused(nil, "the transport of sip.route.via is not in use here", wait)
 		return wait
 	}
-	targets, f := r.u.targetsOf(ctx, r.hop)
+	targets, f := r.u.targetsOf(ctx, r.way.hop)
 	if f != nil {
 		if ctx.Err() != nil {
 			return 0
 		}
 		wait := r.paces.failed(0)
-		r.missed(nil, "no server was found for "+r.hop.query.Host, wait)
+		r.missed(nil, "no server was found for "+r.way.hop.query.Host, wait)
 		return wait
 	}
 	var last ownAnswer
@@ -263,7 +322,7 @@ func (r *registration) ask(ctx context.Context, t locate.Target, expiry time.Dur
 	r.cseq++
 	seconds := fmt.Sprint(int(expiry / time.Second))
 	req := ownRequest(methodRegister, r.registrar, r.aor, r.aor, r.callID, r.tag, r.cseq)
-	user, params := r.route.Login.Username, ";expires="+seconds
+	user, params := r.aor.User, ";expires="+seconds
 	if !r.plain {
 		req.extra = "Supported: path, outbound\r\n"
 		if id := r.u.cfg.Instance; id != "" {
@@ -274,7 +333,7 @@ func (r *registration) ask(ctx context.Context, t locate.Target, expiry time.Dur
 	req.contact = func(transport, sentBy string) string {
 		return "<" + contactURI(user, transport, sentBy).String() + ">" + params
 	}
-	if a, ok = r.u.askAt(ctx, req, r.hop, t); a.CSeq > r.cseq {
+	if a, ok = r.u.askAt(ctx, req, r.way.hop, t); a.CSeq > r.cseq {
 		r.cseq = a.CSeq // a challenge was answered
 	}
 	return a, ok
@@ -307,20 +366,22 @@ func (r *registration) contactURI(t locate.Target) mapping.URI {
 	if s := r.u.udpFor(t.Addr.Addr()); s != nil && t.Transport == locate.UDP {
 		sentBy = s.sentBy
 	}
-	return contactURI(r.route.Login.Username, viaTransport(t.Transport), sentBy)
+	return contactURI(r.aor.User, viaTransport(t.Transport), sentBy)
 }
 
 // leave takes the binding back, if there is one, as well as that can be done until ctx ends.
 func (r *registration) leave(ctx context.Context) {
+	r.way = *r.newest.Load()
 	r.mu.Lock()
 	to, bound := r.to, time.Now().Before(r.until)
 	r.state, r.since = isUnbinding, time.Now()
+	r.watch.flow.CompareAndSwap(r.nat, nil)
 	r.mu.Unlock()
 	if !bound {
 		return
 	}
 	if a, ok := r.ask(ctx, to, 0); !ok || !a.Accepted() {
-		r.u.log.Warn("the registration of a route was not taken back: until it ends there, requests may be sent here", "route", r.route.Domain, "until", r.until)
+		r.u.log.Warn("the registration of a route was not taken back: until it ends there, requests may be sent here", "route", r.route().Domain, "until", r.until)
 	}
 }
 

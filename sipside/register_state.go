@@ -52,7 +52,7 @@ func (r *registration) granted(a *ownAnswer, g grant) time.Duration {
 		r.paces.worked()
 	}
 	if was != isBound {
-		r.u.log.Info("registered: the SIP server sends us what is for this user", "route", r.route.Domain, "user", r.route.Login.Username,
+		r.u.log.Info("registered: the SIP server sends us what is for this user", "route", r.route().Domain, "user", r.aor.User,
 			"server", a.to.String(), "for", g.expires.String(), "outbound", g.outbound)
 	}
 	return refreshAfter(g.expires)
@@ -61,7 +61,7 @@ func (r *registration) granted(a *ownAnswer, g grant) time.Duration {
 // refused notes that somebody has to mend something.
 func (r *registration) refused(a *ownAnswer, why string, wait time.Duration) {
 	if r.turn(a, why, wasRefused, true) {
-		r.u.log.Warn("the SIP server refuses the registration of a route: it sends us nothing", "route", r.route.Domain, "user", r.route.Login.Username,
+		r.u.log.Warn("the SIP server refuses the registration of a route: it sends us nothing", "route", r.route().Domain, "user", r.aor.User,
 			"reason", why, "retry_in", wait.Round(time.Second).String(), "remedy", remedyRefused(a))
 	}
 }
@@ -73,7 +73,7 @@ func (r *registration) missed(a *ownAnswer, why string, wait time.Duration) {
 	stands := r.leadsHere(time.Now())
 	r.mu.Unlock()
 	if r.turn(a, why, isLost, !stands) {
-		r.u.log.Warn("a route is not registered: the SIP server sends us nothing until it is", "route", r.route.Domain, "user", r.route.Login.Username,
+		r.u.log.Warn("a route is not registered: the SIP server sends us nothing until it is", "route", r.route().Domain, "user", r.aor.User,
 			"reason", why, "retry_in", wait.Round(time.Second).String(), "remedy", remedyMissed(a))
 	}
 }
@@ -124,7 +124,7 @@ func remedyRefused(a *ownAnswer) string {
 
 // flowLost is told of the end of a connection: bindings that were made over it lead nowhere.
 func (u *UA) flowLost(s *stream) {
-	for _, r := range u.registrations {
+	for _, r := range u.current().registrations {
 		r.mu.Lock()
 		if r.flow == s {
 			r.flow, r.lost = nil, true

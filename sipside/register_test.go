@@ -513,8 +513,9 @@ func TestPanicInRegistration(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := u.registrations[0]
-	r.fault, r.watch = mapping.FailTransport(), nil // of which it has to tell somebody
+	r := u.current().registrations[u.current().routes[0]]
+	r.newest.Store(&target{route: r.route(), fault: mapping.FailTransport()})
+	r.watch = nil // of which it has to tell somebody
 	between(t, "the pause", r.guarded(t.Context(), t.Context()), shortestPause/2, shortestPause)
 	if n := u.stats.Panics.Load(); n != 1 {
 		t.Errorf("%d panics", n)

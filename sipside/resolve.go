@@ -3,7 +3,9 @@ package sipside
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +33,7 @@ type Locator interface {
 type names struct {
 	locator Locator
 	jobs    chan locate.Query
+	changed chan struct{} // one slot: there are other routes
 
 	mu     sync.Mutex // guards the following
 	known  map[locate.Query]*name
@@ -46,7 +49,7 @@ type name struct {
 }
 
 func newNames(cfg *Config) *names {
-	return &names{locator: cfg.Locator, jobs: make(chan locate.Query, maxLookups), known: make(map[locate.Query]*name),
+	return &names{locator: cfg.Locator, jobs: make(chan locate.Query, maxLookups), changed: make(chan struct{}, 1), known: make(map[locate.Query]*name),
 		routes: make(map[locate.Query]*name)}
 }
 
@@ -141,14 +144,24 @@ func (n *names) resolve(ctx context.Context, q locate.Query) *name {
 	return e
 }
 
+// look has watchRoutes look at once: there are other routes.
+func (n *names) look() {
+	select {
+	case n.changed <- struct{}{}:
+	default:
+	}
+}
+
 // watchRoutes keeps the targets of routes whose host is a name: where a route leads is a
 // peer, and requests to it do not queue behind lookups of whatever names users write to.
-func (n *names) watchRoutes(ctx context.Context, p *peers) {
-	if len(p.names) == 0 {
-		return
-	}
+func (n *names) watchRoutes(ctx context.Context, current func() *peers) {
 	found := make(map[locate.Query][]netip.Addr)
 	for {
+		p := current()
+		maps.DeleteFunc(found, func(q locate.Query, _ []netip.Addr) bool { return !slices.Contains(p.names, q) })
+		n.mu.Lock()
+		maps.DeleteFunc(n.routes, func(q locate.Query, _ *name) bool { return !slices.Contains(p.names, q) })
+		n.mu.Unlock()
 		pause := refreshRoutes
 		for _, q := range p.names {
 			e := n.resolve(ctx, q)
@@ -166,17 +179,22 @@ func (n *names) watchRoutes(ctx context.Context, p *peers) {
 				found[q] = append(found[q], t.Addr.Addr())
 			}
 		}
-		byAddr := make(map[netip.Addr][]string)
-		for q, addrs := range found {
-			for _, a := range addrs {
-				byAddr[a] = append(byAddr[a], q.Host)
+		var due <-chan time.Time
+		if len(p.names) > 0 {
+			byAddr := make(map[netip.Addr][]string)
+			for q, addrs := range found {
+				for _, a := range addrs {
+					byAddr[a] = append(byAddr[a], q.Host)
+				}
 			}
+			p.resolved.Store(&byAddr)
+			due = time.After(pause)
 		}
-		p.resolved.Store(&byAddr)
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(pause):
+		case <-n.changed:
+		case <-due:
 		}
 	}
 }

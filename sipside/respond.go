@@ -26,7 +26,8 @@ type echo struct {
 	vias                   []string // the first one with received and rport
 	from, to, callID, cseq string
 	timestamp              string
-	tag                    string // for To; "" if the request had one
+	tag                    string   // for To; "" if the request had one
+	sent                   *classes // where responses to that method are counted; nil: nowhere
 }
 
 // path is the way a response goes: the socket or connection its request came by.
@@ -178,7 +179,10 @@ func warnAgent(sentBy string) string {
 }
 
 // answer sends the response. A peer that cannot take it now has to ask again.
-func (e *echo) answer(r reply) bool { return e.path.out.send(e.response(r), e.path.to) }
+func (e *echo) answer(r reply) bool {
+	e.sent.add(r.status) // first, so that whoever has it finds it counted
+	return e.path.out.send(e.response(r), e.path.to)
+}
 
 // again answers a retransmission, for which the zero reply is none.
 func (e *echo) again(r reply) {

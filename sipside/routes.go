@@ -4,6 +4,7 @@ import "time"
 
 // RouteState is how a route with a Via does.
 type RouteState struct {
+	Index  int // in Config.Routes
 	Domain string
 	Via    string
 
@@ -27,20 +28,18 @@ type RouteState struct {
 // Routes tells how the routes with a Via do, in the order of Config.Routes.
 func (u *UA) Routes() []RouteState {
 	out := []RouteState{}
-	for i := range u.cfg.Routes {
-		r := &u.cfg.Routes[i]
-		w := u.watches[r]
+	set := u.current()
+	for i, r := range set.routes {
+		w := set.watches[r]
 		if w == nil {
 			continue
 		}
-		s := RouteState{Domain: r.Domain, Via: r.Via.String()}
+		s := RouteState{Index: i, Domain: r.Domain, Via: r.Via.String()}
 		w.mu.Lock()
 		s.Probe, s.ProbeSince, s.ProbeReason, s.RTT = w.state, w.since, w.reason, w.rtt
 		w.mu.Unlock()
-		for _, g := range u.registrations {
-			if g.route == r {
-				g.describe(&s, time.Now())
-			}
+		if g := set.registrations[r]; g != nil {
+			g.describe(&s, time.Now())
 		}
 		out = append(out, s)
 	}

@@ -3,6 +3,7 @@ package sipside
 import (
 	"crypto/rand"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
@@ -11,7 +12,7 @@ import (
 // server has the server transactions (RFC 3261 §17.2.2) of requests that are handed over.
 type server struct {
 	alarm      *alarm
-	accept     int
+	accept     atomic.Int32 // the status for a message that was processed
 	maxPending int
 	secret     [16]byte // keys the hash of transaction keys
 
@@ -38,8 +39,9 @@ type serverTx struct {
 }
 
 func newServer(cfg *Config, a *alarm) *server {
-	s := &server{alarm: a, accept: cfg.Accept, maxPending: cfg.MaxPending, pending: make(map[txKey]*serverTx),
+	s := &server{alarm: a, maxPending: cfg.MaxPending, pending: make(map[txKey]*serverTx),
 		trying: delays[*serverTx]{after: tryingAfter}, forget: delays[*serverTx]{after: timerF}, idle: make(chan struct{})}
+	s.accept.Store(int32(cfg.Accept))
 	rand.Read(s.secret[:])
 	return s
 }
@@ -65,7 +67,7 @@ func (s *server) receive(k txKey, p *peer, e *echo, udp bool) *serverTx {
 	}
 	tx := &serverTx{key: k, echo: e, peer: p, udp: udp}
 	s.pending[k] = tx
-	p.pending++
+	p.share.pending++
 	due := s.trying.push(&tx.tryAt, tx, now)
 	s.forget.push(&tx.dropAt, tx, now)
 	s.mu.Unlock()
@@ -114,7 +116,7 @@ func (s *server) full(p *peer) *mapping.Failure {
 		return mapping.FailShutdown()
 	case len(s.pending) >= s.maxPending:
 		return mapping.FailOverloaded(2 * time.Second)
-	case p.pending >= max(s.maxPending/4, 1):
+	case p.share.pending >= max(s.maxPending/4, 1):
 		return mapping.FailBusy(1)
 	}
 	return nil
@@ -124,7 +126,7 @@ func (s *server) full(p *peer) *mapping.Failure {
 func (s *server) end(tx *serverTx) {
 	tx.ended = true
 	delete(s.pending, tx.key)
-	tx.peer.pending--
+	tx.peer.share.pending--
 	tx.tryAt.stop()
 	tx.dropAt.stop()
 	if s.draining && len(s.pending) == 0 {
@@ -140,7 +142,7 @@ func (s *server) answer(batch []mapping.Result) {
 		if !ok {
 			continue
 		}
-		r := tx.reply(&res.Outcome, s.accept)
+		r := tx.reply(&res.Outcome, int(s.accept.Load()))
 		s.mu.Lock()
 		if tx.ended {
 			s.mu.Unlock()

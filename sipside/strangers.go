@@ -20,9 +20,8 @@ const (
 // few answers only: over UDP nobody knows who asked for them, and scanners come back to
 // where there are some.
 type strangers struct {
-	open bool // one of them may be a peer that has yet to log in
-
 	mu       sync.Mutex // guards the following
+	open     bool       // one of them may be a peer that has yet to log in
 	answered tally
 	beyond   bucket
 	guessed  tally
@@ -38,6 +37,13 @@ type strangers struct {
 type tally struct {
 	began time.Time
 	n     map[netip.Addr]int
+}
+
+// expect says whether there are peers that log in.
+func (s *strangers) expect(open bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open = open
 }
 
 // count enters one more, and tells how many there are now; false if there is no room to
@@ -115,17 +121,17 @@ func (u *UA) notice(r *request) {
 	if s.guesses > 0 {
 		args = append(args, "wrong_passwords", s.guesses)
 	}
-	u.log.Info("SIP requests refused: they came from no peer", append(args, "remedy", u.strangerRemedy())...)
+	u.log.Info("SIP requests refused: they came from no peer", append(args, "remedy", strangerRemedy(r.set))...)
 	s.told, s.requests, s.guesses = r.read, 0, 0
 	clear(s.hosts)
 }
 
-func (u *UA) strangerRemedy() string {
+func strangerRemedy(set *settings) string {
 	remedy := "if one is a peer, list its address in sip.peer.addresses"
-	if slices.ContainsFunc(u.peers.configured, func(p *peer) bool { return len(p.tlsNames) > 0 }) {
+	if slices.ContainsFunc(set.peers.configured, func(p *peer) bool { return len(p.tlsNames) > 0 }) {
 		remedy += ", or have it show a certificate for a name in sip.peer.tls_names that sip.tls_ca has signed"
 	}
-	if u.authenticator != nil {
+	if set.logsIn() {
 		remedy += ", or have it log in as sip.peer.username"
 	}
 	return remedy
@@ -134,7 +140,7 @@ func (u *UA) strangerRemedy() string {
 // worthAnswer reports whether a request of no peer gets an answer at all: over UDP only a
 // few do. refused is the refusal, nil for a CANCEL that goes on.
 func (u *UA) worthAnswer(r *request, refused *reply) bool {
-	known := u.authenticator != nil && u.authenticator.isKnown(r.source.Addr(), r.read)
+	known := r.set.logsIn() && u.authenticator.isKnown(r.source.Addr(), r.read)
 	answer := !r.udp || known || u.strangers.mayAnswer(r.source.Addr(), r.read)
 	// Being asked for a password is how a peer that has one begins.
 	if challenged := refused != nil && refused.status == 401; !answer || r.wrong || !challenged && !known {
@@ -147,19 +153,43 @@ func (u *UA) worthAnswer(r *request, refused *reply) bool {
 // when it was accepted is not the last word: its client may have proved to be a peer, and
 // the name of a route's host may have been looked up meanwhile. Of the read loop.
 func (s *stream) stranger() bool {
-	return !s.peered && s.u.peers.find(s.remote.Addr()) == nil
+	p := s.u.current().peers
+	return !s.trusted() && p.find(s.remote.Addr()) == nil && s.holder(p) == nil
 }
 
-// shaken finds out whose certificate the client has shown. What a connection was made with
-// stays good for it. Of the read loop.
-func (s *stream) shaken() {
-	if s.link.verified == nil {
-		return
+// trusted reports whether the connection is one of ours, or one that counts as a peer's. What
+// it was made with, and has proved, stays good for it as long as there is that peer. Of the
+// read loop.
+func (s *stream) trusted() bool {
+	set := s.u.current()
+	switch {
+	case s.dialed.Addr.IsValid(), s.peered && s.trustedBy == set:
+		return true
+	case !s.peered, set.users[s.user] == nil && set.peers.find(s.remote.Addr()) == nil && s.holder(set.peers) == nil:
+		return false
 	}
-	if s.owner = s.u.peers.holder(s.link.verified); s.owner != nil {
+	s.trustedBy = set
+	return true
+}
+
+// shaken finds out whose certificate the client has shown. Of the read loop.
+func (s *stream) shaken() {
+	if s.holder(s.u.current().peers) != nil {
 		s.u.conns.admit(s)
 		s.link.deadline = time.Now().Add(idleTimeout)
 	}
+}
+
+// holder is the peer whose certificate the client has shown, nil if it is nobody's. Of the
+// read loop.
+func (s *stream) holder(p *peers) *peer {
+	if s.link == nil || s.link.verified == nil {
+		return nil
+	}
+	if s.ownerIn != p {
+		s.owner, s.ownerIn = p.holder(s.link.verified), p
+	}
+	return s.owner
 }
 
 // mayProve reports whether one more message of a stranger is read, so that it may log in.
@@ -167,7 +197,7 @@ func (s *stream) shaken() {
 // proved to be lately there may be more, as it may have many to send when it comes back.
 func (s *stream) mayProve() bool {
 	l := s.u.authenticator
-	if l == nil {
+	if !s.u.current().logsIn() {
 		return false
 	}
 	s.tries++

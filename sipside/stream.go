@@ -37,22 +37,25 @@ type stream struct {
 	id     string // what sipgo takes for its remote address
 	flow   uint64 // its number, see mapping.SIPEvent
 	remote netip.AddrPort
-	peered bool          // was from a known peer when it was accepted, or is dialled
+	peered bool          // counts as a peer's: see conns.add, and admit. Of the read loop, once it reads
 	dialed locate.Target // zero if accepted
 
 	// Of the read loop only.
-	rd      reader
-	owner   *peer  // whose certificate the client has shown, nil if nobody's
-	tries   int    // messages while it was nobody's that we know
-	mem     []byte // what buf is a part of
-	buf     []byte // read and not yet given on
-	scanned int    // headEnd has looked at so much of it
-	f       frame  // of the message at its start, if known
-	known   bool
-	give    []byte // the current message, still to be given to sipgo
-	used    int    // bytes of buf that the current message takes up
-	begun   time.Time
-	ended   error // why there is nothing more to read
+	rd        reader
+	owner     *peer     // whose certificate the client has shown, nil if nobody's ...
+	ownerIn   *peers    // ... of these. See holder
+	user      string    // that has proved who it is over it; "": nobody
+	trustedBy *settings // in which it is a peer's. See trusted
+	tries     int       // messages while it was nobody's that we know
+	mem       []byte    // what buf is a part of
+	buf       []byte    // read and not yet given on
+	scanned   int       // headEnd has looked at so much of it
+	f         frame     // of the message at its start, if known
+	known     bool
+	give      []byte // the current message, still to be given to sipgo
+	used      int    // bytes of buf that the current message takes up
+	begun     time.Time
+	ended     error // why there is nothing more to read
 
 	mu     sync.Mutex // guards the following
 	out    []byte     // not yet taken by the writer
@@ -65,12 +68,12 @@ type stream struct {
 
 	// Keeping alive: keepalive.go.
 	born  time.Time
-	kept  atomic.Bool  // requests to a route go over it, so that it is worth pings
-	heard atomic.Int64 // when something came last, since born
-	asked atomic.Bool  // a request of ours went over it
-	spoke atomic.Int64 // when a request was put last, since born
-	pongs atomic.Int32 // that are still to come
-	timer atomic.Int64 // within which the other side wants a ping (Flow-Timer); 0: it does not say
+	kept  atomic.Pointer[watch] // where the route leads that requests go over it to; nil: to none
+	heard atomic.Int64          // when something came last, since born
+	asked atomic.Bool           // a request of ours went over it
+	spoke atomic.Int64          // when a request was put last, since born
+	pongs atomic.Int32          // that are still to come
+	timer atomic.Int64          // within which the other side wants a ping (Flow-Timer); 0: it does not say
 }
 
 func newStream(u *UA, c net.Conn, id string) *stream {
@@ -236,7 +239,7 @@ func (s *stream) more() error {
 	now := time.Now()
 	deadline := now.Add(idleTimeout)
 	switch {
-	case s.peered:
+	case s.trusted():
 	case s.stranger(): // has this long in all, whatever it does that asks for nothing
 		deadline = s.born.Add(frameTimeout)
 	default:

@@ -39,7 +39,7 @@ func (u *UA) reachable(list []locate.Target) []locate.Target {
 func (u *UA) abroad(h *hop, list []locate.Target) []locate.Target {
 	// A route for "*" without a next hop does not say that this machine is meant.
 	meant := h.route != nil || h.rule != nil && h.rule.Domain != "*"
-	if u.cfg.Local || meant || h.query.Host == u.sipDomain || h.query.Host == u.phoneDomain {
+	if u.cfg.Local || meant || h.query.Host == u.sipDomain || h.query.Host == u.current().phoneDomain {
 		return list
 	}
 	near := func(t locate.Target) bool {

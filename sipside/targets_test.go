@@ -365,7 +365,7 @@ func TestRouteMoves(t *testing.T) {
 		if sent := m.all(); len(sent) != 1 || sent[0].to.String() != "192.0.2.8:5060" {
 			t.Errorf("%d sent, not to where DNS leads now", len(sent))
 		}
-		if u.peers.find(netip.MustParseAddr("192.0.2.8")) == nil || u.peers.find(netip.MustParseAddr("192.0.2.7")) != nil {
+		if u.current().peers.find(netip.MustParseAddr("192.0.2.8")) == nil || u.current().peers.find(netip.MustParseAddr("192.0.2.7")) != nil {
 			t.Error("who is a peer is what DNS said before")
 		}
 	})

@@ -1,6 +1,7 @@
 package sipside
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -25,7 +27,6 @@ type TLSFiles struct{ Cert, Key, CA string }
 
 // TLS has our certificate and the authorities that we trust. It is safe for concurrent use.
 type TLS struct {
-	files  TLSFiles
 	now    func() time.Time
 	in     atomic.Pointer[material]
 	server *tls.Config
@@ -35,6 +36,8 @@ type TLS struct {
 type material struct {
 	cert  *tls.Certificate // with its Leaf; nil: none
 	roots *x509.CertPool   // nil: the system's
+
+	pair, ca [sha256.Size]byte // of what was in the files
 }
 
 // LoadTLS reads the files. Faults begin with the key of the configuration that they are
@@ -42,10 +45,12 @@ type material struct {
 func LoadTLS(files TLSFiles) (*TLS, error) { return loadTLS(files, time.Now) }
 
 func loadTLS(files TLSFiles, now func() time.Time) (*TLS, error) {
-	t := &TLS{files: files, now: now}
-	if err := t.Reload(); err != nil {
+	m, err := readMaterial(files)
+	if err != nil {
 		return nil, err
 	}
+	t := &TLS{now: now}
+	t.in.Store(m)
 	// One for all connections, so that sessions can be resumed.
 	t.server = &tls.Config{
 		MinVersion: tls.VersionTLS12, // SEC-25, RFC 8996
@@ -59,20 +64,29 @@ func loadTLS(files TLSFiles, now func() time.Time) (*TLS, error) {
 	return t, nil
 }
 
-// Reload reads the files again. Connections that are made from now on use what is in them;
-// those that there are stay. With an error all is as it was before.
-func (t *TLS) Reload() error {
+// adopt takes over what other has read. Connections that are made from now on use it; those
+// that there are stay.
+func (t *TLS) adopt(other *TLS) { t.in.Store(other.in.Load()) }
+
+// Same reports whether other has read the same certificate and key, and whether the
+// authorities are the same.
+func (t *TLS) Same(other *TLS) (cert, ca bool) {
+	a, b := t.in.Load(), other.in.Load()
+	return a.pair == b.pair, a.ca == b.ca
+}
+
+func readMaterial(files TLSFiles) (*material, error) {
 	m := &material{}
 	var errs []error
-	if t.files.Cert != "" || t.files.Key != "" {
-		m.cert, errs = loadKeyPair(t.files.Cert, t.files.Key)
+	if files.Cert != "" || files.Key != "" {
+		m.cert, m.pair, errs = loadKeyPair(files.Cert, files.Key)
 	}
-	if t.files.CA != "" {
-		text, err := readPEM(t.files.CA)
+	if files.CA != "" {
+		text, err := readPEM(files.CA)
 		if err == nil {
-			m.roots = x509.NewCertPool()
+			m.ca, m.roots = sha256.Sum256(text), x509.NewCertPool()
 			if !m.roots.AppendCertsFromPEM(text) {
-				err = fmt.Errorf("%q has no certificate in PEM", t.files.CA)
+				err = fmt.Errorf("%q has no certificate in PEM", files.CA)
 			}
 		}
 		if err != nil {
@@ -80,13 +94,12 @@ func (t *TLS) Reload() error {
 		}
 	}
 	if len(errs) > 0 {
-		return errors.Join(errs...)
+		return nil, errors.Join(errs...)
 	}
-	t.in.Store(m)
-	return nil
+	return m, nil
 }
 
-func loadKeyPair(certFile, keyFile string) (pair *tls.Certificate, errs []error) {
+func loadKeyPair(certFile, keyFile string) (pair *tls.Certificate, sum [sha256.Size]byte, errs []error) {
 	cert, err := readPEM(certFile)
 	if err == nil {
 		err = onlyCertificates(certFile, cert)
@@ -99,13 +112,13 @@ func loadKeyPair(certFile, keyFile string) (pair *tls.Certificate, errs []error)
 		errs = append(errs, fmt.Errorf("sip.tls_key: %w", err))
 	}
 	if len(errs) > 0 {
-		return nil, errs
+		return nil, sum, errs
 	}
 	both, err := tls.X509KeyPair(cert, key) // says nothing of what is in the key
 	if err != nil {
-		return nil, []error{fmt.Errorf("sip.tls_key: %q is not the key of the certificate in %q: %w", keyFile, certFile, err)}
+		return nil, sum, []error{fmt.Errorf("sip.tls_key: %q is not the key of the certificate in %q: %w", keyFile, certFile, err)}
 	}
-	return &both, nil
+	return &both, sha256.Sum256(slices.Concat(cert, key)), nil
 }
 
 // onlyCertificates reports what is wrong with a file of certificates. A key in it is none

@@ -299,11 +299,31 @@ func TestDialBrokenOff(t *testing.T) {
 	}
 }
 
-// TestReload: a new certificate is shown to those who come after it, a bad one to nobody.
-func TestReload(t *testing.T) {
+// TestReloadOfCertificates: a new certificate is shown to those who come after it, a bad one
+// to nobody.
+func TestReloadOfCertificates(t *testing.T) {
 	ca := siptest.NewCA(t, "Test CA")
 	first, second := ca.Issue(nil, "first.example"), ca.Issue(nil, "second.example", "more.example")
-	tl := tlsOf(t, ca, first)
+	files := TLSFiles{CA: siptest.WriteFile(t, "ca.pem", ca.PEM), Cert: siptest.WriteFile(t, "cert.pem", first.PEM), Key: siptest.WriteFile(t, "key.pem", first.KeyPEM)}
+	cfg := testConfig()
+	cfg.Listen = []string{"tls://127.0.0.1:0"}
+	var err error
+	if cfg.TLS, err = LoadTLS(files); err != nil {
+		t.Fatal(err)
+	}
+	u, err := New(cfg, testLog(t, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tl := u.cfg.TLS
+	reload := func(files TLSFiles) error {
+		next := cfg
+		var err error
+		if next.TLS, err = LoadTLS(files); err != nil {
+			return err
+		}
+		return u.Reload(next)
+	}
 	shown := func() string {
 		t.Helper()
 		here, there := net.Pipe()
@@ -323,17 +343,20 @@ func TestReload(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write(tl.files.Cert, second.PEM) // and not yet its key
-	if err := tl.Reload(); err == nil || shown() != "first.example" {
+	write(files.Cert, second.PEM) // and not yet its key
+	if err := reload(files); err == nil || shown() != "first.example" {
 		t.Errorf("half a change: %v, shows %s", err, shown())
 	}
-	write(tl.files.Key, second.KeyPEM)
-	write(tl.files.CA, []byte("garbage"))
-	if err := tl.Reload(); err == nil || shown() != "first.example" {
+	write(files.Key, second.KeyPEM)
+	write(files.CA, []byte("garbage"))
+	if err := reload(files); err == nil || shown() != "first.example" {
 		t.Errorf("bad CA: %v, shows %s", err, shown())
 	}
-	write(tl.files.CA, ca.PEM)
-	if err := tl.Reload(); err != nil || shown() != "second.example" {
+	write(files.CA, ca.PEM)
+	if err := reload(TLSFiles{CA: files.CA}); err == nil || !strings.Contains(err.Error(), "sip.tls_cert") || shown() != "first.example" {
+		t.Errorf("no certificate for a socket: %v, shows %s", err, shown())
+	}
+	if err := reload(files); err != nil || shown() != "second.example" {
 		t.Errorf("%v, shows %s", err, shown())
 	}
 	names, expires, ok := tl.Certificate()

@@ -240,7 +240,7 @@ func (u *UA) accepted(c net.Conn, kind locate.Transport) (net.Conn, *x509.Certif
 func (u *UA) shakeFailed(remote net.Addr, kind locate.Transport, err error) {
 	u.stats.Malformed.Add(1)
 	gone := errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET)
-	if gone || u.peers.find(addrPortOf(remote).Addr()) == nil {
+	if gone || u.current().peers.find(addrPortOf(remote).Addr()) == nil {
 		return
 	}
 	remedy := "does the peer speak this transport, TLS 1.2 or 1.3, and does it trust our certificate? (sip.listen, sip.tls_cert)"

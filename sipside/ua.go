@@ -32,32 +32,29 @@ type Handler interface {
 
 // UA is the SIP side. Make it with New; then Listen, then Run.
 type UA struct {
-	cfg           Config
+	cfg           Config // without what settings has
 	limits        limits
 	listen        []listenAddr
-	routeDomains  []string // canonical, beside cfg.Routes
 	supported     locate.Set
 	sipDomain     string // as URI.Host has it
-	phoneDomain   string // the same
 	log           *slog.Logger
 	quiet         *slog.Logger // for sipgo
 	parser        *sip.Parser  // of what is larger than its buffers
-	peers         *peers
 	alarm         *alarm
 	server        *server
 	client        *client
 	conns         *conns
 	names         *names
 	outbox        *outbox
-	rates         *rates         // nil: no limit
-	unproved      *rates         // the same, of requests that prove nothing, where peers have logged in
-	authenticator *authenticator // nil: there are none
+	rates         *rates
+	unproved      *rates // the same, of requests that prove nothing, where peers have logged in
+	authenticator *authenticator
 	strangers     strangers
 	stats         Stats
 
-	watches       map[*Route]*watch // of the routes with a Via
-	watching      []*watch          // the same, without those that lead nowhere
-	registrations []*registration
+	set      atomic.Pointer[settings]
+	changing sync.Mutex // serialises what changes set, and guards askers
+	askers   askers
 
 	// Set by Listen, constant afterwards.
 	udp       []*udpSocket
@@ -84,20 +81,6 @@ type sentBy struct {
 	port uint16
 }
 
-// Stats are counters since the start.
-type Stats struct {
-	Malformed atomic.Uint64 // messages that are no SIP, or bad SIP
-	Refused   atomic.Uint64 // requests answered by the SIP side itself
-	Strangers atomic.Uint64 // requests from sources that are no peers, answered or not
-	Limited   atomic.Uint64 // requests beyond the rate of their source, which got 503
-	Unmatched atomic.Uint64 // responses to nothing that is open
-	Dropped   atomic.Uint64 // packets and connections for which there was no room
-	Panics    atomic.Uint64
-}
-
-// Stats gives the counters.
-func (u *UA) Stats() *Stats { return &u.stats }
-
 // New checks cfg. It binds nothing. All faults are reported together.
 func New(cfg Config, log *slog.Logger) (*UA, error) {
 	cfg.setDefaults()
@@ -106,26 +89,19 @@ func New(cfg Config, log *slog.Logger) (*UA, error) {
 		return nil, err
 	}
 	u := &UA{cfg: cfg, listen: listen, log: log, limits: limits{header: cfg.MaxHeaderBytes, body: cfg.MaxBodyBytes},
-		peers: newPeers(&cfg), alarm: newAlarm(), outbox: newOutbox(), stop: make(chan struct{})}
+		alarm: newAlarm(), outbox: newOutbox(), stop: make(chan struct{})}
 	u.parser = newParser(&cfg)
-	u.rates, u.unproved, u.authenticator = newRates(cfg.PeerRate), newRates(cfg.PeerRate), newAuthenticator(&cfg, u.peers)
-	u.strangers.open = u.authenticator != nil
+	u.rates, u.unproved, u.authenticator = newRates(cfg.PeerRate), newRates(cfg.PeerRate), newAuthenticator(u)
 	u.quiet = slog.New(quietHandler{to: log.Handler(), failed: &u.stats.Malformed})
-	for _, r := range cfg.Routes {
-		u.routeDomains = append(u.routeDomains, canonicalHost(r.Domain))
-	}
 	u.supported = cfg.supports()
-	u.sipDomain, u.phoneDomain = canonicalHost(cfg.SIPDomain), canonicalHost(cfg.PhoneDomain)
+	u.sipDomain = canonicalHost(cfg.SIPDomain)
 	u.server = newServer(&cfg, u.alarm)
 	u.client = newClient(u)
 	u.conns = newConns(u)
 	u.names = newNames(&cfg)
-	u.watches, u.watching = u.watched()
-	for i := range u.cfg.Routes {
-		if r := &u.cfg.Routes[i]; r.Register {
-			u.registrations = append(u.registrations, newRegistration(u, r, u.watches[r]))
-		}
-	}
+	u.set.Store(u.settle(&cfg, nil))
+	u.strangers.expect(u.current().logsIn())
+	u.cfg.Routes, u.cfg.Peers, u.cfg.XMPPDomains, u.cfg.PhoneDomain, u.cfg.Accept, u.cfg.PeerRate = nil, nil, nil, "", 0, 0
 	u.listenUDP = func(addr string) (datagrams, netip.AddrPort, error) {
 		return bindUDP(cfg.Network, addr, u.client.refused)
 	}
@@ -243,7 +219,7 @@ func (u *UA) Run(ctx context.Context, h Handler) error {
 	for range resolvers {
 		workers.Go(func() { u.names.run(inner) })
 	}
-	workers.Go(func() { u.names.watchRoutes(inner, u.peers) })
+	workers.Go(func() { u.names.watchRoutes(inner, func() *peers { return u.current().peers }) })
 	for _, s := range u.udp {
 		writers.Go(s.write)
 	}
@@ -257,17 +233,16 @@ func (u *UA) Run(ctx context.Context, h Handler) error {
 	}
 
 	// Those who ask on their own account. Registrations are taken back while the rest runs.
-	var asking sync.WaitGroup
-	for _, w := range u.watching {
-		asking.Go(func() { w.run(ctx) })
-	}
-	for _, r := range u.registrations {
-		asking.Go(func() { r.run(ctx, inner) })
-	}
+	u.changing.Lock()
+	u.askers.begin(ctx, inner, u.current())
+	u.changing.Unlock()
 
 	<-ctx.Done()
+	u.changing.Lock()
+	u.askers.finish()
+	u.changing.Unlock()
 	left := make(chan struct{})
-	workers.Go(func() { asking.Wait(); close(left) })
+	workers.Go(func() { u.askers.running.Wait(); close(left) })
 	u.finish(u.server.drain(), left)
 	cancel()
 	workers.Wait()

@@ -67,7 +67,7 @@ func (u *UA) ownPage(origin string) bool {
 		return false // "null", too
 	}
 	advertised, _, _ := splitSentBy(u.cfg.Advertise)
-	for _, host := range append([]string{advertised, u.cfg.SIPDomain}, u.cfg.XMPPDomains...) {
+	for _, host := range append([]string{advertised, u.cfg.SIPDomain}, u.current().xmppDomains...) {
 		if host != "" && canonicalHost(page.Hostname()) == canonicalHost(host) {
 			return true
 		}

@@ -15,10 +15,15 @@
 //	                                     Relation
 //	POST /v1/presence/cancel?user=JID&contact=ADDRESS&direction=watches|watched
 //	                                     Relation, as it was; both directions if none is given
+//	GET  /v1/health                      Health, with 200 also where it is bad
+//	POST /v1/reload                      Reloaded
 //
 // An answer other than 200 is an Error. A list is read page by page: nothing is
 // held in between, on either side, however long the queue is and however slowly
 // it is read.
+//
+// Web is another door, for programs that watch: a TCP port with what others put there
+// (metrics), the health of the daemon and the profiles of the Go runtime.
 //
 // Who may open the socket (mode 0600: root and the daemon's own user) may do all of
 // this. The text of a message is never part of it, nor what anybody shows of himself.

@@ -7,22 +7,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
-	"sync"
-	"time"
 )
 
 const (
 	maxPage = 1000 // rows of one answer
 	maxID   = 1024 // bytes
-
-	readTimeout  = 10 * time.Second
-	writeTimeout = time.Minute
-	idleTimeout  = 10 * time.Second
-	stopTimeout  = 2 * time.Second // for answers that are being given
 )
 
 // Server answers on a Unix socket.
@@ -76,48 +68,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	defer s.socket.Close()
 
-	requests, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	var conns sync.WaitGroup
-	h := &http.Server{
-		Handler:     http.MaxBytesHandler(s.handler(), 4096), // no request has a body
-		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: 16 << 10,
-		BaseContext:    func(net.Listener) context.Context { return requests },
-		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelWarn),
-		// StateNew is told before Serve returns, StateClosed when the last handler of
-		// the connection has returned.
-		ConnState: func(_ net.Conn, state http.ConnState) {
-			switch state {
-			case http.StateNew:
-				conns.Add(1)
-			case http.StateClosed:
-				s.socket.closed()
-				conns.Done()
-			}
-		},
-	}
-	served := make(chan error, 1)
-	go func() { served <- h.Serve(s.socket) }()
-
-	var err error
-	select {
-	case err = <-served:
-	case <-ctx.Done():
-		stop, done := context.WithTimeout(context.Background(), stopTimeout)
-		if h.Shutdown(stop) != nil { // somebody reads slowly
-			cancel()
-			_ = h.Close()
-		}
-		done()
-		<-served
-	}
-	cancel()
-	conns.Wait()
-	if errors.Is(err, http.ErrServerClosed) {
-		err = nil
-	}
-	return err
+	return serveOn(ctx, s.socket.bounded, s.handler(), s.log)
 }
 
 func (s *Server) handler() http.Handler {
@@ -132,6 +83,8 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /v1/presence/list", answer(s.relations))
 	mux.HandleFunc("GET /v1/presence/show", answer(s.relation))
 	mux.HandleFunc("POST /v1/presence/cancel", answer(s.cancel))
+	mux.HandleFunc("GET /v1/health", answer(s.health))
+	mux.HandleFunc("POST /v1/reload", answer(s.reload))
 	return mux
 }
 

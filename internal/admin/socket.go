@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -16,15 +15,12 @@ import (
 // maxConns at the same time are served; more wait in the kernel.
 const maxConns = 8
 
-// socket is a listener on a path of the file system. It takes a connection only
-// when there is room for one; closed tells it that one is over.
+// socket is a listener on a path of the file system.
 type socket struct {
-	*net.UnixListener
+	*bounded
+	unix *net.UnixListener
 	path string
 	own  fs.FileInfo // what is at path since we made it
-	room chan struct{}
-	end  chan struct{}
-	once sync.Once
 }
 
 // ErrPlace means that there can be no socket where it is to be: trying again does
@@ -82,13 +78,14 @@ func makeSocket(ctx context.Context, path string) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{UnixListener: l.(*net.UnixListener), path: path, room: make(chan struct{}, maxConns), end: make(chan struct{})}
-	s.SetUnlinkOnClose(false) // it might be another one's by then
+	s := &socket{unix: l.(*net.UnixListener), path: path}
+	s.bounded = newBounded(&removing{s.unix, s}, maxConns)
+	s.unix.SetUnlinkOnClose(false) // it might be another one's by then
 	if err = os.Chmod(path, 0o600); err == nil {
 		s.own, err = os.Lstat(path)
 	}
 	if err != nil {
-		_ = s.UnixListener.Close()
+		_ = s.unix.Close()
 		return nil, err
 	}
 	return s, nil
@@ -126,32 +123,15 @@ func removeStale(ctx context.Context, path string) error {
 	return err
 }
 
-// Accept waits for room, then for a connection.
-func (s *socket) Accept() (net.Conn, error) {
-	select {
-	case s.room <- struct{}{}:
-	case <-s.end:
-		return nil, net.ErrClosed
-	}
-	c, err := s.UnixListener.Accept()
-	if err != nil {
-		<-s.room
-	}
-	return c, err
+// removing is the listener of a socket, which goes with it, whoever closes it.
+type removing struct {
+	net.Listener
+	of *socket
 }
 
-// closed notes the end of a connection that Accept returned.
-func (s *socket) closed() { <-s.room }
-
-// Close removes the socket and takes no further connections.
-func (s *socket) Close() error {
-	var err error
-	s.once.Do(func() {
-		close(s.end)
-		if now, gone := os.Lstat(s.path); gone == nil && os.SameFile(now, s.own) {
-			_ = os.Remove(s.path)
-		}
-		err = s.UnixListener.Close()
-	})
-	return err
+func (l *removing) Close() error {
+	if now, gone := os.Lstat(l.of.path); gone == nil && os.SameFile(now, l.of.own) {
+		_ = os.Remove(l.of.path)
+	}
+	return l.Listener.Close()
 }

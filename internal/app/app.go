@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stoxgw/stox/internal/admin"
@@ -16,15 +17,14 @@ import (
 	"github.com/stoxgw/stox/internal/config"
 	"github.com/stoxgw/stox/internal/presence"
 	"github.com/stoxgw/stox/internal/store"
-	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside"
 )
 
 // App is the daemon, put together and not yet running.
 type App struct {
-	cfg   *config.Config
-	log   *slog.Logger
-	rules *mapping.Rules
+	cfg    atomic.Pointer[config.Config] // in force: see Reload
+	source Source
+	log    *slog.Logger
 
 	xmpp     *links
 	sip      *sipside.UA
@@ -34,7 +34,10 @@ type App struct {
 	journal  *journal // has its store once Run has opened it
 	options  store.Options
 	door     *admin.Server // of the operator, once Run has opened it
+	web      *admin.Web    // of programs that watch, once Run has opened it
+	watch    *watch        // the same
 	run      services
+	reloads  reloads
 }
 
 // Network is how the daemon reaches others. What is nil is the system's.
@@ -51,11 +54,17 @@ func New(cfg *config.Config, log *slog.Logger) (*App, error) { return NewOn(Netw
 
 // NewOn is New on a network that need not be the machine's.
 func NewOn(n Network, cfg *config.Config, log *slog.Logger) (*App, error) {
+	return NewFrom(Source{}, n, cfg, log)
+}
+
+// NewFrom is NewOn with a configuration that can be read again.
+func NewFrom(from Source, n Network, cfg *config.Config, log *slog.Logger) (*App, error) {
 	policy, err := BuildPolicy(cfg)
 	if err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, log: log, rules: policy.Rules, journal: &journal{}, options: storeOptions(cfg)}
+	a := &App{source: from, log: log, journal: &journal{}, options: storeOptions(cfg), reloads: newReloads()}
+	a.cfg.Store(cfg)
 	a.xmpp, err = newLinks(cfg, policy, n.DialXMPP, log)
 	if err != nil {
 		return nil, faults(err)
@@ -73,23 +82,23 @@ func NewOn(n Network, cfg *config.Config, log *slog.Logger) (*App, error) {
 	if err != nil {
 		return nil, faults(err)
 	}
-	a.presence = presence.New(a.xmpp, a.sip, presence.Options{Policy: presencePolicy(cfg, policy), Book: a.book(), Alone: oneDomain(cfg)}, log)
+	a.presence = presence.New(a.xmpp, a.sip, presence.Options{Policy: presencePolicy(cfg, policy), Book: a.book()}, log)
 	options := bridgeOptions(cfg, policy, a.journal)
 	options.Presence = a.presence
 	a.bridge = bridge.New(a.xmpp, a.sip, a.journal, options, log)
 	return a, nil
 }
 
+// config is the configuration in force.
+func (a *App) config() *config.Config { return a.cfg.Load() }
+
 // book is where presence is kept, nil where nothing outlives the process.
 func (a *App) book() presence.Book {
-	if a.cfg.Store.Path == "" {
+	if a.config().Store.Path == "" {
 		return nil
 	}
 	return a.journal
 }
-
-// Rules are the address rules in force.
-func (a *App) Rules() *mapping.Rules { return a.rules }
 
 // Run opens the store and the sockets, runs everything until ctx is done, and
 // stops in reverse: refuse and finish what is open while both exits still work,
@@ -102,10 +111,15 @@ func (a *App) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.journal.store.Close()) }()
+	a.watch = newWatch(a)
 	if err := a.openDoor(); err != nil {
 		return err
 	}
 	defer a.door.Close()
+	if err := a.openWeb(); err != nil {
+		return err
+	}
+	defer a.web.Close()
 	if err := a.sip.Listen(); err != nil {
 		return err
 	}
@@ -121,26 +135,26 @@ func (a *App) Run(ctx context.Context) (err error) {
 	}
 	sip := run.start("sip side", func(ctx context.Context) error { return a.sip.Run(ctx, handler) })
 	operator := run.start("admin", a.answerOperator)
+	web := run.start("web", a.answerWeb)
+	pulse := run.start("pulse", a.watch.feelPulse)
+	disk := run.start("disk", a.watch.lookAtDisk)
 
-	stopWatchdog := startWatchdog()
+	stopWatchdog := startWatchdog(a.watch.alive)
 	defer stopWatchdog()
 	notify("READY=1\n" + statusReady)
 	a.logCertificate()
-	a.log.Info("ready", "xmpp", strings.Join(a.xmpp.names, ", "), "server", a.cfg.XMPP.Server, "sip", a.sip.Addrs(), "store", a.cfg.Store.Path)
+	a.log.Info("ready", "xmpp", strings.Join(a.xmpp.names, ", "), "server", a.config().XMPP.Server, "sip", a.sip.Addrs(), "store", a.config().Store.Path)
 
-	var failed error
-	select {
-	case <-ctx.Done():
-	case failed = <-run.failed(): // one of them gave up
-	}
+	failed := a.serve(ctx, run.failed())
+	a.watch.stopping.Store(true)
 	notify("STOPPING=1")
-	patience := a.cfg.ShutdownTimeout
+	patience := a.config().ShutdownTimeout
 	if failed != nil { // what is open may need the one that is gone
 		a.log.Error("stopping, since a part of stox has ended", "err", failed)
 		patience = min(patience, failedDrain)
 	}
 	a.drain(patience)
-	errs := []error{failed, a.stop(operator), a.stop(sip)}
+	errs := []error{failed, a.stop(operator, web, pulse, disk), a.stop(sip)}
 	// From here on nobody can be told anything: what the servers still write until
 	// their streams are closed is for the next start.
 	a.bridge.Seal()
@@ -157,8 +171,8 @@ const failedDrain = time.Second
 
 // openDoor opens the operator's socket, if there is one.
 func (a *App) openDoor() error {
-	queue := &liveQueue{store: a.journal.store, bridge: a.bridge, links: a.xmpp, sip: a.sip, log: a.log, presence: a.presence, rules: a.rules}
-	a.door = admin.NewServer(a.cfg.Admin.Socket, queue, a.log)
+	queue := &liveQueue{store: a.journal.store, bridge: a.bridge, links: a.xmpp, sip: a.sip, presence: a.presence, rules: a.presence.Rules, watch: a.watch, log: a.log, again: a.Reload}
+	a.door = admin.NewServer(a.config().Admin.Socket, queue, a.log)
 	err := a.door.Listen()
 	if errors.Is(err, admin.ErrPlace) { // starting again cannot mend it
 		err = &config.Error{Faults: []config.Fault{{Path: "admin.socket", Text: strings.TrimPrefix(err.Error(), "admin.socket: ")}}}
@@ -171,7 +185,7 @@ func (a *App) openDoor() error {
 func (a *App) answerOperator(ctx context.Context) error {
 	err := a.door.Run(ctx)
 	if ctx.Err() == nil {
-		a.log.Error("stox queue, trail and presence are not answered any more", "socket", a.cfg.Admin.Socket, "err", err, "remedy", "restart stox")
+		a.log.Error("stox queue, trail and presence are not answered any more", "socket", a.config().Admin.Socket, "err", err, "remedy", "restart stox")
 		<-ctx.Done()
 	}
 	return nil
@@ -188,11 +202,11 @@ func (a *App) drain(within time.Duration) {
 	}
 }
 
-// startWatchdog tells the service manager that the process is alive until the
+// startWatchdog tells the service manager that the process is alive, while it is, until the
 // returned function is called.
-func startWatchdog() (stop func()) {
+func startWatchdog(alive func() bool) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() { runWatchdog(ctx) })
+	wg.Go(func() { runWatchdog(ctx, alive) })
 	return func() { cancel(); wg.Wait() }
 }

@@ -76,6 +76,7 @@ level = "debug"
 		t.Fatal(err)
 	}
 	g.cfg.SIP.Listen = []string{network + "://127.0.0.1:0"}
+	g.cfg.Admin.Listen = "" // there are others beside this one
 	for _, mod := range mods {
 		mod(g.cfg)
 	}

@@ -33,30 +33,16 @@ func certificateWarnings(cfg *config.Config, tls *sipside.TLS) (all []config.Fau
 	return all
 }
 
-// ReloadCertificates reads the files of sip.tls_cert, sip.tls_key and sip.tls_ca again, for
-// connections that are made from now on. With a fault in one of them all stays as it was.
-// What came of it is in the log. Without such files nothing is done.
-func (a *App) ReloadCertificates() {
-	if a.cfg.SIP.TLSCert == "" && a.cfg.SIP.TLSCA == "" {
-		return
-	}
-	if err := a.tls.Reload(); err != nil {
-		a.log.Error("the certificate stays as it was, since a file cannot be used", "err", strings.ReplaceAll(err.Error(), "\n", "; "), "remedy", "correct it, and send SIGHUP again")
-		return
-	}
-	a.logCertificate()
-}
-
 // logCertificate says which certificate is in use.
 func (a *App) logCertificate() {
 	names, expires, ok := a.tls.Certificate()
 	switch {
 	case ok:
 		a.log.Info("certificate for SIP", "names", strings.Join(names, ", "), "expires", expires.UTC())
-	case a.cfg.SIP.TLSCA != "":
-		a.log.Info("authorities for SIP", "file", a.cfg.SIP.TLSCA)
+	case a.config().SIP.TLSCA != "":
+		a.log.Info("authorities for SIP", "file", a.config().SIP.TLSCA)
 	}
-	for _, w := range certificateWarnings(a.cfg, a.tls) {
+	for _, w := range certificateWarnings(a.config(), a.tls) {
 		a.log.Warn(w.Text, "key", w.Path, "remedy", w.Hint)
 	}
 }

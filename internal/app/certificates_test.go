@@ -4,7 +4,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -89,40 +88,6 @@ func TestCertificateWarnings(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestReloadCertificates: what came of it is in one line, with names and the end.
-func TestReloadCertificates(t *testing.T) {
-	ca := siptest.NewCA(t, "Test CA")
-	first, second := ca.Issue(nil, "first.example"), ca.Issue(nil, "second.example", "sip:example.com")
-	cfg, err := withTLS(t, ca, first, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log strings.Builder
-	a, err := New(cfg, slog.New(slog.NewTextHandler(&log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	replace := func(path string, text []byte) {
-		t.Helper()
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	check := func(line, wantNames string) {
-		t.Helper()
-		if names, _, _ := a.tls.Certificate(); strings.Join(names, " ") != wantNames || !strings.Contains(log.String(), line) || strings.Count(log.String(), "\n") != 1 {
-			t.Errorf("%q, want %s; the log\n%s", names, wantNames, log.String())
-		}
-		log.Reset()
-	}
-	replace(cfg.SIP.TLSCert, second.PEM)
-	a.ReloadCertificates()
-	check(`level=ERROR msg="the certificate stays as it was, since a file cannot be used" err="sip.tls_key: `, "first.example")
-	replace(cfg.SIP.TLSKey, second.KeyPEM)
-	a.ReloadCertificates()
-	check(`level=INFO msg="certificate for SIP" names="sip:example.com, second.example" expires=`+second.Leaf.NotAfter.UTC().Format("2006-01-02T15:04:05"), "sip:example.com second.example")
 }
 
 // TestSecureRoutes: sips: to a next hop is its transport over TLS.

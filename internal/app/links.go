@@ -19,6 +19,7 @@ import (
 type links struct {
 	all     []*component.Component
 	names   []string
+	jids    []mapping.JID
 	servers []string
 	byName  map[string]int // domainpart -> place in all
 }
@@ -47,7 +48,7 @@ func newLinks(cfg *config.Config, policy bridge.Policy, dial dialer, log *slog.L
 			return fmt.Errorf("%s: %w", path, err)
 		}
 		l.byName[jid.Domain()] = len(l.all)
-		l.all, l.names, l.servers = append(l.all, c), append(l.names, domain), append(l.servers, server)
+		l.all, l.names, l.servers, l.jids = append(l.all, c), append(l.names, domain), append(l.servers, server), append(l.jids, jid)
 		return nil
 	}
 	errs := []error{add("xmpp.domain", cfg.XMPP.Server, cfg.XMPP.Domain, cfg.XMPP.Secret)}

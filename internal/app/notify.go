@@ -14,9 +14,14 @@ const statusReady = "STATUS=ready"
 // failure is not worth more than that: the manager notices by its own time-outs.
 func notify(state string) { _, _ = daemon.SdNotify(false, state) }
 
+// notifyReloading tells it that the configuration is being read again (sd_notify(3)). READY=1
+// ends that.
+func notifyReloading() { notify(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec()) }
+
 // runWatchdog tells the service manager at half its interval that the process
-// is alive, if it asks for that (WatchdogSec=).
-func runWatchdog(ctx context.Context) {
+// is alive, if it is and the manager asks for that (WatchdogSec=). One that is not is started
+// again then.
+func runWatchdog(ctx context.Context, alive func() bool) {
 	interval, err := daemon.SdWatchdogEnabled(false)
 	if err != nil || interval <= 0 {
 		return
@@ -28,7 +33,9 @@ func runWatchdog(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			notify(daemon.SdNotifyWatchdog)
+			if alive() {
+				notify(daemon.SdNotifyWatchdog)
+			}
 		}
 	}
 }

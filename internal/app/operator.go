@@ -28,13 +28,20 @@ type liveQueue struct {
 	bridge liveBridge
 	links  *links
 	sip    *sipside.UA
+	watch  *watch
 	log    *slog.Logger
+	again  func(context.Context) (admin.Reloaded, error) // reads the configuration
 
 	presence livePresence
-	rules    *mapping.Rules
+	rules    func() *mapping.Rules // in force
 }
 
-var _ admin.Linked = (*liveQueue)(nil)
+var (
+	_ admin.Linked   = (*liveQueue)(nil)
+	_ admin.Reloader = (*liveQueue)(nil)
+)
+
+func (q *liveQueue) Reload(ctx context.Context) (admin.Reloaded, error) { return q.again(ctx) }
 
 // liveBridge is what only the running bridge knows and does.
 type liveBridge interface {

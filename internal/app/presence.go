@@ -94,7 +94,7 @@ func give[V any](to func([]V), batch []V) {
 
 // presencePolicy is what the presence engine goes by.
 func presencePolicy(cfg *config.Config, p bridge.Policy) presence.Policy {
-	return presence.Policy{Rules: p.Rules, Access: p.Access, Mode: presenceMode(cfg)}
+	return presence.Policy{Rules: p.Rules, Access: p.Access, Mode: presenceMode(cfg), Alone: oneDomain(cfg)}
 }
 
 // presenceMode tells the mode of the route to an address: as with requests the first whose

@@ -30,7 +30,7 @@ var (
 
 // Relations is that of admin.Presence, as are the other methods.
 func (q *liveQueue) Relations(_ context.Context, f admin.RelationFilter, n int) (admin.RelationPage, error) {
-	filter, err := filterOf(q.rules, f)
+	filter, err := filterOf(q.rules(), f)
 	if err != nil {
 		return admin.RelationPage{}, err
 	}
@@ -46,13 +46,13 @@ func (q *liveQueue) Relations(_ context.Context, f admin.RelationFilter, n int) 
 	page, total := q.presence.List(filter)
 	out := admin.RelationPage{Total: total, Relations: make([]admin.Relation, 0, len(page))}
 	for i := range page {
-		out.Relations = append(out.Relations, describeRelation(q.rules, &page[i]))
+		out.Relations = append(out.Relations, describeRelation(q.rules(), &page[i]))
 	}
 	return out, nil
 }
 
 func (q *liveQueue) Relation(_ context.Context, user, contact string) (admin.Relation, error) {
-	u, c, err := pairOf(q.rules, user, contact)
+	u, c, err := pairOf(q.rules(), user, contact)
 	if err != nil {
 		return admin.Relation{}, err
 	}
@@ -60,11 +60,11 @@ func (q *liveQueue) Relation(_ context.Context, user, contact string) (admin.Rel
 	if !found {
 		return admin.Relation{}, errNoRelation(u, c)
 	}
-	return describeRelation(q.rules, &e), nil
+	return describeRelation(q.rules(), &e), nil
 }
 
 func (q *liveQueue) Cancel(_ context.Context, user, contact, direction string) (admin.Relation, error) {
-	u, c, err := pairOf(q.rules, user, contact)
+	u, c, err := pairOf(q.rules(), user, contact)
 	if err != nil {
 		return admin.Relation{}, err
 	}
@@ -78,7 +78,7 @@ func (q *liveQueue) Cancel(_ context.Context, user, contact, direction string) (
 		return admin.Relation{}, err
 	}
 	q.log.Info("the operator has cancelled a subscription", "user", u, "contact", c, "direction", directionOrBoth(direction))
-	return describeRelation(q.rules, &was), nil
+	return describeRelation(q.rules(), &was), nil
 }
 
 func directionOrBoth(direction string) string {

@@ -193,7 +193,7 @@ func TestLivePresence(t *testing.T) {
 	e := presence.New(side, noSIP{}, presence.Options{}, slog.New(slog.DiscardHandler))
 	e.Restore(agreed, nil)
 	log := newSyncBuffer(t)
-	q := &liveQueue{presence: e, rules: rules, log: log.logger()}
+	q := &liveQueue{presence: e, rules: func() *mapping.Rules { return rules }, log: log.logger()}
 	asksPresence(t, q)
 	ctx := t.Context()
 	if _, err := q.Relations(ctx, admin.RelationFilter{AfterUser: "@"}, 1); !errors.Is(err, admin.ErrRequest) {

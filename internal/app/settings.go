@@ -91,13 +91,18 @@ func bridgeOptions(cfg *config.Config, p bridge.Policy, book bridge.ContactBook)
 	return bridge.Options{
 		Policy:   p,
 		Secret:   []byte(cfg.XMPP.Secret.Reveal()),
-		Limits:   bridge.Limits{Stored: cfg.Queue.MaxMessages, Alone: oneDomain(cfg)},
+		Limits:   bridgeLimits(cfg),
 		Volatile: cfg.Store.Path == "",
 		Contacts: book,
 		Full:     func(err error) bool { return errors.Is(err, store.ErrFull) },
 		// For measurements only, so no key of the configuration: see docs/reliability.md.
 		NoEarly: os.Getenv("STOXDEBUG") == "early=off",
 	}
+}
+
+// bridgeLimits are what the configuration says of them.
+func bridgeLimits(cfg *config.Config) bridge.Limits {
+	return bridge.Limits{Stored: cfg.Queue.MaxMessages, Alone: oneDomain(cfg)}
 }
 
 // oneDomain reports whether all who may send are users of one XMPP domain.

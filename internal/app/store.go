@@ -21,8 +21,8 @@ func storeOptions(cfg *config.Config) store.Options {
 // openStore opens the store and gives the bridge what an earlier run has left in
 // it. If that fails, the store is closed.
 func (a *App) openStore() error {
-	path := a.cfg.Store.Path
-	if f, bad := StoreFault(a.cfg); bad {
+	path := a.config().Store.Path
+	if f, bad := StoreFault(a.config()); bad {
 		return &config.Error{Faults: []config.Fault{f}}
 	}
 	st, err := store.Open(path, a.options)
@@ -107,7 +107,7 @@ func (a *App) storeEvents() store.Events {
 		Changed: func(s store.State) {
 			if s.Failing != nil {
 				since = s.Since
-				a.log.Error("the journal cannot be written: new messages from XMPP are refused", "err", s.Failing, "remedy", storeRemedy(s.Failing, a.cfg.Store.Path))
+				a.log.Error("the journal cannot be written: new messages from XMPP are refused", "err", s.Failing, "remedy", storeRemedy(s.Failing, a.config().Store.Path))
 				notify("STATUS=the journal cannot be written, new messages from XMPP are refused: " + strings.ReplaceAll(s.Failing.Error(), "\n", " "))
 				return
 			}
@@ -121,7 +121,7 @@ func (a *App) storeEvents() store.Events {
 func (a *App) storeError(err error) error {
 	for _, passing := range []error{store.ErrLocked, store.ErrDiskFull, store.ErrIO} {
 		if errors.Is(err, passing) {
-			return fmt.Errorf("store.path: %w; %s", err, storeRemedy(err, a.cfg.Store.Path))
+			return fmt.Errorf("store.path: %w; %s", err, storeRemedy(err, a.config().Store.Path))
 		}
 	}
 	return &config.Error{Faults: []config.Fault{{Path: "store.path", Text: strings.TrimPrefix(err.Error(), "store: ")}}}

@@ -240,7 +240,7 @@ func TestStoreThatCannotBeUsed(t *testing.T) {
 	a := newGateway(t, "udp").app
 	for _, class := range []error{store.ErrDiskFull, store.ErrIO, store.ErrLocked} {
 		var fault *config.Error
-		if err := a.storeError(fmt.Errorf("store: %w: of the test", class)); errors.As(err, &fault) || !errors.Is(err, class) || !strings.Contains(err.Error(), filepath.Dir(a.cfg.Store.Path)) {
+		if err := a.storeError(fmt.Errorf("store: %w: of the test", class)); errors.As(err, &fault) || !errors.Is(err, class) || !strings.Contains(err.Error(), filepath.Dir(a.config().Store.Path)) {
 			t.Errorf("%v became %v", class, err)
 		}
 	}

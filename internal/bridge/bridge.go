@@ -106,6 +106,7 @@ type Bridge struct {
 	receipts receipts      // messages whose senders want to be told
 	contacts contacts      // what is remembered of users
 	tally    Tally         //
+	stats    Stats         // what Stats counts besides; the rest of it is zero
 	closing  bool          // Drain has begun
 	sealed   bool          // Seal was called
 	idle     chan struct{} // closed by Drain's wait when nothing is left; nil before
@@ -122,6 +123,7 @@ type Bridge struct {
 	wanted       []*fifo                 // whose first message is to be read from the store, in this order
 	reports      reports
 	next         time.Time // when Run looks again; zero: never
+	reading      bool      // Run reads from the store, and so looks when that has answered
 
 	composing composing           // who is typing
 	lookupsOf map[mapping.JID]int // how many of lookups are of each sender
@@ -152,12 +154,36 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 		nextRow: uint64(o.Now.UnixMilli()) << 4,
 		rows:    make(map[uint64]*outbound), refused: make(map[*outbound]bool), waiting: make(map[*outbound]time.Time),
 		repeats: newRepeats(time.Now()), late: newLate(), contacts: newContacts(o.Contacts, o.Limits.Alone)}
+	b.stats.ToSIP, b.stats.ToXMPP = newFlow(), newFlow()
 	b.SetPolicy(o.Policy)
 	return b
 }
 
-// SetPolicy swaps the rules for everything that is read from now on.
+// SetPolicy swaps the rules for everything that is read from now on. Of what was read
+// before, the addresses and the time at which it is given up stay as they are.
 func (b *Bridge) SetPolicy(p Policy) { b.policy.Store(&p) }
+
+// SetLimits changes Limits.Stored and Limits.Alone while the bridge runs. What is beyond a
+// new limit stays where it is: nothing comes to it.
+func (b *Bridge) SetLimits(l Limits) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lanes.limits.Stored, b.lanes.limits.Alone = l.withDefaults().Stored, l.Alone
+	b.contacts.alone = l.Alone
+}
+
+// Announce tells the users who are subscribed to these names of the gateway once more that it
+// is there: what it can do has changed.
+func (b *Bridge) Announce(names ...mapping.JID) {
+	out := work{now: time.Now()}
+	b.mu.Lock()
+	for _, name := range names {
+		if _, up := b.contacts.names[name]; up { // else it is announced when its link is
+			b.announce(&out, name)
+		}
+	}
+	b.unlock(&out)
+}
 
 // work collects what is to be handed on once the lock is released: a batch in
 // makes at most one batch out per kind.
@@ -178,15 +204,25 @@ type work struct {
 	done    []uint64
 	reports []*report
 
+	// Counted before the lock is released.
+	refusals []mapping.Condition // requests that were not taken
+	tooFast  uint64
+
 	wake bool // Run has to look
 }
 
 // unlock decides the fate of the rows, so that it is one step with what was
 // decided about the messages, releases b.mu, and hands on what is in out.
 func (b *Bridge) unlock(out *work) {
+	b.countOutbound(out.reports)
 	for _, r := range out.reports {
 		b.tell(out, r)
 	}
+	for _, why := range out.refusals {
+		b.stats.ToXMPP.Refused++
+		b.stats.ToXMPP.because(why)
+	}
+	b.stats.TooFast += out.tooFast
 	b.writeUpdates(out)
 	if len(out.done) > 0 {
 		b.journal.Done(out.done)

@@ -46,6 +46,7 @@ func (b *Bridge) takeState(out *work, in *incoming) {
 		b.rememberState(out, in)
 		return
 	}
+	b.stats.TypingToXMPP++
 	b.handOver(out, in)
 }
 
@@ -106,6 +107,7 @@ func (b *Bridge) endStates(out *work) {
 
 func (b *Bridge) stopTyping(out *work, t *typist) {
 	b.composing.shown.remove(t)
+	b.stats.TypingToXMPP++
 	out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{Ref: stopped{},
 		Value: &mapping.XMPPState{From: t.from, To: t.to, ID: rand.Text(), State: mapping.StateActive}})
 }

@@ -118,6 +118,7 @@ func (b *Bridge) say(out *work, p *Policy, t *typist, s *saying) {
 	c.open++
 	c.openOf[s.user.Domain()]++
 	b.ids.fill(s.request)
+	b.stats.TypingToSIP++
 	out.requests = append(out.requests, mapping.Parcel[mapping.SIP]{Ref: t, Value: s.request})
 }
 

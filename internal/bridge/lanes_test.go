@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -251,4 +252,32 @@ func TestParkForgetsRefusedUpdates(t *testing.T) {
 			t.Errorf("%d in the store, %d updates to be offered; want 1 and none", r.lanes.stored, len(r.refused))
 		}
 	})
+}
+
+// Limits that change count for what comes: nothing that waits is given up.
+func TestSetLimits(t *testing.T) {
+	b := New(nil, nil, nil, Options{Limits: Limits{Stored: 10}}, slog.New(slog.DiscardHandler))
+	room := func(n int) bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.lanes.room("example.com", held{stored: n})
+	}
+	if !room(5) || room(6) { // half of it is for the users of other domains
+		t.Error("10, of which one domain has half")
+	}
+	b.SetLimits(Limits{Stored: 10, Alone: true})
+	if !room(10) || room(11) || !b.contacts.alone {
+		t.Error("10 for one domain alone")
+	}
+	b.mu.Lock()
+	b.lanes.count("example.com", held{stored: 8})
+	b.mu.Unlock()
+	b.SetLimits(Limits{Stored: 4, Alone: true})
+	if room(1) || b.lanes.held.stored != 8 {
+		t.Error("beyond a new limit")
+	}
+	b.SetLimits(Limits{})
+	if !room(100_000) {
+		t.Error("the default")
+	}
 }

@@ -82,6 +82,7 @@ func (b *Bridge) load(l loads) {
 	}
 	out := work{now: time.Now()}
 	b.mu.Lock()
+	b.reading = false
 	for i, f := range l.fifos {
 		switch {
 		case len(f.queue) == 0 || f.queue[0].o != nil: // the operator was quicker

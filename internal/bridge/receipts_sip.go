@@ -126,6 +126,7 @@ func (b *Bridge) notify(out *work, p *Policy, a *asked, who mapping.JID, what ma
 		return
 	}
 	a.told |= what
+	b.stats.ReceiptsToSIP.count(what)
 	out.receiptEvent(a.id, a.callID, a.way(), what)
 	b.ids.fill(m)
 	o := &outbound{silent: true, id: a.id, from: who, to: a.contact, sender: a.user, parts: []mapping.SIP{m},

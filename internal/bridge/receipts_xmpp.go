@@ -265,6 +265,7 @@ func (b *Bridge) tellFailed(out *work, p *Policy, in *incoming, w *wish) {
 
 func (b *Bridge) tellWish(out *work, in *incoming, w *wish, what mapping.Notice, v mapping.XMPP) {
 	w.told |= what
+	b.stats.ReceiptsToXMPP.count(what)
 	out.receiptEvent(w.id, w.name, w.way(), what)
 	parcel := mapping.Parcel[mapping.XMPP]{Value: v}
 	if in != nil {

@@ -74,6 +74,7 @@ func (b *Bridge) tick() (from loads, next time.Time) {
 
 	b.mu.Lock() // what the sides did meanwhile may have brought something nearer
 	next = b.next
+	b.reading = !from.empty()
 	b.mu.Unlock()
 	return from, next
 }

@@ -190,6 +190,9 @@ func (b *Bridge) refuseSIP(out *work, in *incoming, f *mapping.Failure, why ...a
 	out.answers = append(out.answers, r)
 	if !in.quiet {
 		out.events = append(out.events, in.finished(in.taken))
+		if in.notice == nil {
+			out.refusals = append(out.refusals, f.Condition)
+		}
 	}
 }
 
@@ -265,6 +268,7 @@ func (b *Bridge) finishSIP(out *work, p *Policy, in *incoming, down bool) {
 		b.finishState(out, in)
 		return
 	}
+	b.countInbound(in, out.now)
 	b.remember(out, in)
 	if in.nick != "" && in.outcome.Kind == mapping.Processed {
 		b.talks.told(in.to, in.from, in.nick, out.now)

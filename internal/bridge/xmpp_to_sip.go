@@ -104,6 +104,7 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 		return nil
 	}
 	if f := b.tooFast(p, m.From, out.now); f != nil {
+		out.tooFast++
 		out.refuse(o, f) // no trail: one user could push out that of others
 		return nil
 	}
@@ -182,6 +183,7 @@ func (b *Bridge) enqueue(out *work, batch []*outbound, owners uint64) {
 		b.welcome(out, o.sender, o.to.DomainJID(), false)
 		if l := b.lanes.byKey[o.lane]; l.open == o {
 			b.unjournaled = append(b.unjournaled, o)
+			b.stats.Early++
 			b.send(out, o)
 		} else if f := b.front(o); f != nil {
 			b.stir(out, f)
@@ -348,6 +350,7 @@ func (b *Bridge) finish(out *work, o *outbound, res mapping.Outcome) {
 	b.log.Debug("delivered", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "call_id", o.callID(), "status", res.Status)
 	if !o.silent {
 		out.delivered(o, res)
+		b.stats.ToSIP.delivered(out.now.Sub(o.read))
 		b.accepted(out, o, res)
 	}
 	b.end(out, o)
@@ -357,6 +360,7 @@ func (b *Bridge) finish(out *work, o *outbound, res mapping.Outcome) {
 func (b *Bridge) finishNotified(out *work, o *outbound) {
 	b.log.Debug("delivered, as a notification has said", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "call_id", o.callID())
 	out.trail(o, eventDelivered, nil)
+	b.stats.ToSIP.delivered(out.now.Sub(o.read))
 	b.accepted(out, o, mapping.Outcome{})
 	b.end(out, o)
 }

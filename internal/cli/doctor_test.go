@@ -34,6 +34,8 @@ via = "sip:%s"
 max_connections = 1
 [store]
 path = "stox.db"
+[admin]
+listen = ""
 `, srv.Addr(), peer.Addr())
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

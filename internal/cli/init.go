@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -55,6 +56,9 @@ or /etc/ejabberd/ejabberd.yml, unless PROSODY_CONFIG or EJABBERD_CONFIG_PATH
 names another), it is read, and nothing in it is changed: for the names of the
 domains that have users, for the port on which the server waits for components,
 and to say to which place the text on standard output belongs.
+
+A stox.toml that is there is left alone, unless there are only comments in it, as
+in that of the Debian package, whose owner and group the new one keeps.
 
 Messages that wait are kept in a database: /var/lib/stox/stox.db if stox.toml goes
 into an etc directory, otherwise stox.db beside it (store.path).`,
@@ -103,7 +107,8 @@ func initialise(s server, o initOptions, std IO) error {
 	if err := os.MkdirAll(o.dir, 0o750); err != nil {
 		return fmt.Errorf("%s cannot be made: %s; --dir names another directory", o.dir, reason(err))
 	}
-	if err := writePrivate(path, text, o.force); err != nil {
+	mode, err := writeConfig(path, text, o.force)
+	if err != nil {
 		if errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("%s is there already; --force replaces it, and its secret", path)
 		}
@@ -118,7 +123,7 @@ func initialise(s server, o initOptions, std IO) error {
 	if f, bad := app.StoreFault(cfg); bad {
 		a.notes = append(a.notes, f.Text+"; "+f.Hint+".")
 	}
-	_, err = fmt.Fprintf(std.Err, "\nWrote %s (mode 0600; the user that stox runs as must be able to read it).\n\n", path)
+	_, err = fmt.Fprintf(std.Err, "\nWrote %s (mode %04o; the user that stox runs as must be able to read it).\n\n", path, mode)
 	for _, note := range a.notes {
 		fmt.Fprintf(std.Err, "Note: %s\n", note)
 	}
@@ -283,26 +288,56 @@ func storeLines(dir string) string {
 	return "[store]\npath = \"stox.db\"  # beside this file"
 }
 
-// writePrivate writes a file that only its owner can read, and replaces another
-// only by force, then at one go and whatever the mode of the old one was.
-func writePrivate(path, text string, force bool) error {
+// writeConfig writes a file that only its owner can read. Another one is replaced only
+// by force, then whatever its mode was; or if nothing is set in it, as in the one that a
+// package brings: then the owner and the group stay that the package has given it, and so
+// do their rights. Either happens at one go. It returns the mode of the file.
+func writeConfig(path, text string, force bool) (fs.FileMode, error) {
+	mode, uid, gid := fs.FileMode(0o600), -1, -1
+	replace := force
+	if old, err := os.Lstat(path); err == nil && !force && old.Mode().IsRegular() && nothingSet(path) {
+		replace = true
+		if owner, ok := old.Sys().(*syscall.Stat_t); ok {
+			uid, gid = int(owner.Uid), int(owner.Gid)
+			mode = old.Mode().Perm() & 0o640
+		}
+	}
 	var f *os.File
 	var err error
-	if force {
+	if replace {
 		f, err = os.CreateTemp(filepath.Dir(path), ".stox.toml.*") // mode 0600
 	} else {
-		f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
-	_, err = f.WriteString(text)
+	if uid >= 0 { // before the secret is in it
+		err = errors.Join(f.Chown(uid, gid), f.Chmod(mode))
+	}
+	if err == nil {
+		_, err = f.WriteString(text)
+	}
 	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil && force {
+	if err == nil && replace {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
 		_ = os.Remove(f.Name()) // half a file, or a temporary one
 	}
-	return err
+	return mode, err
+}
+
+// nothingSet reports whether a file has comments only.
+func nothingSet(path string) bool {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(b)) {
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			return false
+		}
+	}
+	return true
 }

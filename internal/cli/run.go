@@ -2,10 +2,10 @@ package cli
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -21,27 +21,31 @@ func runCommand(std IO) *cobra.Command {
 		Long: `Runs the daemon in the foreground. It logs to standard error.
 
 SIGTERM or SIGINT stops it: what is in flight is finished within
-shutdown_timeout. A second signal ends it at once. SIGHUP makes it read the files
-of sip.tls_cert, sip.tls_key and sip.tls_ca again, for new connections; if one is at
-fault, all stay as they were. Nothing else changes: this version reads its
-configuration once.`,
+shutdown_timeout. A second signal ends it at once. SIGHUP makes it read its
+configuration again, with all files that this names, as stox reload does: what may
+change while it runs takes effect, and if there is a fault all stays as it was. The
+log says which.`,
 		Args: noArgs,
 	}
 	file := configFlag(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
+		// A crash ends the process with SIGABRT. By itself Go would end it with status 2,
+		// which is ours for a fault of the configuration: nobody would start it again.
+		debug.SetTraceback("crash")
 		cfg, err := load(*file, std)
 		if err != nil {
 			return err
 		}
-		log := newLogger(cfg.Log, std.Err)
+		logs := newLogging(cfg.Log, std.Err)
+		log := logs.logger()
 		for _, w := range cfg.Warnings {
 			log.Warn("configuration: "+w.Text, "key", w.Path, "remedy", w.Hint)
 		}
-		a, err := app.New(cfg, log)
+		a, err := app.NewFrom(app.Source{File: *file, Environ: std.Environ, Logging: logs.change}, app.Network{}, cfg, log)
 		if err != nil {
 			return err
 		}
-		ctx, stop := stopOnSignal(context.Background(), std, log, a.ReloadCertificates)
+		ctx, stop := stopOnSignal(context.Background(), std, log, a.RequestReload)
 		defer stop()
 		if err := a.Run(ctx); err != nil {
 			log.Error("stopped", "err", err)
@@ -65,19 +69,8 @@ func judge(cfg *config.Config) error {
 	return err
 }
 
-// newLogger is a logger on w as the configuration wants it. Its values have been
-// checked by Load.
-func newLogger(c config.Log, w io.Writer) *slog.Logger {
-	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
-	o := &slog.HandlerOptions{Level: levels[c.Level]}
-	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o))
-	}
-	return slog.New(slog.NewTextHandler(w, o))
-}
-
 // stopOnSignal is a context that the first SIGTERM or SIGINT cancels; the second
-// ends the process. SIGHUP calls reload, which says in the log what came of it.
+// ends the process. SIGHUP calls reload, which must not wait.
 func stopOnSignal(parent context.Context, std IO, log *slog.Logger, reload func()) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := std.Signals
@@ -98,7 +91,6 @@ func stopOnSignal(parent context.Context, std IO, log *slog.Logger, reload func(
 			case s := <-signals:
 				if s == syscall.SIGHUP {
 					reload()
-					log.Warn("SIGHUP: the configuration is not read again, reload is not in this version", "remedy", "restart stox")
 					continue
 				}
 				if n++; n > 1 {

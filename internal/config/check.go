@@ -14,6 +14,9 @@ import (
 func (p *parser) check() {
 	p.tableDefaults()
 	p.paths()
+	if p.running != nil {
+		p.hold(p.running)
+	}
 	p.checkXMPP()
 	p.checkSIPNames()
 	p.checkListen()

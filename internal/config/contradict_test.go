@@ -290,7 +290,7 @@ func TestOpenKey(t *testing.T) {
 func TestLive(t *testing.T) {
 	const fixed = `xmpp.server xmpp.domain xmpp.secret xmpp.secret_file xmpp.barrier sip.listen sip.advertise sip.domain sip.resolver
 		domain domain.xmpp domain.sip domain.server domain.secret domain.secret_file accounts.mode accounts.key_file
-		limits.max_connections limits.max_header_bytes limits.max_stanza_bytes queue.max_messages store.path store.url
+		limits.max_connections limits.max_header_bytes limits.max_stanza_bytes store.path store.url
 		admin.listen admin.socket admin.token admin.token_file log.otlp`
 	var got []string
 	for i := range schema {

@@ -53,7 +53,8 @@ type loader struct {
 	readFile func(path string) ([]byte, fs.FileMode, error)
 	ownAddrs func() []netip.Addr // of the network interfaces
 	judges   []Judge
-	all      bool // every key counts as built, so that tests reach what is to come
+	running  *Config // of a daemon, whose keys that are not live stand; nil: there is none
+	all      bool    // every key counts as built, so that tests reach what is to come
 }
 
 func newLoader(judges []Judge) *loader {
@@ -88,6 +89,16 @@ func (l *loader) built(k *key) bool { return l.all || k.built }
 func (c *Config) built(k *key) bool { return c.all || k.built }
 
 func (l *loader) parse(path string, text []byte, mode fs.FileMode, environ []string) (*Config, error) {
+	c, err := l.look(path, text, mode, environ)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// look is parse that gives what it could make of a text with faults, too: nil if that is no
+// TOML.
+func (l *loader) look(path string, text []byte, mode fs.FileMode, environ []string) (*Config, error) {
 	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
 		return nil, &Error{File: path, Faults: []Fault{{Path: path, Text: "is no text in UTF-8", Hint: "is it the right file? An editor can save it as UTF-8"}}}
 	}
@@ -121,9 +132,26 @@ func (l *loader) parse(path string, text []byte, mode fs.FileMode, environ []str
 		p.warn("xmpp.secret", fmt.Sprintf("%s can be read by other users (mode %04o)", path, mode.Perm()), "chmod 600 "+path)
 	}
 	if len(p.faults) > 0 {
-		return nil, p.err()
+		return c, p.err()
 	}
 	return c, nil
+}
+
+// Socket is admin.socket as the file and environ have it, whatever else in them is at fault:
+// whoever wants to ask the daemon need not know its secrets. An error says that the file
+// cannot be read at all.
+func Socket(path string, environ []string) (string, error) {
+	l := newLoader(nil)
+	text, mode, err := l.readFile(path)
+	if err != nil {
+		_, err := l.load(path, environ) // which says how to mend that
+		return "", err
+	}
+	c, err := l.look(path, text, mode, environ)
+	if c == nil {
+		return "", err
+	}
+	return c.Admin.Socket, nil
 }
 
 // parser turns one file and one environment into a Config.

@@ -24,7 +24,7 @@ var Preface = []string{
 // Reloading is what the reference says about changes while the daemon runs.
 func Reloading() string {
 	if Reloads {
-		return "**Reload.** SIGHUP makes stox read the file again. Keys that say so take effect then, the others when stox is started again. If the new file has a fault, all stays as it was."
+		return "**Reload.** `stox reload` or SIGHUP makes the daemon read the file again. Keys that say so take effect then, the others when stox is started again. If the new file has a fault, all stays as it was."
 	}
 	return "**Changes** take effect when stox is started again. (Reload on SIGHUP is not in this version.)"
 }

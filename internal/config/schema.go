@@ -61,7 +61,7 @@ type key struct {
 
 // Reloads says whether this version reads the file again on SIGHUP. The
 // reference speaks of live keys when it does.
-const Reloads = false
+const Reloads = true
 
 // transport is what sip.listen and the via of a route may name. Like a key, it
 // is switched on by saying built.

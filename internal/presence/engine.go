@@ -33,6 +33,8 @@ type Policy struct {
 	// Mode says how presence is exchanged with a SIP address (sip.route.presence). nil:
 	// ModeSubscribe for all.
 	Mode func(mapping.URI) Mode
+	// Alone: there is one user domain only, which may have all the room.
+	Alone bool
 }
 
 // Mode is how presence is exchanged with the contacts of a route.
@@ -57,7 +59,6 @@ type Options struct {
 	Policy Policy
 	Book   Book      // nil: nothing outlives the process
 	Now    time.Time // where CSeq begins; zero: time.Now()
-	Alone  bool      // there is one user domain only, which may have all the room
 }
 
 // Engine is the presence service between the two sides. Make it with New, give it what an
@@ -67,7 +68,6 @@ type Engine struct {
 	sip    SIPSide
 	book   Book
 	log    *slog.Logger
-	alone  bool
 	policy atomic.Pointer[Policy]
 	wake   chan struct{} // capacity 1: Run has to look
 
@@ -89,14 +89,22 @@ func New(x XMPPSide, s SIPSide, o Options, log *slog.Logger) *Engine {
 	if o.Now.IsZero() {
 		o.Now = time.Now()
 	}
-	e := &Engine{xmpp: x, sip: s, book: o.Book, log: log, alone: o.Alone, wake: make(chan struct{}, 1),
-		relations: newRelations(o.Alone), subscriber: newSubscriber(o.Now), notifier: newNotifier(o.Now)}
+	e := &Engine{xmpp: x, sip: s, book: o.Book, log: log, wake: make(chan struct{}, 1),
+		relations: newRelations(), subscriber: newSubscriber(o.Now), notifier: newNotifier(o.Now)}
 	e.SetPolicy(o.Policy)
 	return e
 }
 
 // SetPolicy swaps the rules for everything that happens from now on.
-func (e *Engine) SetPolicy(p Policy) { e.policy.Store(&p) }
+func (e *Engine) SetPolicy(p Policy) {
+	e.policy.Store(&p)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.relations.alone = p.Alone
+}
+
+// Rules are the address rules in force.
+func (e *Engine) Rules() *mapping.Rules { return e.policy.Load().Rules }
 
 // Ref is what the engine gives with the values that it hands to the sides: what comes back
 // with one is for it, and for nobody else.

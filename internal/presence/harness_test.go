@@ -162,14 +162,14 @@ func testPolicy(t testing.TB) Policy {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Policy{Rules: testRules(t), Access: access}
+	return Policy{Rules: testRules(t), Access: access, Alone: true}
 }
 
 // newHarness starts an engine that ends with the test.
 func newHarness(t *testing.T, change ...func(*Options)) *harness {
 	t.Helper()
 	h := &harness{t: t, side: &fakeSide{}, book: newFakeBook(), log: &logBuffer{}}
-	h.options = Options{Policy: testPolicy(t), Book: h.book, Alone: true}
+	h.options = Options{Policy: testPolicy(t), Book: h.book}
 	for _, f := range change {
 		f(&h.options)
 	}

@@ -16,7 +16,7 @@ func BenchmarkWatchers(b *testing.B) {
 	const users, contacts = maxWatchersBy, 150
 	for b.Loop() {
 		side := &fakeSide{}
-		e := New(fakeXMPP{side}, fakeSIP{side}, Options{Policy: testPolicy(b), Alone: true}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+		e := New(fakeXMPP{side}, fakeSIP{side}, Options{Policy: testPolicy(b)}, slog.New(slog.NewTextHandler(io.Discard, nil)))
 		before := heapInUse()
 		for u := range users {
 			for c := range contacts {

@@ -46,7 +46,7 @@ func (o *operated) PutRelations(batch []Relation) {
 
 func operate(states map[string]State) *operated {
 	o := &operated{}
-	o.Engine = New(operatedXMPP{o}, operatedSIP{}, Options{Book: o, Alone: true}, slog.New(slog.DiscardHandler))
+	o.Engine = New(operatedXMPP{o}, operatedSIP{}, Options{Policy: Policy{Alone: true}, Book: o}, slog.New(slog.DiscardHandler))
 	var all []Relation
 	for contact, state := range states {
 		all = append(all, Relation{User: operatedUser, Contact: mapping.MustParseJID(contact), State: state, Since: time.UnixMilli(1_800_000_000_000)})

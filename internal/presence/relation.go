@@ -38,8 +38,8 @@ type relations struct {
 	byDomain map[string]int      // of users
 }
 
-func newRelations(alone bool) relations {
-	return relations{alone: alone, all: make(map[pair]*relation), of: make(map[mapping.JID]int), sessions: make(map[mapping.JID]*session),
+func newRelations() relations {
+	return relations{all: make(map[pair]*relation), of: make(map[mapping.JID]int), sessions: make(map[mapping.JID]*session),
 		towards: make(map[mapping.JID]int), byDomain: make(map[string]int)}
 }
 

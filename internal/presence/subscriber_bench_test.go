@@ -57,7 +57,7 @@ func heapBytes() uint64 {
 func watchedBytes(t testing.TB, n int) uint64 {
 	rs, ds := manyDialogs(n)
 	before := heapBytes()
-	e := New(discardXMPP{}, discard{}, Options{Policy: testPolicy(t), Alone: true}, slog.New(slog.DiscardHandler))
+	e := New(discardXMPP{}, discard{}, Options{Policy: testPolicy(t)}, slog.New(slog.DiscardHandler))
 	e.Restore(rs, ds)
 	notifyAll(e, n, 2, benchDocument)
 	after := heapBytes()
@@ -84,7 +84,7 @@ func BenchmarkSubscriptions(b *testing.B) {
 
 func BenchmarkNotify(b *testing.B) {
 	const n = 1000
-	e := New(discardXMPP{}, discard{}, Options{Policy: testPolicy(b), Alone: true}, slog.New(slog.DiscardHandler))
+	e := New(discardXMPP{}, discard{}, Options{Policy: testPolicy(b)}, slog.New(slog.DiscardHandler))
 	e.Restore(manyDialogs(n))
 	cseq := uint32(1)
 	for b.Loop() {

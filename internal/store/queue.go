@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/stoxgw/stox/internal/hist"
 )
 
 const (
@@ -85,6 +87,11 @@ type queue struct {
 	backoff    time.Duration
 
 	commits, written, skipped, dropped uint64
+
+	// For Stats only.
+	begun                  time.Time
+	faults                 uint64
+	commitTime, commitRows hist.Histogram
 }
 
 func (q *queue) init(o Options) {
@@ -300,7 +307,7 @@ func (q *queue) takeLocked(now time.Time, all bool) (*work, time.Duration) {
 		}
 		return nil, wait
 	}
-	q.running = w
+	q.running, q.begun = w, now
 	return w, 0
 }
 
@@ -324,8 +331,13 @@ func (q *queue) takeSidesLocked(w *work) {
 
 // finishLocked takes note of the end of a commit and returns what to report.
 func (q *queue) finishLocked(w *work, err error, now time.Time) []Mark {
-	q.running = nil
+	q.commitTime.Took(now.Sub(q.begun))
+	if len(w.put) > 0 {
+		q.commitRows.Add(float64(len(w.put)), hist.Sizes)
+	}
+	q.running, q.begun = nil, time.Time{}
 	if err != nil {
+		q.faults++
 		return q.failLocked(w, err, now)
 	}
 	q.commits++

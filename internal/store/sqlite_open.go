@@ -166,7 +166,7 @@ func withRemedy(path string, err error) error {
 	var hint string
 	switch {
 	case errors.Is(err, ErrNewer):
-		hint = "run the newer version of stox, or move the file away; the messages that wait in it are then lost"
+		hint = "run the newer version of stox again, or restore the backup that was made before the upgrade (docs/upgrading.md), or move the file away; the messages that wait in it are then lost"
 	case errors.Is(err, ErrForeign):
 		hint = "set store.path to a file of its own"
 	case errors.Is(err, ErrCorrupt):

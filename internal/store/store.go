@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/stoxgw/stox/internal/hist"
 )
 
 // Entry is one row of the journal: a message that is not done.
@@ -180,6 +182,22 @@ func (s *Store) living(page []Entry) []Entry {
 // Get returns the rows of these ids as last committed, in the order of ID, without
 // those that are not on the disk: for rows that need not stay in memory.
 func (s *Store) Get(ids []uint64) ([]Entry, error) { return s.b.get(ids) }
+
+// Stats is how the store has done since Open, for metrics.
+type Stats struct {
+	State
+	CommitTime hist.Histogram // of all that was tried, in seconds
+	CommitRows hist.Histogram // rows of those that wrote some
+	Faults     uint64         // commits that failed
+	Running    time.Time      // when the commit that runs began; zero: there is none
+}
+
+// Stats returns how the store has done.
+func (s *Store) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Stats{State: s.stateLocked(), CommitTime: s.commitTime, CommitRows: s.commitRows, Faults: s.faults, Running: s.begun}
+}
 
 // State returns how the store is doing.
 func (s *Store) State() State {

@@ -18,8 +18,6 @@ import (
 
 var update = flag.Bool("update", false, "write the tables of docs/troubleshooting.md anew")
 
-const root = "../.."
-
 var (
 	scratch    string // directory of this run that every user may enter
 	stoxBinary string // with the race detector
@@ -64,13 +62,6 @@ func newStage(t *testing.T) *stage.Stage {
 		s.Close()
 	})
 	return s
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func freePort(t *testing.T) int {

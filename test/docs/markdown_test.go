@@ -1,4 +1,4 @@
-//go:build interop
+//go:build interop || install
 
 package docs
 
@@ -9,6 +9,11 @@ import (
 	"testing"
 )
 
+const (
+	root           = "../.."
+	gettingStarted = root + "/docs/getting-started.md"
+)
+
 // block is a fenced block of a document. Its info string says what it is:
 //
 //	sh                     commands for a root shell
@@ -17,7 +22,8 @@ import (
 //	kamailio               text that goes into Kamailio's request_route
 //	text message           a message: from, to, text, arrives from
 //
-// With the name of an XMPP server behind it, it is for its users only.
+// With the name of an XMPP server behind it, it is for its users only; with package or
+// source for those who install stox so.
 type block struct {
 	line int // in the document
 	lang string
@@ -42,7 +48,7 @@ func (b block) arg(name string) string {
 }
 
 // blocks are those of a document that are for one of the servers; all are the
-// names of the servers.
+// names of the servers and of other ways that are not gone.
 func blocks(t *testing.T, file, server string, all []string) []block {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -72,4 +78,23 @@ func blocks(t *testing.T, file, server string, all []string) []block {
 		t.Fatalf("%s:%d: the block has no end", file, open.line)
 	}
 	return list
+}
+
+// matches reports whether the parts of want between its … are in line, in order.
+func matches(line, want string) bool {
+	for part := range strings.SplitSeq(want, "…") {
+		i := strings.Index(line, part)
+		if i < 0 {
+			return false
+		}
+		line = line[i+len(part):]
+	}
+	return true
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -41,6 +41,9 @@ via = "sip:192.0.2.10:5060;transport=udp"
 [store]
 path = "/var/lib/stox/stox.db"
 
+[admin]
+listen = ""
+
 [queue]
 expire = "1s" # so that nothing is tried again: the sender learns at the first failure
 

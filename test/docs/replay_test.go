@@ -16,10 +16,8 @@ import (
 	"github.com/stoxgw/stox/test/stage"
 )
 
-const gettingStarted = root + "/docs/getting-started.md"
-
 // replay does what docs/getting-started.md tells a reader to do, on a machine
-// that is made up: its /etc and /usr/bin are in a directory of the test, and some
+// that is made up, and from source (install_test.go does it with the package): its /etc and /usr/bin are in a directory of the test, and some
 // of its commands are stand-ins (standins_test.go).
 type replay struct {
 	*testing.T
@@ -54,7 +52,7 @@ func TestGettingStarted(t *testing.T) {
 			t.Parallel()
 			r := newReplay(t, server)
 			ran, crossed := 0, 0
-			for _, b := range blocks(t, gettingStarted, server, []string{"prosody", "ejabberd"}) {
+			for _, b := range blocks(t, gettingStarted, server, []string{"prosody", "ejabberd", "package"}) {
 				switch {
 				case b.is("sh"):
 					r.shell(b)
@@ -128,6 +126,7 @@ func newReplay(t *testing.T, server string) *replay {
 		"EJABBERD_CONFIG_PATH="+filepath.Join(r.dir, "etc/ejabberd/ejabberd.yml"),
 		fmt.Sprintf("STOX_XMPP_SERVER=127.0.0.1:%d", r.xmpp.Component), // 5347
 		"STOX_STORE_PATH="+r.here("/var/lib/stox/stox.db"),
+		"STOX_ADMIN_LISTEN=", // 127.0.0.1:9480
 		fmt.Sprintf("STOX_SIP_LISTEN=udp://127.0.0.1:%d,tcp://127.0.0.1:%d", sip, sip),
 	)
 	return r
@@ -186,18 +185,6 @@ func (r *replay) output(b block) {
 			return
 		}
 	}
-}
-
-// matches reports whether the parts of want between its … are in line, in order.
-func matches(line, want string) bool {
-	for part := range strings.SplitSeq(want, "…") {
-		i := strings.Index(line, part)
-		if i < 0 {
-			return false
-		}
-		line = line[i+len(part):]
-	}
-	return true
 }
 
 func (r *replay) append(b block) {

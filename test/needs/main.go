@@ -1,4 +1,4 @@
-// Command needs installs the Debian packages that the tests use.
+// Command needs installs the Debian packages that the tests use, or those that are named.
 package main
 
 import (
@@ -9,7 +9,7 @@ import (
 )
 
 func main() {
-	if err := stage.Install(stage.Missing(), os.Stdout); err != nil {
+	if err := stage.Install(stage.Missing(os.Args[1:]...), os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -115,6 +115,7 @@ user_rate = 0
 [store]
 path = %[6]q
 [admin]
+listen = ""
 socket = %[7]q
 `, component, secret, w.server.Addr(), w.sip, w.phone.LocalAddr(), filepath.Join(w.dir, "stox.db"), filepath.Join(w.dir, "stox.sock"))
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

@@ -5,12 +5,17 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 )
 
-// Packages are the Debian packages that tests and demo use, with a file that
-// shows that each is there.
-var Packages = []struct{ Name, File string }{
+// Package is a Debian package, with a file that shows that it is there.
+type Package struct{ Name, File string }
+
+// Packages are the Debian packages that tests and demo use.
+var Packages = []Package{
 	{"prosody", "/usr/bin/prosody"},
 	{"python3-slixmpp", "/usr/lib/python3/dist-packages/slixmpp/__init__.py"},
 	{"ejabberd", "/usr/sbin/ejabberdctl"},
@@ -22,14 +27,31 @@ var Packages = []struct{ Name, File string }{
 	{"profanity", "/usr/bin/profanity"},
 	{"tmux", "/usr/bin/tmux"},
 	{"strace", "/usr/bin/strace"},
+	{"prometheus", "/usr/bin/prometheus"},
+	{"sqlite3", "/usr/bin/sqlite3"},
 	{"gcc", "/usr/bin/gcc"}, // for go test -race
 	{"libc6-dev", "/usr/include/stdio.h"},
 }
 
-// Missing are those of the named packages (all, if none is named) that are not there.
+// Packaging are those that only the tests of stox's own packages use.
+var Packaging = []Package{
+	{"debootstrap", "/usr/sbin/debootstrap"},
+	{"systemd-container", "/usr/bin/systemd-nspawn"},
+	{"iproute2", "/usr/bin/ip"},
+	{"lintian", "/usr/bin/lintian"},
+	{"buildah", "/usr/bin/buildah"},
+	{"ca-certificates", "/etc/ssl/certs/ca-certificates.crt"},
+}
+
+// Missing are those of the named packages (all of Packages, if none is named) that are
+// not there.
 func Missing(names ...string) []string {
 	var missing []string
-	for _, p := range Packages {
+	list := Packages
+	if len(names) > 0 {
+		list = slices.Concat(Packages, Packaging)
+	}
+	for _, p := range list {
 		wanted := len(names) == 0
 		for _, n := range names {
 			wanted = wanted || n == p.Name
@@ -90,4 +112,34 @@ func packageVersion(name string) string {
 		version = v
 	}
 	return version
+}
+
+// Mirror is where this machine gets its Debian from, and which that is.
+func Mirror() (suite, url string, err error) {
+	release, err := os.ReadFile("/etc/os-release")
+	if err != nil {
+		return "", "", err
+	}
+	if m := regexp.MustCompile(`(?m)^VERSION_CODENAME="?(\w+)"?$`).FindSubmatch(release); m != nil {
+		suite = string(m[1])
+	}
+	lists, err := filepath.Glob("/etc/apt/sources.list.d/*")
+	if err != nil {
+		return "", "", err
+	}
+	// Of either form of such files, a line that names the suite itself or a block of them.
+	line := regexp.MustCompile(`(?m)^deb (?:\[[^]]*\] )?(\S+) ` + suite + ` `)
+	block := regexp.MustCompile(`(?ms)^URIs: (\S+)\nSuites: (?:\S+ )*` + suite + `[ \n]`)
+	for _, file := range append([]string{"/etc/apt/sources.list"}, lists...) {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			continue
+		}
+		for _, form := range []*regexp.Regexp{line, block} {
+			if m := form.FindSubmatch(text); m != nil {
+				return suite, string(m[1]), nil
+			}
+		}
+	}
+	return "", "", fmt.Errorf("this machine's lists of packages do not say where Debian %q comes from", suite)
 }

@@ -177,6 +177,9 @@ func (p *Proc) Wait(ctx context.Context) (int, error) {
 	}
 }
 
+// Done is closed when the program has ended.
+func (p *Proc) Done() <-chan struct{} { return p.done }
+
 // PID is the process id of the program.
 func (p *Proc) PID() int { return p.cmd.Process.Pid }
 

@@ -13,6 +13,7 @@ type XMPPServer struct {
 	*Proc
 	Name      string // "Prosody 0.12.3"
 	Domain    string // of its users
+	Host      string // where its clients find it, unless that is 127.0.0.1
 	C2S       int    // client port, without TLS
 	Component int    // component port
 

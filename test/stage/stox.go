@@ -76,6 +76,7 @@ func (s *Stox) Configure(componentPort int, routes []Route, more string) error {
 		fmt.Sprintf("STOX_XMPP_SERVER=127.0.0.1:%d", componentPort),
 		fmt.Sprintf("STOX_SIP_LISTEN=udp://127.0.0.1:%d,tcp://127.0.0.1:%d", s.SIP, s.SIP),
 		"STOX_LOG_LEVEL=debug",
+		"STOX_ADMIN_LISTEN=", // there are others on this machine
 	}
 	if s.JSON {
 		s.env = append(s.env, "STOX_LOG_FORMAT=json")

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -81,7 +82,7 @@ func (r *Stage) LoginAt(ctx context.Context, s *XMPPServer, domain string, a Acc
 		return nil, err
 	}
 	jid := a.Local + "@" + domain
-	cmd := exec.Command("/usr/bin/python3", script, jid, a.Password, "127.0.0.1", fmt.Sprint(s.C2S))
+	cmd := exec.Command("/usr/bin/python3", script, jid, a.Password, cmp.Or(s.Host, "127.0.0.1"), fmt.Sprint(s.C2S))
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

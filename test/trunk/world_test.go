@@ -134,7 +134,7 @@ func play(t *testing.T, s setting, f func(w *world)) {
 		server := xmpptest.NewMemory(t, xmpptest.Options{Domain: component, Secret: secret, OnStanza: introduction})
 		came := make(chan *siptest.Wire, 1024)
 		w.sip = siptest.NewMemory(t, netip.MustParseAddr(trunkHost), func(m *siptest.Wire) { came <- m })
-		cfg, err := config.Parse("stox.toml", []byte(s.config()), []string{"STOX_STORE_PATH=", "STOX_LOG_LEVEL=debug"})
+		cfg, err := config.Parse("stox.toml", []byte(s.config()), []string{"STOX_STORE_PATH=", "STOX_ADMIN_LISTEN=", "STOX_LOG_LEVEL=debug"})
 		if err != nil {
 			t.Fatal(err)
 		}
