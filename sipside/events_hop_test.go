@@ -99,14 +99,16 @@ func TestHopOf(t *testing.T) {
 		}
 		var route *Route
 		if tt.route >= 0 {
-			route = &u.cfg.Routes[tt.route]
+			route = u.current().routes[tt.route]
 		}
 		if got := strings.Join([]string{h.query.Host, port(h.query.Port), h.query.Transport.String()}, " "); got != tt.to || h.route != route {
 			t.Errorf("%s: %s by %v, want %s", tt.name, got, h.route, tt.to)
 		}
 	}
 	for _, target := range []string{"sip:romeo@x.invalid", "sip:romeo@invalid;transport=ws"} {
-		u.cfg.Routes = nil
+		bare := *u.current()
+		bare.routes = nil
+		u.set.Store(&bare)
 		r, _ := requestOf(notifyTo(target, 0))
 		if _, f := u.hopFor(&r, true); f == nil || f.Condition != mapping.CondRemoteServerTimeout {
 			t.Errorf("%s: %v", target, f)
