@@ -76,6 +76,9 @@ const (
 // SIPPublish is a PUBLISH request (RFC 3903). It is in no dialog.
 type SIPPublish struct {
 	SIPEvent
+	// Toward is the domain of the route that it goes by, to SIP only: whose presence it is
+	// RequestURI says, which is an address of ours. "" goes where RequestURI leads.
+	Toward  string
 	IfMatch string // SIP-If-Match, "" if absent
 	Expires int    // seconds, NoExpires if not said
 

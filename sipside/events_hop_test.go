@@ -116,6 +116,31 @@ func TestHopOf(t *testing.T) {
 	}
 }
 
+// PRES-29: a PUBLISH goes by the route that it is for. Its Request-URI, the address of one of
+// our users, leads back to us, and is what the request line says all the same.
+func TestPublishToward(t *testing.T) {
+	uri := mapping.MustParseURI
+	cfg := testConfig()
+	cfg.Routes = []Route{
+		{Domain: "example.net", Via: uri("sip:10.0.0.1:5070;transport=tcp")},
+		{Domain: "10.0.0.7"}, // where its host leads
+		{Domain: "*", Via: uri("sip:10.0.0.9")},
+	}
+	u, err := New(cfg, testLog(t, nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for toward, to := range map[string]string{"example.net": "10.0.0.1", "10.0.0.7": "10.0.0.7", "*": "10.0.0.9", "": "10.0.0.9"} {
+		us := uri("sip:juliet@example.com")
+		r, _ := requestOf(&mapping.SIPPublish{SIPEvent: mapping.SIPEvent{RequestURI: us, From: us, To: us, CallID: "c", FromTag: "a", CSeq: 1, Package: "presence"},
+			Toward: toward, Expires: 3600, IfMatch: "e1"})
+		h, f := u.hopOf(&r, true)
+		if f != nil || r.event.fault != nil || h.query.Host != to || r.event.uri != "sip:juliet@example.com" || len(r.event.routes) != 0 || !h.events {
+			t.Errorf("toward %q: %+v %v, to %s by %v", toward, r.event, f, h.query.Host, h.route)
+		}
+	}
+}
+
 func port(n uint16) string {
 	return strings.TrimPrefix(netip.AddrPortFrom(netip.IPv4Unspecified(), n).String(), "0.0.0.0:")
 }

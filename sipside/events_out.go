@@ -12,7 +12,7 @@ import (
 // outEvent is what a request about events has and no other.
 type outEvent struct {
 	uri    string      // Request-URI
-	next   mapping.URI // whom it goes to: what the first route names, else the Request-URI
+	next   mapping.URI // whom it goes to: what the first route names, else the Request-URI, or the domain of a route
 	routes []string    // values of Route
 	toTag  string
 	within bool   // it is in a dialog
@@ -42,6 +42,9 @@ func eventRequestOf(v mapping.SIP) (r outRequest, ok bool) {
 	case *mapping.SIPPublish:
 		r = newEventRequest(methodPublish, &v.SIPEvent, &lines)
 		r.event.hasContact = false
+		if v.Toward != "" {
+			r.event.next = mapping.URI{Scheme: "sip", Host: v.Toward}
+		}
 		r.ContentType, r.Lang, r.Body = v.ContentType, v.Lang, v.Body
 		lines.expires(v.Expires)
 		if v.IfMatch != "" {
