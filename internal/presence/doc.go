@@ -2,13 +2,19 @@
 // RFC 6665, RFC 3903). It is a sibling of internal/bridge, which carries messages: neither
 // waits for the other, and both know values only.
 //
-// There are two roles, which know nothing of each other but that they share a relation:
+// There are roles, which know little of each other but that they share a relation:
 //
 //   - subscriber (subscriber*.go): an XMPP user watches a SIP contact. The user's
 //     subscription is for good, so it is kept (State); toward SIP it is a series of dialogs
 //     that the gateway begins, refreshes and begins anew.
+//
 //   - notifier (notifier*.go): a SIP contact watches an XMPP user. What the user has decided
 //     is for good and kept; the dialogs are those of the contact's user agents.
+//
+//   - compositor (compositor*.go): a SIP contact publishes its presence to the gateway, which
+//     serves those who watch it.
+//
+//   - publisher (publisher*.go): the presence of users is published at a presence server.
 //
 // # Who owns what
 //

@@ -35,6 +35,9 @@ type Policy struct {
 	Mode func(mapping.URI) Mode
 	// Alone: there is one user domain only, which may have all the room.
 	Alone bool
+	// Publish are the servers that users' presence is published at: the routes with
+	// ModePublish.
+	Publish []Server
 }
 
 // Mode is how presence is exchanged with the contacts of a route.
@@ -82,6 +85,8 @@ type Engine struct {
 
 	subscriber subscriber
 	notifier   notifier
+	compositor compositor
+	publisher  publisher
 }
 
 // New makes an engine between the two sides.
@@ -90,7 +95,8 @@ func New(x XMPPSide, s SIPSide, o Options, log *slog.Logger) *Engine {
 		o.Now = time.Now()
 	}
 	e := &Engine{xmpp: x, sip: s, book: o.Book, log: log, wake: make(chan struct{}, 1),
-		relations: newRelations(), subscriber: newSubscriber(o.Now), notifier: newNotifier(o.Now)}
+		relations: newRelations(), subscriber: newSubscriber(o.Now), notifier: newNotifier(o.Now),
+		compositor: newCompositor(), publisher: newPublisher()}
 	e.SetPolicy(o.Policy)
 	return e
 }
@@ -98,9 +104,10 @@ func New(x XMPPSide, s SIPSide, o Options, log *slog.Logger) *Engine {
 // SetPolicy swaps the rules for everything that happens from now on.
 func (e *Engine) SetPolicy(p Policy) {
 	e.policy.Store(&p)
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	out := e.lock()
 	e.relations.alone = p.Alone
+	e.publisherPolicy(out)
+	e.unlock(out)
 }
 
 // Rules are the address rules in force.
@@ -179,7 +186,8 @@ func (e *Engine) hand(out *work) {
 }
 
 // FromXMPP takes what the XMPP side has read of presence: stanzas of users who may use the
-// gateway that are addressed to contacts, and the news that a link has come up.
+// gateway that are addressed to contacts, or to the gateway itself, which answers them
+// elsewhere; and the news that a link has come up.
 func (e *Engine) FromXMPP(batch []mapping.XMPP) {
 	out := e.lock()
 	for _, v := range batch {
@@ -195,10 +203,15 @@ func (e *Engine) FromXMPP(batch []mapping.XMPP) {
 
 // takePresence sends a presence stanza to the role that it concerns. e.mu is held.
 func (e *Engine) takePresence(out *work, v *mapping.XMPPPresence) {
+	if v.To.Local() == "" { // to the gateway itself
+		e.takeGateway(out, v)
+		return
+	}
 	switch v.Type {
 	case mapping.Subscribe:
 		e.wantedByUser(out, v)
 		e.subscribe(out, v)
+		e.askToPublish(out, v.From.Bare(), v.To.DomainJID())
 	case mapping.Unsubscribe:
 		e.unsubscribe(out, v)
 	case mapping.Probe:
@@ -220,6 +233,7 @@ func (e *Engine) takePresence(out *work, v *mapping.XMPPPresence) {
 func (e *Engine) linkUp(out *work, name mapping.JID) {
 	e.subscriberLinkUp(out, name)
 	e.notifierLinkUp(out, name)
+	e.publisherLinkUp(out, name)
 }
 
 // FromSIP takes requests about events that the SIP side has read in one go. Each gets
@@ -250,6 +264,8 @@ func (e *Engine) SIPOutcomes(batch []mapping.Result) {
 			e.subscribed(out, ref, r.Outcome)
 		case *notifying:
 			e.notified(out, ref, r.Outcome)
+		case *publishing:
+			e.publishedAt(out, ref, r.Outcome)
 		}
 	}
 	e.unlock(out)
@@ -338,6 +354,7 @@ func (e *Engine) Drain() {
 	if !e.closing {
 		e.closing = true
 		e.subscriberFarewell(out)
+		e.publisherFarewell(out)
 	}
 	e.unlock(out)
 }

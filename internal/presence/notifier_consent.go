@@ -148,7 +148,7 @@ func (e *Engine) endAll(out *work, r *relation, reason string) {
 // expireAsked has it forgotten some time that a user was asked, if no dialog waits for what he
 // says. e.mu is held.
 func (e *Engine) expireAsked(out *work, r *relation) {
-	if r.state&WatcherAsked != 0 && e.notifier.asks.sweep.index == 0 {
+	if r.state&WatcherAsked != 0 && r.contact.Local() != "" && e.notifier.asks.sweep.index == 0 {
 		e.at(out, &e.notifier.asks.sweep, out.now.Add(askSweep), e.sweepAsked)
 	}
 }
@@ -158,7 +158,7 @@ func (e *Engine) expireAsked(out *work, r *relation) {
 func (e *Engine) sweepAsked(out *work) {
 	left := false
 	for _, r := range e.relations.all {
-		if r.state&WatcherAsked == 0 || len(r.watchers) > 0 {
+		if r.state&WatcherAsked == 0 || len(r.watchers) > 0 || r.contact.Local() == "" {
 			continue
 		}
 		asked := r.devices.asked

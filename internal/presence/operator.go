@@ -192,7 +192,11 @@ func (e *Engine) Cancel(user, contact mapping.JID, only Direction) (Entry, error
 		e.withdraw(out, user, contact, 0, WatchPending|WatchGranted)
 	}
 	if watched {
-		e.declined(out, &mapping.XMPPPresence{From: user, To: contact, Type: mapping.Unsubscribed})
+		if contact.Local() == "" { // what he shows to the gateway itself is published
+			e.cover(out, user, contact)
+		} else {
+			e.declined(out, &mapping.XMPPPresence{From: user, To: contact, Type: mapping.Unsubscribed})
+		}
 		e.withdraw(out, user, contact, WatcherDeclined, WatcherAsked|WatcherGranted)
 		out.say(contact, user, mapping.Unsubscribe)
 	}

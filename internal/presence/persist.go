@@ -11,6 +11,8 @@ func (e *Engine) restoreDialog(out *work, d Dialog) {
 		e.restoreSubscription(out, d)
 	case dialogOfNotifier:
 		e.restoreWatcher(out, d)
+	case dialogOfPublisher:
+		e.restorePublication(out, d)
 	}
 }
 
@@ -18,4 +20,5 @@ func (e *Engine) restoreDialog(out *work, d Dialog) {
 const (
 	dialogOfSubscriber = 's'
 	dialogOfNotifier   = 'n'
+	dialogOfPublisher  = 'p' // a publication
 )

@@ -26,6 +26,8 @@ type relation struct {
 	watch    *subscription // the user watches the contact; nil: there is no dialog and none is due
 	watchers []*watcher    // the contact's user agents that watch the user
 	devices  devices       // what the user shows to the contact
+
+	next, before *relation // of those with the same contact
 }
 
 // relations are all of them. The engine's mutex guards it.
@@ -34,13 +36,14 @@ type relations struct {
 	all      map[pair]*relation
 	of       map[mapping.JID]int // by user
 	sessions map[mapping.JID]*session
-	towards  map[mapping.JID]int // by contact
-	byDomain map[string]int      // of users
+	towards  map[mapping.JID]int       // by contact
+	first    map[mapping.JID]*relation // of a contact; see relation.next
+	byDomain map[string]int            // of users
 }
 
 func newRelations() relations {
 	return relations{all: make(map[pair]*relation), of: make(map[mapping.JID]int), sessions: make(map[mapping.JID]*session),
-		towards: make(map[mapping.JID]int), byDomain: make(map[string]int)}
+		towards: make(map[mapping.JID]int), first: make(map[mapping.JID]*relation), byDomain: make(map[string]int)}
 }
 
 // find is the relation of a user and a contact, nil if nothing is known of them.
@@ -67,7 +70,11 @@ func (rs *relations) get(user, contact mapping.JID, byContact bool) *relation {
 }
 
 func (rs *relations) add(p pair) *relation {
-	r := &relation{pair: p}
+	r := &relation{pair: p, next: rs.first[p.contact]}
+	if r.next != nil {
+		r.next.before = r
+	}
+	rs.first[p.contact] = r
 	rs.all[p] = r
 	rs.of[p.user]++
 	rs.towards[p.contact]++
@@ -81,9 +88,26 @@ func (rs *relations) tidy(r *relation) {
 		return
 	}
 	delete(rs.all, r.pair)
+	rs.unlink(r)
 	less(rs.of, r.user)
 	less(rs.towards, r.contact)
 	less(rs.byDomain, r.user.Domain())
+}
+
+// unlink takes r out of those with the same contact.
+func (rs *relations) unlink(r *relation) {
+	if r.next != nil {
+		r.next.before = r.before
+	}
+	switch {
+	case r.before != nil:
+		r.before.next = r.next
+	case r.next != nil:
+		rs.first[r.contact] = r.next
+	default:
+		delete(rs.first, r.contact)
+	}
+	r.next, r.before = nil, nil
 }
 
 func less[K comparable](m map[K]int, k K) {

@@ -53,15 +53,16 @@ type subscription struct {
 	at      *destination  // ... there
 	fails   uint8         // one after the other
 
-	ended   bool // by the user: the last NOTIFY is awaited
-	still   bool // the contact does not change any more: there is no dialog, and none is wanted
-	active  bool // by the last NOTIFY
-	known   bool // there is something to tell: shown is what the contact shows
-	brief   bool // a 423 has been obeyed
-	lapsing bool // the user is not there: it is not refreshed
-	asking  bool // the user is asked whether he is there
-	owed    bool // the user has asked, and is told once if that fails ...
-	id      string
+	ended     bool // by the user: the last NOTIFY is awaited
+	still     bool // the contact does not change any more: there is no dialog, and none is wanted
+	published bool // still, because the contact publishes what it shows
+	active    bool // by the last NOTIFY
+	known     bool // there is something to tell: shown is what the contact shows
+	brief     bool // a 423 has been obeyed
+	lapsing   bool // the user is not there: it is not refreshed
+	asking    bool // the user is asked whether he is there
+	owed      bool // the user has asked, and is told once if that fails ...
+	id        string
 
 	shown []mapping.Resource // to the user
 	lang  string             // of the texts in it
@@ -82,6 +83,9 @@ func (e *Engine) begin(out *work, s *subscription) {
 	}
 	if e.closing || err != nil || p.mode(to) == ModeNone || !p.Access.Allows(s.user) {
 		e.lapse(out, s)
+		return
+	}
+	if e.publishes(out, s) {
 		return
 	}
 	s.callID, s.tag, s.gr = rand.Text(), rand.Text()[:16], rand.Text()[:16]
@@ -108,6 +112,7 @@ func (e *Engine) clear(out *work, s *subscription) {
 	s.callID, s.remoteTag, s.remote, s.routes, s.flow, s.peer, s.open = "", "", "", nil, 0, "", nil
 	s.cseq, s.reserved, s.theirs, s.answered, s.expires = 0, 0, 0, 0, time.Time{}
 	s.active, s.brief, s.lapsing, s.asking, s.still = false, false, false, false, false
+	s.published = false
 }
 
 // drop ends s without a word. e.mu is held.

@@ -22,6 +22,9 @@ func (e *Engine) ask(out *work, v *mapping.XMPPPresence) {
 	w := &e.subscriber
 	k := poll{v.From, v.To.Bare()}
 	user := v.From.Bare()
+	if e.answerPoll(out, v) {
+		return
+	}
 	if e.closing || w.polls[k] != nil || len(w.polls) >= maxPolls || w.polled[user] >= maxPollsOf {
 		return
 	}

@@ -19,6 +19,11 @@ type Tally struct {
 	Probes      uint64 // probes of users
 	Unseen      uint64 // what users have shown and there was no room for
 	Refused     uint64 // requests from SIP that were refused
+
+	Published    int    // publications of contacts that there are now
+	Publications int    // ... and of users, be it that they are still to be made
+	Publishes    uint64 // PUBLISH requests that were sent ...
+	NotPublished uint64 // ... and those that have failed
 }
 
 // Tally gives the counts.
@@ -26,6 +31,7 @@ func (e *Engine) Tally() Tally {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	t := e.tally
+	t.Published, t.Publications = e.compositor.all, e.publisher.all
 	t.Relations = len(e.relations.all)
 	t.Watched, t.Waiting = len(e.subscriber.byCall), e.subscriber.pace.waiting
 	t.Watchers, t.Devices = e.notifier.total, e.notifier.cache.all
