@@ -134,7 +134,7 @@ func TestPublishToward(t *testing.T) {
 		us := uri("sip:juliet@example.com")
 		r, _ := requestOf(&mapping.SIPPublish{SIPEvent: mapping.SIPEvent{RequestURI: us, From: us, To: us, CallID: "c", FromTag: "a", CSeq: 1, Package: "presence"},
 			Toward: toward, Expires: 3600, IfMatch: "e1"})
-		h, f := u.hopOf(&r, true)
+		h, f := u.hopFor(&r, true)
 		if f != nil || r.event.fault != nil || h.query.Host != to || r.event.uri != "sip:juliet@example.com" || len(r.event.routes) != 0 || !h.events {
 			t.Errorf("toward %q: %+v %v, to %s by %v", toward, r.event, f, h.query.Host, h.route)
 		}

@@ -94,7 +94,42 @@ func give[V any](to func([]V), batch []V) {
 
 // presencePolicy is what the presence engine goes by.
 func presencePolicy(cfg *config.Config, p bridge.Policy) presence.Policy {
-	return presence.Policy{Rules: p.Rules, Access: p.Access, Mode: presenceMode(cfg), Alone: oneDomain(cfg)}
+	return presence.Policy{Rules: p.Rules, Access: p.Access, Mode: presenceMode(cfg), Publish: presenceServers(cfg), Alone: oneDomain(cfg)}
+}
+
+// presenceServers are those that users' presence is published at: whoever the routes that
+// publish lead to. The name that users let see them for it is the one under which they know
+// the contacts behind that route.
+func presenceServers(cfg *config.Config) (all []presence.Server) {
+	for _, r := range cfg.SIP.Routes {
+		if presence.Mode(r.Presence) != presence.ModePublish {
+			continue
+		}
+		name := cfg.XMPP.Domain
+		for _, d := range cfg.Domains {
+			if canonicalDomain(d.SIP) == canonicalDomain(r.Domain) {
+				name = d.XMPP
+			}
+		}
+		j, err := mapping.ParseJID(name)
+		if err != nil {
+			continue // config has checked it
+		}
+		s := presence.Server{Domain: canonicalDomain(r.Domain), Hop: r.Via, Name: j.DomainJID()}
+		if s.Hop == "" {
+			s.Hop = s.Domain
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// canonicalDomain is a domain as hosts are compared.
+func canonicalDomain(domain string) string {
+	if u, err := mapping.ParseURI("sip:" + domain); err == nil && u.Host != "" {
+		return u.Host
+	}
+	return domain
 }
 
 // presenceMode tells the mode of the route to an address: as with requests the first whose
@@ -106,11 +141,7 @@ func presenceMode(cfg *config.Config) func(mapping.URI) presence.Mode {
 	}
 	routes := make([]route, 0, len(cfg.SIP.Routes))
 	for _, r := range cfg.SIP.Routes {
-		domain := r.Domain
-		if u, err := mapping.ParseURI("sip:" + domain); err == nil && u.Host != "" {
-			domain = u.Host // as hosts are compared
-		}
-		routes = append(routes, route{domain, presence.Mode(r.Presence)})
+		routes = append(routes, route{canonicalDomain(r.Domain), presence.Mode(r.Presence)})
 	}
 	return func(u mapping.URI) presence.Mode {
 		for _, r := range routes {

@@ -15,13 +15,14 @@ import (
 
 // side is a fake of either side: it keeps what it is given.
 type side struct {
-	mu       sync.Mutex
-	requests []mapping.Parcel[mapping.SIP]
-	answers  []mapping.Result
-	stanzas  []mapping.Parcel[mapping.XMPP]
-	handed   []string // to Presences
-	journal  *journalFake
-	serial   int // of messages that write made
+	mu        sync.Mutex
+	requests  []mapping.Parcel[mapping.SIP]
+	answers   []mapping.Result
+	stanzas   []mapping.Parcel[mapping.XMPP]
+	handed    []string // to Presences
+	overheard []string // the same, to the gateway itself
+	journal   *journalFake
+	serial    int // of messages that write made
 }
 
 type sipFake struct{ *side }

@@ -106,14 +106,18 @@ func (s *side) said(b *Bridge, outcome ...mapping.OutcomeKind) []string {
 	}
 }
 
-// presencesFake shows in what was said that presence was handed on.
+// presencesFake shows in what was said that presence was handed on; what was said to the
+// gateway itself is kept apart, for the bridge answers it.
 type presencesFake struct{ s *side }
 
 func (f presencesFake) FromXMPP(batch []mapping.XMPP) {
 	f.s.mu.Lock()
 	defer f.s.mu.Unlock()
 	for _, v := range batch {
-		if p, ok := v.(*mapping.XMPPPresence); ok {
+		switch p, ok := v.(*mapping.XMPPPresence); {
+		case ok && p.To.Local() == "":
+			f.s.overheard = append(f.s.overheard, describe(p))
+		case ok:
 			f.s.handed = append(f.s.handed, "on: "+describe(p))
 		}
 	}

@@ -17,8 +17,9 @@ import (
 
 // Presences keeps the presence of contacts.
 type Presences interface {
-	// FromXMPP takes presence of users who may use the gateway to contacts, in stream
-	// order, and the news that a link has come up. It does not block.
+	// FromXMPP takes presence of users who may use the gateway, in stream order, and the
+	// news that a link has come up. What is addressed to the gateway itself is answered by
+	// the bridge, and only to be looked at. It does not block.
 	FromXMPP(batch []mapping.XMPP)
 }
 
@@ -36,6 +37,7 @@ func (b *Bridge) takePresence(out *work, p *Policy, v *mapping.XMPPPresence) {
 		}
 	case v.To.Local() == "":
 		b.gatewayPresence(out, v)
+		out.presences = append(out.presences, v)
 	default:
 		b.noteContact(out, p, v)
 		out.presences = append(out.presences, v)

@@ -82,6 +82,23 @@ func TestPresencePolicy(t *testing.T) {
 	}
 }
 
+// What a user says to the gateway itself is answered here, and looked at by who keeps
+// presence: whether he lets it see him, and what he shows. Of a stranger, and of what is no
+// user, nothing is (SEC-13).
+func TestGatewayPresenceIsSeen(t *testing.T) {
+	const j, gw = "juliet@example.com", "sip.example.com"
+	b, s := acquainted(t, newBook(), nil)
+	types := []mapping.PresenceType{mapping.Subscribe, mapping.Subscribed, mapping.Available, mapping.Unavailable, mapping.Unsubscribed, mapping.PresenceError}
+	var want []string
+	for _, typ := range types {
+		b.FromXMPP([]mapping.XMPP{presence(typ, j+"/b", gw), presence(typ, "eve@evil.example/b", gw), presence(typ, "example.com", gw)})
+		want = append(want, describe(presence(typ, j+"/b", gw)))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	expect(t, "what is said to the gateway", s.overheard, want...)
+}
+
 // What a user has said to a contact decides whether he is asked when it writes: once only,
 // and not if he has decided.
 func TestWhoIsIntroduced(t *testing.T) {
