@@ -54,8 +54,9 @@ var (
 // those that begin with ": " are tables, and come last.
 func toml(lines ...string) string {
 	sections := map[string][]string{
-		"xmpp": {"domain='sip.example.com'", "secret='component secret'", "server='memory.invalid:5347'"},
-		"sip":  {"domain='example.net'", "listen=['udp://192.0.2.1:5060', 'tcp://192.0.2.1:5060']", "advertise='gw.example.com'"},
+		"admin": {"listen=''"}, // a real socket would keep the clock from going on
+		"xmpp":  {"domain='sip.example.com'", "secret='component secret'", "server='memory.invalid:5347'"},
+		"sip":   {"domain='example.net'", "listen=['udp://192.0.2.1:5060', 'tcp://192.0.2.1:5060']", "advertise='gw.example.com'"},
 	}
 	for _, l := range lines {
 		section, line, _ := strings.Cut(l, ": ")
@@ -65,7 +66,7 @@ func toml(lines ...string) string {
 		sections["store"] = append(sections["store"], "path=''") // nothing is kept
 	}
 	text := strings.Join(sections["top"], "\n") + "\n"
-	for _, s := range []string{"xmpp", "sip", "access", "limits", "queue", "store", "log"} {
+	for _, s := range []string{"xmpp", "sip", "access", "limits", "queue", "store", "admin", "log"} {
 		text += "[" + s + "]\n" + strings.Join(sections[s], "\n") + "\n"
 	}
 	return text + strings.Join(sections[""], "\n") + "\n"

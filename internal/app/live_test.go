@@ -202,6 +202,10 @@ var effects = []effect{
 	}},
 	{key: "sip.route.size", before: []string{routeA}, after: []string{routeA + "size='reject'\n"}, look: tooLong, was: "tcp", is: "1 error"},
 	{key: "sip.route.max_message_bytes", before: []string{routeA}, after: []string{routeA + "max_message_bytes=1000\n"}, look: tooLong, was: "tcp", is: "1 error"},
+	{key: "sip.route.presence", before: []string{routeA}, after: []string{routeA + "presence='none'\n"}, was: "1", is: "0", look: func(h *home) string {
+		h.xmpp(`<presence from='juliet@example.com' to='romeo\40a.example@sip.example.com' type='subscribe'/>`)
+		return fmt.Sprint(len(h.sent("SUBSCRIBE")))
+	}},
 	{key: "sip.route.from", before: []string{routeA, aliasOne}, after: []string{routeA + "from='alias'\n", aliasOne}, was: "juliet", is: "+15550001111",
 		look: firstSent(`romeo\40a.example`, func(w *siptest.Wire) string {
 			_, from, _ := strings.Cut(w.Get("From"), "sip:")
