@@ -19,6 +19,7 @@ const (
 //	sh                     commands for a root shell
 //	text output            what the commands before it print, in part; … is anything
 //	LANGUAGE append=PATH   text that goes to the end of a file
+//	LANGUAGE file=PATH     a whole file
 //	kamailio               text that goes into Kamailio's request_route
 //	text message           a message: from, to, text, arrives from
 //

@@ -136,6 +136,17 @@ func (r *Stage) Kamailio(ctx context.Context, o KamailioOptions) (*Kamailio, err
 	return k, k.Boot(ctx)
 }
 
+// KamailioOf starts a Kamailio with a configuration of the caller's own, the file kamailio.cfg of
+// a directory. It listens on a port of 127.0.0.1, UDP and TCP, answers OPTIONS for itself, and has
+// these users of its domain. What the methods of Kamailio read in its log, it does not log.
+func (r *Stage) KamailioOf(ctx context.Context, dir string, port int, domain string, users ...Account) (*Kamailio, error) {
+	k := &Kamailio{Name: "Kamailio " + packageVersion("kamailio"), Domain: domain, Host: "127.0.0.1", Port: port, passwords: map[string]string{}, dir: dir, stage: r}
+	for _, u := range users {
+		k.passwords[u.Local] = u.Password
+	}
+	return k, k.Boot(ctx)
+}
+
 // PortOf is where it takes a transport.
 func (k *Kamailio) PortOf(transport string) int {
 	if transport == "tls" {
