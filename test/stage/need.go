@@ -26,6 +26,8 @@ var Packages = []Package{
 	{"kamailio-tls-modules", "/usr/share/doc/kamailio-tls-modules"},
 	{"profanity", "/usr/bin/profanity"},
 	{"tmux", "/usr/bin/tmux"},
+	{"mandoc", "/usr/bin/mandoc"},
+	{"groff-base", "/usr/bin/groff"},
 	{"strace", "/usr/bin/strace"},
 	{"prometheus", "/usr/bin/prometheus"},
 	{"sqlite3", "/usr/bin/sqlite3"},
