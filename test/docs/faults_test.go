@@ -59,7 +59,8 @@ const (
 	sipDomain  = `domain = "pbx.example.net"` + "\nlisten"
 	logSection = "[log]\n"
 	storeLine  = `path = "/var/lib/stox/stox.db"`
-	otherStore = `path = "/var/lib/stox/second.db"` + "\n\n[admin]\n" + `socket = "/var/lib/stox/second.sock"`
+	firstStore = storeLine + "\n\n[admin]\n" // what a second daemon needs of its own
+	otherStore = `path = "/var/lib/stox/second.db"` + "\n\n[admin]\n" + `socket = "/var/lib/stox/second.sock"` + "\n"
 )
 
 // editFault is a fault of the file alone: stox ends with status 2.
@@ -115,7 +116,7 @@ var startFaults = []fault{
 	{id: "port-taken", what: "Another program has the SIP port: a second stox, or a PBX on the same machine", remedy: "`ss -lnptu 'sport = :5060'` shows which program it is. Stop it, or give stox another port in `sip.listen`.",
 		names: []string{"sip.listen", "ss -lnptu"}, plant: func(p *plant) seen {
 			p.linked()
-			p.write("second.toml", p.edited(storeLine, otherStore), 0o644)
+			p.write("second.toml", p.edited(firstStore, otherStore), 0o644)
 			p.runFile("second.toml")
 			return p.refused(1)
 		}},
@@ -220,7 +221,7 @@ var linkFaults = []fault{
 		names: []string{"stop the other stox"}, plant: func(p *plant) seen {
 			p.linked()
 			first := p.stox
-			p.write("second.toml", strings.NewReplacer("192.0.2.20:5060", fmt.Sprintf("127.0.0.1:%d", freePort(p.T)), storeLine, otherStore).Replace(good), 0o600)
+			p.write("second.toml", strings.NewReplacer("192.0.2.20:5060", fmt.Sprintf("127.0.0.1:%d", freePort(p.T)), firstStore, otherStore).Replace(good), 0o600)
 			p.runFile("second.toml")
 			p.stox = first
 			return p.complaint()
