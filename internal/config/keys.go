@@ -80,7 +80,7 @@ var schema = []key{
 	{path: "sip.route.country", live: true, built: true, example: `"DE"`,
 		doc: "The ISO 3166 code of the country whose national numbers this route uses, two letters. Without it national numbers are not understood."},
 	{path: "sip.route.presence", def: "subscribe", values: []string{"subscribe", "publish", "none"}, live: true, built: true,
-		doc: "How presence is exchanged over this route: `subscribe` subscribes to contacts and takes the subscriptions of those behind it (RFC 8048), `publish` besides publishes the presence of users who let the gateway see it (RFC 3903), `none` does neither: for trunks to telephones, which have none."},
+		doc: "How presence is exchanged over this route: `subscribe` subscribes to contacts and takes the subscriptions of those behind it (RFC 8048), `publish` besides publishes the presence of users who let the gateway see it (RFC 3903), `none` does neither: for trunks to telephones, which have none. Numbers are never subscribed to."},
 
 	{path: "sip.peer", kind: kindTables, live: true, built: true,
 		doc: "Who may send SIP requests to us besides this machine itself and the hosts of the routes, and for which domains they may speak. A peer is known by any one of its marks: `addresses`, `tls_names`, `username`. The first table that has the address or a name of the certificate wins; only who has neither is asked to log in. `P-Asserted-Identity` (RFC 3325) of a peer, of this machine and of the hosts of routes says who the sender is, if they may speak for it. All others get 403, over UDP three times a minute and then no answer."},

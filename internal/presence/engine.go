@@ -57,6 +57,11 @@ func (p *Policy) mode(u mapping.URI) Mode {
 	return p.Mode(u)
 }
 
+// asks reports whether a contact is asked for its presence. A telephone number is not, as
+// it is not asked for anything: behind a trunk there is nobody who would answer, and a refusal
+// would end the user's subscription.
+func (p *Policy) asks(contact mapping.URI) bool { return !contact.Phone && p.mode(contact) != ModeNone }
+
 // Options of an Engine.
 type Options struct {
 	Policy Policy

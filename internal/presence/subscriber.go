@@ -46,7 +46,7 @@ func (e *Engine) subscribe(out *work, v *mapping.XMPPPresence) {
 		out.sayError(v, out.policy.Rules.FailureToXMPP(asFailure(err)))
 		return
 	}
-	none := out.policy.mode(to) == ModeNone
+	none := !out.policy.asks(to)
 	r := e.relations.get(user, contact, false)
 	if r == nil {
 		if none { // it costs nothing
@@ -139,7 +139,7 @@ func (e *Engine) probe(out *work, v *mapping.XMPPPresence) {
 	if err != nil {
 		return
 	}
-	if out.policy.mode(to) == ModeNone {
+	if !out.policy.asks(to) {
 		out.say(v.To.Bare(), v.From, mapping.Unavailable)
 		return
 	}
@@ -160,7 +160,7 @@ func (e *Engine) tellOrBegin(out *work, r *relation, to mapping.JID) {
 	s := r.watch
 	switch {
 	case s == nil:
-		if out.policy.mode(r.address(out.policy)) == ModeNone {
+		if !out.policy.asks(r.address(out.policy)) {
 			out.say(r.contact, to, mapping.Unavailable)
 		} else {
 			e.watch(out, r)

@@ -81,7 +81,7 @@ func (e *Engine) begin(out *work, s *subscription) {
 	if err == nil {
 		from, err = p.Rules.SIPIdentity(s.user, to.Host)
 	}
-	if e.closing || err != nil || p.mode(to) == ModeNone || !p.Access.Allows(s.user) {
+	if e.closing || err != nil || !p.asks(to) || !p.Access.Allows(s.user) {
 		e.lapse(out, s)
 		return
 	}

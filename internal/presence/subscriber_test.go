@@ -302,6 +302,20 @@ func TestNoRoom(t *testing.T) {
 	})
 }
 
+// A telephone number has no presence: whoever adds it is not told that it has declined.
+func TestTelephoneNumber(t *testing.T) {
+	bubble(t, func(t *testing.T, h *harness) {
+		const number = "+15551234567@sip.example.com"
+		h.presence(juliet, number, mapping.Subscribe)
+		h.wantXMPP("subscribed " + number + " > juliet@example.com")
+		h.presence(juliet+"/balcony", number, mapping.Probe)
+		h.wantXMPP("unavailable " + number + " > juliet@example.com/balcony")
+		h.presence(juliet, number, mapping.Unsubscribe)
+		h.wantXMPP("unsubscribed " + number + " > juliet@example.com")
+		h.wantNothingToSIP()
+	})
+}
+
 // sip.route.presence = "none": the subscription is given at once, and nothing is known.
 func TestModeNone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
