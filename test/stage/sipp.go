@@ -161,9 +161,14 @@ SIP/2.0 %d %s
 
 // sippServe starts a SIP server of n calls, as SIPp counts them: Call-IDs.
 func (r *Stage) sippServe(ctx context.Context, transport string, n int, steps string) (*SIPpServer, error) {
+	return r.sippServes(ctx, transport, n, "MESSAGE in", steps, "all,whole,id,time")
+}
+
+// sippServes is sippServe with the scenario's name and its variables.
+func (r *Stage) sippServes(ctx context.Context, transport string, n int, name, steps, variables string) (*SIPpServer, error) {
 	run := sippRuns.Add(1)
 	scenario, err := r.file(fmt.Sprintf("sipp%d.xml", run), `<?xml version="1.0" encoding="UTF-8"?>
-<scenario name="MESSAGE in">`+steps+`<Reference variables="all,whole,id,time"/></scenario>
+<scenario name="`+name+`">`+steps+`<Reference variables="`+variables+`"/></scenario>
 `, 0o644)
 	if err != nil {
 		return nil, err

@@ -33,6 +33,8 @@ class Client(slixmpp.ClientXMPP):
     def __init__(self, jid, password):
         super().__init__(jid, password)
         self["feature_mechanisms"].unencrypted_plain = True
+        self.auto_authorize = None  # who asks for a subscription waits for an order
+        self.auto_subscribe = False
         for xep in ("xep_0071", "xep_0172", "xep_0203"):
             self.register_plugin(xep)
         self.add_event_handler("session_start", self.on_start)
@@ -62,6 +64,9 @@ class Client(slixmpp.ClientXMPP):
                 fields["nick"] = stanza["nick"]["nick"]
             if x.find("{urn:xmpp:delay}delay") is not None:
                 fields["delay"] = stanza["delay"]["stamp"].isoformat()
+        if name == "presence":
+            fields["show"] = text(x, "show")
+            fields["statuses"] = "\n".join(sorted(s.get(XML_LANG, "") + ": " + (s.text or "") for s in x.findall("{jabber:client}status")))
         error = x.find("{jabber:client}error")
         if error is not None:
             fields["error_type"] = error.get("type", "")

@@ -58,6 +58,8 @@ type Stanza struct {
 	HTML      string // XHTML-IM, what is in its body (XEP-0071)
 	Nick      string // XEP-0172
 	Delay     string // XEP-0203, RFC 3339
+	Show      string // of presence
+	Statuses  string // of presence: a line for each, the language and the text
 	ErrorType string `json:"error_type"`
 	ErrorText string `json:"error_text"`
 	Condition string
