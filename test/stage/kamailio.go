@@ -48,6 +48,8 @@ type KamailioOptions struct {
 	Strict bool
 	SHA256 bool         // passwords are asked for with SHA-256, not MD5
 	TLS    *KamailioTLS // nil: it takes no TLS
+	// Presence makes it a presence server of everybody: it takes SUBSCRIBE and PUBLISH without a password.
+	Presence bool
 	// Script is done with every request but OPTIONS for itself, before its own handling of it:
 	// statements of its request_route.
 	Script string
@@ -93,6 +95,19 @@ func (r *Stage) Kamailio(ctx context.Context, o KamailioOptions) (*Kamailio, err
 	if _, err := r.file(name+"/db/subscriber", users, 0o600); err != nil {
 		return nil, err
 	}
+	presence, presenceScript := "", ""
+	if o.Presence {
+		presence, presenceScript = kamailioPresence, kamailioPresenceScript
+		for _, table := range []string{"presentity", "active_watchers", "watchers", "xcap", "pua"} {
+			b, err := os.ReadFile(tables + table)
+			if err != nil {
+				return nil, err
+			}
+			if _, err := r.file(name+"/db/"+table, string(b), 0o600); err != nil {
+				return nil, err
+			}
+		}
+	}
 	k.dir = filepath.Join(r.Dir, name)
 	streams := "enable_tls=no"
 	switch {
@@ -126,7 +141,7 @@ func (r *Stage) Kamailio(ctx context.Context, o KamailioOptions) (*Kamailio, err
 	if o.Strict {
 		strict, qop = kamailioStrict, "1"
 	}
-	cfg := strings.NewReplacer("@SCRIPT@", o.Script, "@STRICT@", strict, "@TOGATEWAY@", toGateway).Replace(kamailioConfig)
+	cfg := strings.NewReplacer("@SCRIPT@", presenceScript+o.Script, "@PRESENCE@", presence, "@STRICT@", strict, "@TOGATEWAY@", toGateway).Replace(kamailioConfig)
 	cfg = strings.NewReplacer("@DOMAIN@", o.Domain, "@HOST@", k.Host, "@PORT@", fmt.Sprint(k.Port), "@STREAMS@", streams, "@DIR@", k.dir,
 		"@GATEWAY@", gateway, "@QOP@", qop, "@ALGORITHM@", algorithm).Replace(cfg)
 	if _, err := r.file(name+"/kamailio.cfg", cfg, 0o600); err != nil {
@@ -305,7 +320,7 @@ loadmodule "registrar.so"
 loadmodule "auth.so"
 loadmodule "auth_db.so"
 loadmodule "uac.so"
-
+@PRESENCE@
 modparam("auth_db", "db_url", "text://@DIR@/db")
 modparam("auth_db", "calculate_ha1", yes)
 modparam("auth_db", "password_column", "password")
@@ -350,6 +365,20 @@ onreply_route {
 	if ($rs >= 200 && is_method("MESSAGE")) { xlog("L_NOTICE", "STAGE answered $rs $ci\n"); }
 	if ($rs >= 200 && is_method("OPTIONS")) { xlog("L_NOTICE", "STAGE says $tu $rs | $hdr(Accept)\n"); }
 }
+`
+
+const kamailioPresence = `loadmodule "presence.so"
+loadmodule "presence_xml.so"
+modparam("presence|presence_xml", "db_url", "text://@DIR@/db")
+modparam("presence", "server_address", "sip:presence@@HOST@:@PORT@")
+modparam("presence", "subs_db_mode", 0)
+modparam("presence_xml", "force_active", 1)`
+
+const kamailioPresenceScript = `	if (is_method("PUBLISH|SUBSCRIBE")) {
+		xlog("L_NOTICE", "STAGE presence $rm $ru $hdr(Expires) $ci\n");
+		if (is_method("PUBLISH")) { handle_publish(); } else { handle_subscribe(); }
+		exit;
+	}
 `
 
 // kamailioRegistered sends to where a user has registered, and leaves the Request-URI alone.

@@ -24,6 +24,7 @@ var Packages = []Package{
 	{"linphone-cli", "/usr/bin/linphone-daemon"},
 	{"kamailio", "/usr/sbin/kamailio"},
 	{"kamailio-tls-modules", "/usr/share/doc/kamailio-tls-modules"},
+	{"kamailio-presence-modules", "/usr/share/doc/kamailio-presence-modules"},
 	{"profanity", "/usr/bin/profanity"},
 	{"tmux", "/usr/bin/tmux"},
 	{"mandoc", "/usr/bin/mandoc"},
