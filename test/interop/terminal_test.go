@@ -4,6 +4,7 @@ package interop
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,7 +34,7 @@ func TestOnTheScreen(t *testing.T) {
 		p := &person{world: newNamedWorld(t, server, "example.com", "pbx.example.net"), draws: server == "prosody"}
 		p.must(p.server.Boot(p.ctx))
 		var err error
-		p.romeo, err = p.Baresip(p.ctx, "romeo", "pbx.example.net", p.stox.SIP, "tcp", p.user(juliet))
+		p.romeo, err = p.BaresipWith(p.ctx, stage.PhoneOptions{User: "romeo", Domain: "pbx.example.net", Contact: p.user(juliet), Transport: "tcp", Proxy: fmt.Sprintf("127.0.0.1:%d", p.stox.SIP), Presence: true})
 		p.must(err)
 		p.sms, err = p.SIPpServe(p.ctx, "tcp", 2, 202, "Accepted")
 		p.must(err)

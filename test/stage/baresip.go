@@ -61,6 +61,10 @@ func (r *Stage) baresip(ctx context.Context, o PhoneOptions, register int) (*Pho
 		}
 		security = "sip_certificate " + both + "\nsip_cafile " + o.TLS.CA + "\n"
 	}
+	presence, watched := "", ""
+	if o.Presence {
+		presence, watched = "module_app presence.so\n", ";presence=p2p"
+	}
 	if _, err := r.file(dir+"/config", fmt.Sprintf(`module_path /usr/lib/baresip/modules
 sip_listen %s:%d
 %smodule cons.so
@@ -71,7 +75,7 @@ module_tmp account.so
 module_app menu.so
 module_app contact.so
 module_app debug_cmd.so
-`, cmp.Or(o.Host, "127.0.0.1"), p.Port, security, port[2], control), 0o644); err != nil {
+%s`, cmp.Or(o.Host, "127.0.0.1"), p.Port, security, port[2], control, presence), 0o644); err != nil {
 		return nil, err
 	}
 	account := fmt.Sprintf("<%s>;regint=%d;outbound=\"%s\"", p.URI, register, o.proxy())
@@ -81,7 +85,7 @@ module_app debug_cmd.so
 	if _, err := r.file(dir+"/accounts", account+"\n", 0o600); err != nil {
 		return nil, err
 	}
-	if _, err := r.file(dir+"/contacts", fmt.Sprintf("\"Contact\" <%s>\n", o.Contact), 0o644); err != nil {
+	if _, err := r.file(dir+"/contacts", fmt.Sprintf("\"Contact\" <%s>%s\n", o.Contact, watched), 0o644); err != nil {
 		return nil, err
 	}
 	if p.Proc, err = r.Start(exec.Command("baresip", "-f", filepath.Join(r.Dir, dir)), "baresip "+o.User); err != nil {

@@ -29,6 +29,7 @@ type PhoneOptions struct {
 	Transport    string // "udp", "tcp" or "tls"
 	Proxy        string // host:port of its outbound proxy
 	Host         string // where it listens; "" is 127.0.0.1
+	Presence     bool   // it watches its contact, and lets itself be watched (baresip)
 	// Password is what it proves that it is the user with, if it is asked.
 	Password string
 	// TLS is what it shows and trusts; nil shows nothing and trusts everybody.
