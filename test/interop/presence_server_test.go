@@ -95,3 +95,44 @@ func TestPresenceServer(t *testing.T) {
 		w.crossed(passage{k.Name, rolePresence, "udp", toSIP, "published when the user lets the gateway see it, until he takes it back"}, "presence of a user (PUBLISH)")
 	})
 }
+
+// A phone that people use, without a server: it lets itself be watched, and watches (PRES-01, PRES-09).
+func TestPhonePresence(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, server string) {
+		w := newWorld(t, server)
+		port, err := stage.Port()
+		w.must(err)
+		w.run(via(sipDomain, port, "tcp"))
+		c := w.login(juliet)
+		bob := "bob@" + w.component
+		phone, err := w.BaresipWith(w.ctx, stage.PhoneOptions{User: "bob", Domain: sipDomain, Contact: w.user(juliet), Transport: "tcp",
+			Proxy: fmt.Sprintf("127.0.0.1:%d", w.stox.SIP), Port: port, Presence: true})
+		w.must(err)
+		w.present(c, "subscribe", bob)
+		w.await(c, "that it is granted", presenceOf("subscribed", bob))
+		// In this order; it begins with being away.
+		from, left := bob+"/", []string{"unavailable", "", "unavailable"}
+		for i, online := range []bool{true, false} {
+			w.must(phone.Online(online))
+			n := 0
+			w.await(c, fmt.Sprint("that the phone is online: ", online), func(s stage.Stanza) bool {
+				if s.Kind == "presence" && strings.HasPrefix(s.From, from) && n < len(left) && s.Type == left[n] {
+					n++
+				}
+				return n == i+2
+			})
+		}
+		p := passage{phone.Name, "phone, directly", "tcp", toXMPP, "shown: it is online, or it is not"}
+		w.crossed(p, "presence of a contact")
+
+		w.await(c, "that the phone asks", presenceOf("subscribe", bob))
+		w.must(phone.AwaitContact(w.ctx, "Unknown"))
+		w.present(c, "subscribed", bob)
+		w.must(phone.AwaitContact(w.ctx, "Online"))
+		w.present(c, "unsubscribed", bob)
+		w.must(phone.AwaitContact(w.ctx, "Unknown"))
+		p.direction, p.result = toSIP, "Online in its contacts, until it is revoked"
+		w.crossed(p, "presence of a user, watched from SIP")
+	})
+}

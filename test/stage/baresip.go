@@ -50,8 +50,15 @@ func (r *Stage) baresip(ctx context.Context, o PhoneOptions, register int) (*Pho
 		}
 	}
 	control := fmt.Sprintf("127.0.0.1:%d", port[1])
-	p.Port = port[0]
+	p.Port = cmp.Or(o.Port, port[0])
 	p.send = func(text string) error { return baresipCommand(control, "message", text) }
+	p.online = func(yes bool) error {
+		if yes {
+			return baresipCommand(control, "presence_online", "")
+		}
+		return baresipCommand(control, "presence_offline", "")
+	}
+	p.contacts = func() (string, error) { return baresipAsk(control, "contacts", "") }
 	dir := "baresip-" + o.User
 	var security string
 	if o.TLS != nil {
@@ -136,41 +143,47 @@ func (p *Phone) watchConsole(ctx context.Context, addr string) error {
 
 // baresipCommand runs a command through the control port (netstrings of JSON).
 func baresipCommand(control, name, params string) error {
+	_, err := baresipAsk(control, name, params)
+	return err
+}
+
+// baresipAsk is baresipCommand with the answer, a JSON object.
+func baresipAsk(control, name, params string) (string, error) {
 	c, err := net.DialTimeout("tcp", control, 3*time.Second)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer c.Close()
 	j, err := json.Marshal(map[string]string{"command": name, "params": params, "token": "t"})
 	if err != nil {
-		return err
+		return "", err
 	}
 	if _, err := fmt.Fprintf(c, "%d:%s,", len(j), j); err != nil {
-		return err
+		return "", err
 	}
 	if err := c.SetReadDeadline(time.Now().Add(3 * time.Second)); err != nil {
-		return err
+		return "", err
 	}
 	// The answer is a netstring too; events may come before it.
 	rd := bufio.NewReader(c)
 	for {
 		var n int
 		if _, err := fmt.Fscanf(rd, "%d:", &n); err != nil {
-			return fmt.Errorf("baresip: %s: %w", name, err)
+			return "", fmt.Errorf("baresip: %s: %w", name, err)
 		}
 		b := make([]byte, n+1)
 		for got := 0; got < len(b); {
 			k, err := rd.Read(b[got:])
 			if err != nil {
-				return err
+				return "", err
 			}
 			got += k
 		}
 		if bytes.Contains(b, []byte(`"response":true`)) {
 			if !bytes.Contains(b, []byte(`"ok":true`)) {
-				return fmt.Errorf("baresip: %s: %s", name, b[:n])
+				return "", fmt.Errorf("baresip: %s: %s", name, b[:n])
 			}
-			return nil
+			return string(b[:n]), nil
 		}
 	}
 }

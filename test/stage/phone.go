@@ -14,7 +14,9 @@ type Phone struct {
 	URI  string // its address of record
 	Port int    // UDP and TCP; a baresip that has a certificate takes TLS at the port above
 
-	send func(text string) error
+	send     func(text string) error
+	online   func(yes bool) error   // nil if it cannot say that
+	contacts func() (string, error) // the list as the phone shows it; nil if it has none
 
 	mu   sync.Mutex // guards the following
 	cond *sync.Cond
@@ -29,6 +31,7 @@ type PhoneOptions struct {
 	Transport    string // "udp", "tcp" or "tls"
 	Proxy        string // host:port of its outbound proxy
 	Host         string // where it listens; "" is 127.0.0.1
+	Port         int    // where it listens (baresip); 0 is any
 	Presence     bool   // it watches its contact, and lets itself be watched (baresip)
 	// Password is what it proves that it is the user with, if it is asked.
 	Password string
@@ -55,6 +58,23 @@ func newPhone(user, domain string) *Phone {
 
 // Message sends a text to the phone's contact.
 func (p *Phone) Message(text string) error { return p.send(text) }
+
+// Online has the phone say that its user is there, or not.
+func (p *Phone) Online(yes bool) error { return p.online(yes) }
+
+// AwaitContact waits until the phone's list of contacts has a text in it.
+func (p *Phone) AwaitContact(ctx context.Context, text string) error {
+	var all string
+	err := poll(ctx, p.Name+" does not show "+text, func() bool {
+		var err error
+		all, err = p.contacts()
+		return err == nil && strings.Contains(all, text)
+	})
+	if err != nil {
+		return fmt.Errorf("%w; its contacts: %s", err, all)
+	}
+	return nil
+}
 
 // OnShow calls f with every further line of the phone's display.
 func (p *Phone) OnShow(f func(line string)) {
