@@ -3,12 +3,14 @@
 package interop
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stoxgw/stox/test/stage"
 )
@@ -33,6 +35,10 @@ func TestOnTheScreen(t *testing.T) {
 	eachServer(t, func(t *testing.T, server string) {
 		p := &person{world: newNamedWorld(t, server, "example.com", "pbx.example.net"), draws: server == "prosody"}
 		p.must(p.server.Boot(p.ctx))
+		// The phone is there before stox, and subscribes again half a minute later only.
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		p.ctx = ctx
 		var err error
 		p.romeo, err = p.BaresipWith(p.ctx, stage.PhoneOptions{User: "romeo", Domain: "pbx.example.net", Contact: p.user(juliet), Transport: "tcp", Proxy: fmt.Sprintf("127.0.0.1:%d", p.stox.SIP), Presence: true})
 		p.must(err)
