@@ -48,7 +48,7 @@ type shared struct {
 
 // domains is how many worlds there can be at a server: its configuration has to
 // name them before it starts, and stox init takes its time for each.
-var domains = map[string]int{"prosody": 60, "ejabberd": 40}
+var domains = map[string]int{"prosody": 80, "ejabberd": 60}
 
 var servers = map[string]func() (*shared, error){
 	"prosody":  sync.OnceValues(func() (*shared, error) { return startShared("prosody") }),
