@@ -135,11 +135,11 @@ type work struct {
 	wake      bool // Run has to look
 }
 
-// lock takes the lock and begins a work.
+// lock takes the lock and begins a work. Time and policy are those of when it has the lock:
+// who has waited for it does not act by rules that were taken away meanwhile.
 func (e *Engine) lock() *work {
-	out := &work{now: time.Now(), policy: e.policy.Load()}
 	e.mu.Lock()
-	return out
+	return &work{now: time.Now(), policy: e.policy.Load()}
 }
 
 // unlock releases the lock and hands on what is in out. What is handed on comes to the sides
