@@ -191,7 +191,7 @@ func (e *Engine) wonder(out *work, r *relation, w *watcher, brief bool) {
 // placeFor is the relation of a new dialog, if there is room for that. e.mu is held.
 func (e *Engine) placeFor(out *work, v *mapping.SIPSubscribe, who mapping.Watch) (*relation, *mapping.Failure) {
 	r := e.relations.get(who.User, who.Contact, true)
-	if r == nil && e.makeRoom(out) {
+	if r == nil && e.makeRoom(out, pair{who.User, who.Contact}, true) {
 		r = e.relations.get(who.User, who.Contact, true)
 	}
 	if r == nil {
@@ -210,25 +210,38 @@ func (e *Engine) placeFor(out *work, v *mapping.SIPSubscribe, who mapping.Watch)
 	return nil, failFull()
 }
 
-// makeRoom forgets that some user has declined, if there is one of whom nothing else is known:
-// the one of them who did so first, of a few. e.mu is held.
-func (e *Engine) makeRoom(out *work) bool {
-	var oldest *relation
+// makeRoom makes room for a relation that has none, by forgetting another one by which there
+// is room then, if there is one among a few: the oldest of which nothing is known but that the
+// user has declined; or, where all the room there is has been taken, that he was asked, which
+// loses nothing but when that was. It reports whether there was one. e.mu is held.
+func (e *Engine) makeRoom(out *work, who pair, byContact bool) bool {
+	rs := &e.relations
+	full := rs.full(who.user.Domain())
+	var least *relation
 	n := 0
-	for _, r := range e.relations.all {
-		if r.state == WatcherDeclined && r.watch == nil && len(r.watchers) == 0 && (oldest == nil || r.since.Before(oldest.since)) {
-			oldest = r
+	for _, r := range rs.all {
+		if (r.state == WatcherDeclined || full && r.state == WatcherAsked) && r.contact.Local() != "" && r.watch == nil && len(r.watchers) == 0 &&
+			rs.fitsWithout(r.pair, who, byContact) && (least == nil || lessToLose(r, least)) {
+			least = r
 		}
 		if n++; n == maxRelationsLooked {
 			break
 		}
 	}
-	if oldest == nil {
+	if least == nil {
 		return false
 	}
-	e.enter(out, oldest, 0, WatcherDeclined)
-	e.relations.tidy(oldest)
+	e.enter(out, least, 0, WatcherDeclined|WatcherAsked)
+	rs.tidy(least)
 	return true
+}
+
+// lessToLose reports whether r is rather to be forgotten than o.
+func lessToLose(r, o *relation) bool {
+	if r.state != o.state {
+		return r.state == WatcherAsked
+	}
+	return r.since.Before(o.since)
 }
 
 // roomFor reports whether there is room for one more watcher of a contact. e.mu is held.

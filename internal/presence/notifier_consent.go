@@ -43,7 +43,7 @@ func (e *Engine) askUser(out *work, r *relation, w *watcher) {
 	if asked.IsZero() && r.state&WatcherAsked != 0 {
 		asked = r.since // by an earlier run, and not after that
 	}
-	if e.closing || r.state&(WatcherGranted|WatcherDeclined) != 0 || !asked.IsZero() && out.now.Sub(asked) < askAgain {
+	if e.closing || r.state&(WatcherGranted|WatcherDeclined) != 0 || !asked.IsZero() && lately(out.now, asked, askAgain) {
 		return
 	}
 	if !out.policy.lets(r.pair) || !a.of.has(r.user, out.now) || !a.by.has(r.contact, out.now) || !a.from.has(w.peer, out.now) {
@@ -165,7 +165,7 @@ func (e *Engine) sweepAsked(out *work) {
 		if asked.IsZero() {
 			asked = r.since
 		}
-		if out.now.Sub(asked) < askAgain {
+		if lately(out.now, asked, askAgain) {
 			left = true
 			continue
 		}

@@ -110,7 +110,7 @@ func (e *Engine) askToPublish(out *work, user, name mapping.JID) {
 		return
 	}
 	r := e.relations.get(user, name, false)
-	if r == nil || r.state&(WatcherGranted|WatcherDeclined) != 0 || r.state&WatcherAsked != 0 && out.now.Sub(r.since) < consentAgain {
+	if r == nil || r.state&(WatcherGranted|WatcherDeclined) != 0 || r.state&WatcherAsked != 0 && lately(out.now, r.since, consentAgain) {
 		return
 	}
 	e.enter(out, r, 0, WatcherAsked)

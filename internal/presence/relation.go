@@ -59,14 +59,39 @@ func (rs *relations) get(user, contact mapping.JID, byContact bool) *relation {
 	switch {
 	case r != nil:
 		return r
-	case len(rs.all) >= maxRelations, !rs.alone && rs.byDomain[p.user.Domain()] >= maxRelations/2:
-		return nil
-	case rs.of[p.user] >= maxRelationsOf, byContact && rs.of[p.user] >= maxRelationsOf/2:
-		return nil // whoever may subscribe from SIP may do so under many names
-	case byContact && rs.towards[p.contact] >= maxRelationsFor:
+	case !rs.fitsWithout(pair{}, p, byContact):
 		return nil
 	}
 	return rs.add(p)
+}
+
+// full reports whether there is no room for any relation of users of a domain.
+func (rs *relations) full(domain string) bool {
+	return len(rs.all) >= maxRelations || !rs.alone && rs.byDomain[domain] >= maxRelations/2
+}
+
+// fitsWithout reports whether there is room for p if gone were forgotten, which is zero for
+// none.
+func (rs *relations) fitsWithout(gone, p pair, byContact bool) bool {
+	but := func(n int, same bool) int {
+		if same {
+			n--
+		}
+		return n
+	}
+	all := but(len(rs.all), gone != pair{})
+	inDomain := but(rs.byDomain[p.user.Domain()], gone.user.Domain() == p.user.Domain())
+	of := but(rs.of[p.user], gone.user == p.user)
+	towards := but(rs.towards[p.contact], gone.contact == p.contact)
+	switch {
+	case all >= maxRelations, !rs.alone && inDomain >= maxRelations/2:
+		return false
+	case of >= maxRelationsOf, byContact && of >= maxRelationsOf/2:
+		return false // whoever may subscribe from SIP may do so under many names
+	case byContact && towards >= maxRelationsFor:
+		return false
+	}
+	return true
 }
 
 func (rs *relations) add(p pair) *relation {
@@ -127,6 +152,13 @@ func (rs *relations) restore(r Relation) {
 		known = rs.add(p)
 	}
 	known.state, known.since = r.State, r.Since
+}
+
+// lately reports whether a time is not longer ago than that. One that is ahead is not: it was
+// written down by a clock that has been set since, and nothing waits for it.
+func lately(now, t time.Time, within time.Duration) bool {
+	d := now.Sub(t)
+	return 0 <= d && d < within
 }
 
 // enter sets and clears bits of the state of r, and has the book keep it. e.mu is held.

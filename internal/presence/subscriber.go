@@ -48,6 +48,9 @@ func (e *Engine) subscribe(out *work, v *mapping.XMPPPresence) {
 	}
 	none := !out.policy.asks(to)
 	r := e.relations.get(user, contact, false)
+	if r == nil && !none && e.makeRoom(out, pair{user, contact}, false) {
+		r = e.relations.get(user, contact, false)
+	}
 	if r == nil {
 		if none { // it costs nothing
 			out.say(contact, user, mapping.Subscribed)
