@@ -199,7 +199,7 @@ func (e *Engine) newPublication(out *work, contact mapping.JID, peer string) (*p
 		}
 		e.unpublish(out, oldest)
 	}
-	if c.all >= maxPublished || c.from[peer] >= maxPublishedFrom || known == nil && !e.roomForPresentity() {
+	if c.all >= maxPublished || c.from[peer] >= maxPublishedFrom || known == nil && !e.roomForPresentity(out) {
 		return nil, &mapping.Failure{Status: 503, Condition: mapping.CondResourceConstraint, Type: mapping.TypeWait,
 			Text: "There are too many publications."}
 	}
@@ -216,20 +216,29 @@ func (e *Engine) newPublication(out *work, contact mapping.JID, peer string) (*p
 }
 
 // roomForPresentity makes room for one more contact that publishes, if need be at the cost of
-// one that does not any more. e.mu is held.
-func (e *Engine) roomForPresentity() bool {
+// one that does not any more: that nobody watches, if there is one, or its watchers have it
+// asked again. e.mu is held.
+func (e *Engine) roomForPresentity(out *work) bool {
 	c := &e.compositor
 	if len(c.of) < maxPublished {
 		return true
 	}
+	var idle *presentity
 	for contact, known := range c.of {
-		if len(known.publications) == 0 { // there is one, or there would be maxPublished publications
-			e.timers.stop(&known.timer)
-			delete(c.of, contact)
-			return true
+		if len(known.publications) > 0 {
+			continue
+		}
+		if idle = known; e.relations.first[contact] == nil {
+			break
 		}
 	}
-	return false
+	if idle == nil {
+		return false // there is one, or there would be maxPublished publications
+	}
+	e.timers.stop(&idle.timer)
+	delete(c.of, idle.contact)
+	e.showPublished(out, idle.contact)
+	return true
 }
 
 // unpublish ends a publication. The contact is remembered to be one that publishes. e.mu is

@@ -337,3 +337,46 @@ func TestPresentitiesGiveWay(t *testing.T) {
 		}
 	})
 }
+
+// Where one has to give way it is one that nobody watches; or else those who watch it have it
+// asked again.
+func TestPresentitiesThatAreWatched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		h.publishes(romeo, h.publishes(romeo, "", 3600, document("home open")), 0, "")
+		h.presence(juliet, romeo, mapping.Subscribe)
+		h.mu.Lock()
+		for i := range maxPublished - 1 {
+			u := &presentity{contact: mapping.MustParseJID(fmt.Sprintf("u%d@example.net", i))}
+			if i >= 40 {
+				u.publications = []*published{{of: u}}
+			}
+			h.compositor.of[u.contact] = u
+		}
+		h.mu.Unlock()
+		for i := range 40 {
+			h.publishes(fmt.Sprintf("v%d@example.net", i), "", 3600, document("home open"))
+		}
+		h.wantNothingToSIP()
+		h.publishes("one-more@example.net", "", 3600, document("home open"))
+		if v := h.wantSubscribe(3600); v.To.String() != "sip:"+romeo {
+			t.Errorf("%s is asked", v.To)
+		}
+	})
+}
+
+// Probes of a contact that publishes cost no more than polls of one that does not.
+func TestPublishedPollBounds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		h.publishes(romeo, "", 3600, document("home open"))
+		told := "available romeo@example.net/home > nurse@example.com/balcony"
+		for range 10 {
+			h.presence("nurse@example.com/balcony", romeo, mapping.Probe)
+		}
+		h.wantXMPP(told)
+		h.wait(pollEvery)
+		h.presence("nurse@example.com/balcony", romeo, mapping.Probe)
+		h.wantXMPP(told)
+	})
+}

@@ -22,21 +22,22 @@ func (e *Engine) ask(out *work, v *mapping.XMPPPresence) {
 	w := &e.subscriber
 	k := poll{v.From, v.To.Bare()}
 	user := v.From.Bare()
-	if e.answerPoll(out, v) {
-		return
-	}
 	if e.closing || w.polls[k] != nil || len(w.polls) >= maxPolls || w.polled[user] >= maxPollsOf {
 		return
 	}
-	s := &subscription{pair: pair{user, k.contact}, prober: v.From}
+	s := &subscription{pair: pair{user, k.contact}, prober: v.From, began: out.now}
 	w.polls[k] = s
 	w.polled[user]++
+	if e.answerPoll(out, v) {
+		e.endPoll(out, s)
+		return
+	}
 	e.begin(out, s)
 }
 
 // polledNotify takes the answer to a poll: one document. e.mu is held.
 func (e *Engine) polledNotify(out *work, s *subscription, v *mapping.SIPNotify) (f *mapping.Failure) {
-	if (v.State == mapping.StateActiveSub || v.State == mapping.StateTerminated) && len(v.Body) > 0 && out.policy.Access.Allows(s.user) {
+	if (v.State == mapping.StateActiveSub || v.State == mapping.StateTerminated) && len(v.Body) > 0 && out.policy.lets(s.pair) {
 		var document []mapping.Resource
 		if document, f = readDocument(v); f == nil {
 			for i := range document {
