@@ -91,8 +91,7 @@ func (e *Engine) undialed(out *work, r *relation) *subscription {
 	}
 	old.ended = true
 	e.forgetDialog(out, old)
-	e.timers.stop(&old.timer)
-	e.enqueue(out, old)
+	e.endInTime(out, old)
 	return s
 }
 

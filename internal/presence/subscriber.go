@@ -123,8 +123,7 @@ func (e *Engine) unsubscribe(out *work, v *mapping.XMPPPresence) {
 		s.relation, s.ended = nil, true
 		e.subscriber.ending[s.pair] = s
 		e.forgetDialog(out, s)
-		e.timers.stop(&s.timer)
-		e.enqueue(out, s)
+		e.endInTime(out, s)
 	case s != nil:
 		e.drop(out, s)
 		fallthrough

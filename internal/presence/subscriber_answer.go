@@ -24,7 +24,7 @@ func (e *Engine) subscribed(out *work, ref *subscribing, o mapping.Outcome) {
 	}
 	to := ref.to
 	ref.to = nil
-	defer e.release(out, to)
+	defer e.release(out, to, ref.s.user)
 	s := ref.s
 	if s.open != ref {
 		return // something else has ended it meanwhile

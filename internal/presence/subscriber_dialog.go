@@ -16,9 +16,11 @@ const (
 	longest       = 24 * 3600        // whatever a notifier says
 	refreshBefore = time.Minute      // the end, at the latest
 	refreshAfter  = 30 * time.Second // the last SUBSCRIBE, at the earliest
+	endWithin     = 5 * time.Minute  // the end of a dialog has its turn, or is not said
 	firstRetry    = time.Minute      // after a failure, then twice as long each time ...
 	lastRetry     = time.Hour        // ... up to this
-	longestRetry  = 24 * time.Hour   // whatever Retry-After says
+	leastRetry    = 30 * time.Second // whatever Retry-After says ...
+	longestRetry  = 24 * time.Hour   // ... and at most
 )
 
 // subscription is a user's subscription to a contact as SIP sees it: the dialog there is,
@@ -291,8 +293,8 @@ func (e *Engine) later(out *work, s *subscription, after time.Duration) {
 	e.hide(out, s)
 	e.clear(out, s)
 	wait := min(firstRetry<<min(s.fails, 6), lastRetry)
-	if after > 0 {
-		wait = min(after, longestRetry)
+	if after > 0 { // nobody has us ask every second
+		wait = min(max(after, leastRetry), longestRetry)
 	}
 	if s.fails < 255 {
 		s.fails++
@@ -308,6 +310,14 @@ func (e *Engine) unnotified(out *work, s *subscription) {
 		return
 	}
 	e.fail(out, s, 0, noAnswer())
+}
+
+// endInTime has the end of a dialog said when it is its turn. Where that does not come it ends
+// all the same, so that ends do not pile up behind a destination that does not answer: the
+// notifier learns of it by what its next NOTIFY is answered. e.mu is held.
+func (e *Engine) endInTime(out *work, s *subscription) {
+	e.at(out, &s.timer, out.now.Add(endWithin), func(out *work) { e.ended(out, s) })
+	e.enqueue(out, s)
 }
 
 // ended takes the end of a dialog that the user has ended: he is told so, once. e.mu is held.

@@ -33,6 +33,7 @@ func TestTerminated(t *testing.T) {
 		{says: "terminated;reason=invariant", never: true},
 		{says: "terminated"},
 		{says: "terminated;retry-after=60", told: gone, least: time.Minute, most: 2 * time.Minute},
+		{says: "terminated;retry-after=1", told: gone, least: 30 * time.Second, most: time.Minute},
 		{says: "terminated;reason=moon"},
 	} {
 		t.Run(c.says, func(t *testing.T) {

@@ -3,6 +3,8 @@ package presence
 import (
 	"container/list"
 	"time"
+
+	"github.com/stoxgw/stox/mapping"
 )
 
 // The pace of SUBSCRIBE requests: after a restart, and when a user with many contacts comes,
@@ -10,11 +12,12 @@ import (
 const (
 	paceAtOnce = 50
 	paceRate   = 50.0 // a second
-	maxOpenAt  = 8    // without an answer at one destination
+	maxOpenAt  = 8    // without an answer at one destination ...
+	maxOpenOf  = 4    // ... of one user: contacts that do not answer are in nobody else's way
 )
 
-// pace lets subscriptions have their turn: those of one destination in the order in which
-// they came, the destinations one after the other. A subscription waits in one place at
+// pace lets subscriptions have their turn: those of one user at one destination in the order
+// in which they came, the users and the destinations one after the other. A subscription waits in one place at
 // most, so there are no more than of those.
 type pace struct {
 	destinations map[string]*destination // where something waits or has no answer
@@ -27,7 +30,16 @@ type pace struct {
 
 // destination is a host that requests go to.
 type destination struct {
-	host    string
+	host  string
+	open  int                     // without an answer
+	users map[mapping.JID]*userAt // of whom something waits or has no answer
+	ready list.List               // of *userAt: with something that may go
+	turn  *list.Element
+}
+
+// userAt is a user at a destination.
+type userAt struct {
+	user    mapping.JID
 	open    int       // without an answer
 	waiting list.List // of *subscription
 	turn    *list.Element
@@ -45,12 +57,17 @@ func (e *Engine) enqueue(out *work, s *subscription) {
 	p := &e.subscriber.pace
 	d := p.destinations[s.to.Host]
 	if d == nil {
-		d = &destination{host: s.to.Host}
+		d = &destination{host: s.to.Host, users: make(map[mapping.JID]*userAt)}
 		p.destinations[d.host] = d
 	}
-	s.at, s.queued = d, d.waiting.PushBack(s)
+	u := d.users[s.user]
+	if u == nil {
+		u = &userAt{user: s.user}
+		d.users[u.user] = u
+	}
+	s.at, s.queued = d, u.waiting.PushBack(s)
 	p.waiting++
-	p.look(d)
+	p.look(d, u)
 	e.pump(out)
 }
 
@@ -60,24 +77,38 @@ func (e *Engine) dequeue(s *subscription) {
 		return
 	}
 	p, d := &e.subscriber.pace, s.at
-	d.waiting.Remove(s.queued)
+	u := d.users[s.user]
+	u.waiting.Remove(s.queued)
 	s.queued, s.at = nil, nil
 	if p.waiting--; p.waiting == 0 {
 		e.timers.stop(&p.timer)
 	}
-	p.look(d)
+	p.look(d, u)
 }
 
-// release takes that a request to a destination has its answer. e.mu is held.
-func (e *Engine) release(out *work, d *destination) {
+// release takes that a request of a user to a destination has its answer. e.mu is held.
+func (e *Engine) release(out *work, d *destination, user mapping.JID) {
+	u := d.users[user]
 	d.open--
-	e.subscriber.pace.look(d)
+	u.open--
+	e.subscriber.pace.look(d, u)
 	e.pump(out)
 }
 
-// look gives d a turn, or takes it away.
-func (p *pace) look(d *destination) {
-	may := d.waiting.Len() > 0 && d.open < maxOpenAt
+// look gives u and d a turn, or takes it away.
+func (p *pace) look(d *destination, u *userAt) {
+	may := u.waiting.Len() > 0 && u.open < maxOpenOf
+	switch {
+	case may && u.turn == nil:
+		u.turn = d.ready.PushBack(u)
+	case !may && u.turn != nil:
+		d.ready.Remove(u.turn)
+		u.turn = nil
+	}
+	if u.open == 0 && u.waiting.Len() == 0 {
+		delete(d.users, u.user)
+	}
+	may = d.ready.Len() > 0 && d.open < maxOpenAt
 	switch {
 	case may && d.turn == nil:
 		d.turn = p.turns.PushBack(d)
@@ -85,7 +116,7 @@ func (p *pace) look(d *destination) {
 		p.turns.Remove(d.turn)
 		d.turn = nil
 	}
-	if d.open == 0 && d.waiting.Len() == 0 {
+	if len(d.users) == 0 {
 		delete(p.destinations, d.host)
 	}
 }
@@ -106,8 +137,11 @@ func (e *Engine) pump(out *work) {
 		p.tokens--
 		d := p.turns.Front().Value.(*destination)
 		p.turns.MoveToBack(d.turn)
-		s := d.waiting.Front().Value.(*subscription)
+		u := d.ready.Front().Value.(*userAt)
+		d.ready.MoveToBack(u.turn)
+		s := u.waiting.Front().Value.(*subscription)
 		d.open++
+		u.open++
 		e.dequeue(s)
 		e.send(out, s, d)
 	}

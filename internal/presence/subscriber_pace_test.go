@@ -159,3 +159,49 @@ func TestRefreshesAreSpread(t *testing.T) {
 		}
 	})
 }
+
+// Contacts of one user that do not answer are not in the way of other users at the same
+// destination.
+func TestDeadContactsOfOneUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		for i := range 60 {
+			h.presence("tybalt@example.com", fmt.Sprintf("r%d@example.net", i), mapping.Subscribe)
+		}
+		if got := len(h.takeRequests()); got != maxOpenOf {
+			t.Fatalf("%d requests of one user are open, want %d", got, maxOpenOf)
+		}
+		h.presence(juliet, romeo, mapping.Subscribe)
+		h.accept(h.wantSubscribe(3600), 3600)
+		h.presence("nurse@example.com", romeo, mapping.Subscribe)
+		h.accept(h.wantSubscribe(3600), 3600)
+	})
+}
+
+// Ends of dialogs do not pile up behind a destination that does not answer.
+func TestEndsDoNotPileUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHarness(t)
+		h.watching("x open")
+		for i := range maxOpenAt {
+			h.presence(userOf(i), fmt.Sprintf("r%d@example.net", i), mapping.Subscribe)
+		}
+		if got := len(h.takeRequests()); got != maxOpenAt {
+			t.Fatalf("%d requests are open, want %d", got, maxOpenAt)
+		}
+		h.presence(juliet, romeo, mapping.Unsubscribe)
+		h.wantXMPP("unavailable romeo@example.net/x > juliet@example.com")
+		h.wait(endWithin)
+		h.mu.Lock()
+		if got := len(h.subscriber.ending); got != 0 {
+			t.Errorf("%d ends wait, want none", got)
+		}
+		h.mu.Unlock()
+		for _, p := range h.takeStanzas() {
+			if describe(p.Value) == "unsubscribed romeo@example.net > juliet@example.com" {
+				return
+			}
+		}
+		t.Error("she is not told that it has ended")
+	})
+}

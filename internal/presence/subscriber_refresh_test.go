@@ -144,7 +144,7 @@ func TestRefreshFails(t *testing.T) {
 
 // Retry-After is heeded, within reason.
 func TestRetryAfter(t *testing.T) {
-	for after, bounds := range map[time.Duration][2]time.Duration{10 * time.Minute: {10 * time.Minute, 13 * time.Minute}, 10_000 * time.Hour: {24 * time.Hour, 30*time.Hour + time.Minute}} {
+	for after, bounds := range map[time.Duration][2]time.Duration{time.Second: {30 * time.Second, time.Minute}, 10 * time.Minute: {10 * time.Minute, 13 * time.Minute}, 10_000 * time.Hour: {24 * time.Hour, 30*time.Hour + time.Minute}} {
 		bubble(t, func(t *testing.T, h *harness) {
 			h.presence(juliet, romeo, mapping.Subscribe)
 			o := answer(503, nil)
