@@ -32,7 +32,11 @@ func (u *UA) hopFor(m *outRequest, overFlow bool) (h hop, f *mapping.Failure) {
 	for _, r := range set.routes {
 		if u.leadsTo(r, e.next) {
 			h.route, h.rule, h.login, h.watch = r, r, set.logins[r], set.watches[r]
-			return h, h.lead(e.next, u.supported)
+			next := e.next
+			if r.Via.Transport == "tls" { // what the operator has encrypted no peer has sent in the clear
+				next.Transport = "tls"
+			}
+			return h, h.lead(next, u.supported)
 		}
 	}
 	h, f = u.nextHop(e.next)

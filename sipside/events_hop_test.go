@@ -68,6 +68,8 @@ func TestHopOf(t *testing.T) {
 		{name: "another port is another server", target: "sip:presence@10.0.0.1:5071", route: 3, to: "10.0.0.9 0 any"},
 		{name: "the target is in the domain of a route (a GRUU)", target: "sip:romeo@example.net;gr=x", flow: 7, route: 0, to: "10.0.0.1 5070 tcp"},
 		{name: "a number of a named next hop", target: "sip:romeo@10.0.0.2;transport=tls", route: 1, to: "10.0.0.2 0 tls"},
+		{name: "a next hop over TLS", target: "sip:romeo@proxy.example:5061", route: 1, to: "proxy.example 5061 tls"},
+		{name: "the same, and the target wants another transport", target: "sip:romeo@10.0.0.2:5061;transport=udp", route: 1, to: "10.0.0.2 5061 tls"},
 		{name: "a number of nobody's", target: "sip:romeo@10.0.0.3;transport=tls", route: 3, to: "10.0.0.9 0 any"},
 		{name: "the flow", target: "sip:romeo@192.168.1.5:33333;transport=tcp", flow: 7, over: true},
 		{name: "the flow of a browser", target: "sip:romeo@df7jal23ls0d.invalid;transport=ws", flow: 7, over: true},
