@@ -10,6 +10,7 @@ import (
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/hist"
 	m "github.com/stoxgw/stox/internal/metrics"
+	"github.com/stoxgw/stox/internal/presence"
 	"github.com/stoxgw/stox/internal/version"
 	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside"
@@ -24,6 +25,7 @@ func (a *App) gather(b *m.Batch) {
 	a.gatherMessages(b)
 	a.gatherJournal(b, now)
 	a.gatherSIP(b)
+	gatherPresence(b, a.presence.Tally())
 	a.gatherRoutes(b)
 }
 
@@ -169,6 +171,30 @@ func (a *App) gatherSIP(b *m.Batch) {
 	b.Put(m.SIPUnmatched, float64(s.Unmatched.Load()))
 	b.Put(m.SIPDropped, float64(s.Dropped.Load()))
 	b.Put(m.SIPPanics, float64(s.Panics.Load()))
+}
+
+func gatherPresence(b *m.Batch, t presence.Tally) {
+	b.Put(m.PresenceRelations, float64(t.Relations))
+	b.Put(m.PresenceSubscriptions, float64(t.Watched), "user")
+	b.Put(m.PresenceSubscriptions, float64(t.Watchers), "contact")
+	b.Put(m.PresenceWaiting, float64(t.Waiting))
+	b.Put(m.PresenceDevices, float64(t.Devices))
+	b.Put(m.PresencePublications, float64(t.Publications), "user")
+	b.Put(m.PresencePublications, float64(t.Published), "contact")
+	for _, r := range []struct {
+		method       string
+		sent, failed uint64
+	}{{"SUBSCRIBE", t.Subscribes, t.Failed}, {"NOTIFY", t.Notified, t.NotNotified}, {"PUBLISH", t.Publishes, t.NotPublished}} {
+		b.Put(m.PresenceSent, float64(r.sent), r.method)
+		b.Put(m.PresenceFailed, float64(r.failed), r.method)
+	}
+	b.Put(m.PresenceNotifies, float64(t.Notifies), "taken")
+	b.Put(m.PresenceNotifies, float64(t.Stale), "refused")
+	b.Put(m.PresenceRefused, float64(t.Refused))
+	b.Put(m.PresenceAsked, float64(t.Asks), "subscribe")
+	b.Put(m.PresenceAsked, float64(t.Probes), "probe")
+	b.Put(m.PresenceAsked, float64(t.NotAsked), "suppressed")
+	b.Put(m.PresenceDropped, float64(t.Unseen))
 }
 
 var (

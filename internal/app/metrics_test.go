@@ -152,7 +152,7 @@ func TestMetricsNameNobody(t *testing.T) {
 			}
 		}
 		// What labels there are says nothing of anybody by its kind.
-		allowed := []string{"direction", "outcome", "reason", "component", "state", "check", "method", "class", "route", "domain", "side", "opened_by", "place", "file", "kind", "of", "version", "goversion", "le", "quantile"}
+		allowed := []string{"direction", "outcome", "reason", "component", "state", "check", "method", "class", "route", "domain", "side", "opened_by", "place", "file", "kind", "of", "watcher", "version", "goversion", "le", "quantile"}
 		for _, m := range regexp.MustCompile(`(\w+)="`).FindAllStringSubmatch(all, -1) {
 			if !slices.Contains(allowed, m[1]) {
 				t.Errorf("label %s", m[1])

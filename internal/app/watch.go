@@ -47,6 +47,7 @@ type diskState struct {
 func newWatch(a *App) *watch {
 	w := &watch{a: a}
 	w.parts = append(w.parts, part{"the bridge", func() time.Duration { return a.bridge.Stats().Behind }},
+		part{"presence", func() time.Duration { return a.presence.Tally().Behind }},
 		part{"the journal", func() time.Duration { a.journal.store.State(); return 0 }},
 		part{"the SIP side", func() time.Duration { a.sip.Load(); a.sip.Routes(); return 0 }})
 	for i, c := range a.xmpp.all {

@@ -110,6 +110,25 @@ var (
 	SIPPanics         = sip.counter("sip_panics", "Messages that stox could not handle for a fault of its own: please report it", "")
 )
 
+// Presence.
+var (
+	presence = section("Presence")
+
+	presenceMethod = "`method` is `SUBSCRIBE`, `NOTIFY` or `PUBLISH`"
+
+	PresenceRelations     = presence.gauge("presence_relations", "Pairs of a user and a contact of which one may see the other, has asked for it, or was refused it", "")
+	PresenceSubscriptions = presence.gauge("presence_subscriptions", "Subscriptions over SIP that there are, be it that they are being begun or ended", "`watcher` is `user` (of XMPP, who watches a contact) or `contact` (of SIP, who watches a user)", "watcher")
+	PresenceWaiting       = presence.gauge("presence_subscribes_waiting", "SUBSCRIBE requests that wait for their turn", "")
+	PresenceDevices       = presence.gauge("presence_devices", "Devices of users, as contacts know them", "")
+	PresencePublications  = presence.gauge("presence_publications", "Publications that there are, be it that they are still to be made", "`of` is `user` (made by stox at a SIP server) or `contact` (made at stox)", "of")
+	PresenceSent          = presence.counter("presence_requests_sent", "Requests about presence that were sent, without repeats of the transport", presenceMethod, "method")
+	PresenceFailed        = presence.counter("presence_requests_failed", "Of these, those that were not accepted, or had no answer; a SUBSCRIBE also where no NOTIFY followed", presenceMethod, "method")
+	PresenceNotifies      = presence.counter("presence_notifies_received", "NOTIFY requests that came", "`outcome` is `taken` or `refused` (it belongs to no subscription, or is out of order)", "outcome")
+	PresenceRefused       = presence.counter("presence_requests_refused", "SUBSCRIBE and PUBLISH requests that were refused", "")
+	PresenceAsked         = presence.counter("presence_user_requests", "What was asked of users: whether a contact may see them, or how they are", "`kind` is `subscribe`, `probe`, or `suppressed` (a subscribe that was not sent, because there were too many)", "kind")
+	PresenceDropped       = presence.counter("presence_dropped", "Presence of users that there was no room for: contacts do not see it", "")
+)
+
 // Routes and registrations. Only routes with a via are there.
 var (
 	routes = section("Routes")

@@ -83,6 +83,7 @@ type Engine struct {
 	relations relations
 	timers    timers
 	next      time.Time // when Run looks again; zero: never
+	ticked    time.Time // when it has looked for the last time; zero: not yet
 	closing   bool      // Drain has begun
 	tally     Tally
 	outgoing  []*work // decided, and not yet handed on
@@ -310,6 +311,7 @@ func (e *Engine) Run(ctx context.Context) error {
 // tick does everything that is due, and tells when to look again.
 func (e *Engine) tick() time.Time {
 	out := e.lock()
+	e.ticked = out.now
 	for n := 0; n < timersAtOnce; n++ {
 		t := e.timers.pop(out.now)
 		if t == nil {

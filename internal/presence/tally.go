@@ -1,5 +1,7 @@
 package presence
 
+import "time"
+
 // Tally counts what has happened since New.
 type Tally struct {
 	Relations int // there are now
@@ -24,10 +26,13 @@ type Tally struct {
 	Publications int    // ... and of users, be it that they are still to be made
 	Publishes    uint64 // PUBLISH requests that were sent ...
 	NotPublished uint64 // ... and those that have failed
+
+	Behind time.Duration // how long something has been due that Run has not seen to; 0 as a rule
 }
 
 // Tally gives the counts.
 func (e *Engine) Tally() Tally {
+	now := time.Now()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	t := e.tally
@@ -35,5 +40,10 @@ func (e *Engine) Tally() Tally {
 	t.Relations = len(e.relations.all)
 	t.Watched, t.Waiting = len(e.subscriber.byCall), e.subscriber.pace.waiting
 	t.Watchers, t.Devices = e.notifier.total, e.notifier.cache.all
+	if first := e.timers.first(); !e.ticked.IsZero() && !first.IsZero() {
+		// What was due before Run looked for the last time is due since then: an earlier run
+		// may have left it.
+		t.Behind = max(min(now.Sub(first), now.Sub(e.ticked)), 0)
+	}
 	return t
 }
