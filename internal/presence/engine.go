@@ -109,9 +109,11 @@ func New(x XMPPSide, s SIPSide, o Options, log *slog.Logger) *Engine {
 
 // SetPolicy swaps the rules for everything that happens from now on.
 func (e *Engine) SetPolicy(p Policy) {
-	e.policy.Store(&p)
 	out := e.lock()
+	e.policy.Store(&p)
+	out.policy = &p
 	e.relations.alone = p.Alone
+	e.notifierPolicy(out)
 	e.publisherPolicy(out)
 	e.unlock(out)
 }

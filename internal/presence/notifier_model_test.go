@@ -236,9 +236,6 @@ func (m *notifierModel) resume() {
 		m.wantStatus(o, 481)
 	case m.drains && v.Expires > 0:
 		m.wantStatus(o, 503, 481)
-	case m.closed:
-		m.wantStatus(o, 403, 481)
-		a.gone = true
 	case a.doubtful:
 		m.wantStatus(o, 200, 481)
 	default:
@@ -432,6 +429,12 @@ func (m *notifierModel) upheaval() {
 		access := []string{"*"}
 		if m.closed {
 			access = []string{"paris@example.com"}
+			for _, p := range m.order {
+				clear(p.shown) // what they show from now on is not looked at
+			}
+			for _, a := range m.agents {
+				a.gone = true
+			}
 		}
 		p.Access, _ = mapping.NewAccess(access)
 		m.SetPolicy(p)

@@ -214,8 +214,8 @@ func TestNotifyUrgent(t *testing.T) {
 	}
 }
 
-// A user whom the policy closes is not seen any more, from the next moment on that something
-// is to be said.
+// A user whom the policy closes is not seen any more, and who watches him is told so at once.
+// When it opens again, what was known of him is not taken to be so still.
 func TestPolicyChange(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
@@ -236,17 +236,23 @@ func TestPolicyChange(t *testing.T) {
 				p := h.options.Policy
 				tt.change(t, &p)
 				h.SetPolicy(p)
-				a.wants(a.subscribe(600), 403)
-				h.wantTold("c1 terminated rejected")
-				h.wait(5 * time.Second)
-				h.wantTold("c2 terminated rejected")
+				h.settle()
+				h.wantTold("c1 terminated rejected", "c2 terminated rejected")
+				a.wants(a.subscribe(600), 481)
 				h.show("a", mapping.Available, &mapping.Resource{Show: mapping.ShowAway})
 				b.wants(b.subscribe(600), 481)
 				c := h.agent("c3")
 				c.wants(c.subscribe(600), 403)
+				h.show("a", mapping.Unavailable, nil)
+				h.show("b", mapping.Unavailable, nil)
 				h.wait(time.Minute)
 				h.wantTold()
 				h.wantXMPP()
+				h.SetPolicy(h.options.Policy)
+				d := h.agent("c4")
+				d.wants(d.subscribe(600), 200)
+				h.wantTold("c4 active 600")
+				h.wantXMPP("probe romeo@example.net > juliet@example.com")
 			})
 		})
 	}

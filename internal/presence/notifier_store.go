@@ -187,6 +187,8 @@ func (e *Engine) restoreWatcher(out *work, d Dialog) {
 	r.watchers = append(r.watchers, w)
 	e.at(out, &w.expiry, w.until, func(out *work) { e.endWatcher(out, w, reasonTimeout) })
 	switch {
+	case !out.policy.lets(r.pair):
+		e.endWatcher(out, w, reasonRejected)
 	case r.granted():
 		r.devices.resumed = true
 		e.activateWatcher(out, w) // if he has said so as the earlier run ended
