@@ -13,9 +13,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stoxgw/stox/internal/presence"
 	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/internal/store"
 	"github.com/stoxgw/stox/internal/xmpptest"
+	"github.com/stoxgw/stox/mapping"
 )
 
 // testdata/stored has a file of the store of each version of its schema, as a daemon of that
@@ -53,6 +55,12 @@ func leaveBehind(t *testing.T, dir, path string) {
 		if got := h.fromSIP(neighbour, 1, romeo, juliet, "from SIP"); got != 200 {
 			t.Errorf("status %d", got)
 		}
+		watch := siptest.Text("", "SUBSCRIBE "+juliet+" SIP/2.0", fmt.Sprintf("Via: SIP/2.0/UDP %s;branch=z9hG4bKhome2", neighbour), "Max-Forwards: 70",
+			"From: <"+romeo+">;tag=w", "To: <"+juliet+">", "Call-ID: w", "CSeq: 1 SUBSCRIBE", fmt.Sprintf("Contact: <sip:romeo@%s>", neighbour), "Event: presence", "Expires: 3600")
+		if m := h.final(neighbour, 2, watch); m == nil || m.Status() != 200 {
+			t.Errorf("SUBSCRIBE: %+v", m)
+		}
+		h.xmpp("<presence from='juliet@example.com' to='romeo@sip.example.com' type='subscribed'/>")
 		h.toSIP("romeo", "m-done", "delivered")
 		h.answering(func(m *siptest.Message) string { return m.Reply(503, "Later") })
 		h.toSIP("romeo", "m-waits", "still waits")
@@ -115,6 +123,12 @@ func TestUpgrade(t *testing.T) {
 				subscribed := h.written(func(st xmpptest.Stanza) bool { return isGateway(st) && st.To == "juliet@example.com" })
 				if want := min(v/2, 1); len(subscribed) != want { // there were no contacts in the first
 					t.Errorf("told %d times, want %d", len(subscribed), want)
+				}
+				if v >= 3 { // there was no presence before
+					e, ok := h.app.presence.Find(mapping.MustParseJID("juliet@example.com"), mapping.MustParseJID("romeo@sip.example.com"))
+					if !ok || e.State&presence.WatcherGranted == 0 || len(e.Dialogs) != 1 || e.Dialogs[0].Direction != presence.Watched {
+						t.Errorf("who watches whom: %v %+v", ok, e)
+					}
 				}
 				if strings.Contains(h.log.String(), "cannot be read") {
 					t.Errorf("the log\n%s", h.log.String())
