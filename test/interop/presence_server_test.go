@@ -107,7 +107,7 @@ func TestPhonePresence(t *testing.T) {
 		c := w.login(juliet)
 		bob := "bob@" + w.component
 		phone, err := w.BaresipWith(w.ctx, stage.PhoneOptions{User: "bob", Domain: sipDomain, Contact: w.user(juliet), Transport: "tcp",
-			Proxy: fmt.Sprintf("127.0.0.1:%d", w.stox.SIP), Port: port, Presence: true})
+			Proxy: fmt.Sprintf("127.0.0.1:%d", w.stox.SIP), Port: port, Presence: true, Watches: true})
 		w.must(err)
 		w.present(c, "subscribe", bob)
 		w.await(c, "that it is granted", presenceOf("subscribed", bob))

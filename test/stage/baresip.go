@@ -70,7 +70,10 @@ func (r *Stage) baresip(ctx context.Context, o PhoneOptions, register int) (*Pho
 	}
 	presence, watched := "", ""
 	if o.Presence {
-		presence, watched = "module_app presence.so\n", ";presence=p2p"
+		presence = "module_app presence.so\n"
+	}
+	if o.Watches {
+		watched = ";presence=p2p"
 	}
 	if _, err := r.file(dir+"/config", fmt.Sprintf(`module_path /usr/lib/baresip/modules
 sip_listen %s:%d

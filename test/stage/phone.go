@@ -32,7 +32,8 @@ type PhoneOptions struct {
 	Proxy        string // host:port of its outbound proxy
 	Host         string // where it listens; "" is 127.0.0.1
 	Port         int    // where it listens (baresip); 0 is any
-	Presence     bool   // it watches its contact, and lets itself be watched (baresip)
+	Presence     bool   // it lets itself be watched (baresip) ...
+	Watches      bool   // ... and watches its contact
 	// Password is what it proves that it is the user with, if it is asked.
 	Password string
 	// TLS is what it shows and trusts; nil shows nothing and trusts everybody.
