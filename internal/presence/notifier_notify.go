@@ -199,6 +199,7 @@ func (e *Engine) notified(out *work, ref *notifying, o mapping.Outcome) {
 		wait = notifyPause
 	case mapping.NotWritten:
 		e.tally.NotNotified++
+		e.log.Debug("a NOTIFY could not be sent", "dir", "xmpp-sip", "from", w.relation.user, "to", w.relation.contact, "call_id", w.callID, "err", o.Failure)
 		if wait = notifyBusy; o.Failure == nil || o.Failure.Condition != mapping.CondResourceConstraint {
 			w.fails++
 			wait *= time.Duration(w.fails)
