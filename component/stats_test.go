@@ -17,8 +17,10 @@ func TestStats(t *testing.T) {
 		var h held
 		r, conn := memory(t, h.options(), mode(BarrierSingle))
 		synctest.Wait()
-		if s := r.Stats(); s.Connected != 1 || len(s.Failures) != 0 || s.Trips.N != xmpptest.LinkCheck || s.Pending != 0 || s.Unwritten != 0 {
-			t.Errorf("a new link: %+v", s)
+		// A barrier that is at home before the writer has noted when it left is no round trip.
+		link := r.Stats()
+		if link.Connected != 1 || len(link.Failures) != 0 || link.Trips.N > xmpptest.LinkCheck || link.Pending != 0 || link.Unwritten != 0 {
+			t.Errorf("a new link: %+v", link)
 		}
 		r.Deliver(parcels(message("a", "x"), message("b", "x")))
 		b := h.takeN(t, 1)[0]
@@ -29,7 +31,7 @@ func TestStats(t *testing.T) {
 		conn.Echo(b)
 		r.expect(t, "home", map[string]mapping.OutcomeKind{"a": mapping.Processed, "b": mapping.Processed})
 		s := r.Stats()
-		if s.Pending != 0 || s.Trips.N != xmpptest.LinkCheck+1 || s.Trips.Sum < 1.5 || s.Trips.Sum > 2 {
+		if s.Pending != 0 || s.Trips.N != link.Trips.N+1 || s.Trips.Sum < 1.5 || s.Trips.Sum > 2 {
 			t.Errorf("home: %+v", s)
 		}
 		conn.StreamError("conflict")
