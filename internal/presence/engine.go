@@ -72,12 +72,13 @@ type Options struct {
 // Engine is the presence service between the two sides. Make it with New, give it what an
 // earlier run has kept (Restore), then Run.
 type Engine struct {
-	xmpp   XMPPSide
-	sip    SIPSide
-	book   Book
-	log    *slog.Logger
-	policy atomic.Pointer[Policy]
-	wake   chan struct{} // capacity 1: Run has to look
+	xmpp    XMPPSide
+	sip     SIPSide
+	book    Book
+	log     *slog.Logger
+	policy  atomic.Pointer[Policy]
+	wake    chan struct{} // capacity 1: Run has to look
+	handing sync.Mutex    // of whoever hands on; taken with mu held, and held without it
 
 	mu        sync.Mutex // guards the following
 	relations relations
@@ -86,8 +87,6 @@ type Engine struct {
 	ticked    time.Time // when it has looked for the last time; zero: not yet
 	closing   bool      // Drain has begun
 	tally     Tally
-	outgoing  []*work // decided, and not yet handed on
-	handing   bool    // somebody is at it
 
 	subscriber subscriber
 	notifier   notifier
@@ -145,31 +144,13 @@ func (e *Engine) lock() *work {
 	return &work{now: time.Now(), policy: e.policy.Load()}
 }
 
-// unlock releases the lock and hands on what is in out. What is handed on comes to the sides
-// and the book in the order in which it was decided: whoever finds another one at it leaves
-// it to him.
+// unlock releases the lock and hands on what is in out, after what was decided before it: the
+// turn is taken while the lock is still held. Who hands on does so for himself only, so that a
+// reader of one side waits for a few others at most, and never works for all of them.
 func (e *Engine) unlock(out *work) {
-	e.outgoing = append(e.outgoing, out)
-	if e.handing {
-		e.mu.Unlock()
-		return
-	}
-	e.handing = true
-	for len(e.outgoing) > 0 {
-		all := e.outgoing
-		e.outgoing = nil
-		e.mu.Unlock()
-		for _, w := range all {
-			e.hand(w)
-		}
-		e.mu.Lock()
-	}
-	e.handing = false
+	e.handing.Lock()
+	defer e.handing.Unlock()
 	e.mu.Unlock()
-}
-
-// hand gives the sides and the book what is theirs.
-func (e *Engine) hand(out *work) {
 	if out.wake {
 		select {
 		case e.wake <- struct{}{}:

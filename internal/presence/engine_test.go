@@ -2,6 +2,7 @@ package presence
 
 import (
 	"log/slog"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -22,36 +23,30 @@ func TestForeignMethod(t *testing.T) {
 	})
 }
 
-// slowSide is an XMPP side that takes its time with the first batch.
-type slowSide struct {
-	fakeXMPP
-	once sync.Once
-	hold chan struct{}
-}
-
-func (s *slowSide) Deliver(batch []mapping.Parcel[mapping.XMPP]) {
-	s.once.Do(func() { <-s.hold })
-	s.fakeXMPP.Deliver(batch)
-}
-
-// What was decided later comes later: a stanza that is being written is not overtaken by
-// what another goroutine has to say.
+// What was decided later comes later, whoever has decided it.
 func TestHandedOnInOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		side := &fakeSide{}
-		slow := &slowSide{fakeXMPP: fakeXMPP{side}, hold: make(chan struct{})}
-		e := New(slow, fakeSIP{side}, Options{Policy: testPolicy(t)}, slog.New(slog.DiscardHandler))
-		say := func(typ mapping.PresenceType) {
-			out := e.lock()
-			out.say(mapping.MustParseJID("romeo@example.net"), mapping.MustParseJID("juliet@example.com"), typ)
-			e.unlock(out)
+	const deciders, each = 8, 500
+	side := &fakeSide{}
+	e := New(fakeXMPP{side}, fakeSIP{side}, Options{Policy: testPolicy(t)}, slog.New(slog.DiscardHandler))
+	decided := 0 // guarded by e.mu
+	var wg sync.WaitGroup
+	for range deciders {
+		wg.Go(func() {
+			for range each {
+				out := e.lock()
+				decided++
+				out.stanza(&mapping.XMPPPresence{ID: strconv.Itoa(decided)})
+				e.unlock(out)
+			}
+		})
+	}
+	wg.Wait()
+	if len(side.stanzas) != deciders*each {
+		t.Fatalf("%d stanzas, want %d", len(side.stanzas), deciders*each)
+	}
+	for i, p := range side.stanzas {
+		if id := p.Value.(*mapping.XMPPPresence).ID; id != strconv.Itoa(i+1) {
+			t.Fatalf("the %dth stanza was decided as number %s", i+1, id)
 		}
-		go say(mapping.Available)
-		synctest.Wait()
-		say(mapping.Unavailable)
-		close(slow.hold)
-		synctest.Wait()
-		h := &harness{Engine: e, t: t, side: side}
-		h.wantXMPP("available romeo@example.net > juliet@example.com", "unavailable romeo@example.net > juliet@example.com")
-	})
+	}
 }
