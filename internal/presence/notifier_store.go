@@ -41,25 +41,21 @@ func (w *watcher) row() []byte {
 	b = binary.AppendUvarint(b, uint64(w.theirs))
 	b = binary.AppendUvarint(b, uint64(w.reserved))
 	for _, s := range []string{w.relation.user.String(), w.relation.contact.String(), w.callID, w.local, w.remote, w.eventID, w.user, w.gr, w.peer, w.literal} {
-		b = appendString(b, s)
+		b = appendText(b, s)
 	}
 	for _, u := range []*mapping.URI{&w.us, &w.them, &w.target} {
 		b = appendURI(b, u)
 	}
 	b = binary.AppendUvarint(b, uint64(len(w.routes)))
 	for _, route := range w.routes {
-		b = appendString(b, route)
+		b = appendText(b, route)
 	}
 	return b
 }
 
-func appendString(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
-}
-
 func appendURI(b []byte, u *mapping.URI) []byte {
 	for _, s := range []string{u.Scheme, u.User, u.Host, u.GR, u.Transport} {
-		b = appendString(b, s)
+		b = appendText(b, s)
 	}
 	phone := uint64(0)
 	if u.Phone {
@@ -95,44 +91,6 @@ func readWatcher(row []byte) (*watcher, error) {
 	w.relation.pair = pair{user.Bare(), contact.Bare()}
 	w.ours = w.reserved
 	return w, nil
-}
-
-// rowReader reads what the functions above have written. What is wrong makes all of it bad.
-type rowReader struct {
-	rest []byte
-	bad  bool
-}
-
-func (r *rowReader) byte() byte {
-	if len(r.rest) == 0 {
-		r.bad = true
-		return 0
-	}
-	b := r.rest[0]
-	r.rest = r.rest[1:]
-	return b
-}
-
-// number reads one up to limit; 0 if it is bad.
-func (r *rowReader) number(limit uint64) uint64 {
-	n, size := binary.Uvarint(r.rest)
-	if size <= 0 || n > limit {
-		r.bad, r.rest = true, nil
-		return 0
-	}
-	r.rest = r.rest[size:]
-	return n
-}
-
-func (r *rowReader) text() string {
-	n := int(r.number(uint64(len(r.rest))))
-	if n > len(r.rest) { // the number itself had its bytes
-		r.bad, r.rest = true, nil
-		return ""
-	}
-	s := string(r.rest[:n])
-	r.rest = r.rest[n:]
-	return s
 }
 
 func (r *rowReader) jid() mapping.JID {

@@ -61,16 +61,12 @@ func (s *subscription) append(b []byte) []byte {
 	return b
 }
 
-func appendText(b []byte, s string) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
-}
-
 // readSubscription reads what append has written; false for anything else.
 func readSubscription(b []byte) (*subscription, bool) {
 	if len(b) < 2 || len(b) > maxDialogData || b[0] != dialogOfSubscriber || b[1] != dialogVersion {
 		return nil, false
 	}
-	d := fields{b: b[2:]}
+	d := rowReader{rest: b[2:]}
 	s := &subscription{}
 	d.unmarshal(&s.user)
 	d.unmarshal(&s.contact)
@@ -87,44 +83,11 @@ func readSubscription(b []byte) (*subscription, bool) {
 	s.reserved, s.theirs = uint32(d.number(1<<31)), uint32(d.number(1<<32-1))
 	s.asked = int(d.number(longest))
 	s.expires = time.Unix(int64(d.number(1<<40)), 0)
-	if d.bad || len(d.b) > 0 || s.callID == "" || s.tag == "" || s.remoteTag == "" || s.user.IsZero() || s.contact.IsZero() {
+	if d.bad || len(d.rest) > 0 || s.callID == "" || s.tag == "" || s.remoteTag == "" || s.user.IsZero() || s.contact.IsZero() {
 		return nil, false
 	}
 	s.cseq, s.kept = s.reserved, s.expires.Unix()
 	return s, true
-}
-
-// fields reads one after the other; bad tells that one was not there.
-type fields struct {
-	b   []byte
-	bad bool
-}
-
-func (d *fields) number(most uint64) uint64 {
-	n, size := binary.Uvarint(d.b)
-	if size <= 0 || n > most {
-		d.bad, d.b = true, nil
-		return 0
-	}
-	d.b = d.b[size:]
-	return n
-}
-
-func (d *fields) text() string {
-	n := d.number(uint64(len(d.b)))
-	if n > uint64(len(d.b)) {
-		d.bad, d.b = true, nil
-		return ""
-	}
-	s := string(d.b[:n])
-	d.b = d.b[n:]
-	return s
-}
-
-func (d *fields) unmarshal(v interface{ UnmarshalText([]byte) error }) {
-	if v.UnmarshalText([]byte(d.text())) != nil {
-		d.bad = true
-	}
 }
 
 // After a start the dialogs that there are are refreshed, so that it is known what they say,
