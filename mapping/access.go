@@ -55,3 +55,22 @@ func (a Access) Allows(j JID) bool {
 	_, ok := a.set[j.Bare()]
 	return ok
 }
+
+// Denies reports whether access closes the Request-URI of a request: that of a user who may
+// not be reached, or one in a domain of which not everybody may, and which is nobody's. SIP is
+// told just that, whatever else is wrong with the request (SEC-13).
+func (r *Rules) Denies(a Access, m *SIPMessage) bool {
+	if m.RequestURI.Scheme == "sips" {
+		copied := *m
+		m = &copied
+		m.RequestURI.Scheme = "sip" // refused as such only where the user may be reached
+	}
+	j, err := r.RecipientOf(m)
+	if err != nil {
+		var served bool
+		if j, served = r.Serves(m.RequestURI.Host); !served {
+			return false
+		}
+	}
+	return !a.Allows(j)
+}

@@ -69,3 +69,42 @@ func TestAccessErrors(t *testing.T) {
 		t.Error("a list with errors allows somebody")
 	}
 }
+
+// SEC-13: access closes an address whatever else is wrong with it, and says nothing of those
+// of nobody.
+func TestDenies(t *testing.T) {
+	rules, err := NewRules(RulesConfig{GatewayDomain: "sip.example.com", SIPHost: "gw.example.com", UserDomains: []string{"example.com", "example.org"}, DefaultSIPDomain: "example.net"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	access, err := NewAccess([]string{"juliet@example.com", "example.org"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for uri, want := range map[string]bool{
+		"sip:juliet@example.com":                  false,
+		"sips:juliet@example.com":                 false,
+		"sip:nurse@example.com":                   true,
+		"sips:nurse@example.com":                  true,
+		"sip:example.com":                         true, // not everybody there may be reached
+		"sip:anybody@example.org":                 false,
+		"sip:juliet%40example.com@gw.example.com": false,
+		"sip:nurse%40example.com@gw.example.com":  true,
+		"sip:romeo@example.net":                   false, // nobody's: what is wrong with it is told
+	} {
+		u, err := ParseURI(uri)
+		if err != nil && !strings.HasPrefix(uri, "sips:") {
+			t.Fatal(err)
+		}
+		if err != nil {
+			u = MustParseURI("sip" + strings.TrimPrefix(uri, "sips"))
+			u.Scheme = "sips"
+		}
+		if got := rules.Denies(access, &SIPMessage{RequestURI: u, To: u}); got != want {
+			t.Errorf("a message to %s: %t, want %t", uri, got, want)
+		}
+		if got := rules.DeniesWatch(access, &SIPEvent{RequestURI: u, To: u}); got != want {
+			t.Errorf("a SUBSCRIBE to %s: %t, want %t", uri, got, want)
+		}
+	}
+}

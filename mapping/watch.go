@@ -11,9 +11,12 @@ type Watch struct {
 // read: the user is that of RecipientOf, the contact that of Sender. A domain alone is
 // neither, for there is nobody to be asked, and nobody who asks.
 func (r *Rules) WatchOf(v *SIPEvent) (Watch, error) {
-	user, err := r.WatchedOf(v)
-	if err != nil {
-		return Watch{}, err
+	user, f := r.recipientOf(v.addressed())
+	if f == nil && user.Local() == "" {
+		f = notServed()
+	}
+	if f != nil {
+		return Watch{}, f
 	}
 	contact, f := r.sender(v.From)
 	if f == nil && contact.Local() == "" {
@@ -22,14 +25,13 @@ func (r *Rules) WatchOf(v *SIPEvent) (Watch, error) {
 	if f != nil {
 		return Watch{}, f
 	}
-	return Watch{User: user, Contact: contact.Bare(), Nick: nick(v.Name, v.From)}, nil
+	return Watch{User: user.Bare(), Contact: contact.Bare(), Nick: nick(v.Name, v.From)}, nil
 }
 
-// WatchedOf is the user of WatchOf, whoever it is that wants to see him.
-func (r *Rules) WatchedOf(v *SIPEvent) (JID, error) {
-	user, f := r.recipientOf(&SIPMessage{RequestURI: v.RequestURI, To: v.To, Here: v.Here, Routes: v.Ways})
-	if f == nil && user.Local() == "" {
-		f = notServed()
-	}
-	return orJID(user.Bare(), f)
+// DeniesWatch is Denies for a SUBSCRIBE.
+func (r *Rules) DeniesWatch(a Access, v *SIPEvent) bool { return r.Denies(a, v.addressed()) }
+
+// addressed is a message that came by the same way to the same address.
+func (v *SIPEvent) addressed() *SIPMessage {
+	return &SIPMessage{RequestURI: v.RequestURI, To: v.To, Here: v.Here, Routes: v.Ways}
 }

@@ -109,7 +109,7 @@ var errAccess = errors.New("bridge: access does not allow the recipient")
 // that, whatever else is wrong with the request (SEC-13): errAccess.
 func (p *Policy) toXMPP(m *mapping.SIPMessage) ([]mapping.XMPP, error) {
 	stanzas, err := p.Rules.ToXMPP(m)
-	if (err != nil || len(stanzas) == 0) && p.denied(m) {
+	if (err != nil || len(stanzas) == 0) && p.Rules.Denies(p.Access, m) {
 		return nil, errAccess
 	}
 	for _, v := range stanzas {
@@ -127,24 +127,6 @@ func (p *Policy) toXMPP(m *mapping.SIPMessage) ([]mapping.XMPP, error) {
 		}
 	}
 	return stanzas, err
-}
-
-// denied reports whether access closes a Request-URI: that of a user who may not be
-// reached, or one in a domain of which not everybody may, and which is nobody's.
-func (p *Policy) denied(m *mapping.SIPMessage) bool {
-	if m.RequestURI.Scheme == "sips" {
-		copied := *m
-		m = &copied
-		m.RequestURI.Scheme = "sip" // refused as such only where the user may be reached
-	}
-	j, err := p.Rules.RecipientOf(m)
-	if err != nil {
-		var served bool
-		if j, served = p.Rules.Serves(m.RequestURI.Host); !served {
-			return false
-		}
-	}
-	return !p.Access.Allows(j)
 }
 
 // takeSIP hands over the stanzas of a request, unless it is a repeat. b.mu is held.

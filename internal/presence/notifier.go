@@ -278,7 +278,7 @@ func failFull() *mapping.Failure {
 // watch reads who wants to see whom, if that is allowed. Of users who may not be reached SIP
 // is told just that, whatever else is wrong (SEC-13).
 func (p *Policy) watch(v *mapping.SIPEvent) (mapping.Watch, *mapping.Failure) {
-	if p.shut(v) {
+	if p.Rules.DeniesWatch(p.Access, v) {
 		return mapping.Watch{}, mapping.FailForbidden()
 	}
 	who, err := p.Rules.WatchOf(v)
@@ -289,24 +289,6 @@ func (p *Policy) watch(v *mapping.SIPEvent) (mapping.Watch, *mapping.Failure) {
 		return mapping.Watch{}, mapping.FailForbidden()
 	}
 	return who, nil
-}
-
-// shut reports whether access closes the Request-URI of v: that of a user who may not be
-// reached, or one in a domain of which not everybody may, and which is nobody's.
-func (p *Policy) shut(v *mapping.SIPEvent) bool {
-	if v.RequestURI.Scheme == "sips" {
-		copied := *v
-		v = &copied
-		v.RequestURI.Scheme = "sip" // refused as such only where the user may be reached
-	}
-	user, err := p.Rules.WatchedOf(v)
-	if err != nil {
-		var served bool
-		if user, served = p.Rules.Serves(v.RequestURI.Host); !served {
-			return false
-		}
-	}
-	return !p.Access.Allows(user)
 }
 
 // lets reports whether a user and a contact may know of each other's presence at all,
