@@ -27,7 +27,7 @@
 // # Time
 //
 // Independent checks run side by side; each waits for Options.Patience at most at each
-// of its steps, and all end at Options.Limit. What has not been looked at by then says
+// of its steps (twice that for XMPP's handshake), and all end at Options.Limit. What has not been looked at by then says
 // so. Everything that Run starts has ended when it returns.
 //
 // No finding has a secret or the text of a message in it. What servers say of

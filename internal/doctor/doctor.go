@@ -58,8 +58,8 @@ type Options struct {
 	// NextHop reads the via of a route; nil takes any that mapping takes.
 	NextHop func(via string) (mapping.URI, error)
 
-	// Patience is how long one step of a check waits; 5 s. Limit is when all of them
-	// end; 50 s.
+	// Patience is how long one step of a check waits; 5 s. The XMPP server has twice that
+	// for the handshake. Limit is when all of them end; 50 s.
 	Patience, Limit time.Duration
 
 	// Locate is how DNS is asked. Resolve finds the addresses of sip.advertise.

@@ -45,7 +45,8 @@ func (d *doctor) xmpp(ctx context.Context, i int) []Finding {
 	}
 	c, err := component.New(component.Config{
 		Server: n.server, Domain: n.domain, Secret: n.secret.Reveal(),
-		ConnectTimeout: d.Patience, BarrierTimeout: d.Patience, CloseTimeout: d.Patience,
+		// As long as the daemon waits for a busy server: else we found what it does not suffer from.
+		ConnectTimeout: 2 * d.Patience, BarrierTimeout: d.Patience, CloseTimeout: d.Patience,
 		MaxStanzaBytes: d.Config.Limits.MaxStanzaBytes,
 	}, nil)
 	if err != nil {
