@@ -104,7 +104,9 @@ func (s *stream) read(b []byte) (int, error) {
 			return 0, err
 		}
 		if ready {
-			if len(s.give) > len(b) {
+			if s.rd.direct(s.give) {
+				s.give = nil
+			} else if len(s.give) > len(b) {
 				s.rd.parse(s.give)
 				s.give = nil
 			}

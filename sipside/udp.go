@@ -80,10 +80,12 @@ func (s *udpSocket) ReadFrom(b []byte) (int, net.Addr, error) {
 			p := s.in[0]
 			s.in = s.in[1:]
 			msg := s.screen(p.b, p.to)
-			if len(msg) > len(b) {
+			switch {
+			case msg == nil, s.rd.direct(msg):
+			case len(msg) > len(b):
 				s.rd.parse(msg)
 				s.rd.settle()
-			} else if msg != nil {
+			default:
 				return copy(b, msg), oneSource, nil
 			}
 		}
