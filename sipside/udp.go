@@ -174,22 +174,34 @@ func (s *udpSocket) contact(c mapping.URI) string { return s.u.ownContact(c, "UD
 // send implements sender.
 func (s *udpSocket) send(b []byte, to netip.AddrPort) bool { return s.put(packet{b: b, to: to}) }
 
-// put gives a packet to the writer. It never blocks; false: it will not be sent.
+// put has a packet sent. It never blocks, and calls nobody back, so locks may be held;
+// false: it will not be sent.
 func (s *udpSocket) put(p packet) bool {
-	s.mu.Lock()
-	if s.closing || len(s.queue) >= maxOutgoing {
-		s.mu.Unlock()
-		s.u.stats.Dropped.Add(1)
-		return false
-	}
-	s.queue = append(s.queue, p)
-	first := len(s.queue) == 1
-	s.mu.Unlock()
-	if first {
-		s.signal()
-	}
-	return true
+	ok := s.putAll([]packet{p}) == 1
+	s.push()
+	return ok
 }
+
+// putAll is put for several packets, which leave when push is called next, by whomever:
+// so a lock that is held here need not be held while the system sends. It tells how many
+// were taken, from the first on; the others will not be sent. The packets are copied, the
+// bytes of each are the socket's from now on.
+func (s *udpSocket) putAll(list []packet) int {
+	s.mu.Lock()
+	n := min(len(list), max(maxOutgoing-len(s.queue), 0))
+	if s.closing {
+		n = 0
+	}
+	s.queue = append(s.queue, list[:n]...)
+	s.mu.Unlock()
+	if n < len(list) {
+		s.u.stats.Dropped.Add(uint64(len(list) - n))
+	}
+	return n
+}
+
+// push sees to it that what was put is sent. It never blocks, and calls nobody back.
+func (s *udpSocket) push() { s.signal() }
 
 func (s *udpSocket) signal() {
 	select {
