@@ -2,7 +2,6 @@ package component
 
 import (
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -33,8 +32,6 @@ type fault struct {
 // reasonSplit is the reason of StateSplit.
 const reasonSplit = "split"
 
-var errSyntax = errors.New("XML syntax error")
-
 // classify tells the faults apart (RFC 6120 §4.9.3, XEP-0114).
 func (c *Component) classify(err error) fault {
 	server, name := c.cfg.Server, c.cfg.Domain
@@ -64,15 +61,11 @@ func (c *Component) classify(err error) fault {
 		return set("connect", "cannot connect to the XMPP server at %s: check xmpp.server", server)
 	}
 
-	var syntax *xml.SyntaxError
-	if errors.As(err, &syntax) {
-		f.err = errSyntax // the parser's own words may quote a message
-	}
 	_, shaking := errors.AsType[*handshakeError](err)
 	switch {
 	case shaking && (isTimeout(err) || errors.Is(err, os.ErrDeadlineExceeded)):
 		return set("handshake-timeout", "%s took the connection but did not finish the component handshake within %v: is this its component port? (xmpp.server)", server, c.cfg.ConnectTimeout)
-	case shaking && (errors.Is(err, errNotXMPP) || errors.Is(err, errWrongPort) || errors.Is(err, errNoID) || errors.As(err, &syntax) || errors.Is(err, errTooBig) || errors.Is(err, errRestricted)):
+	case shaking && (errors.Is(err, errNotXMPP) || errors.Is(err, errWrongPort) || errors.Is(err, errNoID) || errors.Is(err, errSyntax) || errors.Is(err, errTooBig) || errors.Is(err, errRestricted)):
 		f.pace, f.alarm = paceSlow, true
 		return set("not-a-component-port", "what answers at %s does not speak XEP-0114: give the component port of the XMPP server in xmpp.server", server)
 	case shaking:
@@ -90,7 +83,7 @@ func (c *Component) classify(err error) fault {
 		return set("stalled", "the XMPP server at %s has not read anything for %v: the link was dropped", server, c.cfg.WriteTimeout)
 	case errors.Is(err, errTooBig):
 		return set("too-big", "the XMPP server at %s sent a stanza of more than %d octets: the link was dropped; lower its stanza size limits", server, hardLimit(c.cfg.MaxStanzaBytes))
-	case errors.As(err, &syntax), errors.Is(err, errRestricted):
+	case errors.Is(err, errSyntax), errors.Is(err, errRestricted):
 		return set("bad-xml", "the XMPP server at %s sent XML that no stream may have: the link was dropped", server)
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return set("dropped", "the XMPP server at %s dropped the connection: unless it is being restarted, its log may say why", server)

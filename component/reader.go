@@ -2,7 +2,6 @@ package component
 
 import (
 	"bytes"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
@@ -38,8 +37,8 @@ const maxBatch = 256
 type reader struct {
 	l     *link
 	h     Handler
-	src   source
-	dec   *xml.Decoder
+	scan  scanner
+	ended bool // the header was all of the stream
 	batch []mapping.XMPP
 
 	watch         bool // the idle check is on: the handshake is over
@@ -48,22 +47,8 @@ type reader struct {
 
 func newReader(l *link, h Handler) *reader {
 	r := &reader{l: l, h: h}
-	r.src = source{fill: r.fill, buf: make([]byte, 32<<10)}
-	r.dec = xml.NewDecoder(&r.src) // strict, no entities but the five, UTF-8 only
+	r.scan.fill, r.scan.buf = r.fill, make([]byte, readSize)
 	return r
-}
-
-// token returns the next token and the true cause of a failure.
-func (r *reader) token() (xml.Token, error) {
-	tok, err := r.dec.Token()
-	return tok, r.cause(err)
-}
-
-func (r *reader) cause(err error) error {
-	if err != nil && r.src.err != nil {
-		return r.src.err
-	}
-	return err
 }
 
 // fill reads from the connection. It is the one place where the reader waits for
@@ -110,59 +95,28 @@ func (r *reader) hand(v mapping.XMPP) {
 
 // header reads the server's stream header and returns its id.
 func (r *reader) header() (id string, err error) {
-	r.src.begin(16 << 10)
-	for {
-		tok, err := r.token()
-		if err != nil {
-			return "", err
-		}
-		switch t := tok.(type) {
-		case xml.StartElement:
-			if t.Name.Space != stanza.NSStream || t.Name.Local != "stream" {
-				return "", errNotXMPP
-			}
-			e := newElement(t)
-			if ns := e.attr("xmlns"); ns != "" && ns != stanza.NSComponent {
-				return "", fmt.Errorf("%w: its namespace is %s", errWrongPort, ns)
-			}
-			return e.attr("id"), nil
-		case xml.ProcInst:
-			if t.Target != "xml" {
-				return "", errRestricted
-			}
-		case xml.CharData:
-			if len(bytes.TrimSpace(t)) > 0 {
-				return "", errNotXMPP
-			}
-		default:
-			return "", errRestricted
-		}
+	r.scan.begin(16 << 10)
+	root, empty, err := r.scan.header()
+	switch {
+	case err != nil:
+		return "", err
+	case root.name.Space != stanza.NSStream || root.name.Local != "stream":
+		return "", errNotXMPP
 	}
+	if ns := root.attr("xmlns"); ns != "" && ns != stanza.NSComponent {
+		return "", fmt.Errorf("%w: its namespace is %s", errWrongPort, ns)
+	}
+	r.ended = empty
+	return root.attr("id"), nil
 }
 
-// next returns the next child of the stream.
+// next returns the next child of the stream. It is there until the one after it is asked
+// for.
 func (r *reader) next() (e *element, over string, err error) {
-	soft := r.l.cfg.MaxStanzaBytes
-	for {
-		if err := r.src.skipSpace(); err != nil {
-			return nil, "", err
-		}
-		r.src.begin(hardLimit(soft))
-		tok, err := r.token()
-		if err != nil {
-			return nil, "", err
-		}
-		switch t := tok.(type) {
-		case xml.StartElement:
-			e, over, err = readElement(r.dec, &r.src, t, soft)
-			return e, over, r.cause(err)
-		case xml.EndElement:
-			return nil, "", errStreamEnd
-		case xml.CharData: // nobody may write text here; it hurts nobody either
-		default:
-			return nil, "", errRestricted
-		}
+	if r.ended {
+		return nil, "", errStreamEnd
 	}
+	return r.scan.stanza(r.l.cfg.MaxStanzaBytes)
 }
 
 // run reads until the link ends and says why.

@@ -2,8 +2,6 @@ package component
 
 import (
 	"encoding/xml"
-	"errors"
-	"fmt"
 
 	"gosrc.io/xmpp/stanza"
 )
@@ -14,24 +12,14 @@ const (
 	nsStreams = "urn:ietf:params:xml:ns:xmpp-streams"
 )
 
-// errRestricted ends the link: comments, processing instructions and
-// declarations have no place in a stream (RFC 6120 §11.1, SEC-26).
-var errRestricted = errors.New("restricted XML in the stream")
-
-// Limits for the shape of one stanza. One that is over them is skipped while it
-// comes and costs its sender an error; real stanzas stay far below.
-const (
-	maxDepth    = 32
-	maxElements = 1024
-	maxAttrs    = 64
-)
-
-// element is one element of a stanza.
+// element is one element of a stanza. It belongs to the scanner that made it and is
+// there until the next stanza is read; its strings may be kept.
 type element struct {
 	name     xml.Name
 	attrs    []xml.Attr
 	text     []byte // direct character data, in order
 	children []*element
+	big      bool // its tag is
 }
 
 // attr returns an attribute without namespace, "" if absent.
@@ -78,70 +66,50 @@ func isStanzaNS(space string) bool {
 	return space == stanza.NSComponent || space == stanza.NSClient
 }
 
-// readElement reads the element that start opened, to its end. When it is over
-// a soft limit, over says which, and the element has no more than its own name
-// and attributes. An error ends the link.
-func readElement(d *xml.Decoder, src *source, start xml.StartElement, softBytes int) (e *element, over string, err error) {
-	root := newElement(start)
-	stack := append(make([]*element, 0, 8), root)
-	depth, elements := 1, 1
+// What of the elements of one stanza is kept for the next. Real stanzas are below, so
+// that reading them makes nothing but their strings; what a big one took is given back.
+const (
+	keptElements = 64
+	keptAttrs    = 16
+	keptChildren = 32
+	keptText     = 4 << 10
+)
 
-	// note keeps the first finding; from then on the stanza is only skipped.
-	note := func(format string, a ...any) {
-		if over == "" {
-			over = fmt.Sprintf(format, a...)
-			root.children, root.text, stack = nil, nil, nil
-		}
-	}
-	check := func(n, limit int, what string) {
-		if n > limit {
-			note("more than %d %s", limit, what)
-		}
-	}
-	check(len(start.Attr), maxAttrs, "attributes")
-	for {
-		if src.n > softBytes {
-			note("larger than %d octets", softBytes)
-		}
-		tok, err := d.Token()
-		if err != nil {
-			return nil, "", err
-		}
-		switch t := tok.(type) {
-		case xml.StartElement:
-			depth++
-			elements++
-			check(depth, maxDepth, "levels deep")
-			check(elements, maxElements, "elements")
-			check(len(t.Attr), maxAttrs, "attributes")
-			if over == "" {
-				c := newElement(t)
-				top := stack[len(stack)-1]
-				top.children = append(top.children, c)
-				stack = append(stack, c)
-			}
-		case xml.EndElement:
-			depth--
-			if depth == 0 {
-				if src.n > softBytes {
-					note("larger than %d octets", softBytes)
-				}
-				return root, over, nil
-			}
-			if over == "" {
-				stack = stack[:len(stack)-1]
-			}
-		case xml.CharData:
-			if over == "" {
-				top := stack[len(stack)-1]
-				top.text = append(top.text, t...)
-			}
-		default: // xml.Comment, xml.ProcInst, xml.Directive
-			return nil, "", errRestricted
-		}
-	}
+// forest makes the elements of one stanza after the other out of the same memory.
+type forest struct {
+	kept  []*element
+	used  int  // of those, for the current stanza
+	extra bool // it has some besides
 }
 
-func newElement(t xml.StartElement) *element {
-	return &element{name: t.Name, attrs: t.Attr}
+// plant returns an empty element.
+func (f *forest) plant() *element {
+	if f.used < len(f.kept) {
+		f.used++
+		return f.kept[f.used-1]
+	}
+	e := &element{}
+	if len(f.kept) < keptElements {
+		f.kept = append(f.kept, e)
+		f.used++
+	} else {
+		f.extra = true
+	}
+	return e
+}
+
+// clear takes back all elements. The strings in them stay until others take their place:
+// they are few and small.
+func (f *forest) clear() {
+	if f.extra {
+		*f = forest{}
+	}
+	for _, e := range f.kept[:f.used] {
+		if e.big || cap(e.attrs) > keptAttrs || cap(e.children) > keptChildren || cap(e.text) > keptText {
+			*e = element{}
+			continue
+		}
+		e.attrs, e.children, e.text = e.attrs[:0], e.children[:0], e.text[:0]
+	}
+	f.used = 0
 }

@@ -1,7 +1,6 @@
 package component
 
 import (
-	"encoding/xml"
 	"errors"
 	"io"
 	"strings"
@@ -195,19 +194,16 @@ func TestReadStanzaError(t *testing.T) {
 // parse reads one element without limits that matter.
 func parse(t testing.TB, text string) *element {
 	t.Helper()
-	src := &source{buf: make([]byte, 7), fill: strings.NewReader(text).Read}
-	src.begin(1 << 30)
-	d := xml.NewDecoder(src)
-	tok, err := d.Token()
-	start, ok := tok.(xml.StartElement)
-	if err != nil || !ok {
-		t.Fatalf("%q: %v, %v", text, tok, err)
+	s := &scanner{source: source{buf: make([]byte, 7), fill: strings.NewReader(text).Read}}
+	s.begin(1 << 30)
+	if c, err := s.next(); err != nil || c != '<' {
+		t.Fatalf("%q: %q, %v", text, c, err)
 	}
-	e, over, err := readElement(d, src, start, 1<<30)
+	e, over, err := s.tree(1 << 30)
 	if err != nil || over != "" {
 		t.Fatalf("%q: %v, %q", text, err, over)
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+	if _, err := s.next(); !errors.Is(err, io.EOF) {
 		t.Fatalf("%q: more than one element", text)
 	}
 	return e

@@ -1,0 +1,451 @@
+package component
+
+import (
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// What is wrong with a stream. None of these quotes it.
+var (
+	// errRestricted ends the link: comments, processing instructions and
+	// declarations have no place in a stream (RFC 6120 §11.1, SEC-26).
+	errRestricted = errors.New("restricted XML in the stream")
+
+	errSyntax    = errors.New("XML syntax error") // all below are one
+	errTag       = fmt.Errorf("%w: a tag", errSyntax)
+	errName      = fmt.Errorf("%w: a name", errSyntax)
+	errNesting   = fmt.Errorf("%w: the wrong end tag", errSyntax)
+	errDuplicate = fmt.Errorf("%w: an attribute comes twice", errSyntax)
+	errReference = fmt.Errorf("%w: a reference", errSyntax)
+	errChar      = fmt.Errorf("%w: a character", errSyntax)
+	errUTF8      = fmt.Errorf("%w: not UTF-8", errSyntax)
+	errBrackets  = fmt.Errorf("%w: ]]> in a text", errSyntax)
+)
+
+// Limits for the shape of one stanza. One that is over them is skipped while it
+// comes and costs its sender an error; real stanzas stay far below.
+const (
+	maxDepth    = 32
+	maxElements = 1024
+	maxAttrs    = 64
+)
+
+// smallTag is how many octets a tag may have for its values to be parts of one string. It
+// bounds what somebody keeps by keeping one of them.
+const smallTag = 512
+
+// bigScratch is how much of a scratch is kept for the next stanza.
+const bigScratch = 16 << 10
+
+// scanner reads the elements of a stream. It knows what RFC 6120 leaves of XML: elements,
+// attributes, texts, CDATA, references to characters and the five entities, namespaces
+// (XML 1.0, Namespaces in XML 1.0). It is as strict as those, but for what is said in
+// its tests, where each difference to encoding/xml is.
+//
+// It reads straight on: where the octets of one read end, it waits for more, whatever it
+// is in the middle of. So each octet is looked at once.
+type scanner struct {
+	source
+	forest
+
+	open     []frame
+	names    []byte            // of the open elements, as they are written
+	ns       string            // the namespace of names without a prefix
+	prefixes map[string]string // the others
+	undo     []binding         // what prefixes stood for before
+
+	path []*element // from a stanza to where the scanner is
+
+	raw    []byte // a name in pieces; what is read and not kept
+	values []byte // of the attributes of one tag
+	cuts   []cut
+}
+
+// frame is an open element.
+type frame struct {
+	name int    // where it is in names
+	ns   string // what names without a prefix meant around it
+	undo int    // how much was in undo
+}
+
+type binding struct {
+	prefix, ns string
+	had        bool
+}
+
+// cut is where in values the value of an attribute is.
+type cut struct{ attr, from, to int }
+
+// header reads the start of the stream: its declaration, if any, and the start tag of its
+// root.
+func (s *scanner) header() (root *element, empty bool, err error) {
+	s.forest.clear()
+	for first := true; ; first = false {
+		_, c, err := s.space()
+		switch {
+		case err != nil:
+			return nil, false, err
+		case c != '<':
+			return nil, false, errNotXMPP
+		}
+		s.r++
+		switch c, err = s.peek(); {
+		case err != nil:
+			return nil, false, err
+		case c == '!', c == '?' && !first:
+			return nil, false, errRestricted
+		case c == '?':
+			if err := s.declaration(); err != nil {
+				return nil, false, err
+			}
+			continue
+		}
+		root = s.plant()
+		_, empty, err = s.startTag(root)
+		return root, empty, err
+	}
+}
+
+// declaration reads an XML declaration from its question mark on.
+func (s *scanner) declaration() error {
+	s.r++
+	raw, _, err := s.name()
+	switch {
+	case err != nil:
+		return err
+	case string(raw) != "xml":
+		return errRestricted
+	}
+	d := s.plant()
+	s.values, s.cuts = s.values[:0], s.cuts[:0]
+	if _, _, err := s.attributes(d, '?'); err != nil {
+		return err
+	}
+	s.cutValues(d)
+	return checkDeclaration(d)
+}
+
+// stanza reads the next child of the stream. When it is over a soft limit, over says
+// which, and the element has no more than its own name and attributes; of more than
+// maxAttrs of those, only the ones that addressing knows. An error ends the link; at the
+// end of the stream it is errStreamEnd.
+func (s *scanner) stanza(soft int) (root *element, over string, err error) {
+	s.tidy()
+	for {
+		if err := s.skipSpace(); err != nil {
+			return nil, "", err
+		}
+		s.begin(hardLimit(soft))
+		c, err := s.peek()
+		if err != nil {
+			return nil, "", err
+		}
+		if c != '<' {
+			// Nobody may write text here; it hurts nobody either.
+			if s.raw, err = s.text(s.raw[:0], false); err != nil {
+				return nil, "", err
+			}
+			continue
+		}
+		s.r++
+		switch c, err := s.peek(); {
+		case err != nil:
+			return nil, "", err
+		case c == '/':
+			s.r++
+			if err := s.endTag(); err != nil {
+				return nil, "", err
+			}
+			return nil, "", errStreamEnd
+		case c == '?':
+			return nil, "", errRestricted
+		case c == '!':
+			if s.raw, err = s.cdata(s.raw[:0], false); err != nil {
+				return nil, "", err
+			}
+			continue
+		}
+		return s.tree(soft)
+	}
+}
+
+// tree reads an element, of which "<" has been taken, to its end.
+func (s *scanner) tree(soft int) (root *element, over string, err error) {
+	outside := len(s.open)
+	root = s.plant()
+	attrs, empty, err := s.startTag(root)
+	if err != nil {
+		return nil, "", err
+	}
+	s.path = append(s.path[:0], root)
+	elements := 1
+
+	// note keeps the first finding; from then on the stanza is only skipped.
+	note := func(n, limit int, what string) {
+		if n > limit && over == "" {
+			over = fmt.Sprintf(what, limit)
+			root.children, root.text = root.children[:0], nil
+		}
+	}
+	const tooDeep, tooMany, tooRich, tooLong = "more than %d levels deep", "more than %d elements", "more than %d attributes", "larger than %d octets"
+	note(attrs, maxAttrs, tooRich)
+	for len(s.open) > outside {
+		note(s.taken(), soft, tooLong)
+		if empty {
+			empty = false
+			s.shut()
+			s.leave()
+			continue
+		}
+		c, err := s.peek()
+		if err != nil {
+			return nil, "", err
+		}
+		if c != '<' {
+			if over != "" {
+				s.raw, err = s.text(s.raw[:0], false)
+			} else {
+				top := s.path[len(s.path)-1]
+				top.text, err = s.text(top.text, true)
+			}
+			if err != nil {
+				return nil, "", err
+			}
+			note(s.taken()+1, soft, tooLong) // whatever follows has an octet
+			continue
+		}
+		s.r++
+		switch c, err = s.peek(); {
+		case err != nil:
+		case c == '/':
+			s.r++
+			err = s.endTag()
+			s.leave()
+		case c == '?':
+			err = errRestricted
+		case c == '!' && over != "":
+			s.raw, err = s.cdata(s.raw[:0], false)
+		case c == '!':
+			top := s.path[len(s.path)-1]
+			top.text, err = s.cdata(top.text, true)
+		case over != "":
+			_, empty, err = s.startTag(nil)
+		default:
+			child := s.plant()
+			attrs, empty, err = s.startTag(child)
+			elements++
+			note(len(s.open)-outside, maxDepth, tooDeep)
+			note(elements, maxElements, tooMany)
+			note(attrs, maxAttrs, tooRich)
+			if over == "" {
+				top := s.path[len(s.path)-1]
+				top.children = append(top.children, child)
+				s.path = append(s.path, child)
+			}
+		}
+		if err != nil {
+			return nil, "", err
+		}
+	}
+	note(s.taken(), soft, tooLong)
+	return root, over, nil
+}
+
+// leave goes from an element to the one around it.
+func (s *scanner) leave() {
+	if n := len(s.path); n > 0 { // while a stanza is skipped there is no path
+		s.path = s.path[:n-1]
+	}
+}
+
+// tidy forgets the stanza before, and the room that an unusual one took.
+func (s *scanner) tidy() {
+	s.forest.clear()
+	s.path = s.path[:0]
+	for _, b := range []*[]byte{&s.raw, &s.values, &s.names} {
+		if cap(*b) > bigScratch {
+			*b = slices.Clone(*b)
+		}
+	}
+	if cap(s.open) > 8*maxDepth {
+		s.open = slices.Clone(s.open)
+	}
+	if cap(s.path) > maxDepth {
+		s.path = nil
+	}
+}
+
+// startTag reads a start tag, of which "<" has been taken, and opens its element. e gets
+// its name and attributes, unless it is nil.
+func (s *scanner) startTag(e *element) (attrs int, empty bool, err error) {
+	before := s.taken()
+	raw, colon, err := s.name()
+	if err != nil {
+		return 0, false, err
+	}
+	at := len(s.names)
+	s.names = append(s.names, raw...)
+	s.open = append(s.open, frame{name: at, ns: s.ns, undo: len(s.undo)})
+	s.values, s.cuts = s.values[:0], s.cuts[:0]
+	if attrs, empty, err = s.attributes(e, '/'); err != nil || e == nil {
+		return attrs, empty, err
+	}
+	e.big = s.taken()-before > smallTag
+	s.cutValues(e)
+	s.bind(e)
+	e.name.Space, e.name.Local = s.ns, knownName(s.names[at+colon:])
+	if colon > 0 {
+		e.name.Space = s.meaning(knownSpace(s.names[at : at+colon-1]))
+	}
+	return attrs, empty, nil
+}
+
+// attributes reads attributes up to the end of a tag, before whose ">" may be that last
+// octet, and counts them. e gets them as they are written, but for the values, which
+// cutValues gives to it.
+func (s *scanner) attributes(e *element, last byte) (n int, found bool, err error) {
+	for {
+		spaced, c, err := s.space()
+		switch {
+		case err != nil:
+			return n, false, err
+		case c == '>' && last == '/':
+			s.r++
+			return n, false, nil
+		case c == last:
+			s.r++
+			if c, err := s.next(); err != nil || c != '>' {
+				return n, false, orElse(err, errTag)
+			}
+			return n, true, nil
+		case !spaced:
+			return n, false, errTag
+		}
+		n++
+		if err := s.attribute(e); err != nil {
+			return n, false, err
+		}
+	}
+}
+
+func orElse(err, otherwise error) error {
+	if err != nil {
+		return err
+	}
+	return otherwise
+}
+
+// attribute reads one attribute.
+func (s *scanner) attribute(e *element) error {
+	raw, colon, err := s.name()
+	if err != nil {
+		return err
+	}
+	keep := e != nil
+	var name xml.Name
+	if keep {
+		name.Local = knownName(raw[colon:])
+		if colon > 0 {
+			name.Space = knownSpace(raw[:colon-1])
+		}
+		for i := range e.attrs {
+			if e.attrs[i].Name == name {
+				return errDuplicate
+			}
+		}
+		keep = len(e.attrs) < maxAttrs || isAddressing(name)
+	}
+	if _, c, err := s.space(); err != nil || c != '=' {
+		return orElse(err, errTag)
+	}
+	s.r++
+	_, quote, err := s.space()
+	if err != nil || quote != '\'' && quote != '"' {
+		return orElse(err, errTag)
+	}
+	s.r++
+	if !keep {
+		s.raw, err = s.value(s.raw[:0], quote, false)
+		return err
+	}
+	from := len(s.values)
+	if s.values, err = s.value(s.values, quote, true); err != nil {
+		return err
+	}
+	a := xml.Attr{Name: name}
+	switch got := s.values[from:]; {
+	case len(got) == 0:
+	case name.Local == "xmlns", name.Space == "xmlns":
+		a.Value = knownSpace(got)
+		s.values = s.values[:from]
+	case name.Local == "type", name.Local == "lang":
+		a.Value = knownValue(got)
+		s.values = s.values[:from]
+	default:
+		s.cuts = append(s.cuts, cut{len(e.attrs), from, len(s.values)})
+	}
+	e.attrs = append(e.attrs, a)
+	return nil
+}
+
+// isAddressing reports whether an attribute is one that an answer to its stanza needs, or
+// the header of a stream.
+func isAddressing(name xml.Name) bool {
+	switch name.Local {
+	case "from", "to", "id", "type", "xmlns":
+		return name.Space == ""
+	case "lang":
+		return name.Space == "xml"
+	}
+	return false
+}
+
+// cutValues gives the attributes of e their values: parts of one string, unless that may
+// be so long that whoever keeps a part would keep too much.
+func (s *scanner) cutValues(e *element) {
+	if e.big {
+		for _, c := range s.cuts {
+			e.attrs[c.attr].Value = string(s.values[c.from:c.to])
+		}
+		return
+	}
+	all := string(s.values)
+	for _, c := range s.cuts {
+		e.attrs[c.attr].Value = all[c.from:c.to]
+	}
+}
+
+// endTag reads an end tag, of which "</" has been taken, and closes its element.
+func (s *scanner) endTag() error {
+	want := s.names[s.open[len(s.open)-1].name:]
+	if rest := s.buf[s.r:s.end]; len(rest) > len(want) && rest[len(want)] == '>' && string(rest[:len(want)]) == string(want) {
+		s.r += len(want) + 1 // as everybody writes it
+		s.shut()
+		return nil
+	}
+	raw, _, err := s.name()
+	if err != nil {
+		return err
+	}
+	if string(raw) != string(want) {
+		return errNesting
+	}
+	if _, c, err := s.space(); err != nil || c != '>' {
+		return orElse(err, errTag)
+	}
+	s.r++
+	s.shut()
+	return nil
+}
+
+// shut closes the innermost element.
+func (s *scanner) shut() {
+	last := len(s.open) - 1
+	f := s.open[last]
+	s.open = s.open[:last]
+	s.names = s.names[:f.name]
+	s.ns = f.ns
+	s.unbind(f.undo)
+}
