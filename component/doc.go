@@ -4,7 +4,8 @@
 //
 // # Spoken
 //
-//   - XEP-0114 1.6, RFC 6120 streams and stanza errors: link.go, reader.go, fault.go
+//   - XEP-0114 1.6, RFC 6120 streams and stanza errors: link.go, reader.go, fault.go; the
+//     XML of a stream: scan.go, scan_text.go, scan_name.go, tree.go
 //   - RFC 6121 §5 messages: inward message_in.go, outward message_out.go, what both and
 //     errors share wire.go
 //   - XEP-0066 links beside a text, XEP-0203 and XEP-0091 delays, read: message_in.go
@@ -77,6 +78,8 @@
 //
 // # Divergences
 //
+//   - A prefix that nothing declares stands for itself, and white space in the value of an
+//     attribute stays what it is: some servers pass on the one and do not escape the other.
 //   - Stanzas and their children are accepted in jabber:client as well as in
 //     jabber:component:accept: some servers mix them.
 //   - A link that broke is reset, not closed: no stream error is sent to a server

@@ -55,12 +55,17 @@ func (r *reader) message(st *element, over string) {
 // children count: what is in a forwarded, carbon copied or archived message, in an event
 // or in a fallback mark is not said by this stanza (GW-29).
 func readMessage(st *element) *mapping.XMPPMessage {
-	m := &mapping.XMPPMessage{ID: st.attr("id"), Type: st.attr("type"), Lang: st.lang()}
+	// Nearly all have one body, so there is room for one beside the message.
+	with := &struct {
+		mapping.XMPPMessage
+		body [1]mapping.Text
+	}{XMPPMessage: mapping.XMPPMessage{ID: st.attr("id"), Type: st.attr("type"), Lang: st.lang()}}
+	m := &with.XMPPMessage
 	more := false // there is something beside the texts
 	for _, c := range st.children {
 		switch c.name.Space {
 		case stanza.NSComponent, stanza.NSClient:
-			readOwn(m, c)
+			readOwn(m, c, with.body[:0])
 			continue
 		case nsDelay:
 			if m.Delay.IsZero() && c.name.Local == "delay" {
@@ -86,10 +91,13 @@ func readMessage(st *element) *mapping.XMPPMessage {
 	return m
 }
 
-// readOwn reads a child of the stanza vocabulary.
-func readOwn(m *mapping.XMPPMessage, c *element) {
+// readOwn reads a child of the stanza vocabulary. room is for a body.
+func readOwn(m *mapping.XMPPMessage, c *element, room []mapping.Text) {
 	switch c.name.Local {
 	case "body":
+		if m.Bodies == nil {
+			m.Bodies = room
+		}
 		m.Bodies = append(m.Bodies, mapping.Text{Lang: c.lang(), Value: string(c.text)})
 	case "subject":
 		m.Subjects = append(m.Subjects, mapping.Text{Lang: c.lang(), Value: string(c.text)})

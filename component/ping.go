@@ -38,11 +38,11 @@ const (
 // the answers to its questions; nothing is said to them. It reports whether the
 // iq was one. An error ends the link.
 func (r *reader) ours(st *element) (bool, error) {
-	id, ok := strings.CutPrefix(st.attr("id"), r.l.pingID+"-")
+	id, ok := strings.CutPrefix(st.attr("id"), r.pings)
 	if !ok || id == "" {
 		return false, nil
 	}
-	from, err := mapping.ParseJID(st.attr("from"))
+	from, err := r.known.parse(st.attr("from"))
 	if err != nil || from != from.DomainJID() || st.attr("to") != r.l.q.from {
 		return false, nil
 	}

@@ -38,7 +38,9 @@ type reader struct {
 	l     *link
 	h     Handler
 	scan  scanner
-	ended bool // the header was all of the stream
+	known *addresses
+	pings string // the ids of our pings begin with it
+	ended bool   // the header was all of the stream
 	batch []mapping.XMPP
 
 	watch         bool // the idle check is on: the handshake is over
@@ -46,7 +48,7 @@ type reader struct {
 }
 
 func newReader(l *link, h Handler) *reader {
-	r := &reader{l: l, h: h}
+	r := &reader{l: l, h: h, known: newAddresses(), pings: l.pingID + "-"}
 	r.scan.fill, r.scan.buf = r.fill, make([]byte, readSize)
 	return r
 }
