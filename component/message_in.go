@@ -56,11 +56,12 @@ func (r *reader) message(st *element, over string) {
 // or in a fallback mark is not said by this stanza (GW-29).
 func readMessage(st *element) *mapping.XMPPMessage {
 	// Nearly all have one body, so there is room for one beside the message.
-	with := &struct {
+	with := new(struct {
 		mapping.XMPPMessage
 		body [1]mapping.Text
-	}{XMPPMessage: mapping.XMPPMessage{ID: st.attr("id"), Type: st.attr("type"), Lang: st.lang()}}
+	})
 	m := &with.XMPPMessage
+	m.ID, m.Type, m.Lang = st.attr("id"), st.attr("type"), st.lang()
 	more := false // there is something beside the texts
 	for _, c := range st.children {
 		switch c.name.Space {

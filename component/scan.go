@@ -374,19 +374,21 @@ func (s *scanner) attribute(e *element) error {
 	if s.values, err = s.value(s.values, quote, true); err != nil {
 		return err
 	}
-	a := xml.Attr{Name: name}
+	value := ""
 	switch got := s.values[from:]; {
 	case len(got) == 0:
 	case name.Local == "xmlns", name.Space == "xmlns":
-		a.Value = knownSpace(got)
+		value = knownSpace(got)
 		s.values = s.values[:from]
 	case name.Local == "type", name.Local == "lang":
-		a.Value = knownValue(got)
+		value = knownValue(got)
 		s.values = s.values[:from]
 	default:
 		s.cuts = append(s.cuts, cut{len(e.attrs), from, len(s.values)})
 	}
-	e.attrs = append(e.attrs, a)
+	e.attrs = append(e.attrs, xml.Attr{})
+	a := &e.attrs[len(e.attrs)-1]
+	a.Name, a.Value = name, value
 	return nil
 }
 
