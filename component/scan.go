@@ -40,9 +40,11 @@ const smallTag = 512
 const bigScratch = 16 << 10
 
 // scanner reads the elements of a stream. It knows what RFC 6120 leaves of XML: elements,
-// attributes, texts, CDATA, references to characters and the five entities, namespaces
-// (XML 1.0, Namespaces in XML 1.0). It is as strict as those, but for what is said in
-// its tests, where each difference to encoding/xml is.
+// attributes, texts, CDATA, references to characters and the five entities, namespaces.
+// It is stricter than encoding/xml where XML 1.0 is: each difference is in
+// TestScanIsStrict. Like that it is more lenient where servers are: a prefix that nothing
+// declares stands for itself, colons may stand at the ends of a name, attributes are the
+// same if they are written alike, and white space in their values stays what it is.
 //
 // It reads straight on: where the octets of one read end, it waits for more, whatever it
 // is in the middle of. So each octet is looked at once.
