@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -95,6 +96,7 @@ type Bridge struct {
 	volatile bool
 	noEarly  bool
 	full     func(error) bool
+	works    sync.Pool     // of *work: see begin
 	wake     chan struct{} // capacity 1: Run has to look
 	lookups  chan lookup   // questions to the trail
 
@@ -193,7 +195,7 @@ type work struct {
 	stanzas  []mapping.Parcel[mapping.XMPP]
 	requests []mapping.Parcel[mapping.SIP]
 	answers  []mapping.Result
-	events   []Event
+	events   []event
 	seen     []Seen
 	contacts []Contact
 	// For Presences, in stream order.
@@ -209,7 +211,54 @@ type work struct {
 	tooFast  uint64
 
 	wake bool // Run has to look
+
+	// What is of use only while a batch is taken.
+	read  []*incoming
+	taken []*outbound
+	rows  []Row
+	kept  []Event
 }
+
+// gather is a work that has what was allocated for those before it. It is for what is done
+// for every batch; release takes it back.
+func (b *Bridge) gather() *work {
+	w, _ := b.works.Get().(*work)
+	if w == nil {
+		w = new(work)
+	}
+	w.now = time.Now()
+	return w
+}
+
+// release is unlock, and keeps the slices of w for another batch: their takers keep values
+// only.
+func (b *Bridge) release(w *work) {
+	b.unlock(w)
+	*w = work{
+		stanzas: emptied(w.stanzas), requests: emptied(w.requests), answers: emptied(w.answers),
+		events: emptied(w.events), seen: emptied(w.seen), updates: emptied(w.updates), done: emptied(w.done),
+		reports: emptied(w.reports), refusals: emptied(w.refusals),
+		read: emptied(w.read), taken: emptied(w.taken), rows: emptied(w.rows), kept: emptied(w.kept),
+	}
+	b.works.Put(w)
+}
+
+// maxKept is how long a slice may be that is kept for another batch.
+const maxKept = 512
+
+// emptied is a slice without what was in it, none if it is too long to be kept.
+func emptied[T any](s []T) []T {
+	if cap(s) > maxKept {
+		return nil
+	}
+	clear(s)
+	return s[:0]
+}
+
+// debugs reports whether the log takes what is said of single messages. Ask it where there
+// is something to be said of every one: what is given to the log has to be allocated,
+// also if the log does not take it.
+func (b *Bridge) debugs() bool { return b.log.Enabled(context.Background(), slog.LevelDebug) }
 
 // unlock decides the fate of the rows, so that it is one step with what was
 // decided about the messages, releases b.mu, and hands on what is in out.
@@ -232,7 +281,7 @@ func (b *Bridge) unlock(out *work) {
 	if out.wake {
 		b.poke()
 	}
-	b.do(*out)
+	b.do(out)
 }
 
 // writeUpdates gives the journal new versions of rows. What it would not take for
@@ -241,7 +290,7 @@ func (b *Bridge) writeUpdates(out *work) {
 	if len(out.updates) == 0 {
 		return
 	}
-	rows := make([]Row, 0, len(out.updates))
+	rows := emptied(out.rows)
 	changed := out.updates[:0]
 	for _, o := range out.updates {
 		if o.row != 0 { // it may have been lost meanwhile
@@ -249,6 +298,7 @@ func (b *Bridge) writeUpdates(out *work) {
 			changed = append(changed, o)
 		}
 	}
+	out.rows = rows
 	n, _ := b.journal.Update(rows) // why it would not take the rest makes no difference
 	for _, o := range changed[n:] {
 		b.refused[o] = true
@@ -257,9 +307,9 @@ func (b *Bridge) writeUpdates(out *work) {
 	}
 }
 
-func (b *Bridge) do(w work) {
+func (b *Bridge) do(w *work) {
 	if len(w.events) > 0 {
-		b.journal.PutTrail(w.events)
+		b.journal.PutTrail(w.details())
 	}
 	if len(w.seen) > 0 {
 		b.journal.PutSeen(w.seen)

@@ -75,6 +75,11 @@ func fromXMPP(id, from, to, body string) *mapping.XMPPMessage {
 	return &mapping.XMPPMessage{ID: id, From: mapping.MustParseJID(from), To: mapping.MustParseJID(to), Bodies: []mapping.Text{{Value: body}}}
 }
 
+// key is the identity of a request to that user.
+func (g *ids) key(m *mapping.SIPMessage, to mapping.JID) stanzaKey {
+	return g.identity(m, m.From.String(), to)
+}
+
 func fromSIP(callID, from, to, body string) *mapping.SIPMessage {
 	u := mapping.MustParseURI(to)
 	return &mapping.SIPMessage{RequestURI: u, To: u, From: mapping.MustParseURI(from), CallID: callID, FromTag: "t1", CSeq: 1,

@@ -154,8 +154,14 @@ type heard struct {
 	turned     time.Time
 }
 
+// key is the hash of a pair. One of two strings is of two different ones: the first is
+// multiplied by an odd number.
+func (h *heard) key(k pair) uint64 {
+	return maphash.String(h.seed, k.user.String())*0x9e3779b97f4a7c15 + maphash.String(h.seed, k.contact.String())
+}
+
 func (h *heard) note(k pair, now time.Time) {
-	key := maphash.Comparable(h.seed, k)
+	key := h.key(k)
 	if _, ok := h.young[key]; ok && now.Sub(h.turned) < heardFor {
 		return
 	}
@@ -169,7 +175,7 @@ func (h *heard) note(k pair, now time.Time) {
 }
 
 func (h *heard) has(k pair, now time.Time) bool {
-	key := maphash.Comparable(h.seed, k)
+	key := h.key(k)
 	age := now.Sub(h.turned)
 	if _, ok := h.young[key]; ok {
 		return age < 2*heardFor

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"crypto/rand"
 	"slices"
 	"sync"
 	"time"
@@ -73,10 +72,10 @@ func newConversations(g *ids) *conversations {
 // whenever the thread is, also after a restart. Without a thread it is always a new one.
 func (c *conversations) callID(user, contact mapping.JID, name string, own bool, now time.Time) string {
 	if name == "" {
-		return rand.Text()
+		return newCallID()
 	}
 	user, contact = user.Bare(), contact.Bare()
-	id := rand.Text()
+	id := newCallID()
 	if !own {
 		id = c.threadID(user, contact, name)
 	}
@@ -94,7 +93,7 @@ func (c *conversations) another(user, contact mapping.JID, callID string, now ti
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.add(user.Bare(), contact.Bare(), now)
-	id := rand.Text()
+	id := newCallID()
 	t.remember(thread{id, t.thread(callID)})
 	return id
 }

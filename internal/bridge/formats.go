@@ -244,11 +244,18 @@ func (f *formats) learn(contact mapping.JID, m *mapping.SIPMessage, o mapping.Ou
 // the same Call-ID for a repeat. Seen in Linphone 5.1; belle-sip is what it is made with,
 // as are others.
 func needsOwnCallID(agent string) bool {
-	for _, name := range [...]string{"linphone", "belle-sip"} {
-		for i := range max(len(agent)-len(name)+1, 0) { // of every request and answer: no copy
-			if strings.EqualFold(agent[i:i+len(name)], name) {
-				return true
-			}
+	for i := range len(agent) { // of every request and answer: no copy
+		name := ""
+		switch agent[i] | 0x20 {
+		case 'l':
+			name = "linphone"
+		case 'b':
+			name = "belle-sip"
+		default:
+			continue
+		}
+		if len(agent)-i >= len(name) && strings.EqualFold(agent[i:i+len(name)], name) {
+			return true
 		}
 	}
 	return false

@@ -16,8 +16,14 @@ import (
 
 // ids makes the identifiers that mapping leaves empty.
 type ids struct {
-	hashes sync.Pool // of hash.Hash, keyed
+	hashes sync.Pool // of *keyed
 	cseq   atomic.Uint32
+}
+
+// keyed is a keyed hash, and what goes through it: so no step of it has to allocate.
+type keyed struct {
+	hash hash.Hash
+	buf  []byte
 }
 
 // newIDs derives the key of the stanza ids from the component secret, so that
@@ -27,7 +33,7 @@ func newIDs(secret []byte, now time.Time) *ids {
 	kdf := hmac.New(sha256.New, secret)
 	kdf.Write([]byte("stox stanza id"))
 	key := kdf.Sum(nil)
-	g := &ids{hashes: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+	g := &ids{hashes: sync.Pool{New: func() any { return &keyed{hash: hmac.New(sha256.New, key)} }}}
 	// A CSeq only has to grow within a Call-ID, which a client may go on using
 	// across a restart of ours: begin where the clock is.
 	g.cseq.Store(uint32(now.Unix()) & 0x3fffffff)
@@ -36,44 +42,58 @@ func newIDs(secret []byte, now time.Time) *ids {
 
 var idEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// stanzaKey stands for the identity of a SIP request: see ids.key.
+// stanzaKey stands for the identity of a SIP request: see ids.identity.
 type stanzaKey = [16]byte
 
-// key is a keyed hash of the identity of a request: Call-ID, CSeq, From tag, From
+// identity is a keyed hash of the identity of a request: Call-ID, CSeq, From tag, From
 // URI and mapped Request-URI. A repeat has the same, over whatever path it comes,
 // and so has the stanza that either becomes: its id is stanzaID(key) (IM-13, IM-57). The
 // From URI is that of the header: who is asserted to have sent it may differ by the path.
-func (g *ids) key(m *mapping.SIPMessage, to mapping.JID) stanzaKey {
-	from := m.From
+// from is m.From as a text.
+func (g *ids) identity(m *mapping.SIPMessage, from string, to mapping.JID) stanzaKey {
 	if !m.Written.IsZero() {
-		from = m.Written
+		from = m.Written.String()
 	}
-	return g.sum(m.CSeq, m.CallID, m.FromTag, from.String(), to.Bare().String())
+	return g.sum(m.CSeq, m.CallID, m.FromTag, from, to.Bare().String())
 }
 
 // sum is a keyed hash of texts and a number.
 func (g *ids) sum(n uint32, texts ...string) (k stanzaKey) {
-	h := g.hashes.Get().(hash.Hash)
+	h := g.hashes.Get().(*keyed)
 	defer g.hashes.Put(h)
-	h.Reset()
-	var b [4]byte
+	b := h.buf[:0]
 	for _, s := range texts {
-		binary.BigEndian.PutUint32(b[:], uint32(len(s))) // so that no two tuples run together
-		h.Write(b[:])
-		h.Write([]byte(s))
+		b = binary.BigEndian.AppendUint32(b, uint32(len(s))) // so that no two tuples run together
+		b = append(b, s...)
 	}
-	binary.BigEndian.PutUint32(b[:], n)
-	h.Write(b[:])
-	copy(k[:], h.Sum(nil))
+	b = binary.BigEndian.AppendUint32(b, n)
+	h.hash.Reset()
+	h.hash.Write(b)
+	b = h.hash.Sum(b[:0])
+	copy(k[:], b)
+	if cap(b) <= maxKeyedBuf {
+		h.buf = b
+	}
 	return k
 }
 
+// maxKeyedBuf is more than addresses that people have need: the buffer for longer ones is
+// not kept.
+const maxKeyedBuf = 4 << 10
+
+// stanzaIDLen is the length of the id that a key makes.
+const stanzaIDLen = (len(stanzaKey{})*8 + 4) / 5
+
 // stanzaID is the key as the id of a stanza.
-func stanzaID(k stanzaKey) string { return idEncoding.EncodeToString(k[:]) }
+func stanzaID(k stanzaKey) string {
+	var b [stanzaIDLen]byte
+	idEncoding.Encode(b[:], k[:])
+	return string(b[:])
+}
 
 // keyOf is the key that id was made from; ok is false for what cannot be such an id.
 func keyOf(id string) (k stanzaKey, ok bool) {
-	if len(id) != idEncoding.EncodedLen(len(k)) {
+	if len(id) != stanzaIDLen {
 		return k, false
 	}
 	if n, err := idEncoding.Decode(k[:], []byte(id)); err != nil || n != len(k) {
@@ -86,14 +106,41 @@ func keyOf(id string) (k stanzaKey, ok bool) {
 // and CSeq of its own, since a Call-ID is reused by every message of a thread or
 // conversation (IM-06).
 func (g *ids) fill(m *mapping.SIPMessage) {
-	if m.CallID == "" {
-		m.CallID = rand.Text()
+	if m.CallID != "" {
+		m.FromTag, m.CSeq = g.tag()
+		return
 	}
-	m.FromTag, m.CSeq = g.tag()
+	both := randomText(callIDLen + tagLen)
+	m.CallID, m.FromTag, m.CSeq = both[:callIDLen], both[callIDLen:], g.next()
 }
 
-// tag makes a From tag, of 80 bits, and the next CSeq.
-func (g *ids) tag() (string, uint32) { return rand.Text()[:16], g.cseq.Add(1) & 0x7fffffff }
+// callIDLen is the length of the Call-IDs that the bridge makes, of 130 bits, tagLen that
+// of its tags, of 80.
+const (
+	callIDLen = 26
+	tagLen    = 16
+)
+
+// newCallID makes a Call-ID.
+func newCallID() string { return randomText(callIDLen) }
+
+// tag makes a From tag and the next CSeq.
+func (g *ids) tag() (string, uint32) { return randomText(tagLen), g.next() }
+
+func (g *ids) next() uint32 { return g.cseq.Add(1) & 0x7fffffff }
+
+// randomText is as many random characters, of five bits each.
+func randomText(n int) string {
+	const most = (callIDLen + tagLen + 7) / 8
+	var bits [most * 5]byte
+	var b [most * 8]byte
+	octets := (n*5 + 7) / 8
+	rand.Read(bits[:octets]) // it never fails
+	textEncoding.Encode(b[:], bits[:octets])
+	return string(b[:n])
+}
+
+var textEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // noticeID is the id of the message that goes with a late error: the same whenever it
 // is written again.

@@ -185,7 +185,7 @@ func (b *Bridge) Restore(r Row) error {
 		b.uncertain++
 		ev := work{now: time.Now()}
 		ev.trail(o, eventUncertain, mayHaveLeft)
-		b.journal.PutTrail(ev.events)
+		b.journal.PutTrail(ev.details())
 		if len(b.uncertainIDs) < listIDs {
 			b.uncertainIDs = append(b.uncertainIDs, o.id)
 		}

@@ -22,9 +22,6 @@ import (
 // A part holds the slot for so long while its row does not get to the disk.
 const maxPartWait = 5 * time.Second
 
-// callIDLen is the length of the Call-IDs that the bridge makes.
-const callIDLen = 26
-
 // total is the number of requests that the message goes in.
 func (o *outbound) total() int { return o.arrived + len(o.parts) }
 
@@ -180,11 +177,11 @@ func earliest(a, b time.Time) time.Time {
 
 // inParts notes that the text of o goes in several requests.
 func (w *work) inParts(o *outbound) {
-	w.events = append(w.events, Event{ID: o.id, Other: o.callID(), At: w.now, Kind: eventSplit,
+	w.add(Event{ID: o.id, Other: o.callID(), At: w.now, Kind: eventSplit,
 		Detail: fmt.Sprintf("%s in %d parts: it is too long for one request", o.way(), o.total())})
 }
 
 // partArrived notes that the request of o that is next, one of several, was accepted.
 func (w *work) partArrived(o *outbound, res mapping.Outcome) {
-	w.events = append(w.events, Event{ID: o.id, Other: o.callID(), At: w.now, Kind: eventPart, Detail: o.way() + " " + o.part() + ": " + answer(w, o, res)})
+	w.add(Event{ID: o.id, Other: o.callID(), At: w.now, Kind: eventPart, Detail: o.way() + " " + o.part() + ": " + answer(w, o, res)})
 }

@@ -54,7 +54,7 @@ func (r *rates) take(from *buckets, user mapping.JID, rate int, now time.Time) t
 	if rate <= 0 {
 		return 0
 	}
-	key := maphash.Comparable(r.seed, user.Bare())
+	key := maphash.String(r.seed, user.Bare().String())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return from.take(key, max(time.Second/time.Duration(rate), 1), now)

@@ -94,13 +94,13 @@ func contradicts(told, what mapping.Notice) bool {
 func (w *work) askedEvent(id, other, way string, values url.Values) {
 	detail := way + " " + values.Encode()
 	if len(detail) <= maxDetail && len(other) <= maxWantedID {
-		w.events = append(w.events, Event{ID: id, Other: other, At: w.now, Kind: eventAsked, Detail: detail})
+		w.add(Event{ID: id, Other: other, At: w.now, Kind: eventAsked, Detail: detail})
 	}
 }
 
 // receiptEvent notes what the sender of that message was told.
 func (w *work) receiptEvent(id, other, way string, what mapping.Notice) {
-	w.events = append(w.events, Event{ID: id, Other: other, At: w.now, Kind: eventReceipt, Detail: way + " " + what.String()})
+	w.add(Event{ID: id, Other: other, At: w.now, Kind: eventReceipt, Detail: way + " " + what.String()})
 }
 
 // values are those of an eventAsked of that direction; false if it is none.

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"crypto/rand"
 	"net/url"
 	"strings"
 
@@ -70,7 +69,7 @@ func (o *outbound) wish(p *Policy, m *mapping.XMPPMessage) {
 	o.wants |= mapping.NoticeFailed
 	o.typ = m.Type
 	if p.IMDN != IMDNNever {
-		o.messageID = rand.Text() // 130 bits (IM-43)
+		o.messageID = newCallID() // 130 bits (IM-43)
 	}
 }
 
@@ -209,7 +208,7 @@ func (b *Bridge) accepted(out *work, o *outbound, res mapping.Outcome) {
 	// has no better one.
 	if w.wants.Has(mapping.NoticeDelivered) && res.Kind == mapping.Answered && res.Status == 200 && !o.asks() &&
 		!b.formats.notifies(o.to, out.now) && !contradicts(w.told, mapping.NoticeDelivered) {
-		b.tellReceipt(out, nil, w, o.to, rand.Text(), mapping.NoticeDelivered)
+		b.tellReceipt(out, nil, w, o.to, newCallID(), mapping.NoticeDelivered)
 	}
 }
 

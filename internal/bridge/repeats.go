@@ -1,14 +1,13 @@
 package bridge
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
 )
 
 // A SIP request may come more than once: over two paths of a proxy, or again
-// because its answer was lost. Its identity tells (ids.key), and it becomes one
+// because its answer was lost. Its identity tells (ids.identity), and it becomes one
 // stanza (IM-27, IM-57): a repeat of a pending request joins it, and one of a
 // finished request is answered as that was, for ten minutes. What was not taken,
 // did not leave, or may have left with a link that was lost, is not remembered:
@@ -105,7 +104,9 @@ func (b *Bridge) repeat(out *work, in *incoming) bool {
 	if first := b.repeats.pending[in.key]; first != nil {
 		b.tally.Joined++
 		first.joined = append(first.joined, in.ref)
-		b.log.Debug("repeat of a request that is pending", "dir", "sip-xmpp", "from", in.from, "to", in.to, "id", in.id, "call_id", in.callID)
+		if b.debugs() {
+			b.log.Debug("repeat of a request that is pending", "dir", "sip-xmpp", "from", in.from, "to", in.to, "id", in.id, "call_id", in.callID)
+		}
 		return true
 	}
 	e := b.repeats.seen.get(in.key, b.repeats.ms(in.taken))
@@ -122,7 +123,9 @@ func (b *Bridge) repeat(out *work, in *incoming) bool {
 		again.Kind = eventRepeated
 		out.events = append(out.events, again)
 	}
-	b.log.Debug("repeat of a request that is finished", "dir", "sip-xmpp", "from", in.from, "to", in.to, "id", in.id, "call_id", in.callID)
+	if b.debugs() {
+		b.log.Debug("repeat of a request that is finished", "dir", "sip-xmpp", "from", in.from, "to", in.to, "id", in.id, "call_id", in.callID)
+	}
 	return true
 }
 
@@ -143,7 +146,7 @@ func (b *Bridge) remember(out *work, in *incoming) {
 
 // finished is the event of a request that has been answered: who to whom, status,
 // condition, and the time it took.
-func (in *incoming) finished(now time.Time) Event {
+func (in *incoming) finished(now time.Time) event {
 	status, f := in.outcome.Final(200)
 	kind := eventFailed
 	switch {
@@ -154,21 +157,21 @@ func (in *incoming) finished(now time.Time) Event {
 	case in.outcome.Kind == mapping.Unknown:
 		kind = eventUnknown
 	}
-	d := append(make([]byte, 0, 128), "sip-xmpp "...)
-	d = append(d, in.sender.String()...)
-	d = append(d, " -> "...)
-	if in.to.IsZero() { // refused before it was mapped
-		d = append(d, in.target.String()...)
-	} else {
-		d = append(d, in.to.String()...)
+	e := event{
+		Event: Event{ID: in.id, Other: in.callID, At: now, Kind: kind},
+		dir:   dirFromSIP, from: in.sender, to: in.to.String(),
+		status: status, condition: conditionIn(f), took: now.Sub(in.taken),
 	}
-	d = append(d, ' ')
-	d = strconv.AppendInt(d, int64(status), 10)
-	if f != nil {
-		d = append(append(d, ' '), f.Condition...)
+	if in.to.IsZero() && in.request != nil { // refused before it was mapped
+		e.to = in.request.RequestURI.String()
 	}
-	d = append(d, ' ')
-	d = strconv.AppendInt(d, now.Sub(in.taken).Milliseconds(), 10)
-	d = append(d, " ms"...)
-	return Event{ID: in.id, Other: in.callID, At: now, Kind: kind, Detail: string(d)}
+	return e
+}
+
+// conditionIn is that of a Failure, "" without one.
+func conditionIn(f *mapping.Failure) mapping.Condition {
+	if f == nil {
+		return ""
+	}
+	return f.Condition
 }

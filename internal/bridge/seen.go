@@ -23,7 +23,7 @@ const (
 // follow, and no step of it takes longer than to move one shard's few thousand
 // entries. When it is full the oldest go, half a shard at a time.
 //
-// Keys are keyed hashes (ids.key): they are spread evenly, and nobody can choose
+// Keys are keyed hashes (ids.identity): they are spread evenly, and nobody can choose
 // them. It is not safe for concurrent use.
 type seenTable struct {
 	shards [seenShards]seenShard

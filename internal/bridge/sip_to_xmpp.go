@@ -10,12 +10,13 @@ import (
 
 // incoming is a request from SIP.
 type incoming struct {
-	ref    any       // the SIP side's
-	joined []any     // of its repeats
-	taken  time.Time // when it came
-	sender mapping.URI
-	target mapping.URI // the Request-URI
-	callID string
+	ref     any       // the SIP side's
+	joined  []any     // of its repeats
+	taken   time.Time // when it came
+	sender  string    // the URI of From ...
+	host    string    // ... and the host in that
+	callID  string
+	request *mapping.SIPMessage // until it is known what becomes of it
 
 	key      stanzaKey // its identity
 	id       string    // of its stanzas
@@ -40,25 +41,25 @@ const awayFor = 5 * time.Second
 // one answer, as soon as the fate of its stanza is known (IM-56).
 func (b *Bridge) FromSIP(batch []mapping.Parcel[mapping.SIP]) {
 	p := b.policy.Load()
-	out := work{now: time.Now()}
-	taken := make([]*incoming, 0, len(batch))
+	out := b.gather()
 	for _, parcel := range batch {
 		if m, ok := parcel.Value.(*mapping.SIPMessage); !ok {
 			out.answers = append(out.answers, refused(parcel.Ref, mapping.FailInternal(fmt.Errorf("bridge: no way for a %T", parcel.Value))))
-		} else if in := b.readSIP(&out, p, parcel.Ref, m); in != nil {
-			taken = append(taken, in)
+		} else if in := b.readSIP(out, p, parcel.Ref, m); in != nil {
+			out.read = append(out.read, in)
 		}
 	}
 	b.mu.Lock()
-	for _, in := range taken {
-		b.takeSIP(&out, p, in)
+	for _, in := range out.read {
+		b.takeSIP(out, p, in)
+		in.request = nil
 	}
-	b.unlock(&out)
+	b.release(out)
 }
 
 // readSIP translates a request. It returns nil if that has already answered it.
 func (b *Bridge) readSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) *incoming {
-	in := &incoming{ref: ref, taken: out.now, sender: m.From, target: m.RequestURI, callID: m.CallID, quiet: hasType(m, mapping.TypeComposing)}
+	in := &incoming{ref: ref, taken: out.now, sender: m.From.String(), host: m.From.Host, callID: m.CallID, request: m, quiet: hasType(m, mapping.TypeComposing)}
 	b.formats.notified(p.Rules, m, out.now)
 	stanzas, err := translate(b.log, p.toXMPP, m)
 	switch {
@@ -76,7 +77,7 @@ func (b *Bridge) readSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) *
 	}
 	for _, v := range stanzas {
 		if x, ok := v.(*mapping.XMPPMessage); ok {
-			in.key = b.ids.key(m, x.To)
+			in.key = b.ids.identity(m, in.sender, x.To)
 			in.id = stanzaID(in.key)
 			in.from, in.to, x.ID = x.From, x.To, in.id
 			b.talks.incoming(x, out.now)
@@ -84,14 +85,14 @@ func (b *Bridge) readSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) *
 			in.nick = x.Nick
 			in.wishes(x)
 		} else if n, ok := v.(*mapping.IMDN); ok {
-			in.key = b.ids.key(m, n.To)
+			in.key = b.ids.identity(m, in.sender, n.To)
 			in.id = stanzaID(in.key)
 			in.from, in.to, in.notice = n.From, n.To, n
 			b.formats.wrote(n.From, m, out.now)
 			b.formats.noteNotifies(n.From, out.now)
 			return in
 		} else if x, ok := v.(*mapping.XMPPState); ok {
-			in.key = b.ids.key(m, x.To)
+			in.key = b.ids.identity(m, in.sender, x.To)
 			in.id = stanzaID(in.key)
 			in.from, in.to, x.ID = x.From, x.To, in.id
 			in.quiet, in.state = true, x
@@ -165,8 +166,10 @@ func (b *Bridge) handOver(out *work, in *incoming) {
 // refuseSIP answers a request that is not taken, and logs why. Nothing of it is
 // remembered.
 func (b *Bridge) refuseSIP(out *work, in *incoming, f *mapping.Failure, why ...any) {
-	attrs := append([]any{"dir", "sip-xmpp", "from", in.sender, "to", in.target, "call_id", in.callID}, why...)
-	b.log.Debug("not delivered", append(attrs, "remedy", f.Remedy)...)
+	if b.debugs() {
+		attrs := append([]any{"dir", "sip-xmpp", "from", in.sender, "to", in.request.RequestURI, "call_id", in.callID}, why...)
+		b.log.Debug("not delivered", append(attrs, "remedy", f.Remedy)...)
+	}
 	r := refused(in.ref, f)
 	in.outcome = r.Outcome
 	out.answers = append(out.answers, r)
@@ -181,7 +184,7 @@ func (b *Bridge) refuseSIP(out *work, in *incoming, f *mapping.Failure, why ...a
 // XMPPOutcomes takes what became of stanzas: it answers the SIP transactions
 // they came from.
 func (b *Bridge) XMPPOutcomes(batch []mapping.Result) {
-	out := work{now: time.Now()}
+	out := b.gather()
 	p := b.policy.Load()
 	down := false
 	for _, r := range batch {
@@ -196,21 +199,21 @@ func (b *Bridge) XMPPOutcomes(batch []mapping.Result) {
 		case *incoming:
 			ref.outcome = worse(ref.outcome, r.Outcome)
 			if ref.left--; ref.left == 0 {
-				b.finishSIP(&out, p, ref, down)
+				b.finishSIP(out, p, ref, down)
 			}
 		case *report:
-			b.settleReport(&out, ref, r.Outcome.Kind, false)
+			b.settleReport(out, ref, r.Outcome.Kind, false)
 		case notice:
-			b.settleReport(&out, ref.report, r.Outcome.Kind, true)
+			b.settleReport(out, ref.report, r.Outcome.Kind, true)
 		case *round:
-			b.told(&out, ref, r.Outcome)
+			b.told(out, ref, r.Outcome)
 		case greeting:
-			b.welcomed(&out, ref, r.Outcome)
+			b.welcomed(out, ref, r.Outcome)
 		case introduction:
-			b.introduced(&out, ref, r.Outcome)
+			b.introduced(out, ref, r.Outcome)
 		}
 	}
-	b.unlock(&out)
+	b.release(out)
 }
 
 // finishSIP answers a request whose outcome is known, and its repeats. down says
@@ -223,7 +226,7 @@ func (b *Bridge) finishSIP(out *work, p *Policy, in *incoming, down bool) {
 	}
 	switch o := &in.outcome; {
 	case o.Kind == mapping.Bounced && o.Failure != nil:
-		o.Failure = p.failureToSIP(o.Failure, in.sender.Host)
+		o.Failure = p.failureToSIP(o.Failure, in.host)
 	case o.Kind == mapping.NotWritten && down && (o.Failure == nil || o.Failure.Status == 503):
 		// Only while every link is down: whoever is told to stay away sends us nothing
 		// at all (SIP-30).
@@ -233,7 +236,9 @@ func (b *Bridge) finishSIP(out *work, p *Policy, in *incoming, down bool) {
 		}
 		o.Failure = f
 	}
-	if _, f := in.outcome.Final(200); f != nil {
+	if !b.debugs() {
+		// Nothing is said.
+	} else if _, f := in.outcome.Final(200); f != nil {
 		b.log.Debug("not delivered", "dir", "sip-xmpp", "from", in.from, "to", in.to, "id", in.id, "call_id", in.callID,
 			"reason", f.Condition, "err", f, "remedy", f.Remedy)
 	} else if in.notice == nil || in.wish != nil {

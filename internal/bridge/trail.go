@@ -3,6 +3,8 @@ package bridge
 import (
 	"errors"
 	"strconv"
+	"sync"
+	"time"
 
 	"github.com/stoxgw/stox/mapping"
 )
@@ -41,37 +43,109 @@ func (w *work) trail(o *outbound, kind string, f *mapping.Failure) {
 		}
 		detail += ": " + f.Text
 	}
-	w.events = append(w.events, Event{ID: o.id, Other: o.callID(), At: w.now, Kind: kind, Detail: detail})
+	w.add(Event{ID: o.id, Other: o.callID(), At: w.now, Kind: kind, Detail: detail})
 }
 
 func (w *work) delivered(o *outbound, res mapping.Outcome) {
-	detail := o.way() + " "
-	if part := o.part(); part != "" {
-		detail += part + ": "
-	}
-	detail += answer(w, o, res)
-	w.events = append(w.events, Event{ID: o.id, Other: o.callID(), At: w.now, Kind: eventDelivered, Detail: detail})
+	w.events = append(w.events, event{
+		Event: Event{ID: o.id, Other: o.callID(), At: w.now, Kind: eventDelivered},
+		dir:   dirFromXMPP, from: o.from.String(), to: o.to.String(), part: o.part(),
+		status: res.Status, took: w.now.Sub(o.read), requests: o.attempts,
+	})
 }
+
+// event is an Event whose Detail may still have to be written. There is one for every
+// message, so that is left to details, which has no lock held.
+type event struct {
+	Event
+
+	// What Detail is made of; dir is "" if it is there already.
+	dir       string // dirFromSIP or dirFromXMPP
+	from, to  string
+	part      string // which of several requests, "" if there is but one
+	status    int
+	condition mapping.Condition
+	took      time.Duration
+	requests  int // that were needed
+	end       int // of Detail, in those of a batch
+}
+
+// maxDetailBuf is how big a buffer for the Details of a batch may be that is kept.
+const maxDetailBuf = 64 << 10
+
+var detailBufs = sync.Pool{New: func() any { return new([]byte) }}
+
+// detail appends the Detail.
+func (e *event) detail(b []byte) []byte {
+	b = append(append(b, e.dir...), ' ')
+	b = append(append(append(b, e.from...), " -> "...), e.to...)
+	b = append(b, ' ')
+	if e.dir == dirFromSIP {
+		b = strconv.AppendInt(b, int64(e.status), 10)
+		if e.condition != "" {
+			b = append(append(b, ' '), e.condition...)
+		}
+		b = strconv.AppendInt(append(b, ' '), e.took.Milliseconds(), 10)
+		return append(b, " ms"...)
+	}
+	if e.part != "" {
+		b = append(append(b, e.part...), ": "...)
+	}
+	return appendAnswer(b, e.status, e.took, e.requests)
+}
+
+// details are the events with their Details, which share one string: they are written
+// together, and go together.
+func (w *work) details() []Event {
+	buf := detailBufs.Get().(*[]byte)
+	b := (*buf)[:0]
+	for i := range w.events {
+		if e := &w.events[i]; e.dir != "" {
+			b = e.detail(b)
+			e.end = len(b)
+		}
+	}
+	all, from := string(b), 0
+	if *buf = b; cap(b) <= maxDetailBuf {
+		detailBufs.Put(buf)
+	}
+	for i := range w.events {
+		e := &w.events[i]
+		if e.dir != "" {
+			e.Detail, from = all[from:e.end], e.end
+		}
+		w.kept = append(w.kept, e.Event)
+	}
+	return w.kept
+}
+
+// add notes an event whose Detail is there.
+func (w *work) add(e Event) { w.events = append(w.events, event{Event: e}) }
 
 // answer is what SIP said to the request of o that was accepted, and when.
 func answer(w *work, o *outbound, res mapping.Outcome) string {
-	s := strconv.Itoa(res.Status) + " after " + strconv.FormatInt(w.now.Sub(o.read).Milliseconds(), 10) + " ms"
-	if o.attempts > 1 {
-		s += ", request " + strconv.Itoa(o.attempts)
+	return string(appendAnswer(nil, res.Status, w.now.Sub(o.read), o.attempts))
+}
+
+func appendAnswer(b []byte, status int, took time.Duration, requests int) []byte {
+	b = append(strconv.AppendInt(b, int64(status), 10), " after "...)
+	b = append(strconv.AppendInt(b, took.Milliseconds(), 10), " ms"...)
+	if requests > 1 {
+		b = strconv.AppendInt(append(b, ", request "...), int64(requests), 10)
 	}
-	return s
+	return b
 }
 
 func (w *work) failed(o *outbound, f *mapping.Failure) { w.trail(o, eventFailed, f) }
 
 // reported: the error has reached the server of the sender.
 func (w *work) reported(o *outbound) {
-	w.events = append(w.events, Event{ID: o.id, Other: o.callID(), At: w.now, Kind: eventReported, Detail: o.way()})
+	w.add(Event{ID: o.id, Other: o.callID(), At: w.now, Kind: eventReported, Detail: o.way()})
 }
 
 // untold: the error could not be told.
 func (w *work) untold(o *outbound) {
-	w.events = append(w.events, Event{ID: o.id, Other: o.callID(), At: w.now, Kind: eventUntold, Detail: o.way()})
+	w.add(Event{ID: o.id, Other: o.callID(), At: w.now, Kind: eventUntold, Detail: o.way()})
 }
 
 // way says whose message it is and where it goes.

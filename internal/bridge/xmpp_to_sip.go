@@ -25,9 +25,8 @@ const (
 // send): until it was read it was at risk, and a 2xx ends that sooner than the disk
 // does. Everything else leaves after its commit.
 func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
-	out := work{now: time.Now()}
+	out := b.gather()
 	p := b.policy.Load()
-	var taken []*outbound
 	var late []*mapping.XMPPError
 	var receipts []*mapping.XMPPReceipt
 	var states []*saying
@@ -43,12 +42,12 @@ func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
 		case *mapping.XMPPMessage:
 			if v.To.Local() == "" && v.From.Local() != "" && p.Access.Allows(v.From) {
 				other = append(other, v)
-			} else if o := b.takeXMPP(&out, p, v); o != nil {
-				taken = append(taken, o)
+			} else if o := b.takeXMPP(out, p, v); o != nil {
+				out.taken = append(out.taken, o)
 				states = withoutStates(states, o)
 			}
 		case *mapping.XMPPState:
-			if s := b.readState(&out, p, v); s != nil {
+			if s := b.readState(out, p, v); s != nil {
 				states = append(states, s)
 			}
 		case *mapping.XMPPError:
@@ -61,23 +60,23 @@ func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
 	}
 	b.mu.Lock()
 	for _, e := range late {
-		b.takeLate(&out, p, e)
+		b.takeLate(out, p, e)
 	}
 	b.tally.Signals += dropped
-	for _, o := range taken {
+	for _, o := range out.taken {
 		b.wroteText(o)
 	}
-	b.enqueue(&out, taken, owners)
+	b.enqueue(out, out.taken, owners)
 	for _, v := range receipts { // behind the messages: they are not to be in their way
-		b.takeReceipt(&out, p, v)
+		b.takeReceipt(out, p, v)
 	}
 	for _, s := range states { // behind the texts: they are not to be in their way
-		b.takeSaying(&out, p, s)
+		b.takeSaying(out, p, s)
 	}
 	for _, v := range other {
-		b.takeOther(&out, p, v)
+		b.takeOther(out, p, v)
 	}
-	b.unlock(&out)
+	b.release(out)
 }
 
 // takeOther takes what goes no further: presence, and what is said to the gateway itself.
@@ -145,7 +144,7 @@ func (b *Bridge) enqueue(out *work, batch []*outbound, owners uint64) {
 			}
 		}
 	}
-	var rows []Row
+	rows := emptied(out.rows)
 	early := 0 // of this batch
 	taken := batch[:0]
 	for _, o := range batch {
@@ -174,6 +173,7 @@ func (b *Bridge) enqueue(out *work, batch []*outbound, owners uint64) {
 	if len(rows) == 0 {
 		return
 	}
+	out.rows = rows
 	n, err := b.journal.Append(rows)
 	for i := len(taken) - 1; i >= n; i-- { // in reverse: each is the last of its FIFO
 		b.notJournaled(out, taken[i], err)
@@ -230,7 +230,7 @@ func (b *Bridge) early(now time.Time, more int) bool {
 // Committed takes what the store reports of commits, in the order of Append and
 // Update. With an error these were new rows and are gone.
 func (b *Bridge) Committed(marks []Mark, err error) {
-	out := work{now: time.Now()}
+	out := b.gather()
 	b.mu.Lock()
 	b.failing = err != nil
 	for _, m := range marks {
@@ -238,13 +238,13 @@ func (b *Bridge) Committed(marks []Mark, err error) {
 		switch {
 		case o == nil: // it is done, or waits in the store
 		case err != nil:
-			b.lost(&out, o, err)
+			b.lost(out, o, err)
 		default:
 			o.kept = max(o.kept, m.Rev)
-			b.settled(&out, o)
+			b.settled(out, o)
 		}
 	}
-	b.unlock(&out)
+	b.release(out)
 }
 
 // settled is told that a version of the row of o is on the disk.
@@ -318,20 +318,20 @@ func (b *Bridge) lost(out *work, o *outbound, err error) {
 
 // SIPOutcomes takes what became of requests.
 func (b *Bridge) SIPOutcomes(batch []mapping.Result) {
-	out := work{now: time.Now()}
+	out := b.gather()
 	p := b.policy.Load()
 	b.mu.Lock()
 	for _, r := range batch {
 		switch ref := r.Ref.(type) {
 		case *outbound:
-			b.settle(&out, ref, r.Outcome)
+			b.settle(out, ref, r.Outcome)
 		case *query:
 			b.formats.answered(ref, r.Outcome, out.now)
 		case *typist:
-			b.said(&out, p, ref, r.Outcome)
+			b.said(out, p, ref, r.Outcome)
 		}
 	}
-	b.unlock(&out)
+	b.release(out)
 }
 
 // sendSilent sends a message of the gateway itself, in its turn like any other. It is
@@ -347,7 +347,9 @@ func (b *Bridge) sendSilent(out *work, o *outbound) {
 
 // finish ends a message that has been delivered.
 func (b *Bridge) finish(out *work, o *outbound, res mapping.Outcome) {
-	b.log.Debug("delivered", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "call_id", o.callID(), "status", res.Status)
+	if b.debugs() {
+		b.log.Debug("delivered", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "call_id", o.callID(), "status", res.Status)
+	}
 	if !o.silent {
 		out.delivered(o, res)
 		b.stats.ToSIP.delivered(out.now.Sub(o.read))
