@@ -213,6 +213,7 @@ type work struct {
 	wake bool // Run has to look
 
 	// What is of use only while a batch is taken.
+	room  int // that the rows of taken need, about
 	read  []*incoming
 	taken []*outbound
 	rows  []Row
@@ -276,6 +277,7 @@ func (b *Bridge) unlock(out *work) {
 	if len(out.done) > 0 {
 		b.journal.Done(out.done)
 	}
+	b.lanes.reuse()
 	b.wakeDrain()
 	b.mu.Unlock()
 	if out.wake {

@@ -150,7 +150,7 @@ func (b *Bridge) update(out *work, o *outbound) {
 
 // settle takes what became of one request.
 func (b *Bridge) settle(out *work, o *outbound, res mapping.Outcome) {
-	l := b.lanes.byKey[o.lane]
+	l := o.slot
 	if !o.silent {
 		b.formats.learn(o.to, o.message(), res, out.now)
 	}

@@ -5,7 +5,7 @@ import (
 )
 
 // Journal is what the bridge asks of the store. Nothing here waits for the disk
-// but Get and Lookup.
+// but Get and Lookup. What is given in slices may be kept, but not the slices.
 type Journal interface {
 	// Append takes new rows; their commit begins at once and is told through
 	// Committed. It returns how many of rows it took, always the first ones, and why
@@ -33,7 +33,7 @@ type Row struct {
 	ID           uint64
 	Rev          uint32 // numbers the versions of a row, for Mark
 	Lane         string // canonical address of record of the destination
-	Data         []byte // see row.go; never changed after it was handed over
+	Data         []byte // see row.go; never changed after it was handed over. Those of a batch share their memory
 	Read, Expire time.Time
 }
 
@@ -56,5 +56,5 @@ type Event struct {
 	Other  string // Call-ID; the event is found under either
 	At     time.Time
 	Kind   string // one word
-	Detail string // status, reason, addresses
+	Detail string // status, reason, addresses; those of a batch share their memory
 }

@@ -26,7 +26,14 @@ type lanes struct {
 	domains map[string]held // by the domain of the sender
 	alarms  alarms          // FIFOs that have to be looked at at some time
 	starved []*lane         // have a message that could go, but for the limit on open slots
+
+	// Lanes come and go with nearly every message, so some are used again: those in gone
+	// once nobody can be looking at them any more (see reuse).
+	gone, spare []*lane
 }
+
+// maxSpare is how many lanes are kept to be used again.
+const maxSpare = 512
 
 // lane exists while its slot is held or something waits; an idle destination costs
 // nothing.
@@ -37,6 +44,7 @@ type lane struct {
 	turn     []*fifo // whose first message may go, next one first
 	waiting  int     // entries of all FIFOs
 	starving bool    // in lanes.starved
+	wide     bool    // has had many FIFOs
 
 	// The circuit: after failures in a row nothing is sent before the time.
 	failures int
@@ -94,8 +102,35 @@ func (ls *lanes) takeSlot(o *outbound) bool {
 		return false
 	}
 	ls.count(o.sender.Domain(), h)
-	ls.byKey[o.lane] = &lane{key: o.lane, open: o}
+	l := ls.add(o.lane)
+	l.open, o.slot = o, l
 	return true
+}
+
+// add makes a lane.
+func (ls *lanes) add(key string) *lane {
+	var l *lane
+	if n := len(ls.spare) - 1; n >= 0 {
+		l = ls.spare[n]
+		ls.spare = ls.spare[:n]
+		*l = lane{key: key, fifos: l.fifos, turn: l.turn[:0]}
+	} else {
+		l = &lane{key: key}
+	}
+	ls.byKey[key] = l
+	return l
+}
+
+// reuse is told that nobody looks at lanes at the moment: those that are gone may be used
+// again. One that had much in it is left to the collector, and one that is starved too.
+func (ls *lanes) reuse() {
+	for i, l := range ls.gone {
+		ls.gone[i] = nil
+		if len(ls.spare) < maxSpare && !l.starving && !l.wide {
+			ls.spare = append(ls.spare, l)
+		}
+	}
+	ls.gone = ls.gone[:0]
 }
 
 // push lets o wait; nil if there is no room for it.
@@ -131,8 +166,7 @@ func (ls *lanes) pushStored(key string, sender mapping.JID, e entry) *fifo {
 func (ls *lanes) fifo(key string, sender mapping.JID) *fifo {
 	l := ls.byKey[key]
 	if l == nil {
-		l = &lane{key: key}
-		ls.byKey[key] = l
+		l = ls.add(key)
 	}
 	f := l.fifos[sender]
 	if f == nil {
@@ -141,6 +175,7 @@ func (ls *lanes) fifo(key string, sender mapping.JID) *fifo {
 			l.fifos = make(map[mapping.JID]*fifo)
 		}
 		l.fifos[sender] = f
+		l.wide = l.wide || len(l.fifos) > 8
 	}
 	return f
 }
@@ -148,7 +183,7 @@ func (ls *lanes) fifo(key string, sender mapping.JID) *fifo {
 // back takes the slot away from o, which goes to the front of its FIFO.
 func (ls *lanes) back(o *outbound) *fifo {
 	f := ls.fifo(o.lane, o.sender)
-	f.lane.open = nil
+	f.lane.open, o.slot = nil, nil
 	ls.count(o.sender.Domain(), held{open: -1, waiting: 1})
 	f.queue = append(f.queue, entry{})
 	copy(f.queue[1:], f.queue)
@@ -159,8 +194,8 @@ func (ls *lanes) back(o *outbound) *fifo {
 
 // release takes the slot away from o, which has ended.
 func (ls *lanes) release(o *outbound) *lane {
-	l := ls.byKey[o.lane]
-	l.open = nil
+	l := o.slot
+	l.open, o.slot = nil, nil
 	ls.count(o.sender.Domain(), held{open: -1, bytes: -o.size})
 	return l
 }
@@ -189,7 +224,7 @@ func (ls *lanes) start(f *fifo) *outbound {
 	o := f.queue[0].o
 	ls.remove(f, 0)
 	ls.count(f.sender.Domain(), held{open: 1, bytes: o.size})
-	f.lane.open = o
+	f.lane.open, o.slot = o, f.lane
 	return o
 }
 
@@ -222,6 +257,9 @@ func (ls *lanes) tidy(f *fifo) {
 func (ls *lanes) tidyLane(l *lane) {
 	if l.open == nil && len(l.fifos) == 0 && ls.byKey[l.key] == l {
 		delete(ls.byKey, l.key)
+		if len(ls.gone) < maxSpare {
+			ls.gone = append(ls.gone, l)
+		}
 	}
 }
 

@@ -86,7 +86,7 @@ func (b *Bridge) found(l lookup, events []Event) {
 		n := l.in.notice
 		key := wishKey{n.To.Bare(), n.From.Bare(), n.MessageID}
 		w, ok := b.receipts.fromXMPP.get(key)
-		if !ok {
+		if !ok && !b.receipts.shared.has(key) {
 			if w = wishOf(events, key); w != nil {
 				b.receipts.fromXMPP.put(key, w, w.size(), out.now)
 			}

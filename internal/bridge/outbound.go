@@ -12,6 +12,7 @@ type outbound struct {
 	from, to mapping.JID // as in the stanza: where an error goes to, and whom it comes from
 	id       string
 	sender   mapping.JID   // bare: whose FIFO
+	slot     *lane         // of lane, if it has that
 	lane     string        // canonical address of record of the Request-URI
 	parts    []mapping.SIP // without those that have arrived
 	arrived  int           // so many before them have; see parts.go

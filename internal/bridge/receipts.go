@@ -40,6 +40,7 @@ const (
 type receipts struct {
 	fromSIP  recent[stanzaKey, *asked]
 	fromXMPP recent[wishKey, *wish]
+	shared   names // of messages from XMPP of which nobody is told
 }
 
 // recent is a table of two generations: when the young one is full or old, it becomes the

@@ -116,12 +116,14 @@ func (b *Bridge) expect(out *work, o *outbound) {
 	b.withdraw(o) // what was said of it under another name was said of a request that was refused
 	w = o.newWish()
 	w.row, w.lane, w.open, o.wished = o.row, o.lane, true, w
-	other, ok := b.receipts.fromXMPP.get(w.key())
-	if w.shared = ok; ok {
+	key := w.key()
+	other, ok := b.receipts.fromXMPP.get(key)
+	if ok {
 		other.shared = true
-		return
 	}
-	b.receipts.fromXMPP.put(w.key(), w, w.size(), out.now)
+	if w.shared = ok || b.receipts.shared.has(key); !w.shared {
+		b.receipts.fromXMPP.put(key, w, w.size(), out.now)
+	}
 }
 
 // shareName has nobody told what a notification says of the Call-ID of o, which is about to
@@ -130,11 +132,11 @@ func (b *Bridge) shareName(out *work, o *outbound) {
 	if o.asks() || !keepable(o.from) || !keepable(o.to) {
 		return
 	}
-	w := &wish{name: o.callID(), from: o.from, to: o.to, shared: true}
-	if other, ok := b.receipts.fromXMPP.get(w.key()); ok {
+	key := wishKey{o.sender, o.to.Bare(), o.callID()}
+	if other, ok := b.receipts.fromXMPP.get(key); ok {
 		other.shared = true
 	} else if !b.formats.ownCallID(o.to, out.now) {
-		b.receipts.fromXMPP.put(w.key(), w, w.size(), out.now)
+		b.receipts.shared.add(key, out.now)
 	}
 }
 
@@ -222,7 +224,7 @@ func (b *Bridge) takeNotice(out *work, p *Policy, in *incoming) {
 		b.noticed(out, p, in, w)
 		return
 	}
-	if n.MessageID == "" || n.Says == 0 || !b.find(lookup{id: n.MessageID, in: in}) {
+	if n.MessageID == "" || b.receipts.shared.has(key) || n.Says == 0 || !b.find(lookup{id: n.MessageID, in: in}) {
 		b.noticed(out, p, in, nil)
 	}
 }

@@ -49,21 +49,57 @@ var errRow = errors.New("bridge: the row cannot be read")
 
 // encode makes the row of o. The text of a message that is given up is not in it.
 func (o *outbound) encode() Row {
-	b := make([]byte, 0, 192+o.size/2)
-	var flags byte
-	for _, f := range [...]struct {
-		on  bool
-		bit byte
-	}{
-		{o.sent, flagSent}, {o.nextTried, flagNextTried}, {o.restart, flagRestart}, {o.reshaped, flagReshaped},
-		{o.problem != nil, flagProblem}, {o.reported != nil, flagReported}, {o.arrived > 0, flagParts},
-		{o.wants != 0, flagWants},
-	} {
-		if f.on {
-			flags |= f.bit
+	r, _ := o.encodeIn(make([]byte, 0, o.rowSize()))
+	return r
+}
+
+// encodeIn is encode, with Data behind what is in slab, and returns slab with it: the rows
+// of a batch go to the disk together, and share their memory until then.
+func (o *outbound) encodeIn(slab []byte) (Row, []byte) {
+	b := o.appendRow(slab)
+	return Row{ID: o.row, Rev: o.rev, Lane: o.lane, Data: b[len(slab):len(b):len(b)], Read: o.read, Expire: o.expire}, b
+}
+
+// rowSize is about how long the row of o is, and rarely too little.
+func (o *outbound) rowSize() int {
+	n := 64 + len(o.from.String()) + len(o.to.String()) + len(o.id) + len(o.typ) + len(o.messageID)
+	for _, f := range [...]*mapping.Failure{o.problem, o.reported} {
+		if f != nil {
+			n += 256
 		}
 	}
-	b = append(b, rowVersion, flags)
+	for _, p := range o.parts {
+		m := p.(*mapping.SIPMessage)
+		n += 64 + len(m.Name) + len(m.CallID) + len(m.FromTag) + len(m.Subject) + len(m.Lang) + len(m.ContentType) + len(m.Body)
+		for _, u := range [...]*mapping.URI{&m.RequestURI, &m.From, &m.To} {
+			n += 12 + len(u.Scheme) + len(u.User) + len(u.Host) + len(u.GR) + len(u.Transport)
+		}
+		for _, t := range m.Subjects {
+			n += 6 + len(t.Lang) + len(t.Value)
+		}
+	}
+	return n
+}
+
+func (o *outbound) flags() (flags byte) {
+	set := func(on bool, bit byte) {
+		if on {
+			flags |= bit
+		}
+	}
+	set(o.sent, flagSent)
+	set(o.nextTried, flagNextTried)
+	set(o.restart, flagRestart)
+	set(o.reshaped, flagReshaped)
+	set(o.problem != nil, flagProblem)
+	set(o.reported != nil, flagReported)
+	set(o.arrived > 0, flagParts)
+	set(o.wants != 0, flagWants)
+	return flags
+}
+
+func (o *outbound) appendRow(b []byte) []byte {
+	b = append(b, rowVersion, o.flags())
 	b = appendText(b, o.from.String())
 	b = appendText(b, o.to.String())
 	b = appendText(b, o.id)
@@ -97,7 +133,7 @@ func (o *outbound) encode() Row {
 			b = appendMessage(b, p.(*mapping.SIPMessage))
 		}
 	}
-	return Row{ID: o.row, Rev: o.rev, Lane: o.lane, Data: b, Read: o.read, Expire: o.expire}
+	return b
 }
 
 // decode reads what encode wrote. Versions are counted anew: nothing of older ones is
@@ -172,12 +208,15 @@ func appendFailure(b []byte, f *mapping.Failure) []byte {
 }
 
 func appendMessage(b []byte, m *mapping.SIPMessage) []byte {
-	b = appendURI(b, m.RequestURI)
-	b = appendURI(b, m.From)
-	b = appendURI(b, m.To)
-	for _, s := range [...]string{m.Name, m.CallID, m.FromTag, m.Subject, m.Lang, m.ContentType} {
-		b = appendText(b, s)
-	}
+	b = appendURI(b, &m.RequestURI)
+	b = appendURI(b, &m.From)
+	b = appendURI(b, &m.To)
+	b = appendText(b, m.Name)
+	b = appendText(b, m.CallID)
+	b = appendText(b, m.FromTag)
+	b = appendText(b, m.Subject)
+	b = appendText(b, m.Lang)
+	b = appendText(b, m.ContentType)
 	b = binary.AppendUvarint(b, uint64(len(m.Subjects)))
 	for _, t := range m.Subjects {
 		b = appendText(b, t.Lang)
@@ -189,10 +228,12 @@ func appendMessage(b []byte, m *mapping.SIPMessage) []byte {
 	return appendText(b, m.Body)
 }
 
-func appendURI(b []byte, u mapping.URI) []byte {
-	for _, s := range [...]string{u.Scheme, u.User, u.Host, u.GR, u.Transport} {
-		b = appendText(b, s)
-	}
+func appendURI(b []byte, u *mapping.URI) []byte {
+	b = appendText(b, u.Scheme)
+	b = appendText(b, u.User)
+	b = appendText(b, u.Host)
+	b = appendText(b, u.GR)
+	b = appendText(b, u.Transport)
 	b = binary.AppendUvarint(b, uint64(u.Port))
 	if u.Phone {
 		return append(b, 1)

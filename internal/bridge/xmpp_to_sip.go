@@ -58,6 +58,9 @@ func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
 			other = append(other, v)
 		}
 	}
+	for _, o := range out.taken {
+		out.room += o.rowSize()
+	}
 	b.mu.Lock()
 	for _, e := range late {
 		b.takeLate(out, p, e)
@@ -122,7 +125,7 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 		if !ok {
 			return nil
 		}
-		if s.CallID == "" || own {
+		if m.Thread != "" && (s.CallID == "" || own) {
 			s.CallID = b.talks.callID(m.From, m.To, m.Thread, own, out.now)
 		}
 		b.ids.fill(s)
@@ -145,7 +148,8 @@ func (b *Bridge) enqueue(out *work, batch []*outbound, owners uint64) {
 		}
 	}
 	rows := emptied(out.rows)
-	early := 0 // of this batch
+	var slab []byte // the journal keeps it
+	early := 0      // of this batch
 	taken := batch[:0]
 	for _, o := range batch {
 		if b.closing && (!b.sealed || b.volatile) {
@@ -167,7 +171,12 @@ func (b *Bridge) enqueue(out *work, batch []*outbound, owners uint64) {
 				o.sent, o.attempts = true, 1
 			}
 		}
-		rows = append(rows, o.encode())
+		if slab == nil {
+			slab = make([]byte, 0, max(out.room, o.rowSize()))
+		}
+		var row Row
+		row, slab = o.encodeIn(slab)
+		rows = append(rows, row)
 		taken = append(taken, o)
 	}
 	if len(rows) == 0 {
@@ -181,7 +190,7 @@ func (b *Bridge) enqueue(out *work, batch []*outbound, owners uint64) {
 	for _, o := range taken[:n] {
 		b.rows[o.row] = o
 		b.welcome(out, o.sender, o.to.DomainJID(), false)
-		if l := b.lanes.byKey[o.lane]; l.open == o {
+		if o.slot != nil {
 			b.unjournaled = append(b.unjournaled, o)
 			b.stats.Early++
 			b.send(out, o)
@@ -252,12 +261,11 @@ func (b *Bridge) settled(out *work, o *outbound) {
 	if f := b.front(o); f != nil {
 		b.stir(out, f)
 	}
-	l := b.lanes.byKey[o.lane]
-	if l == nil {
-		return
-	}
-	if l.open == o {
+	l := o.slot
+	if l != nil {
 		b.sendPart(out, o)
+	} else if l = b.lanes.byKey[o.lane]; l == nil {
+		return
 	}
 	f := l.fifos[o.sender]
 	if f == nil || len(f.queue) == 0 || b.closing {
@@ -273,8 +281,11 @@ func (b *Bridge) settled(out *work, o *outbound) {
 
 // front is the FIFO whose first message o is, nil if it is not the first of one.
 func (b *Bridge) front(o *outbound) *fifo {
+	if o.slot != nil {
+		return nil
+	}
 	l := b.lanes.byKey[o.lane]
-	if l == nil || l.open == o {
+	if l == nil {
 		return nil
 	}
 	if f := l.fifos[o.sender]; f != nil && len(f.queue) > 0 && f.queue[0].o == o {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"sync"
@@ -31,6 +32,7 @@ func (m *memory) commit(w *work) error {
 	}
 	for _, e := range w.put {
 		e.Read, e.Expire, e.Rev = fromMillis(millis(e.Read)), fromMillis(millis(e.Expire)), 0
+		e.Data = bytes.Clone(e.Data) // the rows of a batch share their memory, and one may stay for long
 		m.rows[e.ID] = e
 	}
 	m.putContacts(w.contacts)
