@@ -84,16 +84,15 @@ type query struct{ contact mapping.JID }
 
 func newFormats() *formats { return &formats{young: make(map[mapping.JID]format)} }
 
-// shape gives the requests of o the form in which they leave, and asks the contact's user
-// agent if that has to be known.
-func (b *Bridge) shape(out *work, p *Policy, o *outbound) {
+// shape gives the requests of o the form in which they leave, by what is known of the
+// contact's user agent, and asks that if it has to be known.
+func (b *Bridge) shape(out *work, p *Policy, o *outbound, takes format) {
 	contact, m := o.to.Bare(), o.message()
 	if m.RequestURI.Phone {
 		return
 	}
 	more := m.Subjects != nil || o.messageID != ""
-	takes, ask := b.formats.choose(contact, more && (m.Subjects != nil || p.IMDN != IMDNAlways), out.now)
-	if ask {
+	if more && takes.cpim.is == 0 && (m.Subjects != nil || p.IMDN != IMDNAlways) && b.formats.ask(contact, out.now) {
 		itself := p.Rules.Itself()
 		q := &mapping.SIPQuery{RequestURI: m.RequestURI, To: m.To, From: itself, CallID: rand.Text()}
 		q.FromTag, q.CSeq = b.ids.tag()
@@ -208,19 +207,26 @@ func (b *Bridge) renewParts(o *outbound, first int, seen map[string]bool, now ti
 	return changed
 }
 
-// choose is what is known of contact. ask is true if it is to be asked, for a message
-// that says more than text/plain can.
-func (f *formats) choose(contact mapping.JID, more bool, now time.Time) (is format, ask bool) {
+// known is what is known of contact.
+func (f *formats) known(contact mapping.JID, now time.Time) format {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	is = f.get(contact, now)
-	if more && is.cpim.is == 0 && now.Sub(is.asked) >= formatsFor && f.queries < maxQueries && memorable(contact) {
-		f.queries++
-		is.asked = now
-		f.put(contact, is, now)
-		ask = true
+	return f.get(contact.Bare(), now)
+}
+
+// ask reports whether contact, of whom it is not known whether it takes a message/cpim, is to
+// be asked now.
+func (f *formats) ask(contact mapping.JID, now time.Time) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	is := f.get(contact, now)
+	if is.cpim.is != 0 || now.Sub(is.asked) < formatsFor || f.queries >= maxQueries || !memorable(contact) {
+		return false
 	}
-	return is, ask
+	f.queries++
+	is.asked = now
+	f.put(contact, is, now)
+	return true
 }
 
 // learn takes what a final answer to a request says about the contact's user agent.
@@ -263,9 +269,7 @@ func needsOwnCallID(agent string) bool {
 
 // ownCallID reports whether contact needs a Call-ID of its own for each message.
 func (f *formats) ownCallID(contact mapping.JID, now time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.get(contact.Bare(), now).ownCallID.is > 0
+	return f.owners.Load() > 0 && f.known(contact, now).ownCallID.is > 0
 }
 
 // noteOwnCallID remembers that it does.
@@ -293,9 +297,7 @@ func (f *formats) noteNotifies(contact mapping.JID, now time.Time) {
 
 // notifies reports whether contact is known to send notifications.
 func (f *formats) notifies(contact mapping.JID, now time.Time) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.get(contact.Bare(), now).notifies.is > 0
+	return f.known(contact, now).notifies.is > 0
 }
 
 // answered takes the answer to a query. One without Accept says nothing about messages
@@ -359,10 +361,12 @@ func (f *formats) note(contact mapping.JID, plain, cpim known, now time.Time) {
 func (f *formats) get(contact mapping.JID, now time.Time) format {
 	is, ok := f.young[contact]
 	if !ok {
-		is = f.old[contact]
+		if is, ok = f.old[contact]; !ok {
+			return is
+		}
 	}
 	for _, b := range [...]*belief{&is.plain, &is.cpim, &is.ownCallID, &is.notifies, &is.composing} {
-		if now.Sub(b.since) >= formatsFor {
+		if b.is != 0 && now.Sub(b.since) >= formatsFor {
 			*b = belief{}
 		}
 	}

@@ -74,7 +74,7 @@ func TestFormsAreForgottenOneByOne(t *testing.T) {
 		at = at.Add(formatsFor / 2)
 		f.learn(c, &mapping.SIPMessage{ContentType: typeCPIM}, answered(200), at)
 	}
-	if is, _ := f.choose(c, false, at); is.plain.is != 0 || is.cpim.is != 1 {
+	if is := f.known(c, at); is.plain.is != 0 || is.cpim.is != 1 {
 		t.Errorf("a day and a half later: plain %d, CPIM %d", is.plain.is, is.cpim.is)
 	}
 }
@@ -223,7 +223,7 @@ func TestFormatsAreBounded(t *testing.T) {
 	asked := 0
 	for i := range 3 * maxFormats {
 		c := mapping.MustParseJID(fmt.Sprintf("u%d@sip.example.com", i))
-		if _, ask := f.choose(c, true, then); ask {
+		if f.ask(c, then) {
 			asked++
 		}
 		f.note(c, 0, 1, then)
@@ -390,7 +390,7 @@ func TestRepeatKeepsItsCallID(t *testing.T) {
 func TestLongAddressesAreNotRemembered(t *testing.T) {
 	long := mapping.MustParseJID(strings.Repeat("u", maxAddress) + "@sip.example.com")
 	f := newFormats()
-	if _, ask := f.choose(long, true, then); ask {
+	if f.ask(long, then) {
 		t.Error("asked, with no place to note it")
 	}
 	f.note(long, -1, 1, then)

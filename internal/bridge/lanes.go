@@ -45,6 +45,7 @@ type lane struct {
 	waiting  int     // entries of all FIFOs
 	starving bool    // in lanes.starved
 	wide     bool    // has had many FIFOs
+	there    bool    // in lanes.byKey
 
 	// The circuit: after failures in a row nothing is sent before the time.
 	failures int
@@ -82,6 +83,21 @@ func (ls *lanes) room(domain string, h held) bool {
 	return ls.held.room(ls.limits, h) && ls.domains[domain].room(ls.limits.share(), h)
 }
 
+// tryCount is count, if there is room.
+func (ls *lanes) tryCount(domain string, h held) bool {
+	if !ls.held.room(ls.limits, h) {
+		return false
+	}
+	d := ls.domains[domain]
+	if !d.room(ls.limits.share(), h) {
+		return false
+	}
+	ls.held.add(h)
+	d.add(h)
+	ls.domains[domain] = d
+	return true
+}
+
 // count notes what is taken or given back.
 func (ls *lanes) count(domain string, h held) {
 	d := ls.domains[domain]
@@ -97,11 +113,9 @@ func (ls *lanes) count(domain string, h held) {
 // takeSlot gives o the slot of a destination for which nothing waits or is under
 // way; false if something does, or the limits forbid it.
 func (ls *lanes) takeSlot(o *outbound) bool {
-	h := held{open: 1, bytes: o.size}
-	if ls.byKey[o.lane] != nil || !ls.room(o.sender.Domain(), h) {
+	if ls.byKey[o.lane] != nil || !ls.tryCount(o.sender.Domain(), held{open: 1, bytes: o.size}) {
 		return false
 	}
-	ls.count(o.sender.Domain(), h)
 	l := ls.add(o.lane)
 	l.open, o.slot = o, l
 	return true
@@ -117,6 +131,7 @@ func (ls *lanes) add(key string) *lane {
 	} else {
 		l = &lane{key: key}
 	}
+	l.there = true
 	ls.byKey[key] = l
 	return l
 }
@@ -255,7 +270,8 @@ func (ls *lanes) tidy(f *fifo) {
 }
 
 func (ls *lanes) tidyLane(l *lane) {
-	if l.open == nil && len(l.fifos) == 0 && ls.byKey[l.key] == l {
+	if l.open == nil && len(l.fifos) == 0 && l.there {
+		l.there = false
 		delete(ls.byKey, l.key)
 		if len(ls.gone) < maxSpare {
 			ls.gone = append(ls.gone, l)

@@ -318,6 +318,9 @@ func (w *world) check() {
 	for key, l := range b.lanes.byKey {
 		if l.open != nil {
 			count(l.open, l.open.sender, held{open: 1})
+			if l.open.slot != l {
+				w.Errorf("lane %s: %s has the slot and does not know it", key, l.open.id)
+			}
 		}
 		if key != l.key || l.open == nil && len(l.fifos) == 0 {
 			w.Errorf("lane %s is kept for nothing", key)

@@ -109,7 +109,8 @@ func (g *seenGeneration) find(key stanzaKey) *seenEntry {
 }
 
 func (g *seenGeneration) put(key stanzaKey, meta uint64) {
-	if e := g.find(key); e != nil && e.meta != 0 {
+	e := g.find(key)
+	if e != nil && e.meta != 0 {
 		e.meta = meta
 		return
 	}
@@ -121,11 +122,12 @@ func (g *seenGeneration) put(key stanzaKey, meta uint64) {
 			}
 		}
 		g.slots = grown.slots
+		e = g.find(key)
 	}
 	if g.n == 0 {
 		g.first = int64(meta >> 16)
 	}
-	*g.find(key) = seenEntry{key, meta}
+	*e = seenEntry{key, meta}
 	g.n++
 }
 

@@ -119,7 +119,8 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 	if len(parts) == 0 {
 		return nil
 	}
-	own := b.formats.ownCallID(m.To, out.now)
+	takes := b.formats.known(m.To, out.now)
+	own := takes.ownCallID.is > 0
 	for _, part := range parts {
 		s, ok := part.(*mapping.SIPMessage)
 		if !ok {
@@ -132,7 +133,7 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 	}
 	o.parts = parts
 	o.wish(p, m)
-	b.shape(out, p, o)
+	b.shape(out, p, o, takes)
 	o.measure()
 	return o
 }
