@@ -67,7 +67,7 @@ func TestSeenTableIsAMap(t *testing.T) {
 				v, ok := want[k]
 				ok = ok && now-v.at < tenMinutes
 				e := table.get(testKey(k), now)
-				if ok != (e != nil) || ok && (uint16(e.meta) != v.outcome || e.at() != v.at) {
+				if ok != (e != nil) || ok && (uint16(e.meta) != v.outcome || e.age(now) != now-v.at) {
 					t.Fatalf("seed %d, step %d: key %d is %v, want %+v, %v", seed, step, k, e, v, ok)
 				}
 			}
