@@ -7,12 +7,12 @@ import (
 )
 
 // maxNames is how many names a generation has.
-const maxNames = 1 << 15
+const maxNames = 1 << 13
 
 // names are the names under which messages have left of which nobody is to be told
 // anything: a notification that has one of them is for nobody, or nobody knows for whom.
 // Since there is one for every message they are kept as keyed hashes only, eight octets
-// each, in two generations as in recent: a megabyte in all. The zero value is empty.
+// each, in two generations as in recent: a quarter of a megabyte in all. The zero value is empty.
 type names struct {
 	seed       maphash.Seed
 	young, old []uint64 // open-addressed, half full at most; 0 is free

@@ -92,16 +92,48 @@ func contradicts(told, what mapping.Notice) bool {
 
 // askedEvent is the event of a message that is later found by id or other. It is not there
 // if it would not be whole in the trail.
-func (w *work) askedEvent(id, other, way string, values url.Values) {
-	detail := way + " " + values.Encode()
+func (w *work) askedEvent(id, other, way string, values values) {
+	detail := values.appendTo(append(append(make([]byte, 0, maxDetail), way...), ' '))
 	if len(detail) <= maxDetail && len(other) <= maxWantedID {
-		w.add(Event{ID: id, Other: other, At: w.now, Kind: eventAsked, Detail: detail})
+		w.add(Event{ID: id, Other: other, At: w.now, Kind: eventAsked, Detail: string(detail)})
 	}
 }
 
 // receiptEvent notes what the sender of that message was told.
 func (w *work) receiptEvent(id, other, way string, what mapping.Notice) {
 	w.add(Event{ID: id, Other: other, At: w.now, Kind: eventReceipt, Detail: way + " " + what.String()})
+}
+
+// values are url.Values in the order of their keys, as they are written.
+type values []value
+
+type value struct{ key, value string }
+
+// appendTo is url.Values.Encode.
+func (vs values) appendTo(b []byte) []byte {
+	for i, v := range vs {
+		if i > 0 {
+			b = append(b, '&')
+		}
+		b = appendEscaped(append(append(b, v.key...), '='), v.value)
+	}
+	return b
+}
+
+// appendEscaped is url.QueryEscape.
+func appendEscaped(b []byte, s string) []byte {
+	const hex = "0123456789ABCDEF"
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.', c == '~':
+			b = append(b, c)
+		case c == ' ':
+			b = append(b, '+')
+		default:
+			b = append(b, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return b
 }
 
 // values are those of an eventAsked of that direction; false if it is none.

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"crypto/rand"
-	"net/url"
 	"slices"
 
 	"github.com/stoxgw/stox/mapping"
@@ -185,16 +184,15 @@ func (b *Bridge) notifyBounced(out *work, p *Policy, a *asked, e *mapping.XMPPEr
 }
 
 // values is what the trail keeps of a.
-func (a *asked) values() url.Values {
-	v := url.Values{"user": {a.user.String()}, "contact": {a.contact.String()}, "message": {a.req.MessageID},
-		"date": {a.req.DateTime}, "wants": {a.req.Wants.String()}}
+func (a *asked) values() values {
+	v := append(make(values, 0, 8), value{"contact", a.contact.String()}, value{"date", a.req.DateTime}, value{"message", a.req.MessageID})
 	if a.req.OriginalTo != "" {
-		v.Set("original", a.req.OriginalTo)
+		v = append(v, value{"original", a.req.OriginalTo})
 	}
-	if len(a.req.Route) > 0 {
-		v["route"] = a.req.Route
+	for _, r := range a.req.Route {
+		v = append(v, value{"route", r})
 	}
-	return v
+	return append(v, value{"user", a.user.String()}, value{"wants", a.req.Wants.String()})
 }
 
 // askedOf reads the message with this stanza id from its events, nil if it is not among

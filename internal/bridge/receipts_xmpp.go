@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"net/url"
 	"strings"
 
 	"github.com/stoxgw/stox/mapping"
@@ -289,8 +288,8 @@ func (in *incoming) untoldNotice() {
 }
 
 // values is what the trail keeps of w.
-func (w *wish) values() url.Values {
-	return url.Values{"user": {w.from.String()}, "contact": {w.to.String()}, "type": {w.typ}, "wants": {w.wants.String()}}
+func (w *wish) values() values {
+	return values{{"contact", w.to.String()}, {"type", w.typ}, {"user", w.from.String()}, {"wants", w.wants.String()}}
 }
 
 // wishOf reads the message of key from its events, nil if it is not among them, or several
