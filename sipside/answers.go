@@ -4,15 +4,13 @@ import (
 	"strings"
 	"time"
 
-	"github.com/emiago/sipgo/sip"
-
 	"github.com/stoxgw/stox/mapping"
 )
 
-// response takes a response from a read loop. Those that match nothing are
-// dropped: late ones (Timer K), and those that were never asked for (SIP-16).
-func (c *client) response(rd *reader, res *sip.Response) {
-	f := readFields(res.Headers())
+// response takes a response from a read loop: its status, its first line as it came, and its
+// headers, which are only lent. Those that match nothing are dropped: late ones (Timer K), and
+// those that were never asked for (SIP-16).
+func (c *client) response(rd *reader, status int, first string, f *fields) {
 	if len(f.vias) != 1 {
 		c.u.stats.Unmatched.Add(1)
 		return
@@ -24,14 +22,14 @@ func (c *client) response(rd *reader, res *sip.Response) {
 		c.u.stats.Unmatched.Add(1)
 		return
 	}
-	if tx, o := c.match(rd, res, id, method, &f); tx != nil {
-		c.challenged(tx, o, &f)
+	if tx, o, kept := c.match(rd, status, first, id, method, f); tx != nil {
+		c.challenged(tx, o, kept)
 	}
 }
 
 // match takes a response to the request with an id. If that is to be sent again for it, as
-// it was challenged, match gives it, and what is its outcome if it is not.
-func (c *client) match(rd *reader, res *sip.Response, id uint64, method string, f *fields) (again *clientTx, o mapping.Outcome) {
+// it was challenged, match gives it, what is its outcome if it is not, and the headers to keep.
+func (c *client) match(rd *reader, status int, first string, id uint64, method string, f *fields) (again *clientTx, o mapping.Outcome, kept *fields) {
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -41,27 +39,30 @@ func (c *client) match(rd *reader, res *sip.Response, id uint64, method string, 
 	// request.
 	if tx == nil || !tx.sent || tx.stream != rd.stream || method != tx.req.method {
 		c.u.stats.Unmatched.Add(1)
-		return nil, o
+		return nil, o, nil
 	}
-	c.u.stats.received[methodIndex(method)].add(res.StatusCode)
-	if res.StatusCode < 200 {
+	c.u.stats.received[methodIndex(method)].add(status)
+	if status < 200 {
 		if tx.udp != nil && !tx.proceeding {
 			tx.proceeding, tx.step = true, len(timerE)-1 // from now on every T2
 			tx.again.stop()
 			c.steps[tx.step].push(&tx.again, tx, now)
 		}
-		return nil, o
+		return nil, o, nil
 	}
-	o = finalOutcome(method, res.StatusCode, rd.first, f)
+	o = finalOutcome(method, status, first, f)
+	if tx.login != nil || tx.done != nil { // of others nobody asks for them
+		kept = new(*f)
+	}
 	if tx.login != nil {
-		if isChallenge(res.StatusCode) {
+		if isChallenge(status) {
 			c.suspend(tx)
-			return tx, o
+			return tx, o, kept
 		}
-		tx.login.learn(tx, f)
+		tx.login.learn(tx, kept)
 	}
-	c.endWith(tx, o, f)
-	return nil, o
+	c.endWith(tx, o, kept)
+	return nil, o, nil
 }
 
 // finalOutcome reads a final response to a request of that method. The first line is

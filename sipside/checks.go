@@ -19,6 +19,7 @@ type request struct {
 	hasVia  bool
 	from    nameAddr
 	to      nameAddr
+	hasTo   bool
 	cseq    uint32
 	body    []byte
 	max     int // what the body may have
@@ -74,7 +75,7 @@ func (u *UA) check(r *request) (mapping.SIP, *reply) {
 		}
 	}
 	// 4. Loops: a Via that we wrote (SEC-12).
-	switch own, ok := u.ownVia(r.f.vias); {
+	switch own, ok := u.passed(r); {
 	case !ok:
 		return nil, &reply{status: 513} // SIP-29
 	case own:
@@ -94,11 +95,12 @@ func (u *UA) check(r *request) (mapping.SIP, *reply) {
 	}
 	// 6. The method (SIP-21).
 	switch {
+	case r.method == methodMessage:
 	case !known[r.method]:
 		return refuse(mapping.FailUnknownMethod())
 	case r.method == "CANCEL":
 		return nil, nil
-	case r.method != methodOptions && r.method != methodMessage && !aboutEvents(r.method):
+	case r.method != methodOptions && !aboutEvents(r.method):
 		return refuse(mapping.FailMethod())
 	}
 	// 7. The Request-URI (SIP-28, SEC-02). Whether its domain is served is the bridge's.
@@ -129,19 +131,31 @@ func (u *UA) check(r *request) (mapping.SIP, *reply) {
 	return u.checkMessage(r, target)
 }
 
+// passed reports whether the request has been through here already; ok is false if it has
+// been through too many hands.
+func (u *UA) passed(r *request) (own, ok bool) {
+	if len(r.f.vias) == 1 && r.via.plain { // it has been read
+		_, made := u.client.parseBranch(r.via.branch)
+		return made && u.isOurs(r.via), true
+	}
+	return u.ownVia(r.f.vias)
+}
+
 // checkMessage goes on with what only concerns a MESSAGE.
 func (u *UA) checkMessage(r *request, target mapping.URI) (mapping.SIP, *reply) {
 	from, name, written, f := u.identity(r)
 	if f != nil {
 		return refuse(f)
 	}
-	to, err := mapping.ParseURI(r.to.uri)
-	if err != nil {
-		to = target // To only informs (IM-16)
+	to := target // To only informs (IM-16)
+	if r.to.uri != r.target {
+		if uri, err := mapping.ParseURI(r.to.uri); err == nil {
+			to = uri
+		}
 	}
 	// 10. Content (SIP-29, CT-01).
 	m := &mapping.SIPMessage{
-		RequestURI: target, From: from, Written: written, To: to, Name: mapping.HeaderText(name),
+		RequestURI: target, From: from, Written: written, To: to, Name: strings.Clone(mapping.HeaderText(name)),
 		CallID: r.f.callID, FromTag: r.from.tag, CSeq: r.cseq,
 		Subject:     mapping.HeaderText(r.f.subject),
 		ContentType: r.f.contentType, Encoding: r.f.encoding, Disposition: r.f.disposition, Body: r.body,
@@ -184,7 +198,7 @@ func (r *request) syntax() string {
 	f := &r.f
 	var ok bool
 	switch {
-	case !r.hasVia || strayParam(r.via.params):
+	case !r.hasVia || r.via.stray():
 		return "Via"
 	case f.repeated:
 		return "a header stands twice"
@@ -194,7 +208,7 @@ func (r *request) syntax() string {
 	if r.from, ok = parseNameAddr(f.from); !ok || !isToken(r.from.tag) {
 		return "From"
 	}
-	if r.to, ok = parseNameAddr(f.to); !ok {
+	if !r.hasTo {
 		return "To"
 	}
 	if strings.ContainsAny(f.callID, " \t") || !headerSafe(f.callID) {

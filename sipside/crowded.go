@@ -29,6 +29,9 @@ func (f *fields) crowded() string {
 // tooManyVias reports whether there are more Via values, or more parameters of them, than
 // are read. Only the first is ours to change: the others are repeated as they came.
 func (f *fields) tooManyVias() bool {
+	if len(f.vias) == 1 && len(f.vias[0]) < maxVias {
+		return false
+	}
 	return separators(f.vias, ",")+len(f.vias) > maxVias || separators(f.vias, ";") > maxViaParams
 }
 
@@ -41,6 +44,9 @@ func separators(rows []string, sep string) (n int) {
 
 // tooMany reports whether a value, or a URI, has more than n parameters or the like.
 func tooMany[T string | []byte](v T, n int) bool {
+	if len(v) <= n {
+		return false
+	}
 	for i := 0; i < len(v); i++ {
 		if c := v[i]; c == ';' || c == '&' || c == ',' {
 			if n--; n < 0 {

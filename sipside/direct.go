@@ -1,6 +1,69 @@
 package sipside
 
-// direct deals with a message that is understood without sipgo's parser: a plain MESSAGE,
-// or a plain response. It reports false for all others, with nothing done; a keepalive is
-// among them.
-func (rd *reader) direct(msg []byte) bool { return false }
+import (
+	"bytes"
+	"net/netip"
+
+	"github.com/stoxgw/stox/mapping"
+)
+
+// direct deals with the message at the start of b if it is understood without sipgo's parser:
+// a plain MESSAGE of a peer, or a plain response (plain.go). It gives the length of that; 0
+// for all others, with nothing done. What becomes of a message does not depend on who has
+// read it: both ways end in take and in client.response.
+func (rd *reader) direct(b []byte, source netip.AddrPort) int {
+	if rd.whole {
+		return 0
+	}
+	if uri, start, ok := plainRequest(b); ok {
+		return rd.directRequest(b, source, uri, start)
+	}
+	if status, start, ok := plainStatus(b); ok {
+		return rd.directResponse(b, source, status, start)
+	}
+	return 0
+}
+
+func (rd *reader) directRequest(b []byte, source netip.AddrPort, uri, start int) int {
+	// Of strangers hardly anything is answered, and who logs in has more to be checked.
+	set := rd.u.current()
+	peer := rd.peerAt(set, source.Addr())
+	if peer == nil || !rd.head.scan(b, start, rd.u.limits) {
+		return 0
+	}
+	body, ok := rd.head.content(b, rd.stream != nil)
+	if !ok {
+		return 0
+	}
+	text := string(b[:rd.head.size])
+	r := request{method: methodMessage, target: text[len("MESSAGE "):uri], version: text[uri+1 : start-2], set: set, peer: peer}
+	if len(body) > 0 {
+		r.body = bytes.Clone(body)
+	}
+	r.f.vias = rd.rows[:0]
+	rd.head.fields(&r.f, text)
+	rd.source = source
+	if !rd.guard(func() { rd.take(&r, nil) }) {
+		rd.first = text[:start-2]
+		rd.guard(func() { rd.refuseRaw(b[:rd.head.size], refusal(mapping.FailInternal(nil))) })
+	}
+	clear(rd.rows[:])
+	return rd.head.size + len(body)
+}
+
+func (rd *reader) directResponse(b []byte, source netip.AddrPort, status, start int) int {
+	if !rd.head.scan(b, start, rd.u.limits) {
+		return 0
+	}
+	body, ok := rd.head.content(b, rd.stream != nil)
+	if !ok {
+		return 0
+	}
+	text := string(b[:rd.head.size])
+	f := fields{vias: rd.rows[:0]}
+	rd.head.fields(&f, text)
+	rd.source = source
+	rd.guard(func() { rd.u.client.response(rd, status, text[:start-2], &f) })
+	clear(rd.rows[:])
+	return rd.head.size + len(body)
+}

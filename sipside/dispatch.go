@@ -1,8 +1,6 @@
 package sipside
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -27,6 +25,12 @@ type reader struct {
 	raw     []byte // the message that sipgo has been given
 	first   string // its start line as it came
 	handled bool   // sipgo's parser has come back with it
+
+	head    plainHead // of direct
+	rows    [4]string // the same, for fields.vias
+	scratch []byte
+	last    lastPeer
+	whole   bool // every message takes the parser: see direct
 
 	batch []mapping.Parcel[mapping.SIP]
 	read  time.Time // when what is handled right now was read; zero: the clock was not asked
@@ -77,7 +81,7 @@ func (rd *reader) refuseFrame(raw []byte, f frame, source netip.AddrPort) {
 	}
 	if f.status != 403 {
 		rd.u.stats.Malformed.Add(1)
-		if set := rd.u.current(); set.peers.of(source.Addr(), rd.holder(set.peers)) != nil {
+		if rd.peerAt(rd.u.current(), source.Addr()) != nil {
 			rd.u.log.Debug("malformed SIP message", "from", source, "reason", f.why)
 		}
 	}
@@ -101,7 +105,10 @@ func (rd *reader) handle(msg sip.Message) {
 			rd.guard(func() { rd.refuseRaw(rd.raw, refusal(mapping.FailInternal(nil))) })
 		}
 	case *sip.Response:
-		rd.guard(func() { rd.u.client.response(rd, msg) })
+		rd.guard(func() {
+			f := readFields(msg.Headers())
+			rd.u.client.response(rd, msg.StatusCode, rd.first, &f)
+		})
 	}
 }
 
@@ -128,7 +135,8 @@ func guard(u *UA, f func()) (ok bool) {
 	return true
 }
 
-// request handles one request. refused is the answer if it is already known.
+// request handles a request that sipgo has parsed. refused is the answer if it is already
+// known.
 func (rd *reader) request(req *sip.Request, refused *reply) {
 	// As it came: sipgo turns it into upper case, but "message" is no MESSAGE
 	// (RFC 3261 §7.1).
@@ -136,12 +144,20 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 	if method == "ACK" {
 		return // never answered; those to our 405 end here too
 	}
-	r := request{method: method, f: readFields(req.Headers()), source: rd.source, udp: rd.stream == nil,
-		body: req.Body(), max: rd.u.cfg.MaxBodyBytes, version: req.SipVersion, read: rd.readAt()}
+	r := request{method: method, f: readFields(req.Headers()), body: req.Body(), version: req.SipVersion}
+	r.target, _, _ = strings.Cut(rest, " ")
+	r.set = rd.u.current()
+	r.peer = rd.peerAt(r.set, rd.source.Addr())
+	rd.take(&r, refused)
+}
+
+// take handles one request, whoever has parsed it: method, target, version, headers and body
+// are there, and which peer it is of. refused is the answer if it is already known.
+func (rd *reader) take(r *request, refused *reply) {
 	if len(r.f.vias) == 0 {
 		return // nowhere to answer to
 	}
-	r.target, _, _ = strings.Cut(rest, " ")
+	r.source, r.udp, r.max, r.read = rd.source, rd.stream == nil, rd.u.cfg.MaxBodyBytes, rd.readAt()
 	switch why := r.f.crowded(); {
 	case r.f.tooManyVias(): // SIP-29; not even the first is read
 		refused = &reply{status: 513}
@@ -152,25 +168,10 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 	default:
 		r.via, r.hasVia = parseVia(r.f.vias[0])
 	}
-	r.set = rd.u.current()
-	r.peer = r.set.peers.of(r.source.Addr(), rd.holder(r.set.peers))
-	var tag string
-	r.key, tag = rd.u.server.key(&r)
-	e := &echo{path: path{rd.out, rd.source}, vias: r.f.vias, from: r.f.from, to: r.f.to,
-		callID: r.f.callID, cseq: r.f.cseq, timestamp: r.f.timestamp, sent: &rd.u.stats.sent[methodIndex(method)]}
-	if r.hasVia {
-		e.vias[0] = r.via.received(rd.source)
-		if r.udp && !r.via.hasRport() { // RFC 3261 §18.2.2
-			port := r.via.port
-			if port == 0 {
-				port = 5060
-			}
-			e.path.to = netip.AddrPortFrom(rd.source.Addr(), port)
-		}
-	}
-	if n, _ := parseNameAddr(r.f.to); n.tag == "" {
-		e.tag = tag
-	}
+	r.to, r.hasTo = parseNameAddr(r.f.to)
+	var tag txTag
+	r.key, tag = rd.u.server.keys.of(r)
+	e := rd.echo(r, tag)
 	if rd.stream != nil {
 		r.flow = rd.stream.flow
 	}
@@ -180,10 +181,10 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 		if r.peer == nil && r.udp && r.set.logsIn() && rd.u.server.repeated(r.key, e, r.read) {
 			return
 		}
-		m, refused = rd.u.check(&r)
+		m, refused = rd.u.check(r)
 	}
 	switch {
-	case r.peer == nil && !rd.u.worthAnswer(&r, refused):
+	case r.peer == nil && !rd.u.worthAnswer(r, refused):
 		return
 	case r.user != "" && rd.stream != nil:
 		rd.stream.user = r.user
@@ -204,7 +205,7 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 		}
 		e.answer(*refused)
 	case r.method == "CANCEL":
-		if rd.u.server.knowsAny(&r) { // no effect on it (RFC 3261 §9.2)
+		if rd.u.server.knowsAny(r) { // no effect on it (RFC 3261 §9.2)
 			e.answer(reply{status: 200})
 		} else {
 			e.answer(reply{status: 481})
@@ -227,6 +228,68 @@ func (rd *reader) request(req *sip.Request, refused *reply) {
 			rd.batch = append(rd.batch, mapping.Parcel[mapping.SIP]{Ref: tx, Value: m})
 		}
 	}
+}
+
+// echo makes what the responses to a request repeat of it.
+func (rd *reader) echo(r *request, tag txTag) *echo {
+	kept := new(keptEcho)
+	e := &kept.echo
+	*e = echo{path: path{rd.out, rd.source}, vias: append(kept.rows[:0], r.f.vias...), from: r.f.from, to: r.f.to,
+		callID: r.f.callID, cseq: r.f.cseq, timestamp: r.f.timestamp, sent: &rd.u.stats.sent[methodIndex(r.method)]}
+	b := rd.scratch[:0]
+	if r.hasVia {
+		b = r.via.appendReceived(b, rd.source)
+		if r.udp && !r.via.hasRport() { // RFC 3261 §18.2.2
+			port := r.via.port
+			if port == 0 {
+				port = 5060
+			}
+			e.path.to = netip.AddrPortFrom(rd.source.Addr(), port)
+		}
+	}
+	top := len(b)
+	if r.to.tag == "" {
+		b = tag.append(b)
+	}
+	made := string(b) // both at once
+	if r.hasVia {
+		e.vias[0] = made[:top]
+	}
+	e.tag = made[top:]
+	if rd.scratch = b; cap(b) > maxScratch {
+		rd.scratch = nil
+	}
+	return e
+}
+
+// keptEcho is an echo with the place for its Via rows, which are seldom more than these.
+type keptEcho struct {
+	echo
+	rows [2]string
+}
+
+// maxScratch is what a reader keeps for the next message.
+const maxScratch = 1024
+
+// peerAt is the peer that sends to us from an address, nil if nobody is known there. Nearly
+// all that comes is of the one that has sent last, which is therefore remembered.
+func (rd *reader) peerAt(set *settings, addr netip.Addr) *peer {
+	p := set.peers
+	last := lastPeer{in: p, resolved: p.resolved.Load(), addr: addr, holder: rd.holder(p)}
+	if last.peer = rd.last.peer; last.peer == nil || last != rd.last {
+		last.peer = p.of(addr, last.holder)
+		rd.last = last
+	}
+	return last.peer
+}
+
+// lastPeer is the answer to a question of who sends, and all that it depends on.
+type lastPeer struct {
+	in       *peers
+	resolved *map[netip.Addr][]string
+	addr     netip.Addr
+	holder   *peer
+	peer     *peer
 }
 
 // holder is the peer of the certificate that the connection's client has shown, nil if
@@ -256,37 +319,4 @@ func (rd *reader) flush() {
 	}
 	clear(batch)
 	rd.batch = batch[:0]
-}
-
-// txKey identifies a server transaction.
-type txKey [16]byte
-
-// key matches requests with their transaction (RFC 3261 §17.2.3): by branch,
-// sent-by and method, or for clients of RFC 2543 by all that makes the request.
-// Call-ID and the number of CSeq count as well: a retransmission has the same,
-// and a client that uses a branch twice would be told that its second message
-// arrived. tag goes into To of the responses. Both are keyed hashes: nobody can
-// make two requests collide, or guess the tag.
-func (s *server) key(r *request) (k txKey, tag string) {
-	buf := make([]byte, 0, 512)
-	buf = append(buf, s.secret[:]...)
-	add := func(v string) { buf = append(append(buf, v...), 0) }
-	add(r.method)
-	if len(r.via.branch) > 7 && strings.EqualFold(r.via.branch[:7], sip.RFC3261BranchMagicCookie) {
-		add(r.via.branch)
-		add(r.via.host)
-		buf = append(buf, byte(r.via.port>>8), byte(r.via.port))
-		add(r.f.callID)
-		number, _, _ := strings.Cut(r.f.cseq, " ") // without the method, which a CANCEL has its own of
-		add(number)
-	} else {
-		for _, v := range [...]string{r.target, r.f.from, r.f.to, r.f.callID, r.f.cseq} {
-			add(v)
-		}
-		add(r.via.protocol)
-		add(r.via.branch)
-	}
-	h := sha256.Sum256(buf)
-	copy(k[:], h[:])
-	return k, hex.EncodeToString(h[16:24])
 }

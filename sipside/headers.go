@@ -47,115 +47,114 @@ func (f *fields) ofEvents() *eventFields {
 
 // readFields collects the headers of a message.
 func readFields(headers []sip.Header) (f fields) {
-	once := func(p *string, v string) {
-		f.repeated = f.repeated || *p != ""
-		*p = v
-	}
-	// For what only informs. A proxy may add such a header behind the sender's own.
-	first := func(p *string, v string) {
-		if *p == "" {
-			*p = v
-		}
-	}
 	for _, h := range headers {
 		if _, ok := h.(*sip.ContentLengthHeader); ok {
 			continue
 		}
-		var buf [len("proxy-authentication-info")]byte
-		name := h.Name()
-		if len(name) > len(buf) {
-			continue
-		}
-		lower := buf[:len(name)]
-		for i := range lower {
-			if c := name[i]; c >= 'A' && c <= 'Z' {
-				lower[i] = c + 'a' - 'A'
-			} else {
-				lower[i] = c
+		var buf [maxHeaderName]byte
+		if name := h.Name(); len(name) <= len(buf) {
+			if is := headerOf(append(buf[:0], name...)); is != otherHeader {
+				f.add(is, h.Value())
 			}
-		}
-		v := h.Value()
-		switch string(lower) {
-		case "via", "v":
-			if strings.TrimSpace(v) != "" { // a blank one names nobody to answer to
-				f.vias = append(f.vias, v)
-			}
-		case "from", "f":
-			once(&f.from, v)
-		case "to", "t":
-			once(&f.to, v)
-		case "call-id", "i":
-			once(&f.callID, v)
-		case "cseq":
-			once(&f.cseq, v)
-		case "max-forwards":
-			once(&f.maxForwards, v)
-		case "content-type", "c":
-			once(&f.contentType, v)
-		case "content-encoding", "e":
-			f.encoding = strings.TrimPrefix(f.encoding+","+v, ",")
-		case "content-disposition":
-			once(&f.disposition, v)
-		case "date":
-			first(&f.date, v)
-		case "expires":
-			first(&f.expires, v)
-		case "subject", "s":
-			once(&f.subject, v)
-		case "content-language":
-			first(&f.language, v)
-		case "require":
-			f.require = append(f.require, v)
-		case "contact", "m":
-			f.contacts = append(f.contacts, v)
-		case "warning":
-			f.warnings = append(f.warnings, v)
-		case "www-authenticate":
-			f.wwwAuth = append(f.wwwAuth, v)
-		case "proxy-authenticate":
-			f.proxyAuth = append(f.proxyAuth, v)
-		case "authentication-info":
-			f.authInfo = append(f.authInfo, v)
-		case "proxy-authentication-info":
-			f.proxyInfo = append(f.proxyInfo, v)
-		case "authorization":
-			f.authorization = append(f.authorization, v)
-		case "p-asserted-identity":
-			f.asserted = append(f.asserted, v)
-		case "privacy":
-			f.privacy = append(f.privacy, v)
-		case "accept":
-			f.accept = strings.TrimPrefix(f.accept+", "+v, ", ")
-		case "user-agent", "server":
-			f.agent = v
-		case "min-expires":
-			f.minExpires = v
-		case "flow-timer":
-			f.flowTimer = v
-		case "unsupported":
-			f.unsupported = append(f.unsupported, v)
-		case "retry-after":
-			f.retryAfter = v
-		case "timestamp":
-			f.timestamp = v
-		case "event", "o":
-			e := f.ofEvents()
-			e.event = append(e.event, v)
-		case "subscription-state":
-			e := f.ofEvents()
-			e.state = append(e.state, v)
-		case "sip-if-match":
-			e := f.ofEvents()
-			e.ifMatch = append(e.ifMatch, v)
-		case "sip-etag":
-			e := f.ofEvents()
-			e.etag = append(e.etag, v)
-		case "record-route":
-			e := f.ofEvents()
-			e.recordRoute = append(e.recordRoute, v)
 		}
 	}
 	return f
+}
+
+// add takes the value of one more header.
+func (f *fields) add(is header, v string) {
+	switch is {
+	case viaHeader:
+		if strings.TrimSpace(v) != "" { // a blank one names nobody to answer to
+			f.vias = append(f.vias, v)
+		}
+	case fromHeader:
+		f.once(&f.from, v)
+	case toHeader:
+		f.once(&f.to, v)
+	case callIDHeader:
+		f.once(&f.callID, v)
+	case cseqHeader:
+		f.once(&f.cseq, v)
+	case maxForwardsHeader:
+		f.once(&f.maxForwards, v)
+	case contentTypeHeader:
+		f.once(&f.contentType, v)
+	case encodingHeader:
+		f.encoding = strings.TrimPrefix(f.encoding+","+v, ",")
+	case dispositionHeader:
+		f.once(&f.disposition, v)
+	case dateHeader:
+		first(&f.date, v)
+	case expiresHeader:
+		first(&f.expires, v)
+	case subjectHeader:
+		f.once(&f.subject, v)
+	case languageHeader:
+		first(&f.language, v)
+	case requireHeader:
+		f.require = append(f.require, v)
+	case contactHeader:
+		f.contacts = append(f.contacts, v)
+	case warningHeader:
+		f.warnings = append(f.warnings, v)
+	case wwwAuthHeader:
+		f.wwwAuth = append(f.wwwAuth, v)
+	case proxyAuthHeader:
+		f.proxyAuth = append(f.proxyAuth, v)
+	case authInfoHeader:
+		f.authInfo = append(f.authInfo, v)
+	case proxyInfoHeader:
+		f.proxyInfo = append(f.proxyInfo, v)
+	case authorizationHeader:
+		f.authorization = append(f.authorization, v)
+	case assertedHeader:
+		f.asserted = append(f.asserted, v)
+	case privacyHeader:
+		f.privacy = append(f.privacy, v)
+	case acceptHeader:
+		f.accept = strings.TrimPrefix(f.accept+", "+v, ", ")
+	case agentHeader:
+		f.agent = v
+	case minExpiresHeader:
+		f.minExpires = v
+	case flowTimerHeader:
+		f.flowTimer = v
+	case unsupportedHeader:
+		f.unsupported = append(f.unsupported, v)
+	case retryAfterHeader:
+		f.retryAfter = v
+	case timestampHeader:
+		f.timestamp = v
+	case eventHeader:
+		e := f.ofEvents()
+		e.event = append(e.event, v)
+	case stateHeader:
+		e := f.ofEvents()
+		e.state = append(e.state, v)
+	case ifMatchHeader:
+		e := f.ofEvents()
+		e.ifMatch = append(e.ifMatch, v)
+	case etagHeader:
+		e := f.ofEvents()
+		e.etag = append(e.etag, v)
+	case recordRouteHeader:
+		e := f.ofEvents()
+		e.recordRoute = append(e.recordRoute, v)
+	}
+}
+
+// once is for what may stand once.
+func (f *fields) once(p *string, v string) {
+	f.repeated = f.repeated || *p != ""
+	*p = v
+}
+
+// first is for what only informs. A proxy may add such a header behind the sender's own.
+func first(p *string, v string) {
+	if *p == "" {
+		*p = v
+	}
 }
 
 // unquoted walks over s and calls f for each byte that is in no quoted string,
@@ -253,10 +252,114 @@ type via struct {
 	params    string // from the first semicolon on
 	branch    string
 	rest      string // what follows in the same row, "" or the further values
+
+	plain bool // see plainVia; then
+	rport bool // there is an rport,
+	at    int  // which is here in params,
+	end   int  // up to here
 }
+
+// plainVia reads a row that has one value in its usual form: nothing in it is quoted or
+// empty, there is no white space but before sent-by, and nobody has filled in where it came
+// from. It says false of all others, whatever they are.
+func plainVia(row string) (v via, ok bool) {
+	const before = "SIP/2.0/"
+	if !strings.HasPrefix(row, before) {
+		return v, false
+	}
+	i := len(before)
+	for i < len(row) && tokenChar[row[i]] {
+		i++
+	}
+	if i == len(before) || i == len(row) || row[i] != ' ' {
+		return v, false
+	}
+	v.transport = row[len(before):i]
+	i++
+	host := i
+	for i < len(row) && hostChar[row[i]] {
+		i++
+	}
+	if v.host = row[host:i]; v.host == "" {
+		return v, false
+	}
+	if i < len(row) && row[i] == ':' {
+		i++
+		first, port := i, 0
+		for ; i < len(row) && row[i] >= '0' && row[i] <= '9' && i-first < 5; i++ {
+			port = port*10 + int(row[i]-'0')
+		}
+		if port == 0 || port > 65535 {
+			return v, false
+		}
+		v.port = uint16(port)
+	}
+	v.protocol, v.params = row[:i], row[i:]
+	for i, s := 0, v.params; i < len(s); {
+		at := i
+		if s[i] != ';' {
+			return v, false
+		}
+		i++
+		for i < len(s) && tokenChar[s[i]] {
+			i++
+		}
+		name, value := s[at+1:i], ""
+		if i < len(s) && s[i] == '=' {
+			first := i + 1
+			for i++; i < len(s) && valueChar[s[i]]; i++ {
+			}
+			if value = s[first:i]; value == "" {
+				return v, false
+			}
+		}
+		switch {
+		case name == "", strings.EqualFold(name, "received"):
+			return v, false
+		case len(name) == len("branch") && strings.EqualFold(name, "branch"):
+			if v.branch != "" || value == "" {
+				return v, false
+			}
+			v.branch = value
+		case len(name) == len("rport") && strings.EqualFold(name, "rport"):
+			if v.rport {
+				return v, false
+			}
+			v.rport, v.at, v.end = true, at, i
+		}
+	}
+	v.plain = true
+	return v, true
+}
+
+// valueChar are the characters of a plain value of a parameter.
+var valueChar = func() (t [256]bool) {
+	for c := range t {
+		t[c] = tokenChar[c]
+	}
+	for _, c := range "=:[]/@$&?" {
+		t[c] = true
+	}
+	return t
+}()
+
+// hostChar are the characters of a host that is no IPv6 address.
+var hostChar = func() (t [256]bool) {
+	for c := range t {
+		t[c] = tokenChar[c] && strings.IndexByte("!%*+`'~", byte(c)) < 0
+	}
+	return t
+}()
 
 // parseVia reads the first value of a Via row.
 func parseVia(row string) (v via, ok bool) {
+	if v, ok := plainVia(row); ok {
+		return v, true
+	}
+	return parseAnyVia(row)
+}
+
+func parseAnyVia(row string) (v via, ok bool) {
 	if openQuote(row) {
 		return v, false
 	}
@@ -298,7 +401,7 @@ func splitSentBy(s string) (host string, port uint16, ok bool) {
 		}
 		host = strings.TrimSpace(s[:end])
 		for i := 0; i < len(host); i++ {
-			if c := host[i]; !tokenChar[c] || strings.IndexByte("!%*+`'~", c) >= 0 {
+			if !hostChar[host[i]] {
 				return "", 0, false
 			}
 		}
@@ -316,11 +419,44 @@ func splitSentBy(s string) (host string, port uint16, ok bool) {
 // received gives the row again as it has to stand in a response: with received if
 // sent-by is not the source, and rport filled in (RFC 3261 §18.2.1, RFC 3581 §4).
 // What the sender itself claims to be is dropped.
-func (v via) received(src netip.AddrPort) string {
-	var b strings.Builder
-	b.WriteString(v.protocol)
-	rport := false
-	for s := v.params; s != ""; {
+func (v *via) received(src netip.AddrPort) string {
+	return string(v.appendReceived(nil, src))
+}
+
+// appendReceived appends what received gives.
+func (v *via) appendReceived(b []byte, src netip.AddrPort) []byte {
+	b = append(b, v.protocol...)
+	rport := v.rport
+	switch {
+	case v.plain && rport:
+		b = append(append(b, v.params[:v.at]...), ";rport="...)
+		b = append(strconv.AppendUint(b, uint64(src.Port()), 10), v.params[v.end:]...)
+	case v.plain:
+		b = append(b, v.params...)
+	default:
+		b, rport = appendParams(b, v.params, src.Port())
+	}
+	if a, err := v.addr(rport); rport || err != nil || a.Unmap() != src.Addr() {
+		b = src.Addr().WithZone("").AppendTo(append(b, ";received="...))
+	}
+	if v.rest != "" {
+		b = append(append(b, ','), v.rest...)
+	}
+	return b
+}
+
+// addr is the host as an address, which need not be known if there is an rport.
+func (v *via) addr(rport bool) (netip.Addr, error) {
+	if rport {
+		return netip.Addr{}, nil
+	}
+	return netip.ParseAddr(v.host)
+}
+
+// appendParams appends the parameters of a Via with rport filled in, and reports whether
+// that is among them.
+func appendParams(b []byte, s string, port uint16) (_ []byte, rport bool) {
+	for s != "" {
 		name, value, has, rest := cutParam(s)
 		s = rest
 		switch {
@@ -328,28 +464,28 @@ func (v via) received(src netip.AddrPort) string {
 			continue // a second rport would only make the response longer than the request
 		case strings.EqualFold(name, "rport"):
 			rport = true
-			b.WriteString(";rport=" + strconv.Itoa(int(src.Port())))
+			b = strconv.AppendUint(append(b, ";rport="...), uint64(port), 10)
 			continue
 		}
-		b.WriteString(";" + name)
+		b = append(append(b, ';'), name...)
 		if has {
-			b.WriteString("=" + value)
+			b = append(append(b, '='), value...)
 		}
 	}
-	if a, err := netip.ParseAddr(v.host); rport || err != nil || a.Unmap() != src.Addr() {
-		b.WriteString(";received=" + src.Addr().WithZone("").String())
-	}
-	if v.rest != "" {
-		b.WriteString("," + v.rest)
-	}
-	return b.String()
+	return b, rport
 }
 
 // hasRport reports whether the sender wants the response at its source port.
-func (v via) hasRport() bool {
+func (v *via) hasRport() bool {
+	if v.plain {
+		return v.rport
+	}
 	_, ok := param(v.params, "rport")
 	return ok
 }
+
+// stray reports whether there is a semicolon without a parameter.
+func (v *via) stray() bool { return !v.plain && strayParam(v.params) }
 
 // nameAddr is the value of From, To or Contact.
 type nameAddr struct {
@@ -362,6 +498,37 @@ type nameAddr struct {
 // parseNameAddr reads name-addr or addr-spec with its header parameters. Without
 // angle brackets all parameters are the header's (RFC 3261 §20).
 func parseNameAddr(s string) (n nameAddr, ok bool) {
+	if n, ok := plainAddr(s); ok {
+		return n, true
+	}
+	return parseAnyAddr(s)
+}
+
+// plainAddr reads the usual form of it: an address in angle brackets, without a name, and no
+// parameter but a tag. It says false of all others.
+func plainAddr(s string) (n nameAddr, ok bool) {
+	shut := strings.IndexByte(s, '>')
+	if shut < 2 || s[0] != '<' {
+		return n, false
+	}
+	n.uri, n.params = s[1:shut], s[shut+1:]
+	for i := 0; i < len(n.uri); i++ {
+		if c := n.uri[i]; !valueChar[c] && c != ';' {
+			return n, false
+		}
+	}
+	if n.params == "" {
+		return n, true
+	}
+	const tag = ";tag="
+	if !strings.HasPrefix(n.params, tag) {
+		return n, false
+	}
+	n.tag = n.params[len(tag):]
+	return n, isToken(n.tag)
+}
+
+func parseAnyAddr(s string) (n nameAddr, ok bool) {
 	s = strings.TrimSpace(s)
 	if openQuote(s) {
 		return n, false
@@ -418,8 +585,25 @@ func unquote(s string) string {
 
 // parseCSeq reads "number METHOD"; numbers are below 2^31 (RFC 3261 §8.1.1.5).
 func parseCSeq(s string) (n uint32, method string, ok bool) {
+	if n, method, ok = plainCSeq(s); ok {
+		return n, method, true
+	}
 	number, method, found := strings.Cut(strings.ReplaceAll(s, "\t", " "), " ")
 	v, err := strconv.ParseUint(number, 10, 31)
 	method = strings.TrimSpace(method)
 	return uint32(v), method, found && err == nil && isToken(method) && number[0] != '+'
+}
+
+// plainCSeq reads the usual form of it: few digits, a space, a method. It says false of all
+// others.
+func plainCSeq(s string) (n uint32, method string, ok bool) {
+	i := 0
+	for ; i < len(s) && i < 9 && s[i] >= '0' && s[i] <= '9'; i++ {
+		n = n*10 + uint32(s[i]-'0')
+	}
+	if i == 0 || i == len(s) || s[i] != ' ' {
+		return 0, "", false
+	}
+	method = s[i+1:]
+	return n, method, isToken(method)
 }

@@ -1,7 +1,6 @@
 package sipside
 
 import (
-	"crypto/rand"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,7 +13,7 @@ type server struct {
 	alarm      *alarm
 	accept     atomic.Int32 // the status for a message that was processed
 	maxPending int
-	secret     [16]byte // keys the hash of transaction keys
+	keys       txKeys
 
 	mu       sync.Mutex // guards the following
 	pending  map[txKey]*serverTx
@@ -40,9 +39,8 @@ type serverTx struct {
 
 func newServer(cfg *Config, a *alarm) *server {
 	s := &server{alarm: a, maxPending: cfg.MaxPending, pending: make(map[txKey]*serverTx),
-		trying: delays[*serverTx]{after: tryingAfter}, forget: delays[*serverTx]{after: timerF}, idle: make(chan struct{})}
+		keys: newTxKeys(), trying: delays[*serverTx]{after: tryingAfter}, forget: delays[*serverTx]{after: timerF}, idle: make(chan struct{})}
 	s.accept.Store(int32(cfg.Accept))
-	rand.Read(s.secret[:])
 	return s
 }
 
@@ -177,7 +175,7 @@ func (s *server) knows(k txKey) bool {
 func (s *server) knowsAny(r *request) bool {
 	of := *r
 	for _, of.method = range [...]string{methodMessage, methodSubscribe, methodNotify, methodPublish} {
-		if key, _ := s.key(&of); s.knows(key) {
+		if key, _ := s.keys.of(&of); s.knows(key) {
 			return true
 		}
 	}

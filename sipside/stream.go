@@ -104,9 +104,7 @@ func (s *stream) read(b []byte) (int, error) {
 			return 0, err
 		}
 		if ready {
-			if s.rd.direct(s.give) {
-				s.give = nil
-			} else if len(s.give) > len(b) {
+			if len(s.give) > len(b) {
 				s.rd.parse(s.give)
 				s.give = nil
 			}
@@ -159,6 +157,10 @@ func (s *stream) next() (ready bool, err error) {
 					return false, nil
 				}
 				end = len(s.buf)
+			} else if n := s.direct(); n > 0 {
+				s.scanned, s.used = 0, n
+				s.discard()
+				continue
 			}
 			s.f, s.known = scanFrame(s.buf[:end], true, s.u.limits), true
 			if s.stranger() && !s.mayProve() {
@@ -202,6 +204,14 @@ func (s *stream) next() (ready bool, err error) {
 		s.rd.begin(s.give, f.first, s.remote)
 		return true, nil
 	}
+}
+
+// direct is reader.direct for the start of the buffer.
+func (s *stream) direct() int {
+	if s.stranger() {
+		return 0
+	}
+	return s.rd.direct(s.buf, s.remote)
 }
 
 // blank deals with line ends between messages. CRLFCRLF is a ping, which sipgo

@@ -81,7 +81,7 @@ func (s *udpSocket) ReadFrom(b []byte) (int, net.Addr, error) {
 			s.in = s.in[1:]
 			msg := s.screen(p.b, p.to)
 			switch {
-			case msg == nil, s.rd.direct(msg):
+			case msg == nil:
 			case len(msg) > len(b):
 				s.rd.parse(msg)
 				s.rd.settle()
@@ -122,7 +122,7 @@ func (s *udpSocket) screen(b []byte, source netip.AddrPort) []byte {
 	for len(b) > 0 && (b[0] == '\r' || b[0] == '\n') {
 		b = b[1:]
 	}
-	if len(b) < 4 || !tokenChar[b[0]] {
+	if len(b) < 4 || !tokenChar[b[0]] || s.rd.direct(b, source) > 0 {
 		return nil
 	}
 	end := headEnd(b, 0)
