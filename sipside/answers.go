@@ -1,6 +1,7 @@
 package sipside
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -53,6 +54,7 @@ func (c *client) match(rd *reader, status int, first string, id uint64, method s
 	o = finalOutcome(method, status, first, f)
 	if tx.login != nil || tx.done != nil { // of others nobody asks for them
 		kept = new(*f)
+		kept.vias = slices.Clone(f.vias) // its place is the reader's
 	}
 	if tx.login != nil {
 		if isChallenge(status) {

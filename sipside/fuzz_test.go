@@ -164,8 +164,11 @@ func (u *UA) feed(b []byte, chunk int) []byte {
 	return u.feedConn(&chunkConn{r: bytes.NewReader(b), chunk: chunk})
 }
 
-func (u *UA) feedConn(c net.Conn) []byte {
-	s := newStream(u, c, "fuzz")
+func (u *UA) feedConn(c net.Conn) []byte { return newStream(u, c, "fuzz").feed() }
+
+// feed reads all that comes over a connection and gives what was written to it.
+func (s *stream) feed() []byte {
+	u := s.u
 	u.conns.streams[s.id] = s
 	l := &madeListener{conns: make(chan net.Conn, 1), done: make(chan struct{})}
 	l.conns <- &sipgoConn{s: s}

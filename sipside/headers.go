@@ -588,6 +588,10 @@ func parseCSeq(s string) (n uint32, method string, ok bool) {
 	if n, method, ok = plainCSeq(s); ok {
 		return n, method, true
 	}
+	return parseAnyCSeq(s)
+}
+
+func parseAnyCSeq(s string) (n uint32, method string, ok bool) {
 	number, method, found := strings.Cut(strings.ReplaceAll(s, "\t", " "), " ")
 	v, err := strconv.ParseUint(number, 10, 31)
 	method = strings.TrimSpace(method)
