@@ -42,12 +42,19 @@ func (m *manyIO) write(p []packet) (int, error) { return len(p), nil }
 func (m *manyIO) close() error                  { return nil }
 
 // BenchmarkReceive is a MESSAGE from the datagram to the handler and its 200 back
-// to the writer's queue, without system calls: one that is understood from its bytes, and
-// the same with a folded line, for which it takes the parser.
+// to the writer's queue, without system calls: one that is understood from its bytes, the
+// same of a peer whose rate is counted and that has routes, and the first with a folded
+// line, for which it takes the parser.
 func BenchmarkReceive(b *testing.B) {
-	for _, way := range []struct{ name, edit string }{{"direct", "Subject: x y"}, {"parser", "Subject: x\r\n y"}} {
+	for _, way := range []struct{ name, edit string }{{"direct", "Subject: x y"}, {"peer", "Subject: x y"}, {"parser", "Subject: x\r\n y"}} {
 		b.Run(way.name, func(b *testing.B) {
-			u := fuzzUA(b)
+			cfg := testConfig()
+			cfg.PeerRate = 1e9
+			if way.name == "peer" {
+				cfg.Peers = []Peer{{Name: "proxy", Addresses: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}}
+				cfg.Routes = []Route{{Domain: "example.net", Via: mapping.URI{Scheme: "sip", Host: "127.0.0.1"}}, {Domain: "*", Via: mapping.URI{Scheme: "sip", Host: "127.0.0.1"}}}
+			}
+			u := fuzzUAWith(b, cfg)
 			u.handler = &accepting{u}
 			s := newUDPSocket(u, nil, memSelf)
 			text := siptest.Text("Art thou not Romeo, and a Montague?", lines("udp", "z9hG4bK0000000000", way.edit)...)

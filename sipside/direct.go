@@ -8,7 +8,7 @@ import (
 )
 
 // direct deals with the message at the start of b if it is understood without sipgo's parser:
-// a plain MESSAGE of a peer, or a plain response (plain.go). It gives the length of that; 0
+// a plain MESSAGE, or a plain response (plain.go). It gives the length of that; 0
 // for all others, with nothing done. What becomes of a message does not depend on who has
 // read it: both ways end in take and in client.response.
 func (rd *reader) direct(b []byte, source netip.AddrPort) int {
@@ -25,10 +25,9 @@ func (rd *reader) direct(b []byte, source netip.AddrPort) int {
 }
 
 func (rd *reader) directRequest(b []byte, source netip.AddrPort, uri, start int) int {
-	// Of strangers hardly anything is answered, and who logs in has more to be checked.
 	set := rd.u.current()
 	peer := rd.peerAt(set, source.Addr())
-	if peer == nil || !rd.head.scan(b, start, rd.u.limits) {
+	if peer == nil && set.logsIn() || !rd.head.scan(b, start, rd.u.limits) { // who logs in is no everyday matter
 		return 0
 	}
 	body, ok := rd.head.content(b, rd.stream != nil)

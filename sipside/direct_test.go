@@ -3,7 +3,9 @@ package sipside
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"reflect"
 	"slices"
@@ -191,6 +193,7 @@ func show(all []any) string {
 // TestDirectTakes: what is read from its bytes, and that all else is left alone.
 func TestDirectTakes(t *testing.T) {
 	direct, parser := twins(t, testConfig())
+	login, _ := twins(t, loginConfig())
 	peer, stranger := netip.MustParseAddrPort("127.0.0.1:9"), netip.MustParseAddrPort("198.51.100.7:9")
 	good := siptest.Text("hi", lines("udp", "z9hG4bKx")...)
 	answer := "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP gw.example.com;branch=z9hG4bKx\r\nCSeq: 1 MESSAGE\r\nContent-Length: 0\r\n\r\n"
@@ -208,7 +211,7 @@ func TestDirectTakes(t *testing.T) {
 		{"many Vias", with("Via: SIP/2.0/UDP a;branch=b, SIP/2.0/UDP c" + strings.Repeat("\r\nVia: SIP/2.0/UDP d", 10)), peer, true},
 		{"an answer", answer, peer, true},
 		{"an answer of anybody", answer, stranger, true},
-		{"a stranger's", good, stranger, false},
+		{"a stranger's", good, stranger, true},
 		{"another method", strings.ReplaceAll(good, "MESSAGE", "OPTIONS"), peer, false},
 		{"no method of ours", strings.ReplaceAll(good, "MESSAGE", "message"), peer, false},
 		{"another version", with("MESSAGE sip:juliet@example.com SIP/3.0"), peer, false},
@@ -230,6 +233,9 @@ func TestDirectTakes(t *testing.T) {
 		if n := direct.s.rd.direct([]byte(c.text), c.from); n > 0 != c.takes || n > len(c.text) || n > 0 && !strings.Contains(c.text[:n], "\r\n\r\n") {
 			t.Errorf("%s: takes %d bytes of %d", c.what, n, len(c.text))
 		}
+		if n := login.s.rd.direct([]byte(c.text), stranger); n > 0 && !strings.HasPrefix(c.text, "SIP/") {
+			t.Errorf("%s: it may be of somebody who logs in, and takes %d bytes", c.what, n)
+		}
 		if n := parser.s.rd.direct([]byte(c.text), c.from); n != 0 {
 			t.Errorf("%s: what is left to the parser takes %d bytes", c.what, n)
 		}
@@ -238,7 +244,7 @@ func TestDirectTakes(t *testing.T) {
 
 // FuzzPlainValues: what is read in its usual form reads the same in any.
 func FuzzPlainValues(f *testing.F) {
-	for _, s := range []string{"SIP/2.0/UDP a:5060;branch=z9hG4bKx;rport", "SIP/2.0/TCP 192.0.2.9;rport;branch=x=y;z", "SIP/2.0/UDP 192.0.2.4;rport=1", "SIP/2.0/UDP a;branch",
+	for _, s := range []string{"SIP/2.0/UDP a:5060;branch=z9hG4bKx;rport", "SIP/2.0/TCP 192.0.2.9;rport;branch=x=y;z", "SIP/2.0/UDP 192.0.2.4;rport=1", "SIP/2.0/UDP a;branch", "SIP/2.0/UDP a;rport;received=1.2.3.4;RPORT=6", "SIP/2.0/UDP a;Received",
 		"SIP/2.0/UDP 192.0.2.4;x=[::1]:5;y", "<sip:a@b>;tag=c", "<sip:a@b;x=y:z>", "<sip:a>;tag=x=y", "1 MESSAGE", "012345678 x", "1234567890 x", "a\x00bcdefgh\x7f", "\u0080\x1f\u00ff\x20\x7e"} {
 		f.Add(s)
 	}
@@ -252,7 +258,7 @@ func FuzzPlainValues(f *testing.F) {
 			if v.hasRport() != w.hasRport() || v.stray() != w.stray() {
 				t.Errorf("%q: rport %t %t, stray %t %t", s, v.hasRport(), w.hasRport(), v.stray(), w.stray())
 			}
-			v.plain, v.rport, v.at, v.end = false, false, 0, 0
+			v.plain, v.filled, v.rport, v.at, v.end = false, false, false, 0, 0
 			if !ok || v != w {
 				t.Errorf("%q is %+v, and by all rules %+v, %t", s, v, w, ok)
 			}
@@ -292,4 +298,74 @@ func TestHeaderNames(t *testing.T) {
 			}
 		}
 	}
+}
+
+// onceBroken is a log that panics when it is given a text for the first time.
+type onceBroken struct {
+	slog.Handler
+	text  string
+	broke bool
+}
+
+func (h *onceBroken) Enabled(context.Context, slog.Level) bool { return true }
+func (h *onceBroken) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == h.text && !h.broke {
+		h.broke = true
+		panic("the log is broken")
+	}
+	return nil
+}
+
+// TestDirectPanic: a fault of ours costs the message that shows it, which gets 500, and no other.
+func TestDirectPanic(t *testing.T) {
+	direct, parser := twins(t, testConfig())
+	for _, w := range []*twin{direct, parser} {
+		w.u.log = slog.New(&onceBroken{Handler: slog.DiscardHandler, text: "SIP request refused"})
+		w.b.answer = processed
+		var got []int
+		for _, edit := range []string{"Max-Forwards: 0", "Max-Forwards: 0", "Max-Forwards: 1"} {
+			for _, p := range take(w.s, manyFrom, []byte(message("udp", edit))) {
+				got = append(got, responses(t, p.b)[0].Status())
+			}
+		}
+		if n := w.u.stats.Panics.Load(); n != 1 || !slices.Equal(got, []int{500, 483, 200}) {
+			t.Errorf("answered %v, %d panics", got, n)
+		}
+	}
+}
+
+// TestPeerAt: that the last peer is remembered does not show.
+func TestPeerAt(t *testing.T) {
+	cfg := testConfig()
+	cfg.Peers = []Peer{{Name: "a", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.0/25")}}, {Name: "b", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.128/25")}}}
+	cfg.Routes = []Route{{Domain: "example.org", Via: mapping.URI{Scheme: "sip", Host: "proxy.example.org"}}}
+	u := fuzzUAWith(t, cfg)
+	rd := &reader{u: u}
+	who := func(a string) string {
+		if p := rd.peerAt(u.current(), netip.MustParseAddr(a)); p != nil {
+			return p.name
+		}
+		return ""
+	}
+	check := func(want string) {
+		t.Helper()
+		var got []string
+		for _, a := range []string{"192.0.2.1", "192.0.2.1", "192.0.2.200", "198.51.100.1", "192.0.2.200", "127.0.0.1", "198.51.100.1", "198.51.100.1"} {
+			got = append(got, who(a))
+		}
+		if s := strings.Join(got, ","); s != want {
+			t.Errorf("%s, want %s", s, want)
+		}
+	}
+	check("a,a,b,,b,loopback,,")
+	resolve := func(m map[netip.Addr][]string) { u.current().peers.resolved.Store(&m) }
+	resolve(map[netip.Addr][]string{netip.MustParseAddr("198.51.100.1"): {"proxy.example.org"}})
+	check("a,a,b,route proxy.example.org,b,loopback,route proxy.example.org,route proxy.example.org")
+	resolve(map[netip.Addr][]string{}) // the name leads elsewhere now
+	check("a,a,b,,b,loopback,,")
+	cfg.Peers[1].Name = "c"
+	if err := u.Reload(cfg); err != nil {
+		t.Fatal(err)
+	}
+	check("a,a,c,,c,loopback,,")
 }

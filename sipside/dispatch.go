@@ -272,12 +272,14 @@ type keptEcho struct {
 const maxScratch = 1024
 
 // peerAt is the peer that sends to us from an address, nil if nobody is known there. Nearly
-// all that comes is of the one that has sent last, which is therefore remembered.
+// all that comes is of the peer that has sent last, which is therefore remembered.
 func (rd *reader) peerAt(set *settings, addr netip.Addr) *peer {
 	p := set.peers
 	last := lastPeer{in: p, resolved: p.resolved.Load(), addr: addr, holder: rd.holder(p)}
-	if last.peer = rd.last.peer; last.peer == nil || last != rd.last {
-		last.peer = p.of(addr, last.holder)
+	if last.peer = rd.last.peer; last.peer != nil && last == rd.last {
+		return last.peer
+	}
+	if last.peer = p.of(addr, last.holder); last.peer != nil { // strangers are not remembered
 		rd.last = last
 	}
 	return last.peer

@@ -253,15 +253,16 @@ type via struct {
 	branch    string
 	rest      string // what follows in the same row, "" or the further values
 
-	plain bool // see plainVia; then
-	rport bool // there is an rport,
-	at    int  // which is here in params,
-	end   int  // up to here
+	plain  bool // see plainVia; then
+	filled bool // somebody has filled in where it came from,
+	rport  bool // there is an rport,
+	at     int  // which is here in params,
+	end    int  // up to here
 }
 
 // plainVia reads a row that has one value in its usual form: nothing in it is quoted or
-// empty, there is no white space but before sent-by, and nobody has filled in where it came
-// from. It says false of all others, whatever they are.
+// empty, and there is no white space but before sent-by. It says false of all others,
+// whatever they are.
 func plainVia(row string) (v via, ok bool) {
 	const before = "SIP/2.0/"
 	if !strings.HasPrefix(row, before) {
@@ -314,8 +315,10 @@ func plainVia(row string) (v via, ok bool) {
 			}
 		}
 		switch {
-		case name == "", strings.EqualFold(name, "received"):
+		case name == "":
 			return v, false
+		case len(name) == len("received") && strings.EqualFold(name, "received"):
+			v.filled = true
 		case len(name) == len("branch") && strings.EqualFold(name, "branch"):
 			if v.branch != "" || value == "" {
 				return v, false
@@ -428,13 +431,13 @@ func (v *via) appendReceived(b []byte, src netip.AddrPort) []byte {
 	b = append(b, v.protocol...)
 	rport := v.rport
 	switch {
-	case v.plain && rport:
+	case !v.plain || v.filled:
+		b, rport = appendParams(b, v.params, src.Port())
+	case rport:
 		b = append(append(b, v.params[:v.at]...), ";rport="...)
 		b = append(strconv.AppendUint(b, uint64(src.Port()), 10), v.params[v.end:]...)
-	case v.plain:
-		b = append(b, v.params...)
 	default:
-		b, rport = appendParams(b, v.params, src.Port())
+		b = append(b, v.params...)
 	}
 	if a, err := v.addr(rport); rport || err != nil || a.Unmap() != src.Addr() {
 		b = src.Addr().WithZone("").AppendTo(append(b, ";received="...))
