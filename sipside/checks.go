@@ -211,7 +211,7 @@ func (r *request) syntax() string {
 	if !r.hasTo {
 		return "To"
 	}
-	if strings.ContainsAny(f.callID, " \t") || !headerSafe(f.callID) {
+	if !isCallID(f.callID) {
 		return "Call-ID"
 	}
 	var method string
@@ -219,6 +219,16 @@ func (r *request) syntax() string {
 		return "CSeq"
 	}
 	return ""
+}
+
+// isCallID reports whether a Call-ID can be given back, and on: it is one word.
+func isCallID(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c <= ' ' || c >= 0x7f {
+			return strings.IndexByte(s, ' ') < 0 && headerSafe(s)
+		}
+	}
+	return true
 }
 
 // optionTags joins the option tags of Require rows; false if one is no token.

@@ -7,6 +7,7 @@
 //	socket -> udpSocket / stream (frame.go: limits, framing)
 //	       -> sipgo TransportLayer (read loop, parser)
 //	       -> OnMessage, in the read loop, in order (dispatch.go)
+//	          or, of what is plain, neither of the two: direct.go, plain.go
 //	       -> checks.go (the order of RFC 3261 §8.2), refusals at once; who it is from:
 //	          peers.go, authenticate.go, challenge.go, identity.go; how much: rate.go, strangers.go
 //	       -> server.go (the transaction) -> Handler.FromSIP, once per read
@@ -78,6 +79,12 @@
 // check limits and framing first (frame.go) and answer for what is malformed. What is
 // larger than its read buffers, which are small since each connection has one, they give
 // to the parser themselves.
+//
+// Nearly everything that comes is a plain MESSAGE or a plain response: no folded lines, no
+// control characters, nothing unusual in the start line. These are read from their bytes
+// (direct.go, plain.go) in a tenth of the time, and sipgo does not see them. That reader
+// refuses nothing and guesses nothing: whatever it does not fully understand takes the
+// parser. Both give the same fields to the same code, and FuzzDirect compares what comes of it.
 //
 // # Transports
 //
