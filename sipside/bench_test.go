@@ -1,6 +1,7 @@
 package sipside
 
 import (
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
@@ -14,8 +15,8 @@ type manyIO struct {
 	n     int
 	made  int
 	text  []byte
-	at    int              // of the ten digits of the number
-	begin func(number int) // if set: called for each
+	at    int    // of the ten digits of the number
+	begin func() // if set: called for each
 }
 
 var manyFrom = netip.MustParseAddrPort("127.0.0.1:9")
@@ -26,18 +27,24 @@ func (m *manyIO) read(into []packet) (int, error) {
 	}
 	i := 0
 	for ; i < len(into) && m.made < m.n; i++ {
-		for n, at := m.made, m.at+9; at >= m.at; n, at = n/10, at-1 {
-			m.text[at] = byte('0' + n%10)
-		}
-		if m.begin != nil {
-			m.begin(m.made)
-		}
+		m.number()
 		into[i].b = into[i].b[:copy(into[i].b, m.text)]
 		into[i].to = manyFrom
-		m.made++
 	}
 	return i, nil
 }
+
+// number gives the text the next number.
+func (m *manyIO) number() {
+	for n, at := m.made, m.at+9; at >= m.at; n, at = n/10, at-1 {
+		m.text[at] = byte('0' + n%10)
+	}
+	m.made++
+	if m.begin != nil {
+		m.begin()
+	}
+}
+
 func (m *manyIO) write(p []packet) (int, error) { return len(p), nil }
 func (m *manyIO) close() error                  { return nil }
 
@@ -78,7 +85,7 @@ func BenchmarkResponse(b *testing.B) {
 			text := "SIP/2.0 " + status + "\r\nVia: SIP/2.0/UDP gw.example.com;branch=" + u.client.branch(tx.id) + ";rport=5060;received=192.0.2.1\r\n" +
 				"From: <sip:juliet@example.com>;tag=0000000000\r\nTo: <sip:romeo@example.net>;tag=vwxyz\r\n" +
 				"Call-ID: 9E97FB43-85F4-4A00-8751-1124FD4C7B2E\r\nCSeq: 1 MESSAGE\r\nServer: phone/1.0\r\nContent-Length: 0\r\n\r\n"
-			s.io = &manyIO{n: b.N, text: []byte(text), at: strings.Index(text, "0000000000\r"), begin: func(int) {
+			s.io = &manyIO{n: b.N, text: []byte(text), at: strings.Index(text, "0000000000\r"), begin: func() {
 				tx.ended, tx.sent = false, true
 				u.client.open[tx.id] = tx
 				u.outbox.list = u.outbox.list[:0]
@@ -110,4 +117,42 @@ func BenchmarkRequest(b *testing.B) {
 	for b.Loop() {
 		u.wire(&m, nil, "UDP", "gw.example.com", "z9hG4bK00000000000000000000000000")
 	}
+}
+
+// manyConn is a connection over which a message comes n times, each with a number of its own.
+type manyConn struct {
+	chunkConn
+	many manyIO
+	left []byte
+}
+
+func (c *manyConn) Read(b []byte) (n int, err error) {
+	for n < len(b) {
+		if len(c.left) == 0 {
+			if c.many.made == c.many.n {
+				break
+			}
+			c.many.number()
+			c.left = c.many.text
+		}
+		k := copy(b[n:], c.left)
+		n, c.left = n+k, c.left[k:]
+	}
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// BenchmarkStream is BenchmarkReceive over one connection that is busy.
+func BenchmarkStream(b *testing.B) {
+	u := fuzzUA(b)
+	u.handler = &accepting{u}
+	text := siptest.Text("Art thou not Romeo, and a Montague?", lines("tcp", "z9hG4bK0000000000", "Subject: x y")...)
+	c := &manyConn{many: manyIO{n: b.N, text: []byte(text), at: strings.Index(text, "z9hG4bK") + 7}}
+	s := newStream(u, c, "bench")
+	c.many.begin = func() { s.out = s.out[:0] }
+	b.ReportAllocs()
+	b.ResetTimer()
+	s.feed()
 }
