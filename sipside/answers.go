@@ -31,7 +31,6 @@ func (c *client) response(rd *reader, status int, first string, f *fields) {
 // match takes a response to the request with an id. If that is to be sent again for it, as
 // it was challenged, match gives it, what is its outcome if it is not, and the headers to keep.
 func (c *client) match(rd *reader, status int, first string, id uint64, method string, f *fields) (again *clientTx, o mapping.Outcome, kept *fields) {
-	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	tx := c.open[id]
@@ -47,7 +46,7 @@ func (c *client) match(rd *reader, status int, first string, id uint64, method s
 		if tx.udp != nil && !tx.proceeding {
 			tx.proceeding, tx.step = true, len(timerE)-1 // from now on every T2
 			tx.again.stop()
-			c.steps[tx.step].push(&tx.again, tx, now)
+			c.steps[tx.step].push(&tx.again, tx, time.Now())
 		}
 		return nil, o, nil
 	}

@@ -21,10 +21,14 @@ import (
 
 // twin is a UA and what came of what it was given.
 type twin struct {
-	u *UA
-	b *bridge
-	s *udpSocket
+	u    *UA
+	b    *bridge
+	s    *udpSocket
+	told []mapping.Result
 }
+
+func (w *twin) FromSIP(batch []mapping.Parcel[mapping.SIP]) { w.b.FromSIP(batch) }
+func (w *twin) SIPOutcomes(batch []mapping.Result)          { w.told = append(w.told, batch...) }
 
 // twins are two UAs that differ only in that one reads what it can from its bytes, and the
 // other has the parser read everything.
@@ -34,7 +38,7 @@ func twins(tb testing.TB, cfg Config) (direct, parser *twin) {
 	for i := range all {
 		w := &twin{u: fuzzUAWith(tb, cfg), b: newBridge(nil)}
 		w.u.sentBys = []sentBy{{"gw.example.com", 5060}}
-		w.b.ua, w.u.handler = w.u, w.b
+		w.b.ua, w.u.handler = w.u, w
 		w.s = newUDPSocket(w.u, nil, netip.MustParseAddrPort("127.0.0.1:5060"))
 		all[i] = w
 	}
@@ -104,10 +108,10 @@ func (w *twin) seen(in []byte, from netip.AddrPort, kind uint8) (all []any) {
 	for _, v := range b.events {
 		all = append(all, v)
 	}
-	for _, r := range u.outbox.list {
+	for _, r := range append(w.told, u.outbox.list...) {
 		all = append(all, r)
 	}
-	u.outbox.list = nil
+	w.told, u.outbox.list = nil, nil
 	delete(u.client.open, twinID)
 	st := &u.stats
 	return append(all, st.Traffic(), st.Malformed.Load(), st.Refused.Load(), st.Strangers.Load(), st.Limited.Load(), st.Unmatched.Load(),
