@@ -155,7 +155,8 @@ func (u *UA) checkMessage(r *request, target mapping.URI) (mapping.SIP, *reply) 
 	}
 	// 10. Content (SIP-29, CT-01).
 	m := &mapping.SIPMessage{
-		RequestURI: target, From: from, Written: written, To: to, Name: strings.Clone(mapping.HeaderText(name)),
+		RequestURI: target, From: from, Written: written, To: to,
+		Name:   strings.Clone(mapping.HeaderText(name)), // kept for long as a nick: without the message around it
 		CallID: r.f.callID, FromTag: r.from.tag, CSeq: r.cseq,
 		Subject:     mapping.HeaderText(r.f.subject),
 		ContentType: r.f.contentType, Encoding: r.f.encoding, Disposition: r.f.disposition, Body: r.body,
