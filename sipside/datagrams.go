@@ -55,11 +55,7 @@ func (b *batchIO) read(into []packet) (int, error) {
 }
 
 func (b *batchIO) write(packets []packet) (int, error) {
-	n := min(len(packets), udpBatch)
-	for i, p := range packets[:n] {
-		b.out[i].Buffers[0] = p.b
-		b.addr[i] = net.UDPAddr{IP: append(b.addr[i].IP[:0], p.to.Addr().AsSlice()...), Port: int(p.to.Port()), Zone: p.to.Addr().Zone()}
-	}
+	n := b.load(packets)
 	tried := 0
 	sent, err := b.pc.WriteBatch(b.out[:n], 0)
 	for ; err != nil && isRefusal(err) && tried < writeTries; sent, err = b.pc.WriteBatch(b.out[:n], 0) {
@@ -70,6 +66,25 @@ func (b *batchIO) write(packets []packet) (int, error) {
 		readErrors(b.conn, b.refused) // may be why
 	}
 	return max(sent, 0), err // -1 if the first one failed
+}
+
+// load prepares to send packets from the first on, and tells how many.
+func (b *batchIO) load(packets []packet) int {
+	n := min(len(packets), udpBatch)
+	for i := range packets[:n] {
+		p := &packets[i]
+		b.out[i].Buffers[0] = p.b
+		a := &b.addr[i]
+		a.Port, a.Zone = int(p.to.Port()), p.to.Addr().Zone()
+		if ip := p.to.Addr(); ip.Is4() {
+			as4 := ip.As4()
+			a.IP = append(a.IP[:0], as4[:]...)
+		} else {
+			as16 := ip.As16()
+			a.IP = append(a.IP[:0], as16[:]...)
+		}
+	}
+	return n
 }
 
 // writeTries is how often a write is tried again that has failed because an earlier

@@ -38,9 +38,11 @@ type path struct {
 
 // sender is a socket or connection that bytes can be given to.
 type sender interface {
-	// send takes one message; it never blocks. It copies nothing: b is the sender's
-	// from now on. false: it is closed or its buffer is full, nothing has left.
-	send(b []byte, to netip.AddrPort) bool
+	// respond takes the response r to the request of e, which leaves when push is called
+	// next. It never blocks. false: it is closed or its buffer is full, nothing will leave.
+	respond(e *echo, r reply) bool
+	// push sees to it that what was taken leaves. It never blocks, and calls nobody back.
+	push()
 	// name is what we call ourselves there: sent-by of a Via, host [":" port].
 	name() string
 	// contact is the value of a Contact of ours by which requests come back this way.
@@ -125,9 +127,11 @@ func refusal(f *mapping.Failure, extra ...string) reply {
 	return replyTo(status, f, extra...)
 }
 
-// response builds the bytes of a response. Only 100 has no tag of ours.
-func (e *echo) response(r reply) []byte {
-	b := make([]byte, 0, 512)
+// response builds the bytes of a response.
+func (e *echo) response(r reply) []byte { return e.appendTo(make([]byte, 0, 512), r) }
+
+// appendTo appends the bytes of a response. Only 100 has no tag of ours.
+func (e *echo) appendTo(b []byte, r reply) []byte {
 	b = append(b, "SIP/2.0 "...)
 	b = strconv.AppendInt(b, int64(r.status), 10)
 	b = append(b, ' ')
@@ -178,10 +182,19 @@ func warnAgent(sentBy string) string {
 	return host
 }
 
-// answer sends the response. A peer that cannot take it now has to ask again.
+// answer has the response sent, with all others at the next push of its sender. Whoever
+// calls it sees to that: a read loop before it waits for more. A peer that cannot take the
+// response now has to ask again.
 func (e *echo) answer(r reply) bool {
 	e.sent.add(r.status) // first, so that whoever has it finds it counted
-	return e.path.out.send(e.response(r), e.path.to)
+	// By their types, as what is given to an interface would have to be on the heap.
+	switch out := e.path.out.(type) {
+	case *udpSocket:
+		return out.respond(e, r)
+	case *stream:
+		return out.respond(e, r)
+	}
+	return false
 }
 
 // again answers a retransmission, for which the zero reply is none.

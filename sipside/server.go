@@ -1,6 +1,7 @@
 package sipside
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,31 +133,63 @@ func (s *server) end(tx *serverTx) {
 	}
 }
 
-// answer ends the transactions of a batch and sends their responses.
+// answer ends the transactions of a batch and sends their responses: under one lock, and
+// those that go the same way in one go.
 func (s *server) answer(batch []mapping.Result) {
-	now := time.Now()
-	for _, res := range batch {
-		tx, ok := res.Ref.(*serverTx)
-		if !ok {
+	var to pushes
+	due := s.answerAll(batch, &to)
+	to.push()
+	if !due.IsZero() {
+		s.alarm.at(due)
+	}
+}
+
+func (s *server) answerAll(batch []mapping.Result, to *pushes) (due time.Time) {
+	now, accept := time.Now(), int(s.accept.Load())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range batch {
+		tx, ok := batch[i].Ref.(*serverTx)
+		if !ok || tx.ended {
 			continue
 		}
-		r := tx.reply(&res.Outcome, int(s.accept.Load()))
-		s.mu.Lock()
-		if tx.ended {
-			s.mu.Unlock()
-			continue
-		}
-		// Sent before end tells a waiting drain that nothing is left.
+		r := tx.reply(&batch[i].Outcome, accept)
+		// Before end tells a waiting drain that nothing is left.
 		tx.echo.answer(r)
+		to.add(tx.echo.path.out)
 		s.end(tx)
 		if tx.udp {
 			s.answered.put(tx.key, r, now)
 		}
-		due := s.answered.turns
-		s.mu.Unlock()
-		if !due.IsZero() {
-			s.alarm.at(due)
-		}
+	}
+	return s.answered.turns
+}
+
+// pushes are the senders that have something to send, each of them once as long as they
+// are few. It must not be held on to.
+type pushes struct {
+	first sender
+	more  []sender
+}
+
+func (p *pushes) add(s sender) {
+	switch {
+	case p.first == s:
+	case p.first == nil:
+		p.first = s
+	case len(p.more) < 16 && slices.Contains(p.more, s), len(p.more) > 0 && p.more[len(p.more)-1] == s:
+	default:
+		p.more = append(p.more, s)
+	}
+}
+
+// push lets all of them send. No lock is held.
+func (p *pushes) push() {
+	if p.first != nil {
+		p.first.push()
+	}
+	for _, s := range p.more {
+		s.push()
 	}
 }
 
@@ -209,6 +242,13 @@ func (s *server) closeIdle() {
 
 // tick does what is due and tells when something is due next.
 func (s *server) tick(now time.Time) time.Time {
+	var to pushes
+	next := s.tickAll(now, &to)
+	to.push()
+	return next
+}
+
+func (s *server) tickAll(now time.Time, to *pushes) time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var next time.Time
@@ -220,6 +260,7 @@ func (s *server) tick(now time.Time) time.Time {
 		}
 		e.item.tried = true
 		e.item.echo.answer(reply{status: 100})
+		to.add(e.item.echo.path.out)
 	}
 	for {
 		e, due := s.forget.pop(now)

@@ -299,9 +299,9 @@ func (s *stream) contact(c mapping.URI) string {
 	return s.u.ownContact(c, viaTransport(t), s.u.streamSentBy(t))
 }
 
-// send implements sender; a stream has one destination.
-func (s *stream) send(b []byte, _ netip.AddrPort) bool {
-	_, ok := s.put(b)
+// respond implements sender.
+func (s *stream) respond(e *echo, r reply) bool {
+	_, ok := s.queue(e.response(r), s.link)
 	return ok
 }
 
@@ -339,6 +339,9 @@ func (s *stream) queue(b []byte, encode *link) (start uint64, ok bool) {
 	s.signal()
 	return start, true
 }
+
+// push implements sender.
+func (s *stream) push() {}
 
 func (s *stream) signal() {
 	select {

@@ -1,12 +1,9 @@
 package sipside
 
 import (
-	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -14,10 +11,7 @@ import (
 	"github.com/stoxgw/stox/mapping"
 )
 
-const (
-	udpBatch    = 16   // datagrams per system call
-	maxOutgoing = 8192 // packets that wait for the writer of a socket
-)
+const udpBatch = 16 // datagrams per system call
 
 // udpSocket is a listening UDP socket. To sipgo it is a net.PacketConn.
 //
@@ -36,10 +30,7 @@ type udpSocket struct {
 	in   []packet // read and not yet looked at
 	bufs []packet
 
-	mu      sync.Mutex // guards the following
-	queue   []packet
-	closing bool
-	wake    chan struct{}
+	sendQueue // what is to be sent
 }
 
 // packet is a datagram. tx is set for the first transmission of a request.
@@ -62,7 +53,8 @@ type datagrams interface {
 var oneSource net.Addr = &net.UDPAddr{IP: net.IPv4zero, Port: 5060}
 
 func newUDPSocket(u *UA, io datagrams, bound netip.AddrPort) *udpSocket {
-	s := &udpSocket{u: u, io: io, bound: bound, sentBy: u.sentByFor(bound), wake: make(chan struct{}, 1)}
+	s := &udpSocket{u: u, io: io, bound: bound, sentBy: u.sentByFor(bound)}
+	s.wake = make(chan struct{}, 1)
 	s.rd = reader{u: u, out: s, handled: true}
 	s.bufs = make([]packet, udpBatch)
 	for i := range s.bufs {
@@ -91,6 +83,7 @@ func (s *udpSocket) ReadFrom(b []byte) (int, net.Addr, error) {
 		}
 		s.rd.raw = nil
 		s.rd.flush()
+		s.push()
 		if err := s.fill(); err != nil {
 			return 0, nil, err
 		}
@@ -163,6 +156,7 @@ func (s *udpSocket) serve() {
 		s.u.log.Error("the SIP socket is not served", "addr", s.bound, "err", err)
 	}
 	s.rd.flush()
+	s.push()
 }
 
 // name implements sender.
@@ -170,92 +164,6 @@ func (s *udpSocket) name() string { return s.sentBy }
 
 // contact implements sender.
 func (s *udpSocket) contact(c mapping.URI) string { return s.u.ownContact(c, "UDP", s.sentBy) }
-
-// send implements sender.
-func (s *udpSocket) send(b []byte, to netip.AddrPort) bool { return s.put(packet{b: b, to: to}) }
-
-// put has a packet sent. It never blocks, and calls nobody back, so locks may be held;
-// false: it will not be sent.
-func (s *udpSocket) put(p packet) bool {
-	ok := s.putAll([]packet{p}) == 1
-	s.push()
-	return ok
-}
-
-// putAll is put for several packets, which leave when push is called next, by whomever:
-// so a lock that is held here need not be held while the system sends. It tells how many
-// were taken, from the first on; the others will not be sent. The packets are copied, the
-// bytes of each are the socket's from now on.
-func (s *udpSocket) putAll(list []packet) int {
-	s.mu.Lock()
-	n := min(len(list), max(maxOutgoing-len(s.queue), 0))
-	if s.closing {
-		n = 0
-	}
-	s.queue = append(s.queue, list[:n]...)
-	s.mu.Unlock()
-	if n < len(list) {
-		s.u.stats.Dropped.Add(uint64(len(list) - n))
-	}
-	return n
-}
-
-// push sees to it that what was put is sent. It never blocks, and calls nobody back.
-func (s *udpSocket) push() { s.signal() }
-
-func (s *udpSocket) signal() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
-// write is the goroutine that sends: whatever has been put since the last time in
-// one go. It ends once closeWriter was called and all is sent.
-func (s *udpSocket) write() {
-	var out []packet
-	for {
-		s.mu.Lock()
-		out, s.queue = s.queue, out[:0]
-		closing := s.closing
-		s.mu.Unlock()
-		if len(out) == 0 {
-			if closing {
-				return
-			}
-			<-s.wake
-			continue
-		}
-		for rest := out; len(rest) > 0; {
-			n, err := s.io.write(rest)
-			if err != nil && n < len(rest) {
-				p := rest[n]
-				n++
-				s.u.stats.Dropped.Add(1)
-				s.u.log.LogAttrs(context.Background(), slog.LevelDebug, "cannot send a SIP packet",
-					slog.Any("to", p.to), slog.Any("err", err))
-				if p.tx != nil && !isShortage(err) { // else as if it got lost: Timer E repeats it
-					s.u.client.unsent(p.tx, err)
-				}
-			}
-			rest = rest[n:]
-		}
-		clear(out)
-	}
-}
-
-func (s *udpSocket) closeWriter() {
-	s.mu.Lock()
-	s.closing = true
-	s.mu.Unlock()
-	s.signal()
-}
-
-func (s *udpSocket) isClosing() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closing
-}
 
 // The rest of net.PacketConn. sipgo closes nothing that it was given to serve,
 // and we do not write through it.
