@@ -3,6 +3,7 @@ package sipside
 import (
 	"errors"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 )
 
@@ -62,13 +63,29 @@ func (s *stream) isKept() bool {
 	return w != nil && !w.over.Load()
 }
 
+// minded is what the goroutine that writes has seen of what it keeps alive. It is not woken
+// by what is written, so whoever writes compares.
+type minded struct {
+	kept  atomic.Bool
+	timer atomic.Int64
+}
+
+// stirs reports whether there is something about keeping the connection alive that the
+// goroutine that writes does not know.
+func (s *stream) stirs() bool {
+	return s.isKept() != s.minds.kept.Load() || s.timer.Load() != s.minds.timer.Load()
+}
+
 // rest waits until there may be something to write. It belongs to the goroutine that writes.
 func (s *stream) rest(k *keeper) {
-	if !s.isKept() {
+	kept, timer := s.isKept(), s.timer.Load()
+	s.minds.kept.Store(kept)
+	s.minds.timer.Store(timer)
+	if !kept {
 		<-s.wake
 		return
 	}
-	k.within = time.Duration(s.timer.Load())
+	k.within = time.Duration(timer)
 	send, dead, wait := k.next(time.Since(s.born), time.Duration(s.heard.Load()))
 	switch {
 	case dead:

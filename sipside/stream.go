@@ -55,16 +55,21 @@ type stream struct {
 	give      []byte // the current message, still to be given to sipgo
 	used      int    // bytes of buf that the current message takes up
 	begun     time.Time
-	ended     error // why there is nothing more to read
+	deadline  time.Time // that was set for reading
+	ended     error     // why there is nothing more to read
 
-	mu     sync.Mutex // guards the following
-	out    []byte     // not yet taken by the writer
-	queued uint64     // bytes put so far
-	taken  uint64     // bytes that may have left
-	closed bool
-	last   bool // close once all is written, because of err
-	err    error
-	wake   chan struct{}
+	quick *quickTCP // what reads and writes without waiting; nil: nothing does
+
+	mu      sync.Mutex // guards the following
+	out     []byte     // not yet taken to be written
+	hold    *outBuffer // that out is in; nil: in none
+	writing bool       // somebody has taken bytes, and looks at out when they are written
+	queued  uint64     // bytes put so far
+	taken   uint64     // bytes that may have left
+	closed  bool
+	last    bool // close once all is written, because of err
+	err     error
+	wake    chan struct{}
 
 	// Keeping alive: keepalive.go.
 	born  time.Time
@@ -74,6 +79,7 @@ type stream struct {
 	spoke atomic.Int64          // when a request was put last, since born
 	pongs atomic.Int32          // that are still to come
 	timer atomic.Int64          // within which the other side wants a ping (Flow-Timer); 0: it does not say
+	minds minded                // what the goroutine that writes knows of that
 }
 
 func newStream(u *UA, c net.Conn, id string) *stream {
@@ -82,6 +88,7 @@ func newStream(u *UA, c net.Conn, id string) *stream {
 		s.link.attach(s.putFrame)
 		s.link.shaken = s.shaken
 	}
+	s.quick = newQuickTCP(c)
 	s.rd = reader{u: u, out: s, stream: s, source: s.remote, handled: true}
 	return s
 }
@@ -111,6 +118,7 @@ func (s *stream) read(b []byte) (int, error) {
 			continue
 		}
 		s.rd.flush()
+		s.push()
 		if err := s.more(); err != nil {
 			s.ended = err
 			return 0, err
@@ -242,12 +250,6 @@ func (s *stream) blank() (ping, ok bool) {
 
 // more waits for more bytes.
 func (s *stream) more() error {
-	if cap(s.buf)-len(s.buf) < minRead {
-		if len(s.mem)-len(s.buf) < 2*minRead {
-			s.mem = make([]byte, max(2*len(s.buf), 4*minRead))
-		}
-		s.buf = s.mem[:copy(s.mem, s.buf)]
-	}
 	now := time.Now()
 	deadline := now.Add(idleTimeout)
 	switch {
@@ -268,11 +270,7 @@ func (s *stream) more() error {
 	if !now.Before(deadline) { // of what is buffered below no deadline knows
 		return os.ErrDeadlineExceeded
 	}
-	if err := s.conn.SetReadDeadline(deadline); err != nil {
-		return err
-	}
-	n, err := s.conn.Read(s.buf[len(s.buf):cap(s.buf)])
-	s.buf = s.buf[:len(s.buf)+n]
+	n, err := s.readBefore(deadline)
 	if err == nil {
 		s.heard.Store(int64(time.Since(s.born)))
 	}
@@ -280,6 +278,52 @@ func (s *stream) more() error {
 		return nil
 	}
 	return err
+}
+
+// readBefore reads what there is, and waits for something until the deadline.
+//
+// To set a deadline costs as much as to read. What is set is therefore never later than
+// it has to be, but may be earlier, and is set anew when it turns out to have been. Links
+// are told each time: what is half read when it passes is lost to them.
+func (s *stream) readBefore(deadline time.Time) (n int, err error) {
+	if s.link != nil || s.deadline.IsZero() || s.deadline.After(deadline) {
+		err = s.setDeadline(deadline)
+	}
+	for err == nil {
+		n, err = s.readSome()
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || !s.deadline.Before(deadline) {
+			return n, err
+		}
+		err = s.setDeadline(deadline)
+	}
+	return 0, err
+}
+
+func (s *stream) setDeadline(t time.Time) error {
+	s.deadline = t
+	return s.conn.SetReadDeadline(t)
+}
+
+// readSome appends to buf what one read gives.
+func (s *stream) readSome() (n int, err error) {
+	if s.quick != nil {
+		return s.quick.read(s)
+	}
+	s.makeRoom()
+	n, err = s.conn.Read(s.buf[len(s.buf):cap(s.buf)])
+	s.buf = s.buf[:len(s.buf)+n]
+	return n, err
+}
+
+// makeRoom sees to it that buf has room for a read.
+func (s *stream) makeRoom() {
+	if cap(s.buf)-len(s.buf) >= minRead {
+		return
+	}
+	if len(s.mem)-len(s.buf) < 2*minRead {
+		s.mem = make([]byte, max(2*len(s.buf), 4*minRead))
+	}
+	s.buf = s.mem[:copy(s.mem, s.buf)]
 }
 
 // name implements sender.
@@ -297,140 +341,6 @@ func (s *stream) transport() locate.Transport {
 func (s *stream) contact(c mapping.URI) string {
 	t := s.transport()
 	return s.u.ownContact(c, viaTransport(t), s.u.streamSentBy(t))
-}
-
-// respond implements sender.
-func (s *stream) respond(e *echo, r reply) bool {
-	_, ok := s.queue(e.response(r), s.link)
-	return ok
-}
-
-// lastUse is when a request was put last. What the other side sends is no use of ours.
-func (s *stream) lastUse() time.Time { return s.born.Add(time.Duration(s.spoke.Load())) }
-
-// put gives bytes to the writer and tells where in the stream they begin. It
-// never blocks. A peer that lets too much pile up loses the connection. b is one message,
-// or a ping or pong.
-func (s *stream) put(b []byte) (start uint64, ok bool) { return s.queue(b, s.link) }
-
-// putFrame is put for what is no message: it goes over the wire as it is.
-func (s *stream) putFrame(b []byte) { s.queue(b, nil) }
-
-func (s *stream) queue(b []byte, encode *link) (start uint64, ok bool) {
-	s.mu.Lock()
-	if s.closed || s.last {
-		s.mu.Unlock()
-		return 0, false
-	}
-	if len(s.out)+len(b) > maxUnwritten {
-		s.shut(errSlowPeer)
-		s.mu.Unlock()
-		return 0, false
-	}
-	start = s.queued
-	before := len(s.out)
-	if encode != nil {
-		s.out = encode.encode(s.out, b)
-	} else {
-		s.out = append(s.out, b...)
-	}
-	s.queued += uint64(len(s.out) - before)
-	s.mu.Unlock()
-	s.signal()
-	return start, true
-}
-
-// push implements sender.
-func (s *stream) push() {}
-
-func (s *stream) signal() {
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
-}
-
-// write is the goroutine that writes. When it ends the connection is closed and
-// whoever had something on it has been told.
-func (s *stream) write() {
-	var out []byte
-	var keep keeper
-	for {
-		s.mu.Lock()
-		if s.closed {
-			s.mu.Unlock()
-			break
-		}
-		if len(s.out) == 0 {
-			if s.last {
-				s.mu.Unlock()
-				if s.link != nil {
-					s.link.farewell()
-				}
-				s.close(nil)
-				break
-			}
-			s.mu.Unlock()
-			s.rest(&keep)
-			continue
-		}
-		out, s.out = s.out, out[:0]
-		before := s.taken
-		s.taken += uint64(len(out))
-		s.mu.Unlock()
-
-		s.conn.SetWriteDeadline(time.Now().Add(writeTimeout))
-		if n, err := s.conn.Write(out); err != nil {
-			s.mu.Lock()
-			s.taken = before + uint64(n)
-			s.shut(err)
-			s.mu.Unlock()
-			break
-		}
-		if cap(out) > 64<<10 {
-			out = nil
-		}
-	}
-	s.mu.Lock()
-	taken, err := s.taken, s.err
-	s.mu.Unlock()
-	s.u.conns.remove(s)
-	s.u.client.lost(s, taken, err)
-	s.u.flowLost(s)
-}
-
-// shut closes the connection at once. The lock is held.
-func (s *stream) shut(err error) {
-	if s.closed {
-		return
-	}
-	s.closed = true
-	if s.err == nil {
-		s.err = err
-	}
-	s.conn.Close()
-	s.signal()
-}
-
-// close closes the connection; what was not written is lost.
-func (s *stream) close(err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.shut(err)
-}
-
-// finish closes the connection once what was put so far is written; err says why.
-func (s *stream) finish(err error) {
-	if err == nil || errors.Is(err, io.EOF) {
-		err = errClosed
-	}
-	s.mu.Lock()
-	s.last = true
-	if s.err == nil {
-		s.err = err
-	}
-	s.mu.Unlock()
-	s.signal()
 }
 
 // sipgoConn is the net.Conn that sipgo serves. sipgo calls Close exactly when its
