@@ -151,10 +151,11 @@ func (q *quickTCP) giveBack() {
 	if q.lent == nil || len(s.buf) > smallRest {
 		return
 	}
-	q.small = append(q.small[:0], s.buf...)
-	s.mem, s.buf = nil, q.small
-	if len(q.small) == 0 {
-		q.small = nil
+	begun := s.buf
+	s.mem, s.buf = nil, nil
+	if len(begun) > 0 {
+		q.small = append(q.small[:0], begun...)
+		s.buf = q.small
 	}
 	readBuffers.Put(q.lent)
 	q.lent = nil

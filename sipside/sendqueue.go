@@ -26,6 +26,7 @@ type sendQueue struct {
 	queue   []packet
 	slab    []byte // what responses in queue are built in; what is before its length is theirs
 	sending bool   // somebody has taken packets, and looks at queue when they are sent
+	behind  bool   // what is in queue is left to write, and all that comes until it is gone
 	closing bool
 	wake    chan struct{}
 
@@ -94,7 +95,7 @@ func (s *udpSocket) room() int {
 // push sees to it that what was put is sent. It never blocks, and calls nobody back.
 func (s *udpSocket) push() {
 	s.mu.Lock()
-	if len(s.queue) == 0 || s.sending {
+	if len(s.queue) == 0 || s.sending || s.behind {
 		s.mu.Unlock()
 		return
 	}
@@ -117,10 +118,10 @@ func (s *udpSocket) push() {
 		}
 		s.recycle(out, slab)
 	}
-	s.sending = false
-	rest := len(s.queue) > 0 || s.closing
+	s.sending, s.behind = false, len(s.queue) > 0
+	wake := s.behind || s.closing
 	s.mu.Unlock()
-	if rest {
+	if wake {
 		s.signal()
 	}
 }
@@ -169,7 +170,7 @@ func (s *udpSocket) write() {
 		s.writeAll(out)
 		s.mu.Lock()
 		s.recycle(out, slab)
-		s.sending = false
+		s.sending, s.behind = false, len(s.queue) > 0
 		s.mu.Unlock()
 	}
 }

@@ -64,6 +64,7 @@ type stream struct {
 	out     []byte     // not yet taken to be written
 	hold    *outBuffer // that out is in; nil: in none
 	writing bool       // somebody has taken bytes, and looks at out when they are written
+	behind  bool       // what is in out is left to the writer, and all that comes until it is gone
 	queued  uint64     // bytes put so far
 	taken   uint64     // bytes that may have left
 	closed  bool

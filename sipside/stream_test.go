@@ -161,7 +161,7 @@ func TestStreamTimers(t *testing.T) {
 		if !strings.Contains(got(), "SIP/2.0 200 OK\r\n") {
 			t.Errorf("%q", got())
 		}
-		if n := len(u.server.answered.young.status); n != 0 {
+		if n := u.server.answered.count(); n != 0 {
 			t.Errorf("%d answers over TCP are kept", n)
 		}
 		time.Sleep(idleTimeout - 4*time.Second)

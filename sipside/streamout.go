@@ -102,7 +102,7 @@ func (s *stream) grown(out []byte) (start uint64) {
 // push implements sender.
 func (s *stream) push() {
 	s.mu.Lock()
-	if s.writing || len(s.out) == 0 || s.closed {
+	if s.writing || s.behind || len(s.out) == 0 || s.closed {
 		s.mu.Unlock() // whoever writes looks again
 		return
 	}
@@ -131,8 +131,8 @@ func (s *stream) push() {
 			break
 		}
 	}
-	s.writing = false
-	wake := len(s.out) > 0 || s.closed || s.last || s.stirs()
+	s.writing, s.behind = false, len(s.out) > 0
+	wake := s.behind || s.closed || s.last || s.stirs()
 	s.mu.Unlock()
 	if wake {
 		s.signal()
@@ -202,7 +202,7 @@ func (s *stream) write() {
 			s.conn.SetWriteDeadline(time.Time{}) // or it would pass, and nothing be taken at once
 		}
 		s.mu.Lock()
-		s.writing = false
+		s.writing, s.behind = false, len(s.out) > 0
 		if err != nil {
 			s.taken = before + uint64(n)
 			s.shut(err)

@@ -80,7 +80,7 @@ func TestServerTransaction(t *testing.T) {
 		}
 		// Long after, the memory is empty again and the request is a new one.
 		at(2 * time.Minute)
-		if n := len(u.server.answered.young.status) + len(u.server.answered.old.status); n != 0 {
+		if n := u.server.answered.count(); n != 0 {
 			t.Errorf("%d answers are still kept", n)
 		}
 		m.in <- fromMem("z9hG4bKa")
