@@ -28,7 +28,7 @@ type server struct {
 // serverTx is a request that waits for its answer. It is the Ref of its Parcel.
 type serverTx struct {
 	key    txKey
-	echo   *echo
+	echo   echo
 	peer   *peer
 	udp    bool
 	event  string // the method, if it is one of those about events
@@ -64,7 +64,7 @@ func (s *server) receive(k txKey, p *peer, e *echo, udp bool) *serverTx {
 		e.answer(r)
 		return nil
 	}
-	tx := &serverTx{key: k, echo: e, peer: p, udp: udp}
+	tx := &serverTx{key: k, echo: *e, peer: p, udp: udp}
 	s.pending[k] = tx
 	p.share.pending++
 	due := s.trying.push(&tx.tryAt, tx, now)

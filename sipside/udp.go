@@ -11,7 +11,11 @@ import (
 	"github.com/stoxgw/stox/mapping"
 )
 
-const udpBatch = 16 // datagrams per system call
+// Datagrams per system call: as many as came of late.
+const (
+	udpBatch = 64
+	udpFew   = 4
+)
 
 // udpSocket is a listening UDP socket. To sipgo it is a net.PacketConn.
 //
@@ -26,9 +30,10 @@ type udpSocket struct {
 	sentBy string
 	layer  *sip.TransportLayer
 
-	rd   reader   // of the read loop
-	in   []packet // read and not yet looked at
-	bufs []packet
+	rd    reader   // of the read loop
+	in    []packet // read and not yet looked at
+	bufs  []packet
+	reads int // how many of bufs the next read may fill
 
 	sendQueue // what is to be sent
 }
@@ -56,10 +61,7 @@ func newUDPSocket(u *UA, io datagrams, bound netip.AddrPort) *udpSocket {
 	s := &udpSocket{u: u, io: io, bound: bound, sentBy: u.sentByFor(bound)}
 	s.wake = make(chan struct{}, 1)
 	s.rd = reader{u: u, out: s, handled: true}
-	s.bufs = make([]packet, udpBatch)
-	for i := range s.bufs {
-		s.bufs[i].b = make([]byte, 65535)
-	}
+	s.bufs, s.reads = make([]packet, udpBatch), udpFew
 	s.layer = newLayer(&u.cfg, u.quiet, s.rd.handle)
 	return s
 }
@@ -91,14 +93,28 @@ func (s *udpSocket) ReadFrom(b []byte) (int, net.Addr, error) {
 }
 
 // fill waits for datagrams. Only closing the socket ends it.
+//
+// To offer the system more than it fills has a price, and so have the buffers: there are
+// as many as a burst has ever filled, and a page or two of each is ever touched.
 func (s *udpSocket) fill() error {
-	for i := range s.bufs {
-		s.bufs[i].b = s.bufs[i].b[:cap(s.bufs[i].b)]
+	bufs := s.bufs[:s.reads]
+	for i := range bufs {
+		if b := &bufs[i]; b.b == nil {
+			b.b = make([]byte, 65535)
+		} else {
+			b.b = b.b[:cap(b.b)]
+		}
 	}
 	for {
-		n, err := s.io.read(s.bufs)
+		n, err := s.io.read(bufs)
 		if err == nil {
-			s.in = s.bufs[:n]
+			s.in = bufs[:n]
+			switch {
+			case n == s.reads:
+				s.reads = min(2*n, udpBatch)
+			case n < s.reads/4:
+				s.reads /= 2
+			}
 			return nil
 		}
 		if errors.Is(err, net.ErrClosed) || s.isClosing() {
