@@ -12,8 +12,8 @@
 //	          peers.go, authenticate.go, challenge.go, identity.go; how much: rate.go, strangers.go
 //	       -> server.go (the transaction) -> Handler.FromSIP, once per read
 //
-// and its answer comes back through Answer -> server.go -> respond.go -> the
-// writer of the socket it came from.
+// and its answer comes back through Answer -> server.go -> respond.go -> the socket it
+// came from: sendqueue.go, streamout.go.
 //
 // # How a request goes out
 //
@@ -21,7 +21,7 @@
 // (mapping.SIPQuery); they differ in wire.go only. Those about events: see below.
 //
 // Deliver -> client.go (the transaction) -> nexthop.go, resolve.go, targets.go
-// (where to) -> wire.go (the bytes) -> the socket's writer, stream.go. The final
+// (where to) -> wire.go (the bytes) -> sendqueue.go, streamout.go. The final
 // answer (answers.go), or what else became of it, reaches Handler.SIPOutcomes.
 //
 // The next hop may have several targets (RFC 3263). A request goes to one of them
@@ -134,7 +134,9 @@
 // a writer, per TCP connection a reader (sipgo's) and a writer, per listener one
 // that accepts, and a fixed number for dialling, names, timers and outcomes; per next
 // hop of routes one that watches it, and per registration one that keeps it. None
-// is started per message. A slow TCP peer fills the bounded buffer of its own
+// is started per message. What is to be sent is sent by whoever has brought it and finds
+// that nobody is sending, as long as the system takes it without waiting; the writers have
+// the rest, and all of TLS and WebSocket. A slow TCP peer fills the bounded buffer of its own
 // connection, which is then closed; nobody else waits for it. A connection from a
 // host that is no peer gets one answer, after its header section, and is closed; where
 // peers may log in it has four requests and half a minute to prove whose it is.
