@@ -39,6 +39,7 @@ func BenchmarkAnswer(b *testing.B) {
 				keys[i] = keyOf(i)
 			}
 			b.ReportAllocs()
+			b.ResetTimer()
 			k := 0
 			for left := b.N; left > 0; left -= n {
 				for i := range batch {
@@ -98,6 +99,7 @@ func BenchmarkUDPEcho(b *testing.B) {
 				}
 			}
 			b.ReportAllocs()
+			b.ResetTimer()
 			for range min(window, b.N) {
 				send()
 			}
@@ -140,6 +142,7 @@ func BenchmarkStreamEcho(b *testing.B) {
 				}
 			}
 			b.ReportAllocs()
+			b.ResetTimer()
 			send(window)
 			head := []byte("SIP/2.0 200")
 			for got := 0; got < b.N; {
