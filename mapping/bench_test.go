@@ -169,3 +169,63 @@ func BenchmarkContent(b *testing.B) {
 		})
 	}
 }
+
+// Whole messages of 100 octets, by what they are made of. The lab's are those of "ASCII".
+func BenchmarkMessages(b *testing.B) {
+	const ascii, other = "Art thou not Romeo, and a Montague? Neither, fair saint, if either thee dislike. How camest thou here", "Nejsi Romeo, a Montague? Ani jeden, krásná světice, jestli se ti oba nelíbí. Jak jsi sem přiše"
+	several := func(m *XMPPMessage) {
+		m.Thread, m.Subjects, m.Lang = "29377446-0CBB-4296-8958-590D79094C50", []Text{{Value: "Prosím"}}, "cs"
+	}
+	jid := func(from, to string) func(*XMPPMessage) {
+		return func(m *XMPPMessage) { m.From, m.To = MustParseJID(from), MustParseJID(to) }
+	}
+	toSIP := func(name string, r *Rules, body string, set ...func(*XMPPMessage)) {
+		m := xmppMessage(body)
+		for _, f := range set {
+			f(m)
+		}
+		bench(b, "ToSIP/"+name, func() {
+			if got, err := r.ToSIP(m); err != nil || len(got) != 1 {
+				b.Fatal(got, err)
+			}
+		})
+	}
+	said := func(m *SIPMessage) {
+		m.CallID, m.Subject, m.Lang, m.Name = "9E97FB43-85F4-4A00-8751-1124FD4C7B2E", "Prosím", "cs", "Romeo Montague"
+	}
+	uri := func(from, to string) func(*SIPMessage) {
+		return func(m *SIPMessage) { m.From, m.RequestURI = MustParseURI(from), MustParseURI(to) }
+	}
+	toXMPP := func(name string, r *Rules, body string, set ...func(*SIPMessage)) {
+		m := sipMessage(body)
+		m.Received = time.Date(2026, 1, 15, 9, 0, 0, 0, time.UTC)
+		for _, f := range set {
+			f(m)
+		}
+		bench(b, "ToXMPP/"+name, func() {
+			if got, err := r.ToXMPP(m); err != nil || len(got) != 1 {
+				b.Fatal(got, err)
+			}
+		})
+	}
+	all := eachRules(b)
+	plain, phone := all["vectors"], all["phone"]
+	short := jid("juliet@example.com/balcony", "romeo@sip.example.com")
+	toSIP("ASCII", plain, ascii, short)
+	toSIP("UTF-8", plain, other, short)
+	toSIP("lines", plain, strings.ReplaceAll(ascii, ", ", ",\n"), short)
+	toSIP("subject, thread, language", plain, other, short, several)
+	toSIP("any domain", plain, ascii, jid("juliet@example.com/balcony", `romeo\40example.org@sip.example.com`))
+	toSIP("escapes", plain, ascii, jid(`o\27malley@example.com/balcony`, `romeo\20montague@sip.example.com`))
+	toSIP("guest", plain, ascii, jid("juliet@elsewhere.example/balcony", "romeo@sip.example.com"))
+	toSIP("number, alias", phone, ascii, jid("juliet@example.com/balcony", "+12125550123@sip.example.com"))
+	user := uri("sip:romeo@voip.example", "sip:juliet@example.com")
+	toXMPP("ASCII", plain, ascii, user)
+	toXMPP("UTF-8", plain, other, user)
+	toXMPP("lines", plain, strings.ReplaceAll(ascii, ", ", ",\r\n"), user)
+	toXMPP("subject, name, language", plain, other, user, said)
+	toXMPP("any domain", plain, ascii, uri("sip:romeo@example.org", "sip:juliet@example.com"))
+	toXMPP("escapes", plain, ascii, uri("sip:romeo%20montague@voip.example", "sip:o'malley@example.com"))
+	toXMPP("guest", plain, ascii, uri("sip:romeo@voip.example", "sip:juliet%40elsewhere.example@sip.example.com"))
+	toXMPP("number, alias", phone, ascii, uri("sip:2125550123@pstn.example.net;user=phone", "sip:7001@pbx.example.net"))
+}
