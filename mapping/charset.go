@@ -60,11 +60,14 @@ func decodeText(b []byte, charset string) (string, *Failure) {
 
 // decodeUTF8 is decodeText for UTF-8.
 func decodeUTF8(b []byte) (string, *Failure) {
-	b = bytes.TrimPrefix(b, bomUTF8)
-	if !utf8.Valid(b) {
+	text := fromCRLF(bytes.TrimPrefix(b, bomUTF8))
+	if illegalXML(text) < 0 { // which is to say that it is UTF-8
+		return text, nil
+	}
+	if !utf8.ValidString(text) {
 		return "", FailBadText()
 	}
-	return XMLText(fromCRLF(b)), nil
+	return XMLText(text), nil
 }
 
 // isASCII reports whether a name of windows-1252 in the WHATWG index is one of ASCII.

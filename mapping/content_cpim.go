@@ -43,7 +43,7 @@ func (d *reading) cpim(b []byte, _ *mediaType, depth int) (content, *Failure) {
 // each language (RFC 6121 §5.2.4).
 func subjectsOf(all []Text, lang string) (out []Text) {
 	for _, t := range all {
-		t = Text{Lang: LanguageTag(t.Lang), Value: XMLText(HeaderText(t.Value))}
+		t = Text{Lang: LanguageTag(t.Lang), Value: lineXML(t.Value)}
 		if strings.EqualFold(t.Lang, lang) {
 			t.Lang = "" // that of the stanza
 		}

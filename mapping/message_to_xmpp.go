@@ -33,13 +33,13 @@ func (r *Rules) messageToXMPP(v *SIPMessage) (XMPP, *Failure) {
 		Lang:   c.lang,
 		Bodies: []Text{{Value: c.text}},
 		Markup: c.markup,
-		Thread: XMLText(HeaderText(v.CallID)),
+		Thread: lineXML(v.CallID),
 		Nick:   nick(v.Name, v.From),
 	}
 	// What a message/cpim says of itself is from its author, end to end: it wins over the
 	// headers of the request, but for when that expires.
 	if m.Subjects = subjectsOf(c.subjects, c.lang); m.Subjects == nil {
-		if subject := XMLText(HeaderText(v.Subject)); subject != "" {
+		if subject := lineXML(v.Subject); subject != "" {
 			m.Subjects = []Text{{Value: subject}}
 		}
 	}

@@ -15,7 +15,7 @@ func nick(name string, from URI) string {
 	if name == "" {
 		return ""
 	}
-	name = strings.TrimFunc(XMLText(HeaderText(name)), func(r rune) bool {
+	name = strings.TrimFunc(lineXML(name), func(r rune) bool {
 		return unicode.IsSpace(r) || strings.ContainsRune("\"'`“”„‘’«»", r)
 	})
 	if !strings.ContainsFunc(name, func(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) }) || isAddress(name, from) {

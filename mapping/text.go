@@ -34,25 +34,6 @@ func XMLText(s string) string {
 	return b.String()
 }
 
-// illegalXML is the index of the first thing in s that XML 1.0 forbids, or -1.
-func illegalXML(s string) int {
-	for i := 0; i < len(s); {
-		if c := s[i]; c < utf8.RuneSelf {
-			if c < 0x20 && c != '\t' && c != '\n' && c != '\r' {
-				return i
-			}
-			i++
-			continue
-		}
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && n == 1 || !legalXML(r) {
-			return i
-		}
-		i += n
-	}
-	return -1
-}
-
 // legalXML reports whether r is a Char of XML 1.0 §2.2. Surrogates need no word
 // here: Go decodes them as U+FFFD.
 func legalXML(r rune) bool {
@@ -69,7 +50,20 @@ func legalXML(r rune) bool {
 // (IM-03, SEC-21): each run of line breaks, tabs and other controls, with the
 // spaces around it, becomes one space, and spaces at both ends go. Bytes that
 // are not UTF-8 become U+FFFD. The length is left alone.
-func HeaderText(s string) string { return oneLine(s, breaksLine) }
+func HeaderText(s string) string {
+	if isLine(s) {
+		return s
+	}
+	return oneLine(s, breaksLine)
+}
+
+// lineXML is a text in one line (HeaderText) without what XML forbids.
+func lineXML(s string) string {
+	if n := printable(s); n == len(s) && (n == 0 || s[0] != ' ' && s[n-1] != ' ') {
+		return s
+	}
+	return XMLText(HeaderText(s))
+}
 
 // ReasonText makes a text fit for a Reason-Phrase (RFC 3261 §25.1, ERR-08): like
 // HeaderText, and each ASCII character that the grammar does not have becomes a
@@ -168,10 +162,19 @@ func cut(s string, n int) string {
 // (RFC 2046 §4.1.1, CT-02).
 func toCRLF(s string) []byte {
 	n := strings.Count(s, "\n")
-	if n == 0 && strings.IndexByte(s, '\r') < 0 {
+	cr := strings.IndexByte(s, '\r') >= 0
+	if n == 0 && !cr {
 		return []byte(s)
 	}
 	b := make([]byte, 0, len(s)+n)
+	if !cr {
+		for ; n > 0; n-- {
+			i := strings.IndexByte(s, '\n')
+			b = append(append(b, s[:i]...), '\r', '\n')
+			s = s[i+1:]
+		}
+		return append(b, s...)
+	}
 	for i := 0; i < len(s); i++ {
 		switch s[i] {
 		case '\r':
@@ -190,31 +193,40 @@ func toCRLF(s string) []byte {
 
 // fromCRLF turns every kind of line end into LF, as XML does (XML 1.0 §2.11).
 func fromCRLF(b []byte) string {
-	if bytes.IndexByte(b, '\r') < 0 {
+	i := bytes.IndexByte(b, '\r')
+	if i < 0 {
 		return string(b)
 	}
-	out := make([]byte, 0, len(b))
-	for i := 0; i < len(b); i++ {
-		c := b[i]
-		if c == '\r' {
-			c = '\n'
-			if i+1 < len(b) && b[i+1] == '\n' {
-				i++
-			}
+	var out strings.Builder
+	out.Grow(len(b))
+	for ; i >= 0; i = bytes.IndexByte(b, '\r') {
+		out.Write(b[:i])
+		out.WriteByte('\n')
+		if b = b[i+1:]; len(b) > 0 && b[0] == '\n' {
+			b = b[1:]
 		}
-		out = append(out, c)
 	}
-	return string(out)
+	out.Write(b)
+	return out.String()
 }
 
 // LanguageTag returns s, the first tag of it if it is a list, without spaces
 // around it, or "" if that does not have the shape of a BCP 47 tag: letters
 // first, then groups of letters and digits, 1 to 8 each, joined by hyphens.
 func LanguageTag(s string) string {
+	if isLanguage(s) { // nearly always
+		return s
+	}
 	s, _, _ = strings.Cut(s, ",")
-	s = strings.Trim(s, " \t")
-	if s == "" || len(s) > maxLang {
-		return ""
+	if s = strings.Trim(s, " \t"); isLanguage(s) {
+		return s
+	}
+	return ""
+}
+
+func isLanguage(s string) bool {
+	if len(s) > maxLang {
+		return false
 	}
 	group, first := 0, true
 	for i := range len(s) {
@@ -222,18 +234,15 @@ func LanguageTag(s string) string {
 		switch {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9' && !first:
 			if group++; group > 8 {
-				return ""
+				return false
 			}
 		case c == '-' && group > 0:
 			group, first = 0, false
 		default:
-			return ""
+			return false
 		}
 	}
-	if group == 0 {
-		return ""
-	}
-	return s
+	return group > 0
 }
 
 // ValidCallID reports whether s may stand as a Call-ID (RFC 3261 §25.1: a word,
@@ -246,16 +255,10 @@ func ValidCallID(s string) bool {
 	return isWord(left) && (!at || isWord(right))
 }
 
-func isWord(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if ('a' > c || c > 'z') && ('A' > c || c > 'Z') && ('0' > c || c > '9') &&
-			strings.IndexByte("-.!%*_+`'~()<>:\\\"/[]?{}", c) < 0 {
-			return false
-		}
-	}
-	return s != ""
-}
+// RFC 3261 §25.1: word.
+var wordChars = newCharset(alphanum + "-.!%*_+`'~()<>:\\\"/[]?{}")
+
+func isWord(s string) bool { return s != "" && wordChars.all(s) }
 
 // choose picks one text of several. It is the first that is in
 // the language lang, else simply the first; empty ones do not count. around is
