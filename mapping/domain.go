@@ -55,6 +55,9 @@ func aDomain(s string) (string, bool) {
 
 // aName is aDomain without the trailing dot, and whether there is an A-label.
 func aName(s string) (a string, aLabels, ok bool) {
+	if n, _ := domainSpan(s); n > 0 && n == len(s) {
+		return s, false, true
+	}
 	s = lower(s)
 	if ldh, aLabels := isLDH(s); ldh && !aLabels {
 		return s, false, true

@@ -6,8 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// charset is a set of ASCII characters.
-type charset [utf8.RuneSelf]bool
+// charset is a set of ASCII characters. It is as long as there are octets, so that it can be
+// asked about each of them without a comparison.
+type charset [256]bool
 
 func newCharset(chars string) *charset {
 	var c charset
@@ -17,7 +18,7 @@ func newCharset(chars string) *charset {
 	return &c
 }
 
-func (c *charset) has(b byte) bool { return b < utf8.RuneSelf && c[b] }
+func (c *charset) has(b byte) bool { return c[b] }
 
 // all reports whether s consists of characters of c.
 func (c *charset) all(s string) bool {
@@ -123,6 +124,9 @@ func unhex(c byte) int {
 
 func hasControl(s string) bool { return strings.ContainsFunc(s, unicode.IsControl) }
 
+// escapes are the characters for which xepEscapes may have something else.
+var escapes = newCharset(" \"&'/:<>@\\")
+
 // xepEscape is the XEP-0106 escape of c without its backslash, "" if c has none.
 // The backslash itself is escaped only where it would begin an escape.
 func xepEscape(c byte) string {
@@ -201,7 +205,7 @@ func xepEscapes(b []byte, text string) []byte {
 // to escape.
 func escapeLocal(text string) string {
 	for i := range len(text) {
-		if text[i] == '\\' || xepEscape(text[i]) != "" {
+		if escapes.has(text[i]) {
 			return string(xepEscapes(make([]byte, 0, len(text)+16), text))
 		}
 	}

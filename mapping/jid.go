@@ -27,6 +27,14 @@ type JID struct {
 // the reason jid-malformed, too-long or bad-utf8. A JID that is in normal form
 // and ASCII is not copied: it shares the memory of s.
 func ParseJID(s string) (JID, error) {
+	if j, ok := plainJID(s); ok {
+		return j, nil
+	}
+	j, f := parseJID(s)
+	return orJID(j, f)
+}
+
+func parseJID(s string) (JID, *Failure) {
 	// RFC 7622 §3.1: first the first slash, then the first @ before it, both
 	// before any mapping, which might produce further ones.
 	address, resource, hasResource := strings.Cut(s, "/")
@@ -201,6 +209,9 @@ const notInLocal = "\"&'/:<>@"
 
 // localPart is RFC 7622 §3.3.
 func localPart(s string) (string, *Failure) {
+	if len(s) <= maxPart && localRaw.all(s) {
+		return s, nil
+	}
 	ascii, upper := true, false
 	for i := range len(s) {
 		switch c := s[i]; {

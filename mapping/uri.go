@@ -31,11 +31,11 @@ type URI struct {
 // It differs from RFC 3261 in that a host may be written with U-labels, and in
 // that it does not look at the parameters which it drops.
 func ParseURI(s string) (URI, error) {
-	u, f := parseURI(s)
-	if f != nil {
-		return URI{}, f
+	if u, ok := plainURI(s); ok {
+		return u, nil
 	}
-	return u, nil
+	u, f := parseURI(s)
+	return orURI(u, f)
 }
 
 // MustParseURI is ParseURI for tests and constants: it panics on an error.
@@ -163,29 +163,23 @@ func splitHostPort(s string) (host string, port uint16, ok bool) {
 }
 
 func (u *URI) parseParams(s string) *Failure {
-	var seen [3]bool
-	once := func(i int) bool {
-		was := seen[i]
-		seen[i] = true
-		return !was
-	}
-	ok := true
-	for s != "" && ok {
+	var gr, user, transport, wrong bool
+	for s != "" && !wrong {
 		var p string
 		p, s, _ = strings.Cut(s, ";")
 		name, value, _ := strings.Cut(p, "=")
 		switch {
 		case strings.EqualFold(name, "gr"):
-			ok = once(0)
+			wrong, gr = gr, true
 			// What cannot be decoded is dropped like a parameter that is not known.
 			if gr, reason := percentDecode(value, paramRaw); reason == "" && u.Scheme == "sip" {
 				u.GR = gr
 			}
 		case strings.EqualFold(name, "user"):
-			ok = once(1)
+			wrong, user = user, true
 			u.Phone = u.Scheme == "sip" && strings.EqualFold(value, "phone")
 		case strings.EqualFold(name, "transport"):
-			ok = once(2) && value != "" && tokenRaw.all(value)
+			wrong, transport = transport || value == "" || !tokenRaw.all(value), true
 			// A token may have characters that no URI has (RFC 3986 §2); no transport is
 			// named so.
 			if u.Scheme == "sip" && !strings.ContainsAny(value, "`%") {
@@ -193,7 +187,7 @@ func (u *URI) parseParams(s string) *Failure {
 			}
 		}
 	}
-	if !ok {
+	if wrong {
 		return addressFailure(ReasonSyntax, "A parameter of the address is wrong or there twice.")
 	}
 	return nil
