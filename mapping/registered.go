@@ -40,6 +40,9 @@ func (r *Rules) RecipientOf(m *SIPMessage) (JID, error) {
 }
 
 func (r *Rules) recipientOf(m *SIPMessage) (JID, *Failure) {
+	if j, ok := r.plainUserOf(&m.RequestURI); ok {
+		return j, nil
+	}
 	u, f := r.prepare(m.RequestURI, nil)
 	if f != nil {
 		return JID{}, f

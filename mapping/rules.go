@@ -49,6 +49,10 @@ type Rules struct {
 	aliasDomains []aliasDomain // in the order of the configuration
 
 	plainOnly, refuseExpired bool // see RulesConfig
+
+	// What is known of domains for the short way of plain addresses, see rules_plain.go.
+	plainHosts map[string]plainDomain // by the host in SIP
+	plainNames map[string]plainDomain // by the XMPP domain
 }
 
 // routeFrom is what a route says about the sender's address.
@@ -169,6 +173,14 @@ func orURI(u URI, f *Failure) (URI, error) {
 }
 
 func (r *Rules) xmppAddress(u URI, t *trace) (JID, *Failure) {
+	if t == nil {
+		if j, ok := r.plainUserOf(&u); ok {
+			return j, nil
+		}
+		if j, ok := r.plainContactOf(&u); ok {
+			return j, nil
+		}
+	}
 	u, f := r.prepare(u, t)
 	if f != nil {
 		return JID{}, f
@@ -181,6 +193,9 @@ func (r *Rules) xmppAddress(u URI, t *trace) (JID, *Failure) {
 }
 
 func (r *Rules) sender(u URI) (JID, *Failure) {
+	if j, ok := r.plainContactOf(&u); ok {
+		return j, nil
+	}
 	u, f := r.prepare(u, nil)
 	if f != nil {
 		return JID{}, f
@@ -193,6 +208,9 @@ func (r *Rules) sender(u URI) (JID, *Failure) {
 }
 
 func (r *Rules) recipient(u URI) (JID, *Failure) {
+	if j, ok := r.plainUserOf(&u); ok {
+		return j, nil
+	}
 	u, f := r.prepare(u, nil)
 	if f != nil {
 		return JID{}, f

@@ -63,6 +63,7 @@ func NewRules(c RulesConfig) (*Rules, error) {
 		return nil, errors.Join(b.faults...)
 	}
 	b.r.setOwn()
+	b.r.setPlain()
 	return b.r, nil
 }
 

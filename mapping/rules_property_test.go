@@ -181,6 +181,7 @@ func checkAll(t fataler, rules map[string]*Rules, s, toward string) {
 		if jidErr == nil {
 			checkFromJID(t, name, r, j, toward)
 		}
+		checkPlainRules(t, name, r, u, j, toward)
 		e := r.Explain(s)
 		if (e.Err == nil) != (e.Result != "") || len(e.Steps) == 0 {
 			t.Fatalf("%s: %q: %+v", name, s, e)

@@ -5,6 +5,11 @@ import "strings"
 // sipAddress is the SIP URI of a contact. ADDR-20: it stands only if it reads
 // back as the JID that was asked for.
 func (r *Rules) sipAddress(j JID, t *trace) (URI, *Failure) {
+	if t == nil {
+		if u, ok := r.plainSIP(j); ok {
+			return u, nil
+		}
+	}
 	u, f := r.contactURI(j, t)
 	if f != nil {
 		return URI{}, f
@@ -103,6 +108,11 @@ func (r *Rules) dialled(u URI, t *trace) URI {
 
 // sipIdentity is the SIP URI of an XMPP user.
 func (r *Rules) sipIdentity(j JID, toward string, t *trace) (URI, *Failure) {
+	if t == nil {
+		if u, ok := r.plainIdentity(j); ok {
+			return u, nil
+		}
+	}
 	switch {
 	case j.IsZero():
 		return URI{}, addressFailure(ReasonJIDMalformed, "There is no address.")

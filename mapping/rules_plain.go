@@ -1,0 +1,109 @@
+package mapping
+
+import "strings"
+
+// The same short way for addresses under the rules (see plain.go): a user part that is plain
+// needs no escapes, is no number with a + and of no form of its own, so that it goes by the
+// host alone which of the forms of Rules an address has, and whether the way back leads to
+// it. Whether it is an alias, or a number as it is dialled in the country of a route, is
+// asked still. What is not plain, and what is refused, goes the whole way.
+
+// plainDomain is what a domain stands for on the other side, for plain users.
+type plainDomain struct {
+	role plainRole
+	name string // on the other side; "" if only the form with an escaped @ is possible
+}
+
+type plainRole uint8
+
+const (
+	plainElse    plainRole = iota // the rules do not know the domain
+	plainUser                     // it is one of UserDomains
+	plainContact                  // it is one of the component's
+)
+
+// setPlain prepares the tables of the short way; all else of r is there.
+func (r *Rules) setPlain() {
+	r.plainHosts, r.plainNames = make(map[string]plainDomain), make(map[string]plainDomain)
+	for domain, host := range r.users {
+		if r.served[host] == domain && !r.component(domain) {
+			r.plainHosts[host], r.plainNames[domain] = plainDomain{plainUser, domain}, plainDomain{plainUser, host}
+		}
+	}
+	for domain, host := range r.toSIP {
+		r.plainHosts[host], r.plainNames[domain] = plainDomain{plainContact, domain}, plainDomain{plainContact, host}
+	}
+	if r.plainNames[r.gateway] = (plainDomain{plainContact, r.defaultHost}); r.defaultHost != "" {
+		r.plainHosts[r.defaultHost] = plainDomain{plainContact, r.gateway}
+	}
+}
+
+// plainUserOf is the XMPP user that u stands for, if that is a plain matter.
+func (r *Rules) plainUserOf(u *URI) (JID, bool) {
+	d := r.plainHosts[u.Host]
+	if d.role != plainUser || !r.isPlain(u) {
+		return JID{}, false
+	}
+	return makeJID(u.User, d.name, u.GR), true
+}
+
+// plainContactOf is the contact that u stands for, if that is a plain matter.
+func (r *Rules) plainContactOf(u *URI) (JID, bool) {
+	d := r.plainHosts[u.Host]
+	if d.role == plainUser || u.Port != 0 || !r.isPlain(u) {
+		return JID{}, false
+	}
+	if d.role == plainContact {
+		return makeJID(u.User, d.name, u.GR), true
+	}
+	local := len(u.User) + len(`\40`) + len(u.Host)
+	if u.GR != "" || local > maxPart || !isPlain(u.Host) {
+		return JID{}, false
+	}
+	return JID{s: u.User + `\40` + u.Host + "@" + r.gateway, local: uint16(local), domain: uint16(len(r.gateway))}, true
+}
+
+// plainSIP is the SIP address of the contact j, without its resource, if that is a plain
+// matter.
+func (r *Rules) plainSIP(j JID) (u URI, ok bool) {
+	d := r.plainNames[j.Domain()]
+	if d.role != plainContact {
+		return URI{}, false
+	}
+	u.Scheme, u.User, u.Host = "sip", j.Local(), d.name
+	if at := strings.IndexByte(u.User, '\\'); at > 0 && strings.HasPrefix(u.User[at:], `\40`) && j.Domain() == r.gateway {
+		u.User, u.Host = u.User[:at], u.User[at+len(`\40`):]
+		n, last := domainSpan(u.Host)
+		if n == 0 || n != len(u.Host) || '0' <= u.Host[last] && u.Host[last] <= '9' || r.plainHosts[u.Host].role != plainElse {
+			return URI{}, false
+		}
+	}
+	return u, u.Host != "" && r.isPlain(&u)
+}
+
+// plainIdentity is the SIP address of the XMPP user j, if that is a plain matter.
+func (r *Rules) plainIdentity(j JID) (u URI, ok bool) {
+	d := r.plainNames[j.Domain()]
+	if d.role != plainUser || len(r.known) > 0 && len(r.known[j.Bare()]) > 0 {
+		return URI{}, false
+	}
+	u.Scheme, u.User, u.Host, u.GR = "sip", j.Local(), d.name, j.Resource() // a resource of any kind
+	return u, isPlain(u.User) && !r.isSpecial(&u)
+}
+
+// isPlain reports whether user and resource of u are plain, and the user is none of those
+// who go by other rules than their host does.
+func (r *Rules) isPlain(u *URI) bool {
+	return u.Scheme == "sip" && isPlain(u.User) && !r.isSpecial(u) &&
+		(u.GR == "" || len(u.GR) <= maxPart && printable(u.GR) == len(u.GR))
+}
+
+// isSpecial reports whether the plain user of u is an alias, or may be a number.
+func (r *Rules) isSpecial(u *URI) bool {
+	if len(r.aliases) > 0 {
+		if _, ok := r.aliases[keyOf(*u)]; ok {
+			return true
+		}
+	}
+	return r.plan.country != nil && u.Host == r.phoneHost && phoneDigits.all(u.User)
+}
