@@ -50,17 +50,15 @@ type entity struct {
 	broken      *Failure // its headers break the grammar, and nothing else is known of it
 }
 
-// plainTypes are the ways in which nearly everybody says text/plain in UTF-8: no more
-// than a look into a map is spent on them.
-var plainTypes = map[string]bool{
-	"":                           true,
-	"text/plain":                 true,
-	"text/plain;charset=utf-8":   true,
-	"text/plain; charset=utf-8":  true,
-	"text/plain;charset=UTF-8":   true,
-	"text/plain; charset=UTF-8":  true,
-	`text/plain;charset="utf-8"`: true,
-	`text/plain;charset="UTF-8"`: true,
+// isPlainUTF8 reports whether a Content-Type is one of the ways in which nearly everybody
+// says text/plain in UTF-8: no more than a comparison is spent on them.
+func isPlainUTF8(typ string) bool {
+	switch typ {
+	case "", "text/plain", "text/plain;charset=utf-8", "text/plain; charset=utf-8", "text/plain;charset=UTF-8", "text/plain; charset=UTF-8",
+		`text/plain;charset="utf-8"`, `text/plain;charset="UTF-8"`:
+		return true
+	}
+	return false
 }
 
 // readContent reads the body of a request: all of it, or it is a Failure. The zero
@@ -69,7 +67,7 @@ func (r *Rules) readContent(m *SIPMessage) (content, *Failure) {
 	if len(m.Body) == 0 {
 		return content{}, nil
 	}
-	if m.Encoding == "" && m.Disposition == "" && plainTypes[m.ContentType] {
+	if m.Encoding == "" && m.Disposition == "" && isPlainUTF8(m.ContentType) {
 		if text, f := decodeUTF8(m.Body); f == nil {
 			return content{text: text, lang: LanguageTag(m.Lang)}, nil
 		}

@@ -93,7 +93,11 @@ func TestAcceptListsAreTrue(t *testing.T) {
 
 // The quick way for common headers is the way for all.
 func TestPlainTypesAreNoExceptions(t *testing.T) {
-	for typ := range plainTypes {
+	for _, typ := range []string{"", "text/plain", "text/plain;charset=utf-8", "text/plain; charset=utf-8", "text/plain;charset=UTF-8", "text/plain; charset=UTF-8",
+		`text/plain;charset="utf-8"`, `text/plain;charset="UTF-8"`} {
+		if !isPlainUTF8(typ) {
+			t.Errorf("%q is not taken for plain text", typ)
+		}
 		for _, body := range []string{"hi", "a\r\nb\x00", "\xef\xbb\xbfhi", "caf\xe9", "\xef\xbb\xbf", "\xff\xfeh\x00"} {
 			quick, f1 := readBody(t, typ, "", "", body)
 			whole, f2 := readBody(t, typ, "identity", "render", body)

@@ -10,14 +10,11 @@ import (
 func (r *Rules) ToSIP(v XMPP) ([]SIP, error) {
 	switch v := v.(type) {
 	case *XMPPMessage:
-		m, f := r.messageToSIP(v)
+		out, f := r.messageToSIP(v)
 		if f != nil {
 			return nil, f
 		}
-		if m == nil {
-			return nil, nil
-		}
-		return []SIP{m}, nil
+		return out, nil
 	case *XMPPState:
 		m, f := r.stateToSIP(v)
 		if f != nil {
@@ -37,14 +34,11 @@ func (r *Rules) ToSIP(v XMPP) ([]SIP, error) {
 // An error is a *Failure.
 func (r *Rules) ToXMPP(v SIP) ([]XMPP, error) {
 	if v, ok := v.(*SIPMessage); ok {
-		x, f := r.messageToXMPP(v)
+		out, f := r.messageToXMPP(v)
 		if f != nil {
 			return nil, f
 		}
-		if x == nil {
-			return nil, nil
-		}
-		return []XMPP{x}, nil
+		return out, nil
 	}
 	return nil, FailInternal(fmt.Errorf("mapping: no XMPP form for %T", v))
 }

@@ -8,9 +8,16 @@ import (
 // plainUTF8 is the type of all text that goes to SIP.
 const plainUTF8 = "text/plain;charset=utf-8"
 
+// aloneSIP is a message and the slice that it goes out in: one piece of memory, as there is
+// one for every message.
+type aloneSIP struct {
+	SIPMessage
+	out [1]SIP
+}
+
 // messageToSIP is RFC 7572 §4, Table 1. The result is nil if v says nothing. CallID is
 // left empty if the thread cannot be one; FromTag and CSeq always are.
-func (r *Rules) messageToSIP(v *XMPPMessage) (*SIPMessage, *Failure) {
+func (r *Rules) messageToSIP(v *XMPPMessage) ([]SIP, *Failure) {
 	switch v.Type {
 	case "error":
 		return nil, nil
@@ -42,14 +49,11 @@ func (r *Rules) messageToSIP(v *XMPPMessage) (*SIPMessage, *Failure) {
 	if f != nil {
 		return nil, f
 	}
-	m := &SIPMessage{
-		RequestURI:  to,
-		From:        from,
-		To:          to,
-		Lang:        LanguageTag(body.Lang),
-		ContentType: plainUTF8,
-		Body:        toCRLF(XMLText(text)),
-	}
+	a := new(aloneSIP)
+	m := &a.SIPMessage
+	m.RequestURI, m.From, m.To = to, from, to
+	m.Lang, m.ContentType = LanguageTag(body.Lang), plainUTF8
+	m.Body = toCRLF(XMLText(text))
 	if ValidCallID(v.Thread) {
 		m.CallID = v.Thread
 	}
@@ -62,7 +66,8 @@ func (r *Rules) messageToSIP(v *XMPPMessage) (*SIPMessage, *Failure) {
 	if !v.Delay.IsZero() {
 		m.Date = v.Delay.UTC().Truncate(time.Second) // IM-26: a SIP-date has no fractions
 	}
-	return m, nil
+	a.out[0] = m
+	return a.out[:], nil
 }
 
 // addressee is the SIP address of the one who is written to: of a device if one was named (ADDR-19).
