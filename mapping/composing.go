@@ -123,16 +123,15 @@ func (r *Rules) stateToSIP(v *XMPPState) (*SIPMessage, *Failure) {
 	default: // who has gone tells no page mode (M-017)
 		return nil, nil
 	}
-	to, err := r.addressee(v.To, v.Device)
-	if err != nil {
-		return nil, asFailure(err)
+	var to, from URI
+	if f := r.addressee(&to, v.To, v.Device); f != nil {
+		return nil, f
 	}
 	if _, number := subscriber(to.User); number || to.Phone {
 		return nil, nil
 	}
-	from, err := r.SIPIdentity(v.From, to.Host)
-	if err != nil {
-		return nil, asFailure(err)
+	if f := r.sipIdentity(&from, v.From, to.Host, nil); f != nil {
+		return nil, f
 	}
 	return &SIPMessage{RequestURI: to, From: from, To: to, ContentType: TypeComposing, Body: []byte(body)}, nil
 }

@@ -52,13 +52,13 @@ func (e *Explanation) fromJID(r *Rules, j JID, err error, t *trace) {
 	var f *Failure
 	if r.component(j.Domain()) {
 		t.add("%s is the component's: the JID stands for a SIP user", j.Domain())
-		if u, f = r.sipAddress(j.Bare(), t); f == nil && !j.IsBare() {
+		if f = r.sipAddress(&u, j.Bare(), t); f == nil && !j.IsBare() {
 			t.add("the resource is left out: a SIP address has one only if it was learned from a GRUU")
 		}
 		e.SIP = u
 	} else {
 		t.add("the JID is an XMPP user's")
-		u, f = r.sipIdentity(j, "", t)
+		f = r.sipIdentity(&u, j, "", t)
 		for i, alias := range r.known[j.Bare()] {
 			where := ""
 			if i == 0 {

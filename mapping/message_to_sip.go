@@ -32,13 +32,12 @@ func (r *Rules) messageToSIP(v *XMPPMessage) ([]SIP, *Failure) {
 		}
 		body.Lang = around
 	}
-	to, err := r.addressee(v.To, v.Device)
-	if err != nil {
-		return nil, asFailure(err)
+	var to, from URI
+	if f := r.addressee(&to, v.To, v.Device); f != nil {
+		return nil, f
 	}
-	from, err := r.SIPIdentity(v.From, to.Host)
-	if err != nil {
-		return nil, asFailure(err)
+	if f := r.sipIdentity(&from, v.From, to.Host, nil); f != nil {
+		return nil, f
 	}
 	// The addresses come first: to who has mistyped one it is of no use to hear what is
 	// wrong with the text.
@@ -70,12 +69,13 @@ func (r *Rules) messageToSIP(v *XMPPMessage) ([]SIP, *Failure) {
 	return a.out[:], nil
 }
 
-// addressee is the SIP address of the one who is written to: of a device if one was named (ADDR-19).
-func (r *Rules) addressee(to JID, device bool) (URI, error) {
+// addressee sets u to the SIP address of the one who is written to: of a device if one was
+// named (ADDR-19).
+func (r *Rules) addressee(u *URI, to JID, device bool) *Failure {
 	if device {
-		return r.SIPDevice(to)
+		return r.sipDevice(u, to)
 	}
-	return r.SIPAddress(to)
+	return r.sipAddress(u, to.Bare(), nil)
 }
 
 // beyondHeader is SIPMessage.Subjects: nil if the header Subject says all that texts

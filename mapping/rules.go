@@ -104,17 +104,16 @@ func (r *Rules) Recipient(u URI) (JID, error) {
 // its resource. A JID that is not of the component's domains gets item-not-found,
 // the component itself the reason gateway-itself.
 func (r *Rules) SIPAddress(j JID) (URI, error) {
-	u, f := r.sipAddress(j.Bare(), nil)
+	var u URI
+	f := r.sipAddress(&u, j.Bare(), nil)
 	return orURI(u, f)
 }
 
 // SIPDevice is SIPAddress for a JID whose resource is known to have come from a
 // GRUU: it becomes the gr parameter. No other resource may (ADDR-19).
 func (r *Rules) SIPDevice(j JID) (URI, error) {
-	u, f := r.sipAddress(j.Bare(), nil)
-	if f == nil && u.User != "" {
-		u.GR = j.Resource()
-	}
+	var u URI
+	f := r.sipDevice(&u, j)
 	return orURI(u, f)
 }
 
@@ -123,7 +122,8 @@ func (r *Rules) SIPDevice(j JID) (URI, error) {
 // knows nothing of it; otherwise the user's own address, with the resource as gr.
 // toward may be "".
 func (r *Rules) SIPIdentity(j JID, toward string) (URI, error) {
-	u, f := r.sipIdentity(j, toward, nil)
+	var u URI
+	f := r.sipIdentity(&u, j, toward, nil)
 	return orURI(u, f)
 }
 

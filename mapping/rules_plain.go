@@ -63,32 +63,33 @@ func (r *Rules) plainContactOf(u *URI) (JID, bool) {
 	return JID{s: u.User + `\40` + u.Host + "@" + r.gateway, local: uint16(local), domain: uint16(len(r.gateway))}, true
 }
 
-// plainSIP is the SIP address of the contact j, without its resource, if that is a plain
+// plainSIP sets u to the SIP address of the contact j, a bare JID, if that is a plain
 // matter.
-func (r *Rules) plainSIP(j JID) (u URI, ok bool) {
+func (r *Rules) plainSIP(j JID, u *URI) bool {
 	d := r.plainNames[j.Domain()]
 	if d.role != plainContact {
-		return URI{}, false
+		return false
 	}
-	u.Scheme, u.User, u.Host = "sip", j.Local(), d.name
+	*u = URI{Scheme: "sip", User: j.Local(), Host: d.name}
 	if at := strings.IndexByte(u.User, '\\'); at > 0 && strings.HasPrefix(u.User[at:], `\40`) && j.Domain() == r.gateway {
 		u.User, u.Host = u.User[:at], u.User[at+len(`\40`):]
 		n, last := domainSpan(u.Host)
 		if n == 0 || n != len(u.Host) || '0' <= u.Host[last] && u.Host[last] <= '9' || r.plainHosts[u.Host].role != plainElse {
-			return URI{}, false
+			return false
 		}
 	}
-	return u, u.Host != "" && r.isPlain(&u)
+	return u.Host != "" && isPlain(u.User) && !r.isSpecial(u)
 }
 
-// plainIdentity is the SIP address of the XMPP user j, if that is a plain matter.
-func (r *Rules) plainIdentity(j JID) (u URI, ok bool) {
+// plainIdentity sets u to the SIP address of the XMPP user j, if that is a plain matter. It
+// may have a resource of any kind.
+func (r *Rules) plainIdentity(j JID, u *URI) bool {
 	d := r.plainNames[j.Domain()]
 	if d.role != plainUser || len(r.known) > 0 && len(r.known[j.Bare()]) > 0 {
-		return URI{}, false
+		return false
 	}
-	u.Scheme, u.User, u.Host, u.GR = "sip", j.Local(), d.name, j.Resource() // a resource of any kind
-	return u, isPlain(u.User) && !r.isSpecial(&u)
+	*u = URI{Scheme: "sip", User: j.Local(), Host: d.name, GR: j.Resource()}
+	return isPlain(u.User) && !r.isSpecial(u)
 }
 
 // isPlain reports whether user and resource of u are plain, and the user is none of those

@@ -46,13 +46,16 @@ func checkPlainRules(t fataler, name string, r *Rules, u URI, j JID, toward stri
 		want, f = r.xmppAddress(u, &trace{})
 		same("the address", u, got, want, f)
 	}
-	if got, ok := r.plainSIP(j.Bare()); ok {
-		if want, f := r.sipAddress(j.Bare(), &trace{}); f != nil || got != want {
+	var got URI
+	if r.plainSIP(j.Bare(), &got) {
+		var want URI
+		if f := r.sipAddress(&want, j.Bare(), &trace{}); f != nil || got != want {
 			t.Fatalf("%s: %s is %v in short, %v, %v else", name, j, got, want, f)
 		}
 	}
-	if got, ok := r.plainIdentity(j); ok {
-		if want, f := r.sipIdentity(j, toward, &trace{}); f != nil || got != want {
+	if r.plainIdentity(j, &got) {
+		var want URI
+		if f := r.sipIdentity(&want, j, toward, &trace{}); f != nil || got != want {
 			t.Fatalf("%s: %s is the sender %v in short, %v, %v else", name, j, got, want, f)
 		}
 	}

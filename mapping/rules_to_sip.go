@@ -2,29 +2,38 @@ package mapping
 
 import "strings"
 
-// sipAddress is the SIP URI of a contact. ADDR-20: it stands only if it reads
-// back as the JID that was asked for.
-func (r *Rules) sipAddress(j JID, t *trace) (URI, *Failure) {
-	if t == nil {
-		if u, ok := r.plainSIP(j); ok {
-			return u, nil
-		}
+// sipAddress sets u to the SIP URI of a contact, to none if it has none. ADDR-20: it stands
+// only if it reads back as the JID that was asked for.
+func (r *Rules) sipAddress(u *URI, j JID, t *trace) *Failure {
+	if t == nil && r.plainSIP(j, u) {
+		return nil
 	}
-	u, f := r.contactURI(j, t)
+	*u = URI{}
+	found, f := r.contactURI(j, t)
 	if f != nil {
-		return URI{}, f
+		return f
 	}
-	back, f := r.xmppAddress(u, nil)
+	back, f := r.xmppAddress(found, nil)
 	switch {
 	case f != nil:
-		return URI{}, addressFailure(ReasonJIDMalformed, "No SIP address can be written like this.")
+		return addressFailure(ReasonJIDMalformed, "No SIP address can be written like this.")
 	case back != j:
 		if t != nil {
-			t.add("refused: %s answers as %s, which is another JID than this", u, back)
+			t.add("refused: %s answers as %s, which is another JID than this", found, back)
 		}
-		return URI{}, addressFailure(ReasonItemNotFound, "This is not an address that could answer. The right one is "+back.String()+".")
+		return addressFailure(ReasonItemNotFound, "This is not an address that could answer. The right one is "+back.String()+".")
 	}
-	return u, nil
+	*u = found
+	return nil
+}
+
+// sipDevice is sipAddress with the resource of j as gr.
+func (r *Rules) sipDevice(u *URI, j JID) *Failure {
+	f := r.sipAddress(u, j.Bare(), nil)
+	if f == nil && u.User != "" {
+		u.GR = j.Resource()
+	}
+	return f
 }
 
 // contactURI reads a JID of the component.
@@ -106,53 +115,53 @@ func (r *Rules) dialled(u URI, t *trace) URI {
 	return u
 }
 
-// sipIdentity is the SIP URI of an XMPP user.
-func (r *Rules) sipIdentity(j JID, toward string, t *trace) (URI, *Failure) {
-	if t == nil {
-		if u, ok := r.plainIdentity(j); ok {
-			return u, nil
-		}
+// sipIdentity sets u to the SIP URI of an XMPP user, to none if he has none.
+func (r *Rules) sipIdentity(u *URI, j JID, toward string, t *trace) *Failure {
+	if t == nil && r.plainIdentity(j, u) {
+		return nil
 	}
+	*u = URI{}
 	switch {
 	case j.IsZero():
-		return URI{}, addressFailure(ReasonJIDMalformed, "There is no address.")
+		return addressFailure(ReasonJIDMalformed, "There is no address.")
 	case r.component(j.Domain()):
-		return URI{}, addressFailure(ReasonItemNotFound, "This is not the address of an XMPP user.")
+		return addressFailure(ReasonItemNotFound, "This is not the address of an XMPP user.")
 	}
 	bare := j.Bare()
 	if len(r.known) > 0 {
-		if u, ok := r.alias(bare, toward); ok {
+		if alias, ok := r.alias(bare, toward); ok {
 			if t != nil {
-				t.add("[[alias]]: toward %s the user is %s", toward, u)
+				t.add("[[alias]]: toward %s the user is %s", toward, alias)
 			}
-			return u, nil
+			*u = alias
+			return nil
 		}
 	}
 	text := unescapeLocal(j.Local())
 	if t != nil && text != j.Local() {
 		t.add("without the escapes of XEP-0106: %s", text)
 	}
-	u := URI{Scheme: "sip", User: text}
+	v := URI{Scheme: "sip", User: text}
 	var served bool
-	if u.Host, served = r.users[j.Domain()]; served {
+	if v.Host, served = r.users[j.Domain()]; served {
 		if t != nil {
 			t.add("%s is an XMPP domain that we serve (xmpp.user_domains): the user has the same address in SIP", j.Domain())
 		}
 	} else {
 		name, ok := guestDomain(j.Domain())
 		if !ok {
-			return URI{}, addressFailure(ReasonBadDomain, "The domain of the address cannot be written in SIP.")
+			return addressFailure(ReasonBadDomain, "The domain of the address cannot be written in SIP.")
 		}
 		if text == "" {
-			return URI{}, addressFailure(ReasonUnmappable, "The address has no user, and its domain is not served here.")
+			return addressFailure(ReasonUnmappable, "The address has no user, and its domain is not served here.")
 		}
-		u.User, u.Host, u.Port = text+"@"+name, r.host, r.port
+		v.User, v.Host, v.Port = text+"@"+name, r.host, r.port
 		if t != nil {
 			t.add("%s is not in xmpp.user_domains: SIP reaches the user as user%%40domain at our own host", j.Domain())
 		}
 	}
 	// ADDR-20: the answer must come back to the user who wrote.
-	p, f := r.prepare(u, nil)
+	p, f := r.prepare(v, nil)
 	if f == nil {
 		var back JID
 		if back, _, f = r.user(p, nil); f == nil && back != bare {
@@ -160,12 +169,13 @@ func (r *Rules) sipIdentity(j JID, toward string, t *trace) (URI, *Failure) {
 		}
 	}
 	if f != nil {
-		return URI{}, addressFailure(ReasonUnmappable, "This XMPP address cannot be written as a SIP address that would answer to it.")
+		return addressFailure(ReasonUnmappable, "This XMPP address cannot be written as a SIP address that would answer to it.")
 	}
-	if u.User != "" {
-		u.GR = j.Resource()
+	if v.User != "" {
+		v.GR = j.Resource()
 	}
-	return u, nil
+	*u = v
+	return nil
 }
 
 // guestDomain is an XMPP domain as it stands behind %40: with A-labels.

@@ -214,7 +214,7 @@ func fromCRLF(b []byte) string {
 // around it, or "" if that does not have the shape of a BCP 47 tag: letters
 // first, then groups of letters and digits, 1 to 8 each, joined by hyphens.
 func LanguageTag(s string) string {
-	if isLanguage(s) { // nearly always
+	if s == "" || isLanguage(s) { // nearly always
 		return s
 	}
 	s, _, _ = strings.Cut(s, ",")
@@ -248,7 +248,7 @@ func isLanguage(s string) bool {
 // ValidCallID reports whether s may stand as a Call-ID (RFC 3261 §25.1: a word,
 // or two joined by "@") and is not longer than 255 octets.
 func ValidCallID(s string) bool {
-	if len(s) > maxCallID {
+	if s == "" || len(s) > maxCallID {
 		return false
 	}
 	left, right, at := strings.Cut(s, "@")
