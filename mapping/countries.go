@@ -20,23 +20,23 @@ type country struct {
 	lead string
 }
 
-// read is the number with its country code, without "+", for the digits dialled
-// in c. It is false unless they are a full number.
+// read is the number with "+" and its country code for the digits dialled in c. It is
+// false unless they are a full number.
 func (c *country) read(dialled string) (string, bool) {
 	for prefix := range strings.FieldsSeq(c.international) {
 		// The shortest full numbers have 7 digits with the country code (Niue), the
 		// longest 15 (E.164 §6.2.1); no country code begins with 0.
 		if n, ok := strings.CutPrefix(dialled, prefix); ok && len(n) >= 7 && len(n) <= 15 && n[0] != '0' {
-			return n, true
+			return "+" + n, true
 		}
 	}
 	for _, prefix := range [...]string{c.trunk, c.also} {
 		if n, ok := strings.CutPrefix(dialled, prefix); ok && prefix != "" && c.national(n) {
-			return c.code + n, true
+			return "+" + c.code + n, true
 		}
 	}
 	if c.national(dialled) && strings.IndexByte(c.open, dialled[0]) >= 0 {
-		return c.code + dialled, true
+		return "+" + c.code + dialled, true
 	}
 	return "", false
 }

@@ -61,6 +61,9 @@ var (
 // digits are upper case (RFC 3986 §2.1, ADDR-07).
 func appendPercent(b []byte, s string, raw *charset) []byte {
 	const hex = "0123456789ABCDEF"
+	if raw.all(s) { // nearly always
+		return append(b, s...)
+	}
 	for i := range len(s) {
 		if c := s[i]; raw.has(c) {
 			b = append(b, c)
@@ -91,7 +94,8 @@ func percentDecode(s string, raw *charset) (string, Reason) {
 	if escapes == 0 {
 		return s, ""
 	}
-	b := make([]byte, 0, len(s)-2*escapes)
+	var room [128]byte
+	b := room[:0]
 	for i := 0; i < len(s); i++ {
 		if s[i] != '%' {
 			b = append(b, s[i])
@@ -206,7 +210,8 @@ func xepEscapes(b []byte, text string) []byte {
 func escapeLocal(text string) string {
 	for i := range len(text) {
 		if escapes.has(text[i]) {
-			return string(xepEscapes(make([]byte, 0, len(text)+16), text))
+			var room [128]byte
+			return string(xepEscapes(room[:0], text))
 		}
 	}
 	return text
@@ -219,8 +224,8 @@ func unescapeLocal(local string) string {
 	if first < 0 {
 		return local
 	}
-	b := make([]byte, 0, len(local))
-	b = append(b, local[:first]...)
+	var room [128]byte
+	b := append(room[:0], local[:first]...)
 	for i := first; i < len(local); i++ {
 		if local[i] == '\\' {
 			if c := xepChar(local[i+1:]); c != 0 {

@@ -149,6 +149,9 @@ func (j JID) WithResource(resource string) (JID, error) {
 // String is the address as it stands in a stanza; "" for the zero JID.
 func (j JID) String() string { return j.s }
 
+// AppendTo appends the String to b.
+func (j JID) AppendTo(b []byte) []byte { return append(b, j.s...) }
+
 // Equal is ==.
 func (j JID) Equal(o JID) bool { return j == o }
 

@@ -104,6 +104,9 @@ func TestParseJID(t *testing.T) {
 		if err != nil || j.Local() != c.local || j.Domain() != c.domain || j.Resource() != c.resource {
 			t.Errorf("%q: %q %q %q, %v", c.in, j.Local(), j.Domain(), j.Resource(), err)
 		}
+		if got := string(j.AppendTo([]byte("<"))); got != "<"+j.String() {
+			t.Errorf("%s appended as %s", j, got)
+		}
 		if again, err := ParseJID(j.String()); err != nil || again != j {
 			t.Errorf("%q -> %q -> %q, %v", c.in, j, again, err)
 		}

@@ -22,8 +22,11 @@ var (
 // in lexical order (RFC 3966 §3). It is false if s is none: a local number needs
 // a phone-context, a global one must not have any.
 func subscriber(s string) (string, bool) {
-	if isE164(s) {
+	switch {
+	case isE164(s):
 		return s, true
+	case s == "" || s[0] != '+' && strings.IndexByte(s, ';') < 0: // no context
+		return "", false
 	}
 	number, params, hasParams := strings.Cut(s, ";")
 	global := strings.HasPrefix(number, "+")
@@ -163,11 +166,7 @@ func (p dialPlan) read(user string) (string, bool) {
 	if p.country == nil || !phoneDigits.all(user) {
 		return "", false
 	}
-	number, ok := p.country.read(strip(user))
-	if !ok {
-		return "", false
-	}
-	return "+" + number, true
+	return p.country.read(strip(user))
 }
 
 // dial is the form in which the canonical number is sent. A number that would

@@ -157,6 +157,7 @@ func (r *Rules) typedNumber(text string) (URI, *Failure) {
 	case full:
 		// The shortest full numbers have 7 digits (see country.read), the longest 15.
 		known = len(number) >= 7 && len(number) <= 15 && number[0] != '0'
+		number = "+" + number
 	case r.plan.country != nil:
 		number, known = r.plan.country.read(number)
 	default:
@@ -165,7 +166,7 @@ func (r *Rules) typedNumber(text string) (URI, *Failure) {
 	if !known {
 		return URI{}, addressFailure(ReasonSyntax, "This is not a full phone number. Write it with + and the country code.")
 	}
-	return URI{Scheme: "sip", User: "+" + number, Host: r.phoneHost}, nil
+	return URI{Scheme: "sip", User: number, Host: r.phoneHost}, nil
 }
 
 // notTyped says what may be typed.

@@ -53,6 +53,7 @@ type Rules struct {
 	// What is known of domains for the short way of plain addresses, see rules_plain.go.
 	plainHosts map[string]plainDomain // by the host in SIP
 	plainNames map[string]plainDomain // by the XMPP domain
+	numbersOf  string                 // the XMPP domain of telephone numbers
 }
 
 // routeFrom is what a route says about the sender's address.

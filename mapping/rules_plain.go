@@ -3,10 +3,10 @@ package mapping
 import "strings"
 
 // The same short way for addresses under the rules (see plain.go): a user part that is plain
-// needs no escapes, is no number with a + and of no form of its own, so that it goes by the
-// host alone which of the forms of Rules an address has, and whether the way back leads to
-// it. Whether it is an alias, or a number as it is dialled in the country of a route, is
-// asked still. What is not plain, and what is refused, goes the whole way.
+// needs no escapes and is of no form of its own, so that it goes by the host alone which of
+// the forms of Rules an address has, and whether the way back leads to it; and a number that
+// is known in full belongs to the phone domain. Whether it is an alias is asked still. What is
+// not plain, and what is refused, goes the whole way.
 
 // plainDomain is what a domain stands for on the other side, for plain users.
 type plainDomain struct {
@@ -33,6 +33,10 @@ func (r *Rules) setPlain() {
 	for domain, host := range r.toSIP {
 		r.plainHosts[host], r.plainNames[domain] = plainDomain{plainContact, domain}, plainDomain{plainContact, host}
 	}
+	r.numbersOf = r.gateway
+	if name, ok := r.toXMPP[r.phoneHost]; ok {
+		r.numbersOf = name
+	}
 	if r.plainNames[r.gateway] = (plainDomain{plainContact, r.defaultHost}); r.defaultHost != "" {
 		r.plainHosts[r.defaultHost] = plainDomain{plainContact, r.gateway}
 	}
@@ -49,6 +53,9 @@ func (r *Rules) plainUserOf(u *URI) (JID, bool) {
 
 // plainContactOf is the contact that u stands for, if that is a plain matter.
 func (r *Rules) plainContactOf(u *URI) (JID, bool) {
+	if number, ok := r.plainNumber(u); ok {
+		return makeJID(number, r.numbersOf, u.GR), true
+	}
 	d := r.plainHosts[u.Host]
 	if d.role == plainUser || u.Port != 0 || !r.isPlain(u) {
 		return JID{}, false
@@ -71,6 +78,14 @@ func (r *Rules) plainSIP(j JID, u *URI) bool {
 		return false
 	}
 	*u = URI{Scheme: "sip", User: j.Local(), Host: d.name}
+	if isE164(u.User) && r.phoneHost != "" && j.Domain() == r.numbersOf {
+		u.Host = r.phoneHost
+		if r.isAlias(u) {
+			return false
+		}
+		u.User, u.Phone = r.plan.dial(u.User), true // what it is dialled as, is read as the same number
+		return true
+	}
 	if at := strings.IndexByte(u.User, '\\'); at > 0 && strings.HasPrefix(u.User[at:], `\40`) && j.Domain() == r.gateway {
 		u.User, u.Host = u.User[:at], u.User[at+len(`\40`):]
 		n, last := domainSpan(u.Host)
@@ -92,19 +107,37 @@ func (r *Rules) plainIdentity(j JID, u *URI) bool {
 	return isPlain(u.User) && !r.isSpecial(u)
 }
 
+// plainNumber is the number of a contact, if u is one that is known in full.
+func (r *Rules) plainNumber(u *URI) (string, bool) {
+	if u.User == "" || u.User[0] != '+' && ('0' > u.User[0] || u.User[0] > '9') || u.Host != r.phoneHost || u.Port != 0 || u.Scheme != "sip" ||
+		len(u.User) > maxPart || !plainResource(u.GR) {
+		return "", false
+	}
+	number, ok := r.plan.read(u.User)
+	if !ok || !isE164(number) || r.isAlias(&URI{User: number, Host: u.Host}) {
+		return "", false
+	}
+	return number, true
+}
+
 // isPlain reports whether user and resource of u are plain, and the user is none of those
 // who go by other rules than their host does.
 func (r *Rules) isPlain(u *URI) bool {
-	return u.Scheme == "sip" && isPlain(u.User) && !r.isSpecial(u) &&
-		(u.GR == "" || len(u.GR) <= maxPart && printable(u.GR) == len(u.GR))
+	return u.Scheme == "sip" && isPlain(u.User) && !r.isSpecial(u) && plainResource(u.GR)
 }
+
+// plainResource reports whether a gr parameter is the resource as it stands, or none.
+func plainResource(gr string) bool { return len(gr) <= maxPart && printable(gr) == len(gr) }
 
 // isSpecial reports whether the plain user of u is an alias, or may be a number.
 func (r *Rules) isSpecial(u *URI) bool {
-	if len(r.aliases) > 0 {
-		if _, ok := r.aliases[keyOf(*u)]; ok {
-			return true
-		}
+	return r.isAlias(u) || r.plan.country != nil && u.Host == r.phoneHost && phoneDigits.all(u.User)
+}
+
+func (r *Rules) isAlias(u *URI) bool {
+	if len(r.aliases) == 0 {
+		return false
 	}
-	return r.plan.country != nil && u.Host == r.phoneHost && phoneDigits.all(u.User)
+	_, ok := r.aliases[keyOf(*u)]
+	return ok
 }

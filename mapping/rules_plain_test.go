@@ -3,6 +3,7 @@ package mapping
 import (
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -65,7 +66,7 @@ func TestPlainRules(t *testing.T) {
 	rules := eachRules(t)
 	for name, r := range rules {
 		names, hosts := ownDomains(r)
-		for _, user := range []string{"a", "romeo", "7001", "1001", "2125550123", "03012345678", "+12125550123", "-", "a.b", "_", "juliet", "o'malley"} {
+		for _, user := range []string{"a", "romeo", "7001", "1001", "2125550123", "03012345678", "+12125550123", "12125550123", "011442079460123", "+1-212-555-0123", "+12125550100", "212.555.0123", "+", "+1", "0", "+1" + strings.Repeat("-", maxPart) + "2125550123", strings.Repeat("a", maxPart), strings.Repeat("a", maxPart-10), "-", "a.b", "_", "juliet", "o'malley"} {
 			for _, d := range append(append(names, hosts...), someDomains...) {
 				u, err := ParseURI("sip:" + user + "@" + d)
 				if err != nil {

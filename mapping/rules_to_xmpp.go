@@ -136,8 +136,8 @@ func (r *Rules) otherForm(user string) bool {
 
 // escapedAt is the form user\40host@G. The host is written with A-labels.
 func (r *Rules) escapedAt(u URI, t *trace) (JID, *Failure) {
-	b := make([]byte, 0, len(u.User)+len(u.Host)+24)
-	b = xepEscapes(b, u.User)
+	var room [128]byte
+	b := xepEscapes(room[:0], u.User)
 	b = append(b, `\40`...)
 	if u.Port == 0 && strings.IndexByte(u.Host, ':') < 0 {
 		b = append(b, u.Host...)

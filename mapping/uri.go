@@ -262,26 +262,41 @@ func (u URI) WithScheme(scheme string) URI {
 // user, host and, if there is one, port, without any parameter; of a tel URI it
 // is the tel URI. The user's case counts, as it does in SIP.
 func (u URI) AOR() string {
+	var room [96]byte
+	return string(u.AppendAOR(room[:0]))
+}
+
+// AppendAOR appends the AOR to b.
+func (u *URI) AppendAOR(b []byte) []byte {
 	if u.IsZero() {
-		return ""
+		return b
 	}
 	if u.Scheme != "tel" {
-		u.Scheme = "sip"
+		return u.appendAddress(append(b, "sip:"...), userRaw)
 	}
-	return string(u.appendAddress(make([]byte, 0, 96), userRaw))
+	return u.appendAddress(append(b, "tel:"...), telRaw)
 }
 
 // String is the URI as it stands in SIP; "" for the zero URI. In From, To and
 // Contact it belongs in angle brackets (ADDR-22).
 func (u URI) String() string {
+	var room [128]byte
+	return string(u.AppendTo(room[:0]))
+}
+
+// AppendTo appends the String to b.
+func (u *URI) AppendTo(b []byte) []byte {
 	if u.IsZero() {
-		return ""
+		return b
 	}
 	raw := userRaw
-	if u.mailbox() {
+	switch u.Scheme {
+	case "tel":
+		raw = telRaw
+	case "im", "pres":
 		raw = mailboxRaw
 	}
-	b := u.appendAddress(make([]byte, 0, 128), raw)
+	b = u.appendAddress(append(append(b, u.Scheme...), ':'), raw)
 	if u.Phone {
 		b = append(b, ";user=phone"...)
 	}
@@ -291,17 +306,17 @@ func (u URI) String() string {
 	if u.GR != "" {
 		b = appendPercent(append(b, ";gr="...), u.GR, paramRaw)
 	}
-	return string(b)
+	return b
 }
 
-// appendAddress appends u without its parameters.
-func (u URI) appendAddress(b []byte, raw *charset) []byte {
-	b = append(append(b, u.Scheme...), ':')
+// appendAddress appends u without its scheme and its parameters.
+func (u *URI) appendAddress(b []byte, raw *charset) []byte {
+	b = appendPercent(b, u.User, raw)
 	if u.Scheme == "tel" {
-		return appendPercent(b, u.User, telRaw)
+		return b
 	}
 	if u.User != "" {
-		b = append(appendPercent(b, u.User, raw), '@')
+		b = append(b, '@')
 	}
 	return appendHostPort(b, u.Host, u.Port)
 }
@@ -321,7 +336,7 @@ func appendHostPort(b []byte, host string, port uint16) []byte {
 }
 
 // IsZero reports whether u is the zero URI.
-func (u URI) IsZero() bool { return u == URI{} }
+func (u URI) IsZero() bool { return u.Scheme == "" && u == URI{} }
 
 // MarshalText implements encoding.TextMarshaler. The zero URI is empty text.
 func (u URI) MarshalText() ([]byte, error) { return []byte(u.String()), nil }

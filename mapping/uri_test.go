@@ -284,6 +284,12 @@ func checkURI(t fataler, s string) {
 			}
 		}
 	}
+	if got := string(u.AppendTo([]byte("<"))); got != "<"+u.String() {
+		t.Fatalf("%q: %s appended as %s", s, u, got)
+	}
+	if got := string(u.AppendAOR([]byte("<"))); got != "<"+u.AOR() {
+		t.Fatalf("%q: %s appended as %s", s, u.AOR(), got)
+	}
 	again, err := ParseURI(u.String())
 	if err != nil || again != u {
 		t.Fatalf("%q: %+v printed as %s, parsed as %+v, %v", s, u, u, again, err)
@@ -316,6 +322,10 @@ func TestParseURIAllocs(t *testing.T) {
 	if got := testing.AllocsPerRun(100, func() { sink = u.String() }); got > 1 {
 		t.Errorf("String: %v allocations", got)
 	}
+	b := make([]byte, 0, 200)
+	if got := testing.AllocsPerRun(100, func() { b = u.AppendAOR(u.AppendTo(b[:0])) }); got > 0 {
+		t.Errorf("AppendTo: %v allocations", got)
+	}
 }
 
 var sink string
@@ -335,6 +345,15 @@ func BenchmarkParseURI(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func BenchmarkAppendTo(b *testing.B) {
+	u := MustParseURI("sip:romeo@example.org;gr=x")
+	out := make([]byte, 0, 200)
+	b.ReportAllocs()
+	for b.Loop() {
+		out = u.AppendTo(out[:0])
 	}
 }
 
