@@ -40,7 +40,7 @@ func (r *Rules) messageToXMPP(v *SIPMessage) ([]XMPP, *Failure) {
 	m.From, m.To, m.Lang = from, to, c.lang
 	a.body[0].Value = c.text
 	m.Bodies, m.Markup = a.body[:], c.markup
-	m.Thread, m.Nick = lineXML(v.CallID), nick(v.Name, v.From)
+	m.Thread, m.Nick = lineXML(v.CallID), nick(v.Name, &v.From)
 	// What a message/cpim says of itself is from its author, end to end: it wins over the
 	// headers of the request, but for when that expires.
 	if m.Subjects = subjectsOf(c.subjects, c.lang); m.Subjects == nil {

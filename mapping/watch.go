@@ -25,7 +25,7 @@ func (r *Rules) WatchOf(v *SIPEvent) (Watch, error) {
 	if f != nil {
 		return Watch{}, f
 	}
-	return Watch{User: user.Bare(), Contact: contact.Bare(), Nick: nick(v.Name, v.From)}, nil
+	return Watch{User: user.Bare(), Contact: contact.Bare(), Nick: nick(v.Name, &v.From)}, nil
 }
 
 // DeniesWatch is Denies for a SUBSCRIBE.
