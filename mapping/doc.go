@@ -23,9 +23,10 @@
 //	                             pidf_write.go its forms, pidf_activities.go and pidf_priority.go what has a table
 //	parts.go, multipart.go       multiparts: what they say, and how they are cut
 //	inflate.go, transfer.go      Content-Encoding and Content-Transfer-Encoding
-//	text.go                      what may be in a line, a header, a stanza
+//	text.go, scan.go             what may be in a line, a header, a stanza
 //	rules.go                     JID <-> URI: rules_to_sip.go, rules_to_xmpp.go, escape.go, phone.go, explain.go;
-//	                             the values are in jid.go, uri.go
+//	                             the values are in jid.go, uri.go. plain.go and rules_plain.go are a short way
+//	                             for what nearly all addresses are; they say nothing that the others do not
 //	failure.go, tables.go        SIP status <-> stanza error; warning.go, redirect.go, reason.go
 //	local.go, refusal.go         failures of our own
 //
