@@ -65,6 +65,9 @@ func requestOf(v mapping.SIP) (r outRequest, ok bool) {
 // end the header it is bound for (SEC-21). mapping has cleaned all of it, so what
 // is found here is a fault of ours and refused, not mended.
 func (m *outRequest) sendable() *mapping.Failure {
+	if m.event == nil && m.plain() {
+		return nil
+	}
 	for _, v := range [...]struct{ name, value string }{
 		{"Request-URI", m.RequestURI.String()}, {"From", m.From.String()}, {"To", m.To.String()},
 		{"display name", m.Name}, {"Call-ID", m.CallID}, {"From tag", m.FromTag},
@@ -94,68 +97,123 @@ func (m *outRequest) sendable() *mapping.Failure {
 	return nil
 }
 
-// wire builds the bytes of a request; r is the route that it goes by, if it is one with a Via. A
-// MESSAGE has no Contact and no Accept (RFC 3428
+// plain reports whether a request is one that sendable has no fault to find with, by looks
+// that cost next to nothing: nearly all are. Of the others it says nothing.
+func (m *outRequest) plain() bool {
+	return plainAddress(&m.RequestURI) && plainAddress(&m.From) && plainAddress(&m.To) &&
+		printable(m.Name) && printable(m.Subject) && printable(m.Lang) && printable(m.ContentType) &&
+		isToken(m.FromTag) && m.CallID != "" && printable(m.CallID) && strings.IndexByte(m.CallID, ' ') < 0 &&
+		m.CSeq != 0 && m.CSeq < 1<<31 && (m.ContentType != "" || len(m.Body) == 0)
+}
+
+// plainAddress reports whether nothing in a URI may end what it stands in. User and GR are
+// encoded, whatever they are (mapping.URI); the rest is taken as it stands, so it is looked at.
+func plainAddress(u *mapping.URI) bool {
+	switch {
+	case u.Scheme == "tel":
+		return u.User != "" && u.Host == "" && u.Transport == ""
+	case u.Scheme != "sip" || u.Host == "":
+		return false
+	}
+	for i := 0; i < len(u.Host); i++ {
+		if c := u.Host[i]; !tokenChar[c] && c != ':' {
+			return false
+		}
+	}
+	return u.Transport == "" || isToken(u.Transport)
+}
+
+// printable reports whether s has nothing but the printable characters of ASCII.
+func printable(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i]-' ' > '~'-' ' {
+			return false
+		}
+	}
+	return true
+}
+
+// wire gives the bytes of a request: see appendRequest.
+func (u *UA) wire(m *outRequest, r *Route, transport, sentBy, branch string) []byte {
+	var place [2 * branchLen]byte // so that the copy of branch is not allocated
+	return u.appendRequest(make([]byte, 0, m.room()), m, r, transport, sentBy, append(place[:0], branch...))
+}
+
+// room is about how many bytes a request has. It is not exact: what is too little costs time.
+func (m *outRequest) room() int {
+	return 640 + len(m.Name) + len(m.Subject) + len(m.extra) + len(m.auth) + len(m.Body)
+}
+
+// quotedPairs are of a quoted string (RFC 3261 §25.1).
+var quotedPairs = strings.NewReplacer(`\`, `\\`, `"`, `\"`)
+
+// appendRequest appends the bytes of a request; r is the route that it goes by, if it is one
+// with a Via. A MESSAGE has no Contact and no Accept (RFC 3428
 // §4, IM-09), and an OPTIONS needs no Contact (RFC 3261 §11.1). URIs always stand in
 // angle brackets, as their parameters would be the header's otherwise.
-func (u *UA) wire(m *outRequest, r *Route, transport, sentBy, branch string) []byte {
-	b := make([]byte, 0, 640+len(m.Body))
-	line := func(parts ...string) {
-		for _, p := range parts {
-			b = append(b, p...)
-		}
-		b = append(b, "\r\n"...)
+func (u *UA) appendRequest(b []byte, m *outRequest, r *Route, transport, sentBy string, branch []byte) []byte {
+	e := m.event
+	b = append(append(b, m.method...), ' ')
+	if e != nil {
+		b = append(b, e.uri...)
+	} else {
+		b = m.RequestURI.Append(b)
 	}
-	line(m.method, " ", m.uri(), " SIP/2.0")
-	line("Via: SIP/2.0/", transport, " ", sentBy, ";rport;branch=", branch)
-	toTag := ""
-	if e := m.event; e != nil {
+	b = append(append(b, " SIP/2.0\r\nVia: SIP/2.0/"...), transport...)
+	b = append(append(append(b, ' '), sentBy...), ";rport;branch="...)
+	b = append(append(b, branch...), "\r\n"...)
+	if e != nil {
 		for _, r := range e.routes {
-			line("Route: <", r, ">")
-		}
-		if e.toTag != "" {
-			toTag = ";tag=" + e.toTag
+			b = append(append(append(b, "Route: <"...), r...), ">\r\n"...)
 		}
 	}
-	if r != nil && r.Loose && (m.event == nil || len(m.event.routes) == 0) {
-		line("Route: <", r.Via.String(), ";lr>")
+	if r != nil && r.Loose && (e == nil || len(e.routes) == 0) {
+		b = append(r.Via.Append(append(b, "Route: <"...)), ";lr>\r\n"...)
 	}
-	line("Max-Forwards: 70")
-	name := ""
+	b = append(b, "Max-Forwards: 70\r\nFrom: "...)
 	if m.Name != "" {
-		name = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(m.Name) + `" `
+		b = append(append(append(b, '"'), quotedPairs.Replace(m.Name)...), `" `...)
 	}
-	line("From: ", name, "<", m.From.String(), ">;tag=", m.FromTag)
-	line("To: <", m.To.String(), ">", toTag)
-	line("Call-ID: ", m.CallID)
-	line("CSeq: ", strconv.FormatUint(uint64(m.CSeq), 10), " ", m.method)
+	b = append(m.From.Append(append(b, '<')), ">;tag="...)
+	b = append(append(b, m.FromTag...), "\r\nTo: <"...)
+	b = append(m.To.Append(b), '>')
+	if e != nil && e.toTag != "" {
+		b = append(append(b, ";tag="...), e.toTag...)
+	}
+	b = appendLine(append(b, "\r\n"...), "Call-ID: ", m.CallID)
+	b = strconv.AppendUint(append(b, "CSeq: "...), uint64(m.CSeq), 10)
+	b = append(append(append(b, ' '), m.method...), "\r\n"...)
 	if date := formatDate(m.Date); date != "" {
-		line("Date: ", date)
+		b = appendLine(b, "Date: ", date)
 	}
 	if m.accept != "" {
-		line("Accept: ", m.accept)
+		b = appendLine(b, "Accept: ", m.accept)
 	}
 	if m.contact != nil {
-		line("Contact: ", m.contact(transport, sentBy))
+		b = appendLine(b, "Contact: ", m.contact(transport, sentBy))
 	}
-	if m.event != nil && m.event.hasContact {
-		line("Contact: ", u.ownContact(m.event.contact, transport, sentBy))
+	if e != nil && e.hasContact {
+		b = appendLine(b, "Contact: ", u.ownContact(e.contact, transport, sentBy))
 	}
 	b = append(b, m.extra...)
 	b = append(b, m.auth...)
 	if m.Subject != "" {
-		line("Subject: ", m.Subject)
+		b = appendLine(b, "Subject: ", m.Subject)
 	}
 	if m.Lang != "" {
-		line("Content-Language: ", m.Lang)
+		b = appendLine(b, "Content-Language: ", m.Lang)
 	}
 	if u.cfg.UserAgent != "" {
-		line("User-Agent: ", u.cfg.UserAgent)
+		b = appendLine(b, "User-Agent: ", u.cfg.UserAgent)
 	}
 	if m.ContentType != "" {
-		line("Content-Type: ", m.ContentType)
+		b = appendLine(b, "Content-Type: ", m.ContentType)
 	}
-	line("Content-Length: ", strconv.Itoa(len(m.Body)))
-	line()
-	return append(b, m.Body...)
+	b = strconv.AppendInt(append(b, "Content-Length: "...), int64(len(m.Body)), 10)
+	return append(append(b, "\r\n\r\n"...), m.Body...)
+}
+
+// appendLine appends a header line.
+func appendLine(b []byte, name, value string) []byte {
+	return append(append(append(b, name...), value...), "\r\n"...)
 }
