@@ -3,19 +3,14 @@ package sipside
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"math"
 	"net/netip"
-	"strings"
+	"slices"
 	"sync"
 	"time"
-
-	"github.com/emiago/sipgo/sip"
 
 	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside/digest"
@@ -28,11 +23,14 @@ type client struct {
 	seed   maphash.Seed   // keys the part of a branch that says it is ours
 	health *locate.Health // of targets
 	sizes  sizeLog
+	ids    ids
+	spare  sync.Pool // of clientTx: see pooled
 
 	mu     sync.Mutex // guards the following
 	open   map[uint64]*clientTx
-	held   map[hopKey]int // of open, by next hop
-	events int            // of open, those about events
+	held   map[hopKey]*holding // of open, by next hop
+	unheld *holding            // one that is in no use, nil if there is none
+	events int                 // of open, those about events
 	steps  [len(timerE)]delays[*clientTx]
 	expire delays[*clientTx] // Timer F
 	closed bool
@@ -62,8 +60,11 @@ type clientTx struct {
 	stream     *stream
 	start      uint64 // TCP: where in the stream the request begins
 	wire       []byte // UDP: for retransmission
-	step       int    // index in timerE
-	repeated   bool   // UDP: transmitted more than once
+	shared     bool   // wire is part of the memory of several requests
+	pooled     bool   // nobody but the table, the timers and the socket's queue knows it
+	holding    *holding
+	step       int  // index in timerE
+	repeated   bool // UDP: transmitted more than once
 	proceeding bool
 	ended      bool
 	again      delayed[*clientTx] // Timer E
@@ -71,63 +72,12 @@ type clientTx struct {
 }
 
 func newClient(u *UA) *client {
-	c := &client{u: u, seed: maphash.MakeSeed(), health: locate.NewHealth(maxNames), sizes: sizeLog{log: u.log}, open: make(map[uint64]*clientTx), held: make(map[hopKey]int)}
+	c := &client{u: u, seed: maphash.MakeSeed(), health: locate.NewHealth(maxNames), sizes: sizeLog{log: u.log}, open: make(map[uint64]*clientTx), held: make(map[hopKey]*holding)}
 	for i := range c.steps {
 		c.steps[i].after = timerE[i]
 	}
 	c.expire.after = timerF
 	return c
-}
-
-// A branch is the magic cookie, 64 random bits, and 32 bits of a keyed hash of
-// them, by which a Via of ours is known when it comes back (SIP-15, SEC-12).
-func (c *client) branch(id uint64) string {
-	var b [12]byte
-	binary.BigEndian.PutUint64(b[:], id)
-	binary.BigEndian.PutUint32(b[8:], uint32(maphash.Bytes(c.seed, b[:8])))
-	return sip.RFC3261BranchMagicCookie + hex.EncodeToString(b[:])
-}
-
-const branchLen = len(sip.RFC3261BranchMagicCookie) + 24
-
-// parseBranch gives the transaction's id if the branch is one of ours.
-func (c *client) parseBranch(s string) (id uint64, ok bool) {
-	const cookie = len(sip.RFC3261BranchMagicCookie)
-	if len(s) != branchLen || !strings.EqualFold(s[:cookie], sip.RFC3261BranchMagicCookie) {
-		return 0, false
-	}
-	var b [12]byte
-	if _, err := hex.Decode(b[:], []byte(s[cookie:])); err != nil {
-		return 0, false
-	}
-	if uint32(maphash.Bytes(c.seed, b[:8])) != binary.BigEndian.Uint32(b[8:]) {
-		return 0, false
-	}
-	return binary.BigEndian.Uint64(b[:]), true
-}
-
-// deliver begins a transaction for each value.
-func (c *client) deliver(batch []mapping.Parcel[mapping.SIP]) {
-	for _, p := range batch {
-		req, ok := requestOf(p.Value)
-		if !ok {
-			c.u.outbox.add(p.Ref, notWritten(mapping.FailInternal(fmt.Errorf("sipside: no request for %T", p.Value))))
-			continue
-		}
-		f := req.sendable()
-		var h hop
-		if f == nil {
-			h, f = c.u.hopFor(&req, true)
-		}
-		if f != nil {
-			c.u.outbox.add(p.Ref, notWritten(f))
-			continue
-		}
-		if req.event == nil {
-			h.count(req.SIPMessage)
-		}
-		c.launch(&clientTx{ref: p.Ref, req: req, hop: h})
-	}
 }
 
 // launch begins the transaction of tx. Its outcome is told in any case, and may be before
@@ -157,7 +107,12 @@ func (c *client) launch(tx *clientTx) {
 
 // tell says what became of a request, with the headers of the final response if there was one.
 func (c *client) tell(tx *clientTx, o mapping.Outcome, f *fields) {
-	if tx.done == nil {
+	switch {
+	case tx.done != nil:
+	case o.Kind == mapping.Answered: // by a read loop, which tells it before it reads on
+		c.u.outbox.put(tx.ref, &o)
+		return
+	default:
 		c.u.outbox.add(tx.ref, o)
 		return
 	}
@@ -170,11 +125,14 @@ func (c *client) tell(tx *clientTx, o mapping.Outcome, f *fields) {
 // Requests about events have a quarter as many places beside those of messages, of which a
 // next hop has a quarter: however many there are, no message waits for one of them.
 func (c *client) begin(tx *clientTx) *mapping.Failure {
-	var b [8]byte
-	rand.Read(b[:])
-	tx.id = binary.BigEndian.Uint64(b[:])
+	tx.id = c.ids.next()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.enter(tx)
+}
+
+// enter is begin for a request that has an id. The lock is held.
+func (c *client) enter(tx *clientTx) *mapping.Failure {
 	if c.closed {
 		return mapping.FailShutdown()
 	}
@@ -183,12 +141,16 @@ func (c *client) begin(tx *clientTx) *mapping.Failure {
 	if tx.hop.events {
 		most, count = max(most/4, 1), c.events
 	}
-	full := count >= most || c.held[key] >= max(most/4, 1)
+	open := 0
+	if h := c.held[key]; h != nil {
+		open = h.open
+	}
+	full := count >= most || open >= max(most/4, 1)
 	if full && tx.done == nil || c.open[tx.id] != nil {
 		return mapping.FailBusy(busySeconds)
 	}
 	c.open[tx.id] = tx
-	c.held[key]++
+	c.hold(tx, key)
 	if tx.hop.events {
 		c.events++
 	}
@@ -273,25 +235,6 @@ func (tx *clientTx) fit(n int, stream bool) (overTCP bool, room int, f *mapping.
 	return overTCP, 0, f
 }
 
-func (c *client) sendUDP(tx *clientTx, sock *udpSocket, dest netip.AddrPort, wire []byte) {
-	now := time.Now()
-	c.mu.Lock()
-	if tx.ended {
-		c.mu.Unlock()
-		return
-	}
-	if !sock.put(packet{b: wire, to: dest, tx: tx}) {
-		c.end(tx, notWritten(mapping.FailBusy(1)))
-		c.mu.Unlock()
-		return
-	}
-	tx.sent, tx.udp, tx.dest, tx.wire = true, sock, dest, wire
-	due := c.steps[0].push(&tx.again, tx, now)
-	c.expire.push(&tx.giveUp, tx, now)
-	c.mu.Unlock()
-	c.u.alarm.at(due)
-}
-
 // sendTCP writes the request to a connection; false if that is closed by now and
 // nothing was written.
 func (c *client) sendTCP(tx *clientTx, s *stream) bool {
@@ -322,14 +265,15 @@ func (c *client) sendTCP(tx *clientTx, s *stream) bool {
 // end takes tx out and tells its outcome. The lock is held.
 func (c *client) end(tx *clientTx, o mapping.Outcome) { c.endWith(tx, o, nil) }
 
-// endWith is end with the headers of the final response. The lock is held.
+// endWith is end with the headers of the final response. The lock is held. tx may be of
+// another request when it returns.
 func (c *client) endWith(tx *clientTx, o mapping.Outcome, f *fields) {
 	if tx.ended {
 		return
 	}
 	tx.ended = true
 	delete(c.open, tx.id)
-	c.let(tx.hop.key())
+	c.let(tx)
 	if tx.hop.events {
 		c.events--
 	}
@@ -345,14 +289,10 @@ func (c *client) endWith(tx *clientTx, o mapping.Outcome, f *fields) {
 	tx.again.stop()
 	tx.giveUp.stop()
 	c.tell(tx, o, f)
-}
-
-// let counts a request less of a next hop. The lock is held.
-func (c *client) let(key hopKey) {
-	if c.held[key] > 1 {
-		c.held[key]--
-	} else {
-		delete(c.held, key)
+	if tx.pooled && o.Kind == mapping.Answered {
+		// Its only packet that knows it has left, or there would be no answer: the socket
+		// will not come back to it.
+		c.freeTx(tx)
 	}
 }
 
@@ -454,6 +394,15 @@ func (c *client) lost(s *stream, taken uint64, err error) {
 
 // tick retransmits and gives up, and tells when something is due next.
 func (c *client) tick(now time.Time) (next time.Time) {
+	next, socks := c.retransmit(now)
+	for _, s := range socks {
+		s.push()
+	}
+	return next
+}
+
+// retransmit is tick; socks have got something to send.
+func (c *client) retransmit(now time.Time) (next time.Time, socks []*udpSocket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for { // Timer F first: it beats a last retransmission
@@ -473,12 +422,18 @@ func (c *client) tick(now time.Time) (next time.Time) {
 			}
 			tx := e.item
 			tx.repeated = true
-			tx.udp.put(packet{b: tx.wire, to: tx.dest})
+			if tx.shared { // who is slow keeps nothing of the others
+				tx.wire, tx.shared = bytes.Clone(tx.wire), false
+			}
+			tx.udp.putAll([]packet{{b: tx.wire, to: tx.dest}})
+			if !slices.Contains(socks, tx.udp) {
+				socks = append(socks, tx.udp)
+			}
 			tx.step = min(tx.step+1, len(timerE)-1)
 			next = earliest(next, c.steps[tx.step].push(&tx.again, tx, now))
 		}
 	}
-	return next
+	return next, socks
 }
 
 // close ends what is open; nothing new begins.

@@ -79,10 +79,7 @@ func (r *clientRig) answer() {
 		r.u.client.match(&r.sock.rd, okResponse, id, methodMessage, &r.fields)
 	}
 	r.io.branches = r.io.branches[:0]
-	r.u.outbox.mu.Lock()
-	r.u.outbox.closed = true
-	r.u.outbox.mu.Unlock()
-	r.u.outbox.run(r.u)
+	r.sock.rd.flush()
 }
 
 func batchOf(n int) (batch []mapping.Parcel[mapping.SIP]) {

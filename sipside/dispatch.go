@@ -307,6 +307,7 @@ func (rd *reader) holder(p *peers) *peer {
 // for more.
 func (rd *reader) flush() {
 	rd.read = time.Time{}
+	rd.u.outbox.tell(rd.u)
 	if len(rd.batch) == 0 {
 		return
 	}

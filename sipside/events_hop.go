@@ -133,9 +133,9 @@ func (c *client) unflow(tx *clientTx) bool {
 		c.end(tx, notWritten(f))
 		return false
 	}
-	c.let(tx.hop.key())
+	c.let(tx)
 	tx.hop, tx.to = h, locate.Target{}
-	c.held[h.key()]++
+	c.hold(tx, h.key())
 	return true
 }
 

@@ -1,8 +1,6 @@
 package sipside
 
 import (
-	"crypto/rand"
-	"encoding/binary"
 	"log/slog"
 	"math"
 	"sync"
@@ -146,9 +144,7 @@ func (c *client) suspend(tx *clientTx) {
 	tx.step, tx.repeated, tx.proceeding = 0, false, false
 	delete(c.open, tx.id)
 	for {
-		var b [8]byte
-		rand.Read(b[:])
-		if tx.id = binary.BigEndian.Uint64(b[:]); c.open[tx.id] == nil {
+		if tx.id = c.ids.next(); c.open[tx.id] == nil {
 			break
 		}
 	}

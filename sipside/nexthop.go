@@ -1,6 +1,7 @@
 package sipside
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -31,6 +32,9 @@ func (u *UA) nextHop(uri mapping.URI) (h hop, f *mapping.Failure) {
 	target, set := uri, u.current()
 	for i, r := range set.routes {
 		if r.Domain == "*" || set.routeDomains[i] == target.Host {
+			if set.routeHops[i].route != nil {
+				return set.routeHops[i], nil
+			}
 			h.rule, h.login = r, set.logins[r]
 			if !r.Via.IsZero() {
 				h.route, h.watch, target = r, set.watches[r], r.Via
@@ -58,7 +62,7 @@ func (h *hop) lead(target mapping.URI, supported locate.Set) *mapping.Failure {
 		f.Err = fmt.Errorf("sipside: transport %q", target.Transport)
 		return f
 	}
-	if a, err := netip.ParseAddr(target.Host); err == nil {
+	if a, err := parseHostAddr(target.Host); err == nil {
 		if !locate.Sendable(a.Unmap()) {
 			f := mapping.FailDNS()
 			f.Err = fmt.Errorf("sipside: nothing can be sent to %s", a)
@@ -70,6 +74,17 @@ func (h *hop) lead(target mapping.URI, supported locate.Set) *mapping.Failure {
 		}
 	}
 	return nil
+}
+
+var errName = errors.New("sipside: a name, no address")
+
+// parseHostAddr is netip.ParseAddr, which makes an error of what it is asked for: nearly all
+// hosts are names, and nobody wants to know why.
+func parseHostAddr(host string) (netip.Addr, error) {
+	if n := len(host); n > 0 && (host[n-1] < '0' || host[n-1] > '9') && strings.IndexByte(host, ':') < 0 {
+		return netip.Addr{}, errName // of the numbers only those of IPv6 end otherwise
+	}
+	return netip.ParseAddr(host)
 }
 
 // queryOf asks for the servers that a URI means. ok is false if it wants a transport that

@@ -53,20 +53,38 @@ func newNames(cfg *Config) *names {
 		routes: make(map[locate.Query]*name)}
 }
 
+// targets are those of q if they are known now, else there are none, whatever is known.
+func (n *names) targets(q locate.Query, now time.Time) []locate.Target {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if e := n.lately(q, now); e != nil && e.failure == nil {
+		return e.targets
+	}
+	return nil
+}
+
+// lately is the answer for q that is known and not too old, nil if there is none. The lock
+// is held.
+func (n *names) lately(q locate.Query, now time.Time) *name {
+	if e := n.routes[q]; e != nil && now.Before(e.until) {
+		return e
+	}
+	if e := n.known[q]; e != nil && !e.until.IsZero() && now.Before(e.until) {
+		return e
+	}
+	return nil
+}
+
 // lookup calls f once with the answer for q. f must not block.
 func (n *names) lookup(q locate.Query, f func(*name)) {
 	now := time.Now()
 	n.mu.Lock()
-	e := n.routes[q]
-	if e == nil || !now.Before(e.until) {
-		e = n.known[q]
-	}
-	if e != nil && !e.until.IsZero() && now.Before(e.until) {
+	if e := n.lately(q, now); e != nil {
 		n.mu.Unlock()
 		f(e)
 		return
 	}
-	if e != nil && e.until.IsZero() {
+	if e := n.known[q]; e != nil && e.until.IsZero() {
 		e.waiting = append(e.waiting, f)
 		n.mu.Unlock()
 		return

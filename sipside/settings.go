@@ -15,6 +15,7 @@ import (
 type settings struct {
 	routes        []*Route
 	routeDomains  []string // canonical, beside routes
+	routeHops     []hop    // beside routes: where those with a Via lead that can be gone by
 	xmppDomains   []string
 	phoneDomain   string // as URI.Host has it
 	peers         *peers
@@ -67,6 +68,13 @@ func (u *UA) settle(cfg *Config, before *settings) *settings {
 	u.settleLogins(s, before)
 	u.settleWatches(s, before)
 	u.settleRegistrations(s, before)
+	s.routeHops = make([]hop, len(s.routes))
+	for i, r := range s.routes {
+		if h, f := u.hopOf(r, s.logins[r]); f == nil && !r.Via.IsZero() {
+			h.watch = s.watches[r]
+			s.routeHops[i] = h
+		}
+	}
 	return s
 }
 

@@ -25,8 +25,9 @@ type Handler interface {
 	// and connections call at the same time.
 	FromSIP(batch []mapping.Parcel[mapping.SIP])
 	// SIPOutcomes tells what became of what was handed to Deliver: Answered,
-	// NotWritten or Unknown. It is never called from within Deliver, and by one
-	// goroutine at a time.
+	// NotWritten or Unknown. It is never called from within Deliver, which it may
+	// call itself, and by one goroutine at a time: for answers that is the read loop that
+	// has read them, so it must not block.
 	SIPOutcomes(batch []mapping.Result)
 }
 
@@ -328,59 +329,6 @@ func (u *UA) udpFor(addr netip.Addr) *udpSocket {
 		}
 	}
 	return second
-}
-
-// outbox collects outcomes for the goroutine that tells them.
-type outbox struct {
-	mu     sync.Mutex // guards the following
-	list   []mapping.Result
-	closed bool
-	wake   chan struct{}
-}
-
-func newOutbox() *outbox { return &outbox{wake: make(chan struct{}, 1)} }
-
-func (o *outbox) add(ref any, out mapping.Outcome) {
-	o.mu.Lock()
-	o.list = append(o.list, mapping.Result{Ref: ref, Outcome: out})
-	first := len(o.list) == 1
-	o.mu.Unlock()
-	if first {
-		o.signal()
-	}
-}
-
-func (o *outbox) signal() {
-	select {
-	case o.wake <- struct{}{}:
-	default:
-	}
-}
-
-func (o *outbox) close() {
-	o.mu.Lock()
-	o.closed = true
-	o.mu.Unlock()
-	o.signal()
-}
-
-func (o *outbox) run(u *UA) {
-	var batch []mapping.Result
-	for {
-		o.mu.Lock()
-		batch, o.list = o.list, batch[:0]
-		closed := o.closed
-		o.mu.Unlock()
-		if len(batch) > 0 {
-			guard(u, func() { u.handler.SIPOutcomes(batch) })
-			clear(batch)
-			continue
-		}
-		if closed {
-			return
-		}
-		<-o.wake
-	}
 }
 
 // String names the sockets, for the log.
