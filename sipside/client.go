@@ -26,14 +26,14 @@ type client struct {
 	ids    ids
 	spare  sync.Pool // of clientTx: see pooled
 
-	mu     sync.Mutex // guards the following
-	open   map[uint64]*clientTx
-	held   map[hopKey]*holding // of open, by next hop
-	unheld *holding            // one that is in no use, nil if there is none
-	events int                 // of open, those about events
-	steps  [len(timerE)]delays[*clientTx]
-	expire delays[*clientTx] // Timer F
-	closed bool
+	mu       sync.Mutex // guards the following
+	open     map[uint64]*clientTx
+	held     map[hopKey]*holding // of open, by next hop
+	lastHeld *holding            // the last one that was counted in; never nil
+	events   int                 // of open, those about events
+	steps    [len(timerE)]delays[*clientTx]
+	expire   delays[*clientTx] // Timer F
+	closed   bool
 }
 
 // clientTx is a request until its outcome is told: one of Deliver, or one of ours. It belongs
@@ -72,7 +72,7 @@ type clientTx struct {
 }
 
 func newClient(u *UA) *client {
-	c := &client{u: u, seed: maphash.MakeSeed(), health: locate.NewHealth(maxNames), sizes: sizeLog{log: u.log}, open: make(map[uint64]*clientTx), held: make(map[hopKey]*holding)}
+	c := &client{u: u, seed: maphash.MakeSeed(), health: locate.NewHealth(maxNames), sizes: sizeLog{log: u.log}, open: make(map[uint64]*clientTx), held: make(map[hopKey]*holding), lastHeld: new(holding)}
 	for i := range c.steps {
 		c.steps[i].after = timerE[i]
 	}
@@ -142,7 +142,7 @@ func (c *client) enter(tx *clientTx) *mapping.Failure {
 		most, count = max(most/4, 1), c.events
 	}
 	open := 0
-	if h := c.held[key]; h != nil {
+	if h := c.holdingOf(key); h != nil {
 		open = h.open
 	}
 	full := count >= most || open >= max(most/4, 1)

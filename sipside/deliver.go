@@ -22,10 +22,11 @@ type departure struct {
 	slab []byte // the requests stand in it one behind the other
 }
 
-// maxSlab is what one request may take of a slab, and a slab for each of how many.
+// Requests of a batch share memory: so many, and only those that do not take much of it. It
+// is there until the last of them has been answered, or for half a second: see retransmit.
 const (
-	maxSlab  = 2048
-	slabSize = 8
+	sharing   = 8
+	maxShared = 2048
 )
 
 // deliver begins a transaction for each value.
@@ -98,8 +99,8 @@ func (c *client) prepare(d *departure, tx *clientTx, left int) bool {
 	room := tx.req.room()
 	if cap(d.slab)-len(d.slab) < room {
 		n := 1
-		if room <= maxSlab {
-			n = min(left, slabSize)
+		if room <= maxShared {
+			n = min(left, sharing)
 		}
 		d.slab = make([]byte, 0, n*room)
 	}
@@ -181,17 +182,26 @@ type holding struct {
 	open int
 }
 
+// holdingOf is that of a next hop, nil if nothing is open to it. The lock is held. Who is
+// sent to most is asked for most.
+func (c *client) holdingOf(key hopKey) *holding {
+	if h := c.lastHeld; h.open > 0 && h.key == key {
+		return h
+	}
+	return c.held[key]
+}
+
 // hold counts tx for its next hop. The lock is held.
 func (c *client) hold(tx *clientTx, key hopKey) {
-	h := c.held[key]
+	h := c.holdingOf(key)
 	if h == nil {
-		if h = c.unheld; h == nil {
+		if h = c.lastHeld; h.open > 0 {
 			h = new(holding)
 		}
-		c.unheld = nil
 		h.key = key
 		c.held[key] = h
 	}
+	c.lastHeld = h
 	h.open++
 	tx.holding = h
 }
@@ -205,8 +215,6 @@ func (c *client) let(tx *clientTx) {
 	tx.holding = nil
 	if h.open--; h.open == 0 {
 		delete(c.held, h.key)
-		*h = holding{}
-		c.unheld = h
 	}
 }
 

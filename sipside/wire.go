@@ -68,6 +68,11 @@ func (m *outRequest) sendable() *mapping.Failure {
 	if m.event == nil && m.plain() {
 		return nil
 	}
+	return m.fault()
+}
+
+// fault is sendable for a request that is not plain.
+func (m *outRequest) fault() *mapping.Failure {
 	for _, v := range [...]struct{ name, value string }{
 		{"Request-URI", m.RequestURI.String()}, {"From", m.From.String()}, {"To", m.To.String()},
 		{"display name", m.Name}, {"Call-ID", m.CallID}, {"From tag", m.FromTag},
