@@ -22,7 +22,10 @@
 //
 // Deliver -> client.go (the transaction) -> nexthop.go, resolve.go, targets.go
 // (where to) -> wire.go (the bytes) -> sendqueue.go, streamout.go. The final
-// answer (answers.go), or what else became of it, reaches Handler.SIPOutcomes.
+// answer (answers.go), or what else became of it, reaches Handler.SIPOutcomes (outbox.go).
+//
+// Those of a batch that are plain leave together (deliver.go): over UDP, to a target that is
+// known at once, without a login. All others go one by one, with the same bytes.
 //
 // The next hop may have several targets (RFC 3263). A request goes to one of them
 // only, which SIPMessage.Target chooses; Outcome.More says whether there is another
@@ -144,7 +147,10 @@
 // beginning, within ten seconds.
 //
 // Handler methods are called without a lock held. FromSIP runs on the read loops:
-// one call at a time per socket or connection, but several sockets call at once.
+// one call at a time per socket or connection, but several sockets call at once. So does
+// SIPOutcomes, for answers, at the end of what was read in one go: to wake a goroutine for
+// it would cost more than all else about an answer. Of that there is one call at a time in
+// all; what comes meanwhile, and what is no answer, is told by a goroutine of its own.
 //
 // Over UDP a source that is no peer gets three answers a minute, to whatever it sends, and
 // then none; when too many such sources are counted, new ones get none at all. Who has proved
