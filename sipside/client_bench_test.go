@@ -9,6 +9,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/locate"
 )
 
 // echoIO keeps the branches of what is sent, from which benchmarks make its answers.
@@ -119,3 +120,45 @@ func BenchmarkSend(b *testing.B) {
 }
 
 var okResponse = sip.NewResponse(200, "OK")
+
+// BenchmarkSendWays is a batch of 16 by other ways: to an address without a route, to a name
+// that is known, and by a route with a login that nobody asks for.
+func BenchmarkSendWays(b *testing.B) {
+	for _, way := range []string{"address", "name", "login"} {
+		b.Run(way, func(b *testing.B) {
+			r := newClientRig(b)
+			u := r.u
+			batch := batchOf(16)
+			switch way {
+			case "login":
+				route := u.current().routes[0]
+				route.Login = Login{Username: "gw", Password: "secret"}
+				u.settleLogins(u.current(), &settings{})
+				u.current().routeHops[0].login = u.current().logins[route]
+			default:
+				cfg := testConfig()
+				u.set.Store(u.settle(&cfg, nil))
+			}
+			for i := range batch {
+				switch m := batch[i].Value.(*mapping.SIPMessage); way {
+				case "address":
+					m.RequestURI.Host = "192.0.2.9"
+				case "name":
+					q, _ := queryOf(m.RequestURI, u.supported)
+					u.names.known[q] = &name{targets: []locate.Target{{Transport: locate.UDP, Addr: memPeer}}, until: time.Now().Add(time.Hour)}
+				}
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			sent := 0
+			for sent = 0; sent < b.N; sent += len(batch) {
+				u.Deliver(batch)
+				r.swallow()
+				r.answer()
+			}
+			if r.h.delivered != sent {
+				b.Fatalf("%d of %d were delivered", r.h.delivered, sent)
+			}
+		})
+	}
+}
