@@ -146,7 +146,11 @@ func (u *UA) wire(m *outRequest, r *Route, transport, sentBy, branch string) []b
 
 // room is about how many bytes a request has. It is not exact: what is too little costs time.
 func (m *outRequest) room() int {
-	return 640 + len(m.Name) + len(m.Subject) + len(m.extra) + len(m.auth) + len(m.Body)
+	n := 320 + len(m.Name) + len(m.CallID) + len(m.FromTag) + len(m.Subject) + len(m.ContentType) + len(m.extra) + len(m.auth) + len(m.Body)
+	for _, u := range [...]*mapping.URI{&m.RequestURI, &m.From, &m.To} {
+		n += len(u.Host) + 2*(len(u.User)+len(u.GR)) // some of it is encoded
+	}
+	return n
 }
 
 // quotedPairs are of a quoted string (RFC 3261 §25.1).
