@@ -26,6 +26,8 @@ type client struct {
 	ids    ids
 	spare  sync.Pool // of clientTx: see pooled
 
+	scratches sync.Pool
+
 	mu       sync.Mutex // guards the following
 	open     map[uint64]*clientTx
 	held     map[hopKey]*holding // of open, by next hop
@@ -176,14 +178,16 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 	if tx.login != nil && tx.cseq == 0 && tx.req.method != methodNotify {
 		tx.login.begin(tx, to)
 	}
-	wire := c.u.wire(&tx.req, tx.hop.route, over, sentBy, c.branch(tx.id))
+	scratch := c.scratch()
+	defer c.keepScratch(scratch)
+	wire := c.build(scratch, tx, over, sentBy)
 	stream, room, f := tx.fit(len(wire), to.Transport != locate.UDP)
 	moved := f == nil && stream && to.Transport == locate.UDP
 	if (f != nil || moved) && tx.cseq == 0 && tx.req.auth != "" {
 		// What nobody has asked for yet is no reason to go another way. How long it is was
 		// up to the last server that asked, which may be one behind the next hop.
 		tx.login.bare(tx)
-		wire = c.u.wire(&tx.req, tx.hop.route, over, sentBy, c.branch(tx.id))
+		wire = c.build(scratch, tx, over, sentBy)
 		stream, room, f = tx.fit(len(wire), to.Transport != locate.UDP)
 		moved = f == nil && stream && to.Transport == locate.UDP
 	}
@@ -198,7 +202,7 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 	}
 	// Another target, to which a part goes when this one fails, may see a longer Via.
 	room = max(room-(c.u.maxSentBy-len(sentBy)), 0)
-	if tx.login != nil { // and what it may be asked there
+	if tx.login != nil && room > 0 { // and what it may be asked there
 		room = max(room-tx.login.room(tx, to), 0)
 	}
 	c.sizes.note(tx, len(wire), moved, room, f)
@@ -222,7 +226,7 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 		f.Err = fmt.Errorf("sipside: no UDP socket that reaches %s", dest)
 		c.fail(tx, notWritten(f))
 	default:
-		c.sendUDP(tx, sock, dest, wire)
+		c.sendUDP(tx, sock, dest, bytes.Clone(wire))
 	}
 }
 
@@ -238,7 +242,9 @@ func (tx *clientTx) fit(n int, stream bool) (overTCP bool, room int, f *mapping.
 // sendTCP writes the request to a connection; false if that is closed by now and
 // nothing was written.
 func (c *client) sendTCP(tx *clientTx, s *stream) bool {
-	wire := c.u.wire(&tx.req, tx.hop.route, viaTransport(tx.to.Transport), c.u.streamSentBy(tx.to.Transport), c.branch(tx.id))
+	scratch := c.scratch()
+	defer c.keepScratch(scratch)
+	wire := c.build(scratch, tx, viaTransport(tx.to.Transport), c.u.streamSentBy(tx.to.Transport))
 	now := time.Now()
 	c.mu.Lock()
 	if tx.ended {

@@ -57,7 +57,7 @@ func newClientRig(b *testing.B) *clientRig {
 	r.u.handler = r.h
 	r.sock = newUDPSocket(r.u, r.io, memSelf)
 	r.u.udp, r.u.bound = append(r.u.udp, r.sock), append(r.u.bound, memSelf)
-	r.u.listen = r.u.listen[:1]
+	r.u.listen, r.u.maxSentBy = r.u.listen[:1], len(r.sock.sentBy)
 	r.u.sentBys = append(r.u.sentBys, sentBy{"192.0.2.1", 5060})
 	r.fields = fields{vias: []string{""}, cseq: "1 MESSAGE", callID: "x", from: "<sip:a@b>;tag=x", to: "<sip:a@b>;tag=y"}
 	return r

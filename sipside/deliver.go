@@ -162,6 +162,28 @@ func (c *client) depart(d *departure) {
 	}
 }
 
+// build gives the bytes of tx, in scratch.
+func (c *client) build(scratch *[]byte, tx *clientTx, transport, sentBy string) []byte {
+	var branch [branchLen]byte
+	*scratch = c.u.appendRequest((*scratch)[:0], &tx.req, tx.hop.route, transport, sentBy, c.appendBranch(branch[:0], tx.id))
+	return *scratch
+}
+
+// scratch gives memory for a request whose length is to be known, or whose bytes are copied.
+// Who has it gives it back by keepScratch.
+func (c *client) scratch() *[]byte {
+	if b, ok := c.scratches.Get().(*[]byte); ok {
+		return b
+	}
+	return new(make([]byte, 0, 1024))
+}
+
+func (c *client) keepScratch(b *[]byte) {
+	if cap(*b) <= 4*maxShared { // longer ones are rare
+		c.scratches.Put(b)
+	}
+}
+
 // newTx gives a clientTx with nothing in it.
 func (c *client) newTx() *clientTx {
 	if tx, ok := c.spare.Get().(*clientTx); ok {
