@@ -166,7 +166,7 @@ func (u *UA) appendRequest(b []byte, m *outRequest, r *Route, transport, sentBy 
 	if e != nil {
 		b = append(b, e.uri...)
 	} else {
-		b = m.RequestURI.Append(b)
+		b = m.RequestURI.AppendTo(b)
 	}
 	b = append(append(b, " SIP/2.0\r\nVia: SIP/2.0/"...), transport...)
 	b = append(append(append(b, ' '), sentBy...), ";rport;branch="...)
@@ -177,15 +177,15 @@ func (u *UA) appendRequest(b []byte, m *outRequest, r *Route, transport, sentBy 
 		}
 	}
 	if r != nil && r.Loose && (e == nil || len(e.routes) == 0) {
-		b = append(r.Via.Append(append(b, "Route: <"...)), ";lr>\r\n"...)
+		b = append(r.Via.AppendTo(append(b, "Route: <"...)), ";lr>\r\n"...)
 	}
 	b = append(b, "Max-Forwards: 70\r\nFrom: "...)
 	if m.Name != "" {
 		b = append(append(append(b, '"'), quotedPairs.Replace(m.Name)...), `" `...)
 	}
-	b = append(m.From.Append(append(b, '<')), ">;tag="...)
+	b = append(m.From.AppendTo(append(b, '<')), ">;tag="...)
 	b = append(append(b, m.FromTag...), "\r\nTo: <"...)
-	b = append(m.To.Append(b), '>')
+	b = append(m.To.AppendTo(b), '>')
 	if e != nil && e.toTag != "" {
 		b = append(append(b, ";tag="...), e.toTag...)
 	}
