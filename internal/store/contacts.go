@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"database/sql/driver"
 	"slices"
 	"strings"
 )
@@ -55,12 +56,12 @@ func (s *Store) LoadContacts(f func([]Contact) error) error { return s.b.loadCon
 
 func (b *sqliteStore) putContacts(w *work) error {
 	for _, c := range w.contacts {
-		query, args := "DELETE FROM contacts WHERE user = ? AND contact = ?", []any{c.User, c.Contact}
+		query, args := "DELETE FROM contacts WHERE user = ? AND contact = ?", []driver.Value{c.User, c.Contact}
 		if c.Marks != 0 {
 			query = "INSERT INTO contacts (user, contact, marks) VALUES (?, ?, ?) ON CONFLICT (user, contact) DO UPDATE SET marks = excluded.marks"
 			args = append(args, int64(c.Marks))
 		}
-		if _, err := b.conn.ExecContext(bg, query, args...); err != nil {
+		if err := b.writer.exec(query, args...); err != nil {
 			return err
 		}
 	}

@@ -91,7 +91,7 @@ func (r *Reader) LoadDialogs(f func([]Dialog) error) error {
 // forgetExpired removes what is of no use any more. If the disk does not take that now, the
 // next start has it to do again: LoadDialogs does not return it.
 func (b *sqliteStore) forgetExpired(now time.Time) {
-	_, _ = b.conn.ExecContext(bg, "DELETE FROM dialogs WHERE expires <= ?", millis(now))
+	_ = b.writer.exec("DELETE FROM dialogs WHERE expires <= ?", millis(now))
 }
 
 func (b *sqliteStore) putDialogs(w *work) error {
@@ -100,7 +100,7 @@ func (b *sqliteStore) putDialogs(w *work) error {
 		if len(d.Data) > 0 {
 			continue
 		}
-		if _, err := b.conn.ExecContext(bg, "DELETE FROM dialogs WHERE key = ?", d.Key); err != nil {
+		if err := b.writer.exec("DELETE FROM dialogs WHERE key = ?", d.Key); err != nil {
 			return err
 		}
 	}
@@ -108,7 +108,7 @@ func (b *sqliteStore) putDialogs(w *work) error {
 		if len(d.Data) == 0 {
 			continue
 		}
-		_, err := b.conn.ExecContext(bg, "INSERT INTO dialogs (key, expires, data) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET expires = excluded.expires, data = excluded.data",
+		err := b.writer.exec("INSERT INTO dialogs (key, expires, data) VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET expires = excluded.expires, data = excluded.data",
 			d.Key, millis(d.Expires), d.Data)
 		if err != nil {
 			return err

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"database/sql/driver"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -184,7 +185,11 @@ func TestSettings(t *testing.T) {
 			"journal_mode": "wal", "synchronous": "2", "secure_delete": "1", "busy_timeout": "1000", "application_id": "1937010552",
 		} {
 			var got string
-			if err := b.conn.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
+			err := b.writer.query(func(row []driver.Value) bool {
+				got = fmt.Sprint(row[0])
+				return true
+			}, "PRAGMA "+pragma)
+			if err != nil || got != want {
 				t.Errorf("%s is %s, want %s (%v)", pragma, got, want, err)
 			}
 		}

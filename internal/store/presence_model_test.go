@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -30,7 +31,8 @@ func TestModelOfPresence(t *testing.T) {
 		s := mustOpen(t, filepath.Join(t.TempDir(), "stox.db"), Options{})
 		defer s.Close()
 		rapid.Check(t, func(t *rapid.T) {
-			if _, err := s.b.(*sqliteStore).conn.ExecContext(bg, "DELETE FROM relations; DELETE FROM dialogs"); err != nil {
+			w := s.b.(*sqliteStore).writer
+			if err := errors.Join(w.exec("DELETE FROM relations"), w.exec("DELETE FROM dialogs")); err != nil {
 				t.Fatal(err)
 			}
 			o := s.o

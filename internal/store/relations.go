@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"database/sql"
+	"database/sql/driver"
 	"slices"
 	"strings"
 	"time"
@@ -121,12 +122,12 @@ func (r *Reader) remedy(err error) error {
 
 func (b *sqliteStore) putRelations(w *work) error {
 	for _, r := range w.relations {
-		query, args := "DELETE FROM relations WHERE user = ? AND contact = ?", []any{r.User, r.Contact}
+		query, args := "DELETE FROM relations WHERE user = ? AND contact = ?", []driver.Value{r.User, r.Contact}
 		if r.State != 0 {
 			query = "INSERT INTO relations (user, contact, state, since) VALUES (?, ?, ?, ?) ON CONFLICT (user, contact) DO UPDATE SET state = excluded.state, since = excluded.since"
 			args = append(args, int64(r.State), millis(r.Since))
 		}
-		if _, err := b.conn.ExecContext(bg, query, args...); err != nil {
+		if err := b.writer.exec(query, args...); err != nil {
 			return err
 		}
 	}

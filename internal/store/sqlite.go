@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
@@ -17,15 +18,12 @@ type sqliteStore struct {
 	o    Options
 	lock *os.File
 
-	// The writer belongs to the goroutine that commits.
-	writer  *sql.DB
-	conn    *sql.Conn
-	inserts map[int]*sql.Stmt // by number of rows
-	del     *sql.Stmt
-	buf     []byte
-	args    []any
-	seen    int64 // outcomes on the disk
-	trail   int64 // bytes of the trail on the disk
+	// These belong to the goroutine that commits.
+	writer *writer
+	buf    []byte
+	values []driver.Value
+	seen   int64 // outcomes on the disk
+	trail  int64 // bytes of the trail on the disk
 
 	reader *sql.DB
 }
@@ -52,14 +50,14 @@ func (b *sqliteStore) tryCommit(w *work) (err error) {
 	if len(w.put) <= insertRows && len(w.spans) == 0 && w.beside() == 0 && w.expire == nil && !w.probe {
 		return b.putRows(w.put) // one statement is a transaction by itself
 	}
-	if _, err := b.conn.ExecContext(bg, "BEGIN IMMEDIATE"); err != nil {
+	if err := b.writer.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	seen, trail := b.seen, b.trail
 	defer func() {
 		if err != nil {
 			b.seen, b.trail = seen, trail
-			_, _ = b.conn.ExecContext(bg, "ROLLBACK") // may be over already
+			_ = b.writer.exec("ROLLBACK") // may be over already
 		}
 	}()
 	for _, step := range []func(*work) error{b.deleteRows, b.putAll, b.putSeen, b.putTrail, b.putContacts, b.putRelations, b.putDialogs, b.expireOld, b.probe} {
@@ -67,20 +65,12 @@ func (b *sqliteStore) tryCommit(w *work) (err error) {
 			return err
 		}
 	}
-	_, err = b.conn.ExecContext(bg, "COMMIT")
-	return err
+	return b.writer.exec("COMMIT")
 }
 
 func (b *sqliteStore) deleteRows(w *work) error {
-	if len(w.spans) > 0 && b.del == nil {
-		st, err := b.conn.PrepareContext(bg, "DELETE FROM journal WHERE id BETWEEN ? AND ?")
-		if err != nil {
-			return err
-		}
-		b.del = st
-	}
 	for _, s := range w.spans {
-		if _, err := b.del.ExecContext(bg, int64(s.lo), int64(s.hi)); err != nil {
+		if err := b.writer.exec("DELETE FROM journal WHERE id BETWEEN ? AND ?", int64(s.lo), int64(s.hi)); err != nil {
 			return err
 		}
 	}
@@ -98,27 +88,25 @@ func (b *sqliteStore) putAll(w *work) error {
 	return nil
 }
 
+// insertQueries are the statements that write rows, by number of rows.
+var insertQueries = func() (q [insertRows + 1]string) {
+	for n := 1; n <= insertRows; n++ {
+		q[n] = "INSERT INTO journal (id, row) VALUES (?, ?)" + strings.Repeat(", (?, ?)", n-1) + " ON CONFLICT (id) DO UPDATE SET row = excluded.row"
+	}
+	return q
+}()
+
 // putRows writes up to insertRows rows by one statement. A row that is there is
 // replaced: that is an Update, or one whose commit failed and yet reached the disk.
 func (b *sqliteStore) putRows(rows []Entry) error {
-	st := b.inserts[len(rows)]
-	if st == nil {
-		var err error
-		st, err = b.conn.PrepareContext(bg, "INSERT INTO journal (id, row) VALUES (?, ?)"+
-			strings.Repeat(", (?, ?)", len(rows)-1)+" ON CONFLICT (id) DO UPDATE SET row = excluded.row")
-		if err != nil {
-			return err
-		}
-		b.inserts[len(rows)] = st
-	}
-	b.buf, b.args = b.buf[:0], b.args[:0]
+	b.buf, b.values = b.buf[:0], b.values[:0]
 	for i := range rows {
 		at := len(b.buf)
 		b.buf = appendRow(b.buf, &rows[i])
-		b.args = append(b.args, int64(rows[i].ID), b.buf[at:len(b.buf):len(b.buf)])
+		b.values = append(b.values, int64(rows[i].ID), b.buf[at:len(b.buf):len(b.buf)])
 	}
-	_, err := st.ExecContext(bg, b.args...)
-	clear(b.args)
+	err := b.writer.exec(insertQueries[len(rows)], b.values...)
+	clear(b.values)
 	if cap(b.buf) > 1<<20 {
 		b.buf = nil
 	}
@@ -136,9 +124,7 @@ func (b *sqliteStore) putSeen(w *work) error {
 		}
 	}
 	b.seen += int64(len(w.seen))
-	_, err := b.conn.ExecContext(bg, "INSERT INTO seen (last, size, data) VALUES (?, ?, ?)",
-		millis(last), len(w.seen), packSeen(w.seen))
-	return err
+	return b.writer.exec("INSERT INTO seen (last, size, data) VALUES (?, ?, ?)", millis(last), int64(len(w.seen)), packSeen(w.seen))
 }
 
 func (b *sqliteStore) putTrail(w *work) error {
@@ -154,9 +140,7 @@ func (b *sqliteStore) putTrail(w *work) error {
 	data, filter := packTrail(w.trail), trailFilter(w.trail)
 	size := int64(len(data) + len(filter))
 	b.trail += size
-	_, err := b.conn.ExecContext(bg, "INSERT INTO trail (last, size, filter, data) VALUES (?, ?, ?, ?)",
-		millis(last), size, filter, data)
-	return err
+	return b.writer.exec("INSERT INTO trail (last, size, filter, data) VALUES (?, ?, ?, ?)", millis(last), size, filter, data)
 }
 
 func (b *sqliteStore) expireOld(w *work) error {
@@ -175,28 +159,26 @@ func (b *sqliteStore) expireOld(w *work) error {
 // expireTable removes the oldest batches while they are older than before or the
 // total is above bound, but not more than most.
 func (b *sqliteStore) expireTable(table string, total *int64, before, bound, most int64) (gone int64, err error) {
-	rows, err := b.conn.QueryContext(bg, "SELECT batch, last, size FROM "+table+" ORDER BY batch")
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
 	var upTo int64
-	for rows.Next() && gone < most {
-		var batch, last, size int64
-		if err := rows.Scan(&batch, &last, &size); err != nil {
-			return 0, err
-		}
+	err = b.writer.query(func(row []driver.Value) bool {
+		batch, last, size := integer(row[0]), integer(row[1]), integer(row[2])
 		if last >= before && *total-gone <= bound {
-			break
+			return false
 		}
 		upTo, gone = batch, gone+size
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil || gone == 0 {
+		return gone < most
+	}, "SELECT batch, last, size FROM "+table+" ORDER BY batch")
+	if err != nil || gone == 0 {
 		return 0, err
 	}
 	*total -= gone
-	_, err = b.conn.ExecContext(bg, "DELETE FROM "+table+" WHERE batch <= ?", upTo)
-	return gone, err
+	return gone, b.writer.exec("DELETE FROM "+table+" WHERE batch <= ?", upTo)
+}
+
+// integer is 0 for what is none, which only a file that others have written to has.
+func integer(v driver.Value) int64 {
+	n, _ := v.(int64)
+	return n
 }
 
 // probe asks for so much room that it does not pass where rows would not.
@@ -204,11 +186,10 @@ func (b *sqliteStore) probe(w *work) error {
 	if !w.probe {
 		return nil
 	}
-	if _, err := b.conn.ExecContext(bg, "INSERT INTO probe (data) VALUES (zeroblob(65536))"); err != nil {
+	if err := b.writer.exec("INSERT INTO probe (data) VALUES (zeroblob(65536))"); err != nil {
 		return err
 	}
-	_, err := b.conn.ExecContext(bg, "DELETE FROM probe")
-	return err
+	return b.writer.exec("DELETE FROM probe")
 }
 
 // recover starts over with a fresh connection: after an I/O error the old one may
@@ -224,12 +205,15 @@ func (b *sqliteStore) recover() error {
 
 func (b *sqliteStore) checkpoint() error {
 	// Not wait for readers: commits would wait as well.
-	if _, err := b.conn.ExecContext(bg, "PRAGMA busy_timeout = 0"); err != nil {
+	if err := b.writer.exec("PRAGMA busy_timeout = 0"); err != nil {
 		return classify(err)
 	}
-	var busy, frames, moved int
-	err := b.conn.QueryRowContext(bg, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved)
-	_, err2 := b.conn.ExecContext(bg, fmt.Sprintf("PRAGMA busy_timeout = %d", b.o.BusyTimeout.Milliseconds()))
+	var busy int64
+	err := b.writer.query(func(row []driver.Value) bool {
+		busy = integer(row[0])
+		return true
+	}, "PRAGMA wal_checkpoint(TRUNCATE)")
+	err2 := b.writer.exec(fmt.Sprintf("PRAGMA busy_timeout = %d", b.o.BusyTimeout.Milliseconds()))
 	if err := errors.Join(err, err2); err != nil {
 		return classify(err)
 	}
@@ -240,19 +224,8 @@ func (b *sqliteStore) checkpoint() error {
 }
 
 func (b *sqliteStore) closeWriter() {
-	for _, st := range b.inserts {
-		_ = st.Close()
-	}
-	if b.del != nil {
-		_ = b.del.Close()
-	}
-	b.inserts, b.del = nil, nil
-	if b.conn != nil {
-		_ = b.conn.Close()
-		b.conn = nil
-	}
 	if b.writer != nil {
-		_ = b.writer.Close()
+		_ = b.writer.close()
 		b.writer = nil
 	}
 }

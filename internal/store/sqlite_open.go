@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"database/sql"
 	"database/sql/driver"
 	"embed"
@@ -180,6 +179,16 @@ func withRemedy(path string, err error) error {
 
 // openDB opens the file; mode is that of SQLite's URI, pragmas come after the usual ones.
 func openDB(path, mode string, o Options, pragmas ...string) (*sql.DB, error) {
+	c, err := connectorOf(path, mode, o, pragmas...)
+	if err != nil {
+		return nil, err
+	}
+	db := sql.OpenDB(c)
+	db.SetConnMaxLifetime(0)
+	return db, nil
+}
+
+func connectorOf(path, mode string, o Options, pragmas ...string) (driver.Connector, error) {
 	q := url.Values{"mode": {mode}, "_pragma": append([]string{
 		"busy_timeout(" + strconv.FormatInt(o.BusyTimeout.Milliseconds(), 10) + ")",
 		"trusted_schema(0)",
@@ -196,27 +205,26 @@ func openDB(path, mode string, o Options, pragmas ...string) (*sql.DB, error) {
 	if o.connector != nil {
 		c = o.connector(c)
 	}
-	db := sql.OpenDB(c)
-	db.SetConnMaxLifetime(0)
-	return db, nil
+	return c, nil
 }
 
-func (b *sqliteStore) openWriter() error {
+// writerPragmas are those of a connection that writes.
+func (b *sqliteStore) writerPragmas() []string {
 	pragmas := []string{"journal_mode(WAL)", "synchronous(FULL)", "secure_delete(ON)", "temp_store(MEMORY)"}
 	if b.o.MaxPages > 0 {
 		pragmas = append(pragmas, "max_page_count("+strconv.FormatInt(b.o.MaxPages, 10)+")")
 	}
-	db, err := openDB(b.path, "rw", b.o, pragmas...)
+	return pragmas
+}
+
+func (b *sqliteStore) openWriter() error {
+	c, err := connectorOf(b.path, "rw", b.o, b.writerPragmas()...)
 	if err != nil {
 		return err
 	}
-	db.SetMaxOpenConns(1)
-	b.writer = db
-	conn, err := db.Conn(context.Background())
-	if err != nil {
+	if b.writer, err = openWriter(c); err != nil {
 		return withRemedy(b.path, classify(err))
 	}
-	b.conn, b.inserts = conn, map[int]*sql.Stmt{}
 	return nil
 }
 
@@ -232,23 +240,22 @@ func (b *sqliteStore) openReader(mode string) error {
 }
 
 func (b *sqliteStore) migrate() error {
-	// The pool has one connection, which is in our hands: goose gets it meanwhile.
-	if err := b.conn.Close(); err != nil {
+	db, err := openDB(b.path, "rw", b.o, b.writerPragmas()...)
+	if err != nil {
 		return err
 	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
 	sub, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
-	p, err := goose.NewProvider(goose.DialectSQLite3, b.writer, sub,
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, sub,
 		goose.WithDisableGlobalRegistry(true), goose.WithLogger(goose.NopLogger()))
 	if err != nil {
 		return err
 	}
-	if _, err := p.Up(context.Background()); err != nil {
-		return err
-	}
-	b.conn, err = b.writer.Conn(context.Background())
+	_, err = p.Up(bg)
 	return err
 }
 
