@@ -38,7 +38,7 @@ type work struct {
 	spans []span   // covers dead and no row that lives
 	put   []Entry  // rows to write whole, new or not
 	seen  []Seen
-	trail []TrailEvent
+	trail []*trailBatch
 
 	contacts  []Contact // in the order of PutContacts, as are the others in that of theirs
 	relations []Relation
@@ -61,5 +61,5 @@ func (w *work) empty() bool {
 
 // beside counts what rides along, without deletions.
 func (w *work) beside() int {
-	return len(w.seen) + len(w.trail) + len(w.contacts) + len(w.relations) + len(w.dialogs)
+	return len(w.seen) + trailEvents(w.trail) + len(w.contacts) + len(w.relations) + len(w.dialogs)
 }

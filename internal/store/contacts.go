@@ -32,10 +32,10 @@ func (s *Store) PutContacts(batch []Contact) {
 	if s.closed {
 		return
 	}
+	defer s.signalLocked(s.mark())
 	s.sideLocked()
 	s.contacts = append(s.contacts, batch...)
 	s.boundLocked()
-	s.signal()
 }
 
 // boundContactsLocked drops what is too much to wait. Whoever changes his mind again and

@@ -40,6 +40,7 @@ func (s *Store) PutDialogs(batch []Dialog) {
 	if s.closed {
 		return
 	}
+	defer s.signalLocked(s.mark())
 	s.sideLocked()
 	for _, d := range batch {
 		if len(d.Data) > maxDialogData {
@@ -50,7 +51,6 @@ func (s *Store) PutDialogs(batch []Dialog) {
 		s.dialogBytes += d.size()
 	}
 	s.boundDialogsLocked()
-	s.signal()
 }
 
 func (q *queue) boundDialogsLocked() {

@@ -42,10 +42,14 @@ func (m *memory) commit(w *work) error {
 		v.At = fromMillis(millis(v.At))
 		m.seen = append(m.seen, v)
 	}
-	for _, e := range w.trail {
-		m.bytes += trailBytes(e)
+	for _, t := range w.trail {
+		if err := t.each(func(e TrailEvent) {
+			m.trail = append(m.trail, e)
+			m.bytes += trailBytes(e)
+		}); err != nil {
+			return err
+		}
 	}
-	m.trail = append(m.trail, w.trail...)
 	if x := w.expire; x != nil {
 		m.seen = slices.DeleteFunc(m.seen, func(v Seen) bool { return v.At.Before(x.seenBefore) })
 		if n := len(m.seen) - x.maxSeen; n > 0 {

@@ -67,14 +67,13 @@ type queue struct {
 	oldest   time.Time
 
 	// What rides along, and when the first of it came.
-	dead       []uint64
-	seen       []Seen
-	contacts   []Contact
-	relations  []Relation
-	dialogs    []Dialog
-	sideSince  time.Time
-	trail      []TrailEvent
-	trailSince time.Time
+	dead      []uint64
+	seen      []Seen
+	contacts  []Contact
+	relations []Relation
+	dialogs   []Dialog
+	sideSince time.Time
+	trail     trailQueue
 
 	dialogBytes int64 // of dialogs
 
@@ -96,6 +95,7 @@ type queue struct {
 
 func (q *queue) init(o Options) {
 	q.o = o
+	q.trail.off = o.TrailFor < 0
 	q.rows = map[uint64]row{}
 }
 
@@ -107,10 +107,10 @@ func sizeOf(e *Entry) int32 { return int32(len(e.Data) + len(e.Lane) + rowOverhe
 func (s *Store) Append(batch []Entry) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer s.signal()
 	if s.failing != nil {
 		return 0, s.failing
 	}
+	defer s.signalLocked(s.mark())
 	for i := range batch {
 		e := &batch[i]
 		if err := s.roomLocked(e); err != nil {
@@ -137,7 +137,7 @@ func (s *Store) Append(batch []Entry) (n int, err error) {
 func (s *Store) Update(batch []Entry) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer s.signal()
+	defer s.signalLocked(s.mark())
 	for i := range batch {
 		e := &batch[i]
 		r, ok := s.rows[e.ID]
@@ -197,6 +197,7 @@ func (q *queue) pushLocked(e Entry, size int32) {
 func (s *Store) Done(ids []uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.signalLocked(s.mark())
 	for _, id := range ids {
 		r, ok := s.rows[id]
 		if !ok || r.state == dead {
@@ -214,7 +215,6 @@ func (s *Store) Done(ids []uint64) {
 		}
 		s.buryLocked(id)
 	}
-	s.signal()
 }
 
 func (q *queue) voidLocked(i int32) {
@@ -239,6 +239,25 @@ func (q *queue) sides() int {
 func (q *queue) sideLocked() {
 	if q.sides() == 0 {
 		q.sideSince = time.Now()
+	}
+}
+
+// mark is what there was to do.
+type mark struct{ waiting, sides int }
+
+func (q *queue) mark() mark { return mark{q.waiting, q.sides()} }
+
+// signalLocked wakes Run if there is more to do than was, and so much that it has to look: for the
+// first row, since what comes before Run has looked goes with it; for the first of what
+// rides along, to wait for its time, and when there is enough of that. A goroutine
+// that wakes up for nothing costs more than all else that a caller does here.
+func (s *Store) signalLocked(was mark) {
+	if was.waiting == 0 && s.waiting > 0 {
+		s.signal()
+		return
+	}
+	if n := s.sides(); n > 0 && (was.sides == 0 || was.sides < sideCount && n >= sideCount) {
+		s.signal()
 	}
 }
 
@@ -286,13 +305,9 @@ func (q *queue) takeLocked(now time.Time, all bool) (*work, time.Duration) {
 			q.takeSidesLocked(w)
 		}
 	}
-	if n := len(q.trail); n > 0 {
-		left := trailDelay - now.Sub(q.trailSince)
-		if all || n >= trailCount || left <= 0 {
-			w.trail, q.trail = q.trail, nil
-		} else if wait < 0 || left < wait {
-			wait = left
-		}
+	var left time.Duration
+	if w.trail, left = q.trail.take(now, all); left > 0 && (wait < 0 || left < wait) {
+		wait = left
 	}
 	if !now.Before(q.nextExpiry) || all {
 		q.nextExpiry = now.Add(expireEvery)
@@ -349,6 +364,7 @@ func (q *queue) finishLocked(w *work, err error, now time.Time) []Mark {
 	if w.expire != nil && w.expire.more {
 		q.nextExpiry = now.Add(sideDelay)
 	}
+	q.trail.reuse(w.trail)
 	marks := make([]Mark, 0, len(w.put))
 	for i := range w.put {
 		e := &w.put[i]
@@ -426,9 +442,6 @@ func (q *queue) failLocked(w *work, err error, now time.Time) []Mark {
 
 	// What rode along rides again, before what came meanwhile.
 	q.sideLocked()
-	if len(q.trail) == 0 {
-		q.trailSince = now
-	}
 	q.dead = append(w.dead, q.dead...)
 	q.seen = append(w.seen, q.seen...)
 	q.contacts = append(w.contacts, q.contacts...)
@@ -436,7 +449,7 @@ func (q *queue) failLocked(w *work, err error, now time.Time) []Mark {
 	q.relations = newest(append(w.relations, q.relations...), Relation.key)
 	q.dialogs = newest(append(w.dialogs, q.dialogs...), Dialog.key)
 	q.dialogBytes = sizeOfDialogs(q.dialogs)
-	q.trail = append(w.trail, q.trail...)
+	q.trail.giveBack(w.trail, now)
 	q.boundLocked()
 	return marks
 }
@@ -445,24 +458,20 @@ func (q *queue) failLocked(w *work, err error, now time.Time) []Mark {
 func (q *queue) boundLocked() {
 	if n := len(q.seen) - q.o.MaxSeen; n > 0 {
 		q.dropped += uint64(n)
-		q.seen = append(q.seen[:0], q.seen[n:]...)
+		q.seen = q.seen[n:] // not moved: during a fault that would be all of them each time
 	}
 	q.boundContactsLocked()
 	q.boundRelationsLocked()
 	q.boundDialogsLocked()
-	if n := len(q.trail) - maxTrailWait; n > 0 {
-		q.dropped += uint64(n)
-		clear(q.trail[copy(q.trail, q.trail[n:]):])
-		q.trail = q.trail[:maxTrailWait]
-	}
 }
 
 func (q *queue) stateLocked() State {
+	events, dropped := q.trail.state()
 	st := State{
 		Failing: q.failing, Since: q.since, Entries: q.entries, Bytes: q.bytes,
 		Waiting: q.waiting, WaitingBytes: q.waitSize,
-		Unflushed: q.sides() + len(q.trail),
-		Commits:   q.commits, Written: q.written, Skipped: q.skipped, Dropped: q.dropped,
+		Unflushed: q.sides() + events,
+		Commits:   q.commits, Written: q.written, Skipped: q.skipped, Dropped: q.dropped + dropped,
 	}
 	if q.waiting > 0 {
 		st.Oldest = q.oldest

@@ -40,10 +40,10 @@ func (s *Store) PutRelations(batch []Relation) {
 	if s.closed {
 		return
 	}
+	defer s.signalLocked(s.mark())
 	s.sideLocked()
 	s.relations = append(s.relations, batch...)
 	s.boundRelationsLocked()
-	s.signal()
 }
 
 func (q *queue) boundRelationsLocked() {

@@ -75,3 +75,20 @@ func TestRowsOfOtherVersions(t *testing.T) {
 		}
 	}
 }
+
+func trailOf(events []TrailEvent) *trailBatch {
+	t := &trailBatch{}
+	for i := range events {
+		t.add(&events[i])
+	}
+	return t
+}
+
+func packTrail(events []TrailEvent) []byte {
+	if len(events) == 0 {
+		return []byte{trailVersion}
+	}
+	return trailOf(events).data
+}
+
+func trailFilter(events []TrailEvent) []byte { return trailOf(events).filter(nil) }

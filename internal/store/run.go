@@ -147,6 +147,7 @@ func (c *committer) final() error {
 	for tries := 0; tries < finalTries; {
 		c.s.mu.Lock()
 		c.s.closed = true
+		c.s.trail.setOff(true)
 		failing := c.s.failing != nil
 		w, _ := c.s.takeLocked(time.Now(), true)
 		c.s.mu.Unlock()

@@ -24,10 +24,10 @@ func (s *Store) PutSeen(batch []Seen) {
 	if s.closed {
 		return
 	}
+	defer s.signalLocked(s.mark())
 	s.sideLocked()
 	s.seen = append(s.seen, batch...)
 	s.boundLocked()
-	s.signal()
 }
 
 // LoadSeen calls f with the outcomes on the disk that are not older than SeenFor,

@@ -128,19 +128,17 @@ func (b *sqliteStore) putSeen(w *work) error {
 }
 
 func (b *sqliteStore) putTrail(w *work) error {
-	if len(w.trail) == 0 {
-		return nil
-	}
-	last := w.trail[0].At
-	for i := range w.trail {
-		if w.trail[i].At.After(last) {
-			last = w.trail[i].At
+	for _, t := range w.trail {
+		t = t.whole()
+		filter := t.filter(b.buf[:0])
+		size := int64(len(t.data) + len(filter))
+		b.trail += size
+		if err := b.writer.exec("INSERT INTO trail (last, size, filter, data) VALUES (?, ?, ?, ?)", t.newest, size, filter, t.data); err != nil {
+			return err
 		}
+		b.buf = filter
 	}
-	data, filter := packTrail(w.trail), trailFilter(w.trail)
-	size := int64(len(data) + len(filter))
-	b.trail += size
-	return b.writer.exec("INSERT INTO trail (last, size, filter, data) VALUES (?, ?, ?, ?)", millis(last), size, filter, data)
+	return nil
 }
 
 func (b *sqliteStore) expireOld(w *work) error {

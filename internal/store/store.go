@@ -144,6 +144,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
+	s.trail.setOff(true)
 	return s.b.close()
 }
 
@@ -222,4 +223,5 @@ func (s *Store) SetLimits(maxEntries int, trailFor time.Duration) {
 	defer s.mu.Unlock()
 	s.o.MaxEntries, s.o.TrailFor = maxEntries, trailFor
 	s.nextExpiry = time.Time{}
+	s.trail.setOff(trailFor < 0 || s.closed)
 }

@@ -1,10 +1,10 @@
 package store
 
 import (
-	"encoding/binary"
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -26,32 +26,154 @@ const (
 	maxTrailDetail = 512
 )
 
+// trailQueue is the part of the trail that is not yet on the disk. It has a lock of its own, so
+// that nobody who appends or ends rows waits while events are packed. Whoever holds the lock of the queue may take it,
+// not the other way round.
+type trailQueue struct {
+	mu      sync.Mutex    // guards what follows
+	off     bool          // nothing is kept
+	batches []*trailBatch // what is in the last one may become more
+	n       int           // events in all of them
+	since   time.Time     // when the first of them came
+	dropped uint64
+	free    *trailBatch // for reuse
+}
+
+// trailReuse bounds the memory that is kept for reuse.
+const trailReuse = 1 << 20
+
 // PutTrail keeps events that have an id, at least one of the two. They are written in packed batches, at 4096 or after 1 s,
 // without a report; after TrailFor, or beyond MaxTrailBytes, the oldest go. During
 // a fault at most 65,536 wait, the oldest are dropped.
 func (s *Store) PutTrail(batch []TrailEvent) {
-	if len(batch) == 0 {
-		return
+	if s.trail.put(batch) {
+		s.signal()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed || s.o.TrailFor < 0 {
-		return
+}
+
+// put reports whether Run has to look: for the first event and for a full batch.
+func (q *trailQueue) put(batch []TrailEvent) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.off {
+		return false
 	}
-	if len(s.trail) == 0 {
-		s.trailSince = time.Now()
-	}
-	for _, e := range batch {
+	had := q.n
+	for i := range batch {
+		e := batch[i]
 		if e.ID == "" && e.Other == "" {
 			continue
 		}
 		e.ID, e.Other = clip(e.ID, maxTrailID), clip(e.Other, maxTrailID)
 		e.Kind, e.Detail = clip(e.Kind, maxTrailKind), clip(e.Detail, maxTrailDetail)
-		e.At = fromMillis(millis(e.At))
-		s.trail = append(s.trail, e)
+		q.openLocked().add(&e)
+		q.n++
 	}
-	s.boundLocked()
-	s.signal()
+	if had == 0 && q.n > 0 {
+		q.since = time.Now()
+	}
+	q.boundLocked()
+	return q.n > 0 && (had == 0 || had < trailCount && q.n >= trailCount)
+}
+
+// openLocked returns the batch that has room.
+func (q *trailQueue) openLocked() *trailBatch {
+	if n := len(q.batches); n > 0 && q.batches[n-1].n < trailCount {
+		return q.batches[n-1]
+	}
+	t := q.free
+	if q.free = nil; t == nil {
+		t = &trailBatch{}
+	}
+	q.batches = append(q.batches, t)
+	return t
+}
+
+// boundLocked drops the oldest if too much waits.
+func (q *trailQueue) boundLocked() {
+	for more := q.n - maxTrailWait; more > 0; more = q.n - maxTrailWait {
+		t := q.batches[0]
+		n := min(more, t.live())
+		t.skip += n
+		q.n -= n
+		q.dropped += uint64(n)
+		if t.live() == 0 {
+			q.batches[0] = nil
+			q.batches = q.batches[1:]
+		}
+	}
+}
+
+// take returns what is to be written now, or how long it has to wait (negative: there is none).
+func (q *trailQueue) take(now time.Time, all bool) ([]*trailBatch, time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.n == 0 {
+		return nil, -1
+	}
+	if left := trailDelay - now.Sub(q.since); !all && q.n < trailCount && left > 0 {
+		return nil, left
+	}
+	taken := q.batches
+	q.batches, q.n = nil, 0
+	return taken, 0
+}
+
+// giveBack puts what could not be written before what came meanwhile.
+func (q *trailQueue) giveBack(batches []*trailBatch, now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.n == 0 {
+		q.since = now
+	}
+	q.batches = append(batches, q.batches...)
+	q.n += trailEvents(batches)
+	q.boundLocked()
+}
+
+// reuse takes what was written.
+func (q *trailQueue) reuse(batches []*trailBatch) {
+	if len(batches) == 0 || cap(batches[0].data) > trailReuse {
+		return
+	}
+	batches[0].reset()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.free = batches[0]
+}
+
+func (q *trailQueue) setOff(off bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.off = off
+}
+
+// state returns how many events wait, and how many were dropped.
+func (q *trailQueue) state() (n int, dropped uint64) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.n, q.dropped
+}
+
+// pick returns the events with this id, more than most of them at the most, unless that is 0.
+func (q *trailQueue) pick(id string, most int) (out []TrailEvent) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return pickEvents(q.batches, id, most)
+}
+
+func pickEvents(batches []*trailBatch, id string, most int) (out []TrailEvent) {
+	for _, t := range batches {
+		out = append(out, t.pick(id, most)...)
+	}
+	return out
+}
+
+func trailEvents(batches []*trailBatch) (n int) {
+	for _, t := range batches {
+		n += t.live()
+	}
+	return n
 }
 
 // Lookup returns what is known of the message with this id, either of its two, in
@@ -74,23 +196,13 @@ func (s *Store) lookup(id string, most int) ([]TrailEvent, error) {
 		return nil, nil
 	}
 	id = clip(id, maxTrailID)
-	var out []TrailEvent
-	pick := func(from []TrailEvent) {
-		for _, e := range from {
-			if most > 0 && len(out) > most {
-				return
-			}
-			if e.is(id) {
-				out = append(out, e)
-			}
-		}
-	}
 	// Memory before disk: an event that moves in between is found twice, not missed.
 	s.mu.Lock()
+	var out []TrailEvent
 	if s.running != nil {
-		pick(s.running.trail)
+		out = pickEvents(s.running.trail, id, most)
 	}
-	pick(s.trail)
+	out = append(out, s.trail.pick(id, most)...)
 	s.mu.Unlock()
 	if most > 0 && len(out) > most {
 		return nil, errMany
@@ -114,124 +226,4 @@ func clip(s string, n int) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:n], "")
-}
-
-// A batch of the trail is one row: a filter that says which ids may be in it, so
-// that Lookup need not read every batch, and a blob: a version byte, then for each
-// event its ID, its Other, milliseconds since the event before it, Kind and Detail.
-const trailVersion = 1
-
-func packTrail(batch []TrailEvent) []byte {
-	b := make([]byte, 0, 64*len(batch))
-	b = append(b, trailVersion)
-	var last TrailEvent
-	var lastAt int64
-	for i := range batch {
-		e := &batch[i]
-		b = appendAgain(b, e.ID, last.ID)
-		b = appendAgain(b, e.Other, last.Other)
-		last = *e
-		at := millis(e.At)
-		b = binary.AppendVarint(b, at-lastAt)
-		lastAt = at
-		b = appendString(b, e.Kind)
-		b = appendString(b, e.Detail)
-	}
-	return b
-}
-
-// appendAgain writes an id: 0 if it is that of the event before, else one more than
-// its length, and the id.
-func appendAgain(b []byte, id, last string) []byte {
-	if id == last {
-		return append(b, 0)
-	}
-	b = binary.AppendUvarint(b, uint64(len(id))+1)
-	return append(b, id...)
-}
-
-// again reads what appendAgain wrote.
-func (p *parser) again(last string) string {
-	n := p.uvarint()
-	if n == 0 {
-		return last
-	}
-	return string(p.bytes(n - 1))
-}
-
-// unpackTrail calls f with each event until the batch ends.
-func unpackTrail(b []byte, f func(TrailEvent)) error {
-	if len(b) == 0 || b[0] != trailVersion {
-		return errRow
-	}
-	p := parser{b: b[1:]}
-	var e TrailEvent
-	var at int64
-	for len(p.b) > 0 {
-		e.ID, e.Other = p.again(e.ID), p.again(e.Other)
-		at += p.varint()
-		e.At, e.Kind, e.Detail = fromMillis(at), p.string(), p.string()
-		if p.bad {
-			return errRow
-		}
-		f(e)
-	}
-	return nil
-}
-
-// The filter is a Bloom filter of 12 bits and 4 probes for each id of the batch,
-// which lets through one foreign id in 300.
-const (
-	filterBits   = 12
-	filterProbes = 4
-)
-
-func trailFilter(batch []TrailEvent) []byte {
-	n := 0
-	eachID(batch, func(string) { n++ })
-	f := make([]byte, (n*filterBits+7)/8)
-	eachID(batch, func(id string) {
-		probe(f, id, func(b *byte, bit byte) bool { *b |= bit; return true })
-	})
-	return f
-}
-
-// eachID calls f with the ids of a batch, once for events in a row that share one.
-func eachID(batch []TrailEvent, f func(id string)) {
-	var last TrailEvent
-	for i := range batch {
-		e := &batch[i]
-		if e.ID != last.ID && e.ID != "" {
-			f(e.ID)
-		}
-		if e.Other != last.Other && e.Other != "" {
-			f(e.Other)
-		}
-		last = *e
-	}
-}
-
-func mayHold(filter []byte, id string) bool {
-	return probe(filter, id, func(b *byte, bit byte) bool { return *b&bit != 0 })
-}
-
-// probe calls f for the bits of id as long as f returns true.
-func probe(filter []byte, id string, f func(b *byte, bit byte) bool) bool {
-	h := uint64(14695981039346656037) // FNV-1a: the same in every process
-	for i := range len(id) {
-		h = (h ^ uint64(id[i])) * 1099511628211
-	}
-	bits := uint64(len(filter)) * 8
-	if bits == 0 {
-		return false
-	}
-	step := h>>32 | 1
-	for range filterProbes {
-		at := h % bits
-		if !f(&filter[at/8], 1<<(at%8)) {
-			return false
-		}
-		h += step
-	}
-	return true
 }

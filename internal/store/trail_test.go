@@ -175,11 +175,13 @@ func TestTablesExpire(t *testing.T) {
 	at := time.UnixMilli(1_800_000_000_000)
 	for i := range 100 {
 		var w work
+		var events []TrailEvent
 		for j := range 100 {
 			now := at.Add(time.Duration(i) * time.Minute)
-			w.trail = append(w.trail, TrailEvent{ID: fmt.Sprintf("%02d/%02d", i, j), At: now, Kind: "read"})
+			events = append(events, TrailEvent{ID: fmt.Sprintf("%02d/%02d", i, j), At: now, Kind: "read"})
 			w.seen = append(w.seen, Seen{Outcome: uint16(i), At: now})
 		}
+		w.trail = []*trailBatch{trailOf(events)}
 		if err := b.commit(&w); err != nil {
 			t.Fatal(err)
 		}
