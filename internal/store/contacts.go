@@ -32,7 +32,7 @@ func (s *Store) PutContacts(batch []Contact) {
 	if s.closed {
 		return
 	}
-	defer s.signalLocked(s.mark())
+	defer s.signalLocked(s.toDo())
 	s.sideLocked()
 	s.contacts = append(s.contacts, batch...)
 	s.boundLocked()

@@ -40,7 +40,7 @@ func (s *Store) PutDialogs(batch []Dialog) {
 	if s.closed {
 		return
 	}
-	defer s.signalLocked(s.mark())
+	defer s.signalLocked(s.toDo())
 	s.sideLocked()
 	for _, d := range batch {
 		if len(d.Data) > maxDialogData {

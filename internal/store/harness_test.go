@@ -196,7 +196,9 @@ func (f *flaky) commit(w *work) error {
 	}
 	f.mu.Lock()
 	err, after := f.err, f.after
-	f.commits = append(f.commits, *w)
+	had := *w
+	had.put = slices.Clone(w.put) // which is used again
+	f.commits = append(f.commits, had)
 	f.mu.Unlock()
 	if err != nil && !after {
 		return err

@@ -235,7 +235,7 @@ func (m *model) settle() {
 	if !maps.Equal(got, m.live) {
 		m.t.Fatalf("at last %v, want %v", got, m.live)
 	}
-	if len(m.s.rows) != len(m.live) || m.s.waiting != 0 || m.s.waitSize != 0 {
-		m.t.Fatalf("left over: %d rows, %d waiting, %d bytes", len(m.s.rows), m.s.waiting, m.s.waitSize)
+	if m.s.rows.len() != len(m.live) || m.s.waiting != 0 || m.s.waitSize != 0 {
+		m.t.Fatalf("left over: %d rows, %d waiting, %d bytes", m.s.rows.len(), m.s.waiting, m.s.waitSize)
 	}
 }

@@ -25,29 +25,32 @@ const (
 	firstBackoff   = 100 * time.Millisecond
 	maxBackoff     = 5 * time.Second
 	rowOverhead    = 24 // about what a row costs beside its bytes
-	shrinkMapFrom  = 1 << 16
 )
 
-// state of a row in memory.
-type rowState uint8
-
-const (
-	fresh   rowState = iota // waits for its first commit
-	writing                 // its first commit runs
-	kept                    // on the disk
-	dead                    // done, or its commit failed: to be deleted
-)
-
-type row struct {
-	size  int32
-	item  int32 // position in queue.put, or -1
-	state rowState
+// spares are slices of commits that are over, for the next ones: two of each kind take turns.
+type spares struct {
+	put   []Entry
+	dead  []uint64
+	seen  []Seen
+	marks []Mark
 }
 
-// item is an Append or Update that waits.
-type item struct {
-	e    Entry
-	void bool // the row was done meanwhile
+// spareItems bounds what is kept of each: a backlog must not leave its memory behind.
+const spareItems = 4096
+
+// lay clears list and puts it in the place of spare, unless it is too big.
+func lay[T any](spare *[]T, list []T) {
+	if cap(list) > 0 && cap(list) <= spareItems {
+		clear(list)
+		*spare = list[:0]
+	}
+}
+
+// pick takes what is in the place of spare.
+func pick[T any](spare *[]T) []T {
+	list := *spare
+	*spare = nil
+	return list
 }
 
 // queue is the part of Store that its mutex guards.
@@ -56,13 +59,12 @@ type queue struct {
 	closed bool
 	ran    bool
 
-	rows    map[uint64]row // all but those never written or deleted
-	peak    int            // of len(rows), to know when the map is worth replacing
-	entries int            // rows that live, and their bytes
+	rows    rowTable // all but those never written or deleted
+	entries int      // rows that live, and their bytes
 	bytes   int64
 
-	put      []item
-	waiting  int // of put, without void ones
+	put      []Entry // ID is 0 where the row was done meanwhile
+	waiting  int     // of put, without these
 	waitSize int64
 	oldest   time.Time
 
@@ -76,6 +78,8 @@ type queue struct {
 	trail     trailQueue
 
 	dialogBytes int64 // of dialogs
+
+	spare spares
 
 	running *work // the commit that runs, for Lookup
 
@@ -96,7 +100,7 @@ type queue struct {
 func (q *queue) init(o Options) {
 	q.o = o
 	q.trail.off = o.TrailFor < 0
-	q.rows = map[uint64]row{}
+	q.rows = newRowTable()
 }
 
 func sizeOf(e *Entry) int32 { return int32(len(e.Data) + len(e.Lane) + rowOverhead) }
@@ -110,7 +114,7 @@ func (s *Store) Append(batch []Entry) (n int, err error) {
 	if s.failing != nil {
 		return 0, s.failing
 	}
-	defer s.signalLocked(s.mark())
+	defer s.signalLocked(s.toDo())
 	for i := range batch {
 		e := &batch[i]
 		if err := s.roomLocked(e); err != nil {
@@ -120,13 +124,13 @@ func (s *Store) Append(batch []Entry) (n int, err error) {
 		if s.entries >= s.o.MaxEntries || s.bytes+int64(size) > s.o.MaxBytes {
 			return i, ErrFull
 		}
-		if _, used := s.rows[e.ID]; used {
+		if s.rows.get(e.ID).state != none {
 			return i, fmt.Errorf("%w: id %d is in use", ErrBadEntry, e.ID)
 		}
-		s.rows[e.ID] = row{size: size, item: int32(len(s.put)), state: fresh}
+		s.rows.set(e.ID, row{size: size, item: int32(len(s.put)), state: fresh})
 		s.entries++
 		s.bytes += int64(size)
-		s.pushLocked(*e, size)
+		s.pushLocked(e, size)
 	}
 	return len(batch), nil
 }
@@ -137,11 +141,11 @@ func (s *Store) Append(batch []Entry) (n int, err error) {
 func (s *Store) Update(batch []Entry) (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer s.signalLocked(s.mark())
+	defer s.signalLocked(s.toDo())
 	for i := range batch {
 		e := &batch[i]
-		r, ok := s.rows[e.ID]
-		if !ok || r.state == dead {
+		r := s.rows.get(e.ID)
+		if r.state == none || r.state == dead {
 			continue
 		}
 		size := sizeOf(e)
@@ -152,19 +156,19 @@ func (s *Store) Update(batch []Entry) (n int, err error) {
 			if len(e.Data)+len(e.Lane) > maxRow {
 				return i, ErrBadEntry
 			}
-			it := &s.put[r.item]
-			s.waitSize += int64(size - sizeOf(&it.e))
-			it.e = *e
+			was := &s.put[r.item]
+			s.waitSize += int64(size - sizeOf(was))
+			*was = *e
 		} else {
 			if err := s.roomLocked(e); err != nil {
 				return i, err
 			}
 			r.item = int32(len(s.put))
-			s.pushLocked(*e, size)
+			s.pushLocked(e, size)
 		}
 		s.bytes += int64(size - r.size)
 		r.size = size
-		s.rows[e.ID] = r
+		s.rows.set(e.ID, r)
 	}
 	return len(batch), nil
 }
@@ -183,11 +187,11 @@ func (q *queue) roomLocked(e *Entry) error {
 	return nil
 }
 
-func (q *queue) pushLocked(e Entry, size int32) {
+func (q *queue) pushLocked(e *Entry, size int32) {
 	if q.waiting == 0 {
 		q.oldest = time.Now()
 	}
-	q.put = append(q.put, item{e: e})
+	q.put = append(q.put, *e)
 	q.waiting++
 	q.waitSize += int64(size)
 }
@@ -197,10 +201,10 @@ func (q *queue) pushLocked(e Entry, size int32) {
 func (s *Store) Done(ids []uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer s.signalLocked(s.mark())
+	defer s.signalLocked(s.toDo())
 	for _, id := range ids {
-		r, ok := s.rows[id]
-		if !ok || r.state == dead {
+		r := s.rows.get(id)
+		if r.state == none || r.state == dead {
 			continue
 		}
 		s.entries--
@@ -210,7 +214,7 @@ func (s *Store) Done(ids []uint64) {
 		}
 		if r.state == fresh {
 			s.skipped++
-			delete(s.rows, id)
+			s.rows.remove(id)
 			continue
 		}
 		s.buryLocked(id)
@@ -218,14 +222,14 @@ func (s *Store) Done(ids []uint64) {
 }
 
 func (q *queue) voidLocked(i int32) {
-	it := &q.put[i]
+	e := &q.put[i]
 	q.waiting--
-	q.waitSize -= int64(sizeOf(&it.e))
-	*it = item{void: true}
+	q.waitSize -= int64(sizeOf(e))
+	*e = Entry{}
 }
 
 func (q *queue) buryLocked(id uint64) {
-	q.rows[id] = row{item: -1, state: dead}
+	q.rows.set(id, row{item: -1, state: dead})
 	q.sideLocked()
 	q.dead = append(q.dead, id)
 }
@@ -242,16 +246,16 @@ func (q *queue) sideLocked() {
 	}
 }
 
-// mark is what there was to do.
-type mark struct{ waiting, sides int }
+// toDo is what there is to do, for signalLocked.
+type toDo struct{ waiting, sides int }
 
-func (q *queue) mark() mark { return mark{q.waiting, q.sides()} }
+func (q *queue) toDo() toDo { return toDo{q.waiting, q.sides()} }
 
 // signalLocked wakes Run if there is more to do than was, and so much that it has to look: for the
 // first row, since what comes before Run has looked goes with it; for the first of what
 // rides along, to wait for its time, and when there is enough of that. A goroutine
 // that wakes up for nothing costs more than all else that a caller does here.
-func (s *Store) signalLocked(was mark) {
+func (s *Store) signalLocked(was toDo) {
 	if was.waiting == 0 && s.waiting > 0 {
 		s.signal()
 		return
@@ -280,22 +284,17 @@ func (q *queue) takeLocked(now time.Time, all bool) (*work, time.Duration) {
 	w := &work{probe: q.failing != nil}
 	wait := time.Duration(-1)
 	if q.waiting > 0 {
-		w.put = make([]Entry, 0, q.waiting)
-		for i := range q.put {
-			it := &q.put[i]
-			if it.void {
-				continue
-			}
-			r := q.rows[it.e.ID]
+		w.put = slices.DeleteFunc(q.put, func(e Entry) bool { return e.ID == 0 })
+		q.put = pick(&q.spare.put)
+		for i := range w.put {
+			r := q.rows.get(w.put[i].ID)
 			r.item = -1
 			if r.state == fresh {
 				r.state = writing
 			}
-			q.rows[it.e.ID] = r
-			w.put = append(w.put, it.e)
+			q.rows.set(w.put[i].ID, r)
 		}
 	}
-	clear(q.put)
 	q.put, q.waiting, q.waitSize = q.put[:0], 0, 0
 
 	all = all || q.failing != nil
@@ -327,17 +326,16 @@ func (q *queue) takeLocked(now time.Time, all bool) (*work, time.Duration) {
 }
 
 func (q *queue) takeSidesLocked(w *work) {
-	w.dead = q.dead
-	q.dead = nil
+	w.dead, q.dead = q.dead, pick(&q.spare.dead)
 	if len(w.dead) > maxSpanIDs {
-		w.dead, q.dead = w.dead[:maxSpanIDs:maxSpanIDs], w.dead[maxSpanIDs:]
+		w.dead, q.dead = takeFirst(w.dead, maxSpanIDs)
 	}
 	slices.Sort(w.dead)
 	w.spans = spans(w.dead, func(id uint64) bool {
-		r, ok := q.rows[id]
-		return ok && r.state != dead
+		r := q.rows.get(id)
+		return r.state != none && r.state != dead
 	})
-	w.seen, q.seen = q.seen, nil
+	w.seen, q.seen = q.seen, pick(&q.spare.seen)
 	w.contacts, q.contacts = takeFirst(q.contacts, maxContactRows)
 	w.relations, q.relations = takeFirst(q.relations, maxContactRows)
 	w.dialogs, q.dialogs = takeFirst(q.dialogs, maxDialogRows)
@@ -365,30 +363,26 @@ func (q *queue) finishLocked(w *work, err error, now time.Time) []Mark {
 		q.nextExpiry = now.Add(sideDelay)
 	}
 	q.trail.reuse(w.trail)
-	marks := make([]Mark, 0, len(w.put))
+	marks := slices.Grow(pick(&q.spare.marks), len(w.put))
 	for i := range w.put {
 		e := &w.put[i]
-		r := q.rows[e.ID]
+		r := q.rows.get(e.ID)
 		if r.state == dead {
 			continue
 		}
 		if r.state == writing {
 			r.state = kept
-			q.rows[e.ID] = r
+			q.rows.set(e.ID, r)
 		}
 		marks = append(marks, Mark{e.ID, e.Rev})
 	}
-	q.peak = max(q.peak, len(q.rows))
 	for _, id := range w.dead {
-		delete(q.rows, id)
+		q.rows.remove(id)
 	}
-	if q.peak > shrinkMapFrom && len(q.rows) < q.peak/16 {
-		m := make(map[uint64]row, len(q.rows)) // a map that has grown never shrinks
-		for id, r := range q.rows {
-			m[id] = r
-		}
-		q.rows, q.peak = m, len(m)
-	}
+	lay(&q.spare.put, w.put)
+	lay(&q.spare.dead, w.dead)
+	lay(&q.spare.seen, w.seen)
+	w.put, w.dead, w.seen = nil, nil, nil
 	return marks
 }
 
@@ -403,10 +397,10 @@ func (q *queue) failLocked(w *work, err error, now time.Time) []Mark {
 	// New rows are gone, those of the commit first. They may have reached the disk
 	// although the commit failed, so they are deleted as well.
 	var marks []Mark
-	var again []item
+	var again []Entry
 	for i := range w.put {
 		e := w.put[i]
-		switch r := q.rows[e.ID]; {
+		switch r := q.rows.get(e.ID); {
 		case r.state == writing:
 			if r.item >= 0 {
 				q.voidLocked(r.item)
@@ -416,28 +410,30 @@ func (q *queue) failLocked(w *work, err error, now time.Time) []Mark {
 			q.bytes -= int64(r.size)
 			q.buryLocked(e.ID)
 		case r.state == kept && r.item < 0:
-			again = append(again, item{e: e})
+			again = append(again, e)
 		}
 	}
-	for _, it := range q.put {
-		if it.void {
+	for _, e := range q.put {
+		if e.ID == 0 {
 			continue
 		}
-		if r := q.rows[it.e.ID]; r.state == fresh {
-			marks = append(marks, Mark{it.e.ID, it.e.Rev})
+		if r := q.rows.get(e.ID); r.state == fresh {
+			marks = append(marks, Mark{e.ID, e.Rev})
 			q.entries--
 			q.bytes -= int64(r.size)
-			delete(q.rows, it.e.ID)
+			q.rows.remove(e.ID)
 			continue
 		}
-		again = append(again, it)
+		again = append(again, e)
 	}
+	clear(q.put)
 	q.put, q.waiting, q.waitSize = q.put[:0], 0, 0
-	for _, it := range again {
-		r := q.rows[it.e.ID]
+	for i := range again {
+		e := &again[i]
+		r := q.rows.get(e.ID)
 		r.item = int32(len(q.put))
-		q.rows[it.e.ID] = r
-		q.pushLocked(it.e, sizeOf(&it.e))
+		q.rows.set(e.ID, r)
+		q.pushLocked(e, sizeOf(e))
 	}
 
 	// What rode along rides again, before what came meanwhile.

@@ -40,7 +40,7 @@ func (s *Store) PutRelations(batch []Relation) {
 	if s.closed {
 		return
 	}
-	defer s.signalLocked(s.mark())
+	defer s.signalLocked(s.toDo())
 	s.sideLocked()
 	s.relations = append(s.relations, batch...)
 	s.boundRelationsLocked()

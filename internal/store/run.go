@@ -45,6 +45,9 @@ func (s *Store) Run(ctx context.Context, ev Events) error {
 			if len(r.marks) > 0 && ev.Committed != nil {
 				ev.Committed(r.marks, r.err)
 			}
+			s.mu.Lock()
+			lay(&s.spare.marks, r.marks)
+			s.mu.Unlock()
 		}
 	}()
 	c := committer{s: s, reports: reports}

@@ -24,7 +24,7 @@ func (s *Store) PutSeen(batch []Seen) {
 	if s.closed {
 		return
 	}
-	defer s.signalLocked(s.mark())
+	defer s.signalLocked(s.toDo())
 	s.sideLocked()
 	s.seen = append(s.seen, batch...)
 	s.boundLocked()

@@ -35,7 +35,7 @@ type Events struct {
 	// these versions, or newer ones, are on the disk. With an error, which wraps one
 	// of the faults, they were new rows and are gone; a failed Update is not
 	// reported but tried again. Rows that are done are not reported, unless Done
-	// was called at the same moment. The slice is the callee's.
+	// was called at the same moment. The slice is valid only during the call.
 	Committed func(marks []Mark, err error)
 	// Changed reports that the store began to fail (State.Failing says why) or recovered.
 	Changed func(State)
@@ -128,7 +128,7 @@ func Open(path string, o Options) (*Store, error) {
 	s := &Store{b: b, wake: make(chan struct{}, 1)}
 	s.queue.init(o)
 	err := b.index(func(id uint64, size int) {
-		s.rows[id] = row{state: kept, size: int32(size), item: -1}
+		s.rows.set(id, row{state: kept, size: int32(size), item: -1})
 		s.entries++
 		s.bytes += int64(size)
 	})
@@ -175,8 +175,8 @@ func (s *Store) living(page []Entry) []Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.DeleteFunc(page, func(e Entry) bool {
-		r, ok := s.rows[e.ID]
-		return !ok || r.state == dead
+		r := s.rows.get(e.ID)
+		return r.state == none || r.state == dead
 	})
 }
 

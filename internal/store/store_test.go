@@ -214,12 +214,26 @@ func TestMapShrinks(t *testing.T) {
 	q.init(Options{})
 	w := &work{}
 	for id := uint64(1); id <= shrinkMapFrom+10; id++ {
-		q.rows[id] = row{state: dead, item: -1}
+		q.rows.set(id, row{state: dead, item: -1})
 		w.dead = append(w.dead, id)
 	}
 	q.finishLocked(w, nil, time.Now())
-	if q.peak > 10 || len(q.rows) != 0 {
-		t.Errorf("peak %d, %d rows", q.peak, len(q.rows))
+	if len(q.rows.pages) > 1 || q.rows.len() != 0 {
+		t.Errorf("%d pages, %d rows", len(q.rows.pages), q.rows.len())
+	}
+	// Nor does the map of those whose neighbours are gone.
+	q.init(Options{})
+	for id := uint64(1); id <= shrinkMapFrom+10; id++ {
+		q.rows.set(id*pageRows, row{state: kept, item: -1})
+	}
+	if len(q.rows.sparse) < shrinkMapFrom {
+		t.Fatalf("%d in the map", len(q.rows.sparse))
+	}
+	for id := uint64(1); id <= shrinkMapFrom+10; id++ {
+		q.rows.remove(id * pageRows)
+	}
+	if q.rows.peak > shrinkMapFrom/16 || q.rows.len() != 0 {
+		t.Errorf("peak %d, %d rows", q.rows.peak, q.rows.len())
 	}
 }
 
