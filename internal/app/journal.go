@@ -1,6 +1,8 @@
 package app
 
 import (
+	"sync"
+
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/store"
 	"github.com/stoxgw/stox/mapping"
@@ -8,16 +10,55 @@ import (
 
 // journal is the store as the bridge asks for it. The values are the same on both
 // sides, and neither side knows the other's.
-type journal struct{ store *store.Store }
+type journal struct {
+	store *store.Store
+
+	// What is handed over in between: the bridge calls under its lock, once for each batch.
+	entries scratch[store.Entry]
+	seen    scratch[store.Seen]
+	events  scratch[store.TrailEvent]
+}
 
 var (
 	_ bridge.Journal     = (*journal)(nil)
 	_ bridge.ContactBook = (*journal)(nil)
 )
 
-func (j *journal) Append(rows []bridge.Row) (int, error) { return j.store.Append(entries(rows)) }
-func (j *journal) Update(rows []bridge.Row) (int, error) { return j.store.Update(entries(rows)) }
+// scratch lends slices, which are used again.
+type scratch[T any] struct{ pool sync.Pool }
+
+// scratchItems bounds what is kept for reuse.
+const scratchItems = 4096
+
+func (s *scratch[T]) borrow() *[]T {
+	if p, ok := s.pool.Get().(*[]T); ok {
+		return p
+	}
+	return new([]T)
+}
+
+// giveBack takes a slice that nobody uses any more.
+func (s *scratch[T]) giveBack(p *[]T) {
+	if cap(*p) > scratchItems {
+		return
+	}
+	clear(*p)
+	*p = (*p)[:0]
+	s.pool.Put(p)
+}
+
+func (j *journal) Append(rows []bridge.Row) (int, error) { return j.hand(rows, j.store.Append) }
+func (j *journal) Update(rows []bridge.Row) (int, error) { return j.hand(rows, j.store.Update) }
 func (j *journal) Done(ids []uint64)                     { j.store.Done(ids) }
+
+func (j *journal) hand(rows []bridge.Row, to func([]store.Entry) (int, error)) (int, error) {
+	p := j.entries.borrow()
+	defer j.entries.giveBack(p)
+	for i := range rows {
+		*p = append(*p, store.Entry(rows[i]))
+	}
+	return to(*p)
+}
 
 func (j *journal) Get(ids []uint64) ([]bridge.Row, error) {
 	found, err := j.store.Get(ids)
@@ -32,19 +73,21 @@ func (j *journal) Get(ids []uint64) ([]bridge.Row, error) {
 }
 
 func (j *journal) PutSeen(batch []bridge.Seen) {
-	out := make([]store.Seen, len(batch))
-	for i, s := range batch {
-		out[i] = store.Seen(s)
+	p := j.seen.borrow()
+	defer j.seen.giveBack(p)
+	for i := range batch {
+		*p = append(*p, store.Seen(batch[i]))
 	}
-	j.store.PutSeen(out)
+	j.store.PutSeen(*p)
 }
 
 func (j *journal) PutTrail(batch []bridge.Event) {
-	out := make([]store.TrailEvent, len(batch))
-	for i, e := range batch {
-		out[i] = store.TrailEvent(e)
+	p := j.events.borrow()
+	defer j.events.giveBack(p)
+	for i := range batch {
+		*p = append(*p, store.TrailEvent(batch[i]))
 	}
-	j.store.PutTrail(out)
+	j.store.PutTrail(*p)
 }
 
 // maxEvents is more than one message ever has.
@@ -84,22 +127,13 @@ func contactsOf(batch []store.Contact) []bridge.Contact {
 	return out
 }
 
-func entries(rows []bridge.Row) []store.Entry {
-	out := make([]store.Entry, len(rows))
-	for i, r := range rows {
-		out[i] = store.Entry{ID: r.ID, Rev: r.Rev, Lane: r.Lane, Data: r.Data, Read: r.Read, Expire: r.Expire}
-	}
-	return out
-}
+func rowOf(e store.Entry) bridge.Row { return bridge.Row(e) }
 
-func rowOf(e store.Entry) bridge.Row {
-	return bridge.Row{ID: e.ID, Rev: e.Rev, Lane: e.Lane, Data: e.Data, Read: e.Read, Expire: e.Expire}
-}
-
-func marksOf(marks []store.Mark) []bridge.Mark {
-	out := make([]bridge.Mark, len(marks))
-	for i, m := range marks {
-		out[i] = bridge.Mark(m)
+// marksOf puts marks in the place of out.
+func marksOf(out []bridge.Mark, marks []store.Mark) []bridge.Mark {
+	out = out[:0]
+	for _, m := range marks {
+		out = append(out, bridge.Mark(m))
 	}
 	return out
 }

@@ -204,7 +204,7 @@ func (q *FileQueue) change(ctx context.Context, id, what string, f func(bridge.R
 	if row.ID == 0 {
 		s.Done([]uint64{m.ID})
 	} else {
-		changed := entries([]bridge.Row{row})
+		changed := []store.Entry{store.Entry(row)}
 		if _, err := s.Update(changed); err != nil {
 			return admin.Message{}, err
 		}

@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/config"
 	"github.com/stoxgw/stox/internal/store"
 )
@@ -102,8 +103,12 @@ func (a *App) restore() error {
 // to fail and once that it has recovered.
 func (a *App) storeEvents() store.Events {
 	var since time.Time
+	var committed []bridge.Mark // used again: one report comes at a time
 	return store.Events{
-		Committed: func(marks []store.Mark, err error) { a.bridge.Committed(marksOf(marks), err) },
+		Committed: func(marks []store.Mark, err error) {
+			committed = marksOf(committed, marks)
+			a.bridge.Committed(committed, err)
+		},
 		Changed: func(s store.State) {
 			if s.Failing != nil {
 				since = s.Since

@@ -24,7 +24,8 @@ const (
 	expireEvery    = time.Minute
 	firstBackoff   = 100 * time.Millisecond
 	maxBackoff     = 5 * time.Second
-	rowOverhead    = 24 // about what a row costs beside its bytes
+	closeUpFrom    = 256 // rows that wait or did
+	rowOverhead    = 24  // about what a row costs beside its bytes
 )
 
 // spares are slices of commits that are over, for the next ones: two of each kind take turns.
@@ -219,6 +220,7 @@ func (s *Store) Done(ids []uint64) {
 		}
 		s.buryLocked(id)
 	}
+	s.closeUpLocked()
 }
 
 func (q *queue) voidLocked(i int32) {
@@ -226,6 +228,20 @@ func (q *queue) voidLocked(i int32) {
 	q.waiting--
 	q.waitSize -= int64(sizeOf(e))
 	*e = Entry{}
+}
+
+// closeUpLocked removes what was done from put once it is most of it: a commit may take long, and
+// what is skipped meanwhile must not add up.
+func (q *queue) closeUpLocked() {
+	if len(q.put) < closeUpFrom || q.waiting > len(q.put)/2 {
+		return
+	}
+	q.put = slices.DeleteFunc(q.put, func(e Entry) bool { return e.ID == 0 })
+	for i := range q.put {
+		r := q.rows.get(q.put[i].ID)
+		r.item = int32(i)
+		q.rows.set(q.put[i].ID, r)
+	}
 }
 
 func (q *queue) buryLocked(id uint64) {

@@ -12,6 +12,8 @@ import (
 type Entry struct {
 	// ID is chosen by the caller, from 1 to MaxInt64, once. Load returns rows in the order of ID.
 	ID uint64
+	// Rev numbers the versions of a row for Mark. It is not stored.
+	Rev uint32
 	// Lane groups rows for whoever lists the queue.
 	Lane string
 	// Data is the caller's own encoding. It must not be changed after Append or Update.
@@ -19,8 +21,6 @@ type Entry struct {
 	// Read is when the message was read, Expire when it is given up; both are kept
 	// in milliseconds, and only kept: the store expires no rows.
 	Read, Expire time.Time
-	// Rev numbers the versions of a row for Mark. It is not stored.
-	Rev uint32
 }
 
 // Mark names a version of a row in Events.Committed.

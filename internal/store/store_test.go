@@ -237,6 +237,41 @@ func TestMapShrinks(t *testing.T) {
 	}
 }
 
+// Rows that are done while a commit takes long leave nothing behind, and those that are not
+// stay what they are.
+func TestSkippedRowsLeaveNothing(t *testing.T) {
+	s := mustOpen(t, "", Options{})
+	defer s.Close()
+	var want []uint64
+	for id := uint64(1); id <= 100_000; id++ {
+		mustAppend(t, s, entry(id, "first"))
+		if id%1000 == 0 {
+			want = append(want, id)
+			continue
+		}
+		s.Done([]uint64{id})
+	}
+	for _, id := range want {
+		if n, err := s.Update([]Entry{entry(id, fmt.Sprint("second of ", id))}); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	if len(s.put) > 2*closeUpFrom || s.waiting != len(want) {
+		t.Errorf("%d places, %d wait", len(s.put), s.waiting)
+	}
+	r := start(t, s)
+	r.committed(want...)
+	got := mustLoad(t, s)
+	if !slices.Equal(idsOf(got), want) {
+		t.Errorf("%v", idsOf(got))
+	}
+	for _, e := range got {
+		if string(e.Data) != fmt.Sprint("second of ", e.ID) {
+			t.Errorf("%d: %s", e.ID, e.Data)
+		}
+	}
+}
+
 func TestSpans(t *testing.T) {
 	lives := func(id uint64) bool { return id == 20 }
 	got := spans([]uint64{1, 2, 3, 7, 19, 21, 21 + maxGap, 200}, lives)
