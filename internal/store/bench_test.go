@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -176,17 +177,79 @@ func benchJournal(b *testing.B, path string, outstanding int, early bool, o Opti
 	per(is.written-was.written, "written-B/msg")
 }
 
-// BenchmarkBacklog appends rows that stay, and opens the file again: bytes on the
-// disk for a row of 250 bytes, and the time to the first new commit.
+// BenchmarkBacklog is a store with so many rows that stay, of 250 bytes each. What is measured
+// is another one that comes and is done; beside it, for a row of the backlog: bytes on the disk and in
+// memory, and the time to open the file, to load all rows, and to page through them.
 func BenchmarkBacklog(b *testing.B) {
-	path := filepath.Join(b.TempDir(), "stox.db")
+	for _, rows := range []int{1000, 10_000, 100_000, 1_000_000} {
+		b.Run(fmt.Sprint(rows), func(b *testing.B) { benchBacklog(b, filepath.Join(b.TempDir(), "stox.db"), rows) })
+	}
+}
+
+func benchBacklog(b *testing.B, path string, rows int) {
+	fill(b, path, rows)
+	fi, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	before, begin := heap(), time.Now()
+	s, err := Open(path, Options{MaxEntries: rows + 1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	opened := time.Since(begin)
+	after := heap()
+	begin = time.Now()
+	n := 0
+	if err := s.Load(func(Entry) error { n++; return nil }); err != nil || n != rows {
+		b.Fatal(n, err)
+	}
+	loaded := time.Since(begin)
+	begin = time.Now()
+	for last := uint64(0); ; {
+		page, err := s.Page(last, 100)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		n -= len(page)
+		last = page[len(page)-1].ID
+	}
+	if n != 0 {
+		b.Fatal(n, "rows are not on any page")
+	}
+	paged := time.Since(begin)
+	b.ReportAllocs()
+	id, data := uint64(rows), make([]byte, 250)
+	one, ids := make([]Entry, 1), make([]uint64, 1)
+	for b.Loop() {
+		id++
+		one[0], ids[0] = Entry{ID: id, Lane: "sip:romeo@example.net", Data: data}, id
+		if n, err := s.Append(one); n < 1 {
+			b.Fatal(err)
+		}
+		s.Done(ids)
+	}
+	per := func(v float64, unit string) { b.ReportMetric(v/float64(rows), unit+"/row") }
+	per(float64(fi.Size()), "disk-B")
+	per(float64(after-before), "heap-B")
+	per(float64(opened.Nanoseconds()), "open-ns")
+	per(float64(loaded.Nanoseconds()), "load-ns")
+	per(float64(paged.Nanoseconds()), "page-ns")
+}
+
+// fill makes a file with so many rows.
+func fill(b *testing.B, path string, rows int) {
 	s, err := Open(path, Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	over := make(chan error)
-	free := make(chan int, 1)
+	free := make(chan int, 16)
 	go func() {
 		over <- s.Run(ctx, Events{Committed: func(marks []Mark, err error) {
 			if err != nil {
@@ -195,12 +258,13 @@ func BenchmarkBacklog(b *testing.B) {
 			free <- len(marks)
 		}})
 	}()
-	b.ResetTimer()
-	for id := uint64(0); id < uint64(b.N); {
-		var batch []Entry
-		for range min(1024, b.N-int(id)) {
+	batch := make([]Entry, 0, 1024)
+	data := make([]byte, 250)
+	for id := 0; id < rows; {
+		batch = batch[:0]
+		for range min(1024, rows-id) {
 			id++
-			batch = append(batch, Entry{ID: id, Lane: "sip:romeo@example.net", Data: make([]byte, 250)})
+			batch = append(batch, Entry{ID: uint64(id), Lane: "sip:romeo@example.net", Data: data})
 		}
 		if _, err := s.Append(batch); err != nil {
 			b.Fatal(err)
@@ -208,28 +272,8 @@ func BenchmarkBacklog(b *testing.B) {
 		for n := 0; n < len(batch); n += <-free {
 		}
 	}
-	b.StopTimer()
 	cancel()
-	if err := <-over; err != nil {
+	if err := errors.Join(<-over, s.Close()); err != nil {
 		b.Fatal(err)
 	}
-	if err := s.Close(); err != nil {
-		b.Fatal(err)
-	}
-	fi, err := os.Stat(path)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ReportMetric(float64(fi.Size())/float64(b.N), "B/row")
-	begin := time.Now()
-	if s, err = Open(path, Options{}); err != nil {
-		b.Fatal(err)
-	}
-	b.ReportMetric(time.Since(begin).Seconds()*1000, "ms-open")
-	n := 0
-	if err := s.Load(func(Entry) error { n++; return nil }); err != nil || n != b.N {
-		b.Fatal(n, err)
-	}
-	b.ReportMetric(time.Since(begin).Seconds()*1000, "ms-load")
-	s.Close()
 }

@@ -379,6 +379,7 @@ func (q *queue) finishLocked(w *work, err error, now time.Time) []Mark {
 		q.nextExpiry = now.Add(sideDelay)
 	}
 	q.trail.reuse(w.trail)
+	w.trail = nil
 	marks := slices.Grow(pick(&q.spare.marks), len(w.put))
 	for i := range w.put {
 		e := &w.put[i]

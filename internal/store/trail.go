@@ -36,11 +36,14 @@ type trailQueue struct {
 	n       int           // events in all of them
 	since   time.Time     // when the first of them came
 	dropped uint64
-	free    *trailBatch // for reuse
+	free    []*trailBatch // for reuse
 }
 
-// trailReuse bounds the memory that is kept for reuse.
-const trailReuse = 1 << 20
+// What is kept for reuse: as many batches, of so many bytes each.
+const (
+	trailFree  = 2
+	trailReuse = 1 << 20
+)
 
 // PutTrail keeps events that have an id, at least one of the two. They are written in packed batches, at 4096 or after 1 s,
 // without a report; after TrailFor, or beyond MaxTrailBytes, the oldest go. During
@@ -81,9 +84,10 @@ func (q *trailQueue) openLocked() *trailBatch {
 	if n := len(q.batches); n > 0 && q.batches[n-1].n < trailCount {
 		return q.batches[n-1]
 	}
-	t := q.free
-	if q.free = nil; t == nil {
-		t = &trailBatch{}
+	t := &trailBatch{}
+	if n := len(q.free); n > 0 {
+		t = q.free[n-1]
+		q.free = q.free[:n-1]
 	}
 	q.batches = append(q.batches, t)
 	return t
@@ -133,13 +137,17 @@ func (q *trailQueue) giveBack(batches []*trailBatch, now time.Time) {
 
 // reuse takes what was written.
 func (q *trailQueue) reuse(batches []*trailBatch) {
-	if len(batches) == 0 || cap(batches[0].data) > trailReuse {
+	if len(batches) == 0 {
 		return
 	}
-	batches[0].reset()
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.free = batches[0]
+	for _, t := range batches {
+		if len(q.free) < trailFree && cap(t.data) <= trailReuse {
+			t.reset()
+			q.free = append(q.free, t)
+		}
+	}
 }
 
 func (q *trailQueue) setOff(off bool) {
