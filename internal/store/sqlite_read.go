@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,21 +23,14 @@ func (b *sqliteStore) count() error {
 	return nil
 }
 
+// index is part of Open, when the writer has nothing else to do: a row costs two thirds of what
+// it costs through database/sql.
 func (b *sqliteStore) index(f func(id uint64, size int)) error {
-	rows, err := b.reader.Query("SELECT id, length(row) FROM journal")
+	err := b.writer.query(func(row []driver.Value) bool {
+		f(uint64(integer(row[0])), int(integer(row[1])))
+		return true
+	}, "SELECT id, length(row) FROM journal")
 	if err != nil {
-		return withRemedy(b.path, classify(err))
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id int64
-		var size int
-		if err := rows.Scan(&id, &size); err != nil {
-			return withRemedy(b.path, classify(err))
-		}
-		f(uint64(id), size)
-	}
-	if err := rows.Err(); err != nil {
 		return withRemedy(b.path, classify(err))
 	}
 	return nil
