@@ -17,8 +17,13 @@
 // Whether a row is written at all is decided under one lock: if Done comes before
 // the commit of the row has begun, it never reaches the disk; if it comes later,
 // the row is deleted. Deletions go in ranges with a later commit, at 256 of them
-// or after 40 ms, whatever is first; outcomes (PutSeen) and trail (PutTrail) are
-// packed into one row each and go with them, as do contacts, relations and dialogs.
+// or after 40 ms, whatever is first; outcomes (PutSeen) are packed into one row and go with
+// them, as do contacts, relations and dialogs. The trail (PutTrail) is packed as it comes, into
+// batches that wait for a second or until they are full.
+//
+// Callers wake the goroutine that commits when it has something to do and at no other
+// time. What it has done with, it gives back: in a steady state nothing is allocated for a row
+// but what the driver asks for.
 //
 // # Faults
 //
