@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"database/sql/driver"
 	"fmt"
 	"math/rand/v2"
@@ -197,4 +198,91 @@ func TestSettings(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// A checkpoint does not wait for readers, the second as little as the first, and commits wait as
+// long as they should afterwards. What busy_timeout is during a checkpoint is asked when
+// SQLite is about to run it.
+func TestCheckpointsDoNotWait(t *testing.T) {
+	var b *sqliteStore
+	timeout := func() (ms string) {
+		st, err := b.writer.conn.(driver.ConnPrepareContext).PrepareContext(bg, "PRAGMA busy_timeout")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer st.Close()
+		rows, err := st.(driver.StmtQueryContext).QueryContext(bg, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer rows.Close()
+		row := make([]driver.Value, 1)
+		if err := rows.Next(row); err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(row[0])
+	}
+	var during []string
+	o := Options{connector: func(c driver.Connector) driver.Connector {
+		return &watchedConnector{c, func(query string) {
+			if strings.HasPrefix(query, "PRAGMA wal_checkpoint") {
+				during = append(during, timeout())
+			}
+		}}
+	}}
+	o.setDefaults()
+	b, err := openSQLite(filepath.Join(t.TempDir(), "stox.db"), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	for range 3 {
+		if err := b.checkpoint(); err != nil {
+			t.Fatal(err)
+		}
+		if got := timeout(); got != "1000" {
+			t.Errorf("commits wait %s ms", got)
+		}
+	}
+	if !slices.Equal(during, []string{"0", "0", "0"}) {
+		t.Errorf("checkpoints wait %v ms", during)
+	}
+}
+
+// watchedConnector tells of each query of a statement before it is run.
+type watchedConnector struct {
+	driver.Connector
+	tell func(query string)
+}
+
+func (c *watchedConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &watchedConn{conn.(sqliteConn), c.tell}, nil
+}
+
+type watchedConn struct {
+	sqliteConn
+	tell func(query string)
+}
+
+func (c *watchedConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	st, err := c.sqliteConn.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return &watchedStmt{st.(sqliteStmt), c.tell, query}, nil
+}
+
+type watchedStmt struct {
+	sqliteStmt
+	tell  func(query string)
+	query string
+}
+
+func (s *watchedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	s.tell(s.query)
+	return s.sqliteStmt.QueryContext(ctx, args)
 }

@@ -203,7 +203,7 @@ func (b *sqliteStore) recover() error {
 
 func (b *sqliteStore) checkpoint() error {
 	// Not wait for readers: commits would wait as well.
-	if err := b.writer.exec("PRAGMA busy_timeout = 0"); err != nil {
+	if err := b.writer.set("PRAGMA busy_timeout = 0"); err != nil {
 		return classify(err)
 	}
 	var busy int64
@@ -211,7 +211,7 @@ func (b *sqliteStore) checkpoint() error {
 		busy = integer(row[0])
 		return true
 	}, "PRAGMA wal_checkpoint(TRUNCATE)")
-	err2 := b.writer.exec(fmt.Sprintf("PRAGMA busy_timeout = %d", b.o.BusyTimeout.Milliseconds()))
+	err2 := b.writer.set(fmt.Sprintf("PRAGMA busy_timeout = %d", b.o.BusyTimeout.Milliseconds()))
 	if err := errors.Join(err, err2); err != nil {
 		return classify(err)
 	}

@@ -63,6 +63,17 @@ func (w *writer) exec(query string, values ...driver.Value) error {
 	return w.run(st, values...)
 }
 
+// set runs a PRAGMA that changes a setting. Some of these take effect when they are prepared,
+// not when they run, so they are prepared every time, whatever SQLite does about that by itself.
+func (w *writer) set(pragma string) error {
+	c, ok := w.conn.(driver.ExecerContext)
+	if !ok {
+		return errDriver
+	}
+	_, err := c.ExecContext(bg, pragma, nil)
+	return err
+}
+
 // run is exec of a statement at hand.
 func (w *writer) run(st statement, values ...driver.Value) error {
 	_, err := st.ExecContext(bg, w.named(values))
