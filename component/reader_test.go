@@ -159,7 +159,7 @@ func BenchmarkReader(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/stanza")
 }
 
-func BenchmarkDeliver(b *testing.B) {
+func BenchmarkAppendMessage(b *testing.B) {
 	m := message("abcdef", strings.Repeat("x", 100))
 	var buf []byte
 	b.ReportAllocs()
