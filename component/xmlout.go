@@ -41,42 +41,76 @@ func appendTextElement(b []byte, name, lang, text string) []byte {
 // appendEscaped appends s so that a parser reads s again, as text or as the
 // value of an attribute in single quotes. CR, and in attributes LF and TAB too,
 // become references, since a parser would fold them (XML 1.0 §2.11, §3.3.3).
+//
+// Nearly all that is written has nothing to escape, so eight octets are looked at in
+// one go; those among which there may be something are gone through one by one.
 func appendEscaped(b []byte, s string, attr bool) []byte {
 	last := 0
 	for i := 0; i < len(s); {
-		c := s[i]
-		size, esc := 1, ""
-		switch {
-		case c >= utf8.RuneSelf:
-			var r rune
-			r, size = utf8.DecodeRuneInString(s[i:])
-			if r == utf8.RuneError && size == 1 || r == 0xFFFE || r == 0xFFFF {
-				esc = replacement
+		if len(s)-i >= 8 && unmarked(word(s[i:i+8])) {
+			i += 8
+			continue
+		}
+		for end := min(i+8, len(s)); i < end; {
+			size, esc := escape(s[i:], attr)
+			if esc != "" {
+				b = append(b, s[last:i]...)
+				b = append(b, esc...)
+				last = i + size
 			}
-		case c == '&':
-			esc = "&amp;"
-		case c == '<':
-			esc = "&lt;"
-		case c == '>':
-			esc = "&gt;"
-		case c == '\'' && attr:
-			esc = "&apos;"
-		case c == '\t' && attr:
-			esc = "&#9;"
-		case c == '\n' && attr:
-			esc = "&#10;"
-		case c == '\t', c == '\n':
-		case c == '\r':
-			esc = "&#13;"
-		case c < ' ':
-			esc = replacement
+			i += size
 		}
-		if esc != "" {
-			b = append(b, s[last:i]...)
-			b = append(b, esc...)
-			last = i + size
-		}
-		i += size
 	}
 	return append(b, s[last:]...)
+}
+
+// escape looks at the first character of s, and tells its octets and what is to be written
+// in its place; "" if it may stay.
+func escape(s string, attr bool) (size int, esc string) {
+	switch c := s[0]; {
+	case c >= utf8.RuneSelf:
+		r, size := utf8.DecodeRuneInString(s)
+		if r == utf8.RuneError && size == 1 || r == 0xFFFE || r == 0xFFFF {
+			return size, replacement
+		}
+		return size, ""
+	case c == '&':
+		return 1, "&amp;"
+	case c == '<':
+		return 1, "&lt;"
+	case c == '>':
+		return 1, "&gt;"
+	case c == '\'' && attr:
+		return 1, "&apos;"
+	case c == '\t' && attr:
+		return 1, "&#9;"
+	case c == '\n' && attr:
+		return 1, "&#10;"
+	case c == '\t', c == '\n':
+	case c == '\r':
+		return 1, "&#13;"
+	case c < ' ':
+		return 1, replacement
+	}
+	return 1, ""
+}
+
+// each has that octet eight times if it is multiplied by it.
+const each = 0x0101010101010101
+
+// word is the eight octets of s as a number.
+func word(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+}
+
+// unmarked reports whether eight octets stay as they are, in texts and attributes: all are
+// ASCII from the space on, and none is & or ' or < or >. The octet of a difference has its
+// highest bit if it was too small; only behind such a one may another be mistaken for one.
+func unmarked(w uint64) bool {
+	small := (w - each*' ') &^ w
+	quote := (w | each*('&'^'\'')) ^ each*('&'|'\'') // 0 where one of the two is
+	angle := (w | each*('<'^'>')) ^ each*('<'|'>')
+	return (w|small|(quote-each)&^quote|(angle-each)&^angle)&(each*0x80) == 0
 }
