@@ -297,7 +297,7 @@ func (q *queue) patience(t *track) time.Duration {
 // link; an error that the link is split.
 func (q *queue) homecoming(n uint64, now time.Time) (up bool, err error) {
 	q.mu.Lock()
-	defer q.release()
+	defer q.releaseInTurn()
 	t := &q.own
 	if !q.alive() || len(t.open) == 0 {
 		return false, nil
@@ -342,7 +342,7 @@ func (q *queue) confirm(t *track, b *barrier, now time.Time) {
 // software takes what the server says it is (XEP-0092).
 func (q *queue) software(prosody bool, now time.Time) {
 	q.mu.Lock()
-	defer q.release()
+	defer q.releaseInTurn()
 	if q.prosody = prosody; !q.settled(&q.own) && len(q.own.waves) > 0 {
 		upTo := q.own.waves[len(q.own.waves)-1].upTo
 		q.settleUpTo(&q.own, upTo, mapping.Outcome{Kind: mapping.Processed})

@@ -143,7 +143,7 @@ func BenchmarkQueue(b *testing.B) {
 			var buf []byte
 			var results []mapping.Result
 			turn := func() {
-				buf, _ = q.take(buf)
+				buf, _, _ = q.take(buf)
 				now := time.Now()
 				q.wrote(len(buf), now)
 				for ; home < q.own.numbers; home++ {

@@ -85,7 +85,7 @@ func (q *queue) forgetIdle() (any bool) {
 // an error. The reader calls it in stream order.
 func (q *queue) answered(domain string, n uint64, f *mapping.Failure, now time.Time) {
 	q.mu.Lock()
-	defer q.release()
+	defer q.releaseInTurn()
 	t := q.domains[domain]
 	if t == nil || !q.alive() {
 		return

@@ -136,7 +136,7 @@ func handshakeHash(id, secret string) string {
 func (l *link) run(ctx context.Context, up func()) error {
 	readDone, writeDone := make(chan error, 1), make(chan error, 1)
 	l.told = up
-	l.q.open(l.pingID)
+	l.q.openOver(l.pingID, writesAtOnce(l.conn))
 	go func() { readDone <- l.rd.run() }()
 	go func() { writeDone <- l.write() }()
 	check := time.NewTimer(time.Until(l.upBy))
@@ -316,13 +316,16 @@ func (l *link) writeDeadline(d time.Duration) {
 }
 
 // write is the writer's goroutine: it writes whatever has gathered since it last
-// looked. It returns nil when the queue tells it to end.
+// looked, unless others have written it at once (push.go). It returns nil when the queue
+// tells it to end. When it returns nobody writes any more.
 func (l *link) write() error {
-	const piece = 64 << 10 // each has a deadline: slow is not stalled
 	var buf []byte
 	for {
-		out, more := l.q.take(buf)
+		out, more, err := l.q.take(buf)
 		buf = out
+		if err != nil {
+			return stalled(err)
+		}
 		if len(out) == 0 {
 			if !more {
 				return nil
@@ -330,6 +333,7 @@ func (l *link) write() error {
 			select {
 			case <-l.q.writer:
 			case <-l.dead:
+				l.q.desert()
 				return errLinkEnded
 			}
 			continue
@@ -341,14 +345,19 @@ func (l *link) write() error {
 				l.q.wrote(n, time.Now())
 			}
 			if err != nil {
-				if isTimeout(err) {
-					return errStalled
-				}
-				return err
+				return stalled(err)
 			}
 			out = out[n:]
 		}
 	}
+}
+
+// stalled is what an error of writing means.
+func stalled(err error) error {
+	if isTimeout(err) {
+		return errStalled
+	}
+	return err
 }
 
 // ping returns a ping to our own name. Only the reader calls it.

@@ -51,30 +51,38 @@ type queue struct {
 	slot   chan struct{} // capacity 1: a reply has been written
 	fault  chan error    // capacity 1: why the link has to go
 
-	mu      sync.Mutex // guards everything below
-	state   queueState
-	epoch   uint64 // counts links
-	pingID  string // of this epoch, unguessable; the ids of our pings begin with it
-	prosody bool   // what the server says it is
-	buf     []byte // to be written
-	spare   []byte // the other buffer, when the writer has given it back
-	end     uint64 // position of the last octet in buf
-	written uint64 // position of the last octet that the kernel has taken
-	replies []replyMark
-	repSize int // octets of replies
-	pending pendingTable
-	own     track             // our own domain
-	domains map[string]*track // others
-	touched []*track          // those that have been appended to and have no barrier yet
-	unsent  []sentBarrier     // in the order of positions
-	idBuf   []byte            // reused
-	again   []*pending        // to be written once more when the link returns
-	due     time.Time         // when there is something to be looked after; zero: nothing
-	rearm   bool              // due has become earlier: the teller has to know
-	blocked bool              // something is due that the kernel has not taken
-	results []mapping.Result  // for the teller
-	counts  Counts
-	trips   hist.Histogram // of barriers of our own domain
+	mu       sync.Mutex // guards everything below
+	state    queueState
+	epoch    uint64 // counts links
+	pingID   string // of this epoch, unguessable; the ids of our pings begin with it
+	prosody  bool   // what the server says it is
+	buf      []byte // to be written
+	spare    []byte // the other buffer, when it has been written and given back
+	busy     bool   // somebody writes what he has taken out of buf
+	direct   direct // how anybody may write at once; nil: only the writer can
+	rest     []byte // what somebody could not write at once: the writer is busy with it
+	broken   error  // why not, if the connection is to blame
+	freed    bool   // reply slots have become free
+	end      uint64 // position of the last octet in buf
+	written  uint64 // position of the last octet that the kernel has taken
+	replies  []replyMark
+	repSize  int // octets of replies
+	pending  pendingTable
+	own      track             // our own domain
+	domains  map[string]*track // others
+	touched  []*track          // those that have been appended to and have no barrier yet
+	unsent   []sentBarrier     // in the order of positions
+	idBuf    []byte            // reused
+	again    []*pending        // to be written once more when the link returns
+	due      time.Time         // when there is something to be looked after; zero: nothing
+	rearm    bool              // due has become earlier: the teller has to know
+	blocked  bool              // something is due that the kernel has not taken
+	results  []mapping.Result  // to be told
+	told     []mapping.Result  // what was, to be used again
+	telling  bool              // somebody tells
+	expected bool              // the reader calls turn before it waits for anything
+	counts   Counts
+	trips    hist.Histogram // of barriers of our own domain
 
 	granted map[string]bool // domains whose server lets us into the rosters of its users
 	asked   []*asking       // questions to rosters, the oldest first
@@ -129,18 +137,8 @@ func (q *queue) writing() bool {
 	return q.state == queueChecking || q.state == queueOpen || q.state == queueDraining
 }
 
-// release unlocks q.mu and wakes whoever has got something to do.
-func (q *queue) release() {
-	write := len(q.buf) > 0 || q.state == queueDraining && q.pending.open == 0
-	tell := len(q.results) > 0 || q.rearm
-	q.mu.Unlock()
-	if write {
-		wake(q.writer)
-	}
-	if tell {
-		wake(q.teller)
-	}
-}
+// taking reports whether anything is appended. q.mu is held.
+func (q *queue) taking() bool { return q.state == queueOpen || q.state == queueChecking }
 
 // wake puts a token into a channel of capacity 1.
 func wake(c chan struct{}) {
@@ -252,12 +250,11 @@ func (q *queue) enqueue(t *track, p *pending, now time.Time) {
 // control appends a stanza of our own that nobody waits for.
 func (q *queue) control(stanza []byte) {
 	q.mu.Lock()
-	if q.state == queueOpen || q.state == queueChecking {
+	if q.taking() {
 		q.buf = append(q.buf, stanza...)
 		q.end += uint64(len(stanza))
 	}
-	q.mu.Unlock()
-	wake(q.writer)
+	q.release()
 }
 
 // reply appends an answer that build writes. The reader calls it, at most once
@@ -267,8 +264,8 @@ func (q *queue) control(stanza []byte) {
 // comes back in its answer and may have almost any length.
 func (q *queue) reply(build func([]byte) []byte) (fits bool) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.state != queueOpen && q.state != queueChecking {
+	defer q.releaseInTurn()
+	if !q.taking() {
 		return true
 	}
 	start := len(q.buf)
@@ -280,7 +277,6 @@ func (q *queue) reply(build func([]byte) []byte) (fits bool) {
 	}
 	q.end += uint64(size)
 	q.takeSlot(size)
-	wake(q.writer)
 	return true
 }
 
@@ -288,16 +284,20 @@ func (q *queue) reply(build func([]byte) []byte) (fits bool) {
 func (q *queue) slotFree() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.state != queueOpen && q.state != queueChecking || len(q.replies) < q.maxReplies && q.repSize < q.replyBytes
+	return !q.taking() || len(q.replies) < q.maxReplies && q.repSize < q.replyBytes
 }
 
 // open starts an epoch with the check of the link: the barriers that must come
 // home before it is up, and the question what the server is. pingID begins the
 // ids of its pings.
-func (q *queue) open(pingID string) {
+func (q *queue) open(pingID string) { q.openOver(pingID, nil) }
+
+// openOver is open for a connection to which anybody may write at once; nil: nobody may.
+func (q *queue) openOver(pingID string, d direct) {
 	now := time.Now()
 	q.mu.Lock()
 	defer q.release()
+	q.direct = d
 	q.epoch++
 	q.state = queueChecking
 	q.pingID, q.prosody = pingID, false
@@ -340,53 +340,11 @@ func (q *queue) shut(s queueState) {
 	wake(q.slot)
 }
 
-// take hands the whole buffer to the writer, who gives back the one before. It
-// returns more = false when the writer has to end.
-func (q *queue) take(back []byte) (out []byte, more bool) {
-	const keep = 1 << 20 // a bigger buffer is left to the collector
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if cap(back) > 0 && cap(back) <= keep {
-		q.spare = back[:0]
-	}
-	switch {
-	case q.state == queueStopped, q.state == queueClosed:
-		return nil, false
-	case len(q.buf) == 0:
-		return nil, q.state != queueFlushing && (q.state != queueDraining || q.pending.open > 0)
-	}
-	out, q.buf, q.spare = q.buf, q.spare, nil
-	return out, true
-}
-
-// wrote tells that the kernel has taken n more octets, at time now.
-func (q *queue) wrote(n int, now time.Time) {
-	q.mu.Lock()
-	q.written += uint64(n)
-	q.barriersLeft(now)
-	if q.blocked {
-		q.blocked = false
-		q.lookAt(now)
-	}
-	freed := 0
-	for freed < len(q.replies) && q.replies[freed].end <= q.written {
-		q.repSize -= q.replies[freed].size
-		freed++
-	}
-	if freed > 0 {
-		q.replies = q.replies[:copy(q.replies, q.replies[freed:])]
-	}
-	q.release()
-	if freed > 0 {
-		wake(q.slot)
-	}
-}
-
 // bounced settles the message that a bounce belongs to, and reports whether
 // there was one (SEC-22). The reader calls it in stream order.
 func (q *queue) bounced(id string, from, to mapping.JID, f *mapping.Failure) bool {
 	q.mu.Lock()
-	defer q.release()
+	defer q.releaseInTurn()
 	p := q.pending.bounce(id, from, to)
 	if p == nil {
 		q.counts.LateBounces++
@@ -408,50 +366,6 @@ func (q *queue) close(how ending) {
 	q.state = queueClosed
 	q.lose(how, now)
 	q.buf, q.spare, q.replies, q.unsent = nil, nil, nil, nil
+	q.busy, q.direct, q.rest, q.broken = false, nil, nil, nil
 	q.end, q.written, q.repSize = 0, 0, 0
-}
-
-// collect moves everything that is settled by now to the caller, and says when
-// to look again (zero: when woken). The caller gives the slice back with the
-// next call.
-func (q *queue) collect(back []mapping.Result, now time.Time) (batch []mapping.Result, next time.Time) {
-	clear(back) // the values are not ours any more
-	q.mu.Lock()
-	if !q.due.IsZero() && !now.Before(q.due) {
-		q.look(now)
-	}
-	q.rearm = false
-	batch, next = q.results, q.due
-	q.results = back[:0]
-	q.release()
-	return batch, next
-}
-
-// tell is the teller's goroutine.
-func (q *queue) tell(h Handler, stop <-chan struct{}) {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	var batch []mapping.Result
-	for last := false; ; {
-		var next time.Time
-		batch, next = q.collect(batch, time.Now())
-		if len(batch) > 0 {
-			h.XMPPOutcomes(batch)
-			continue // more may have come meanwhile
-		}
-		if last {
-			return
-		}
-		wait := time.Hour
-		if !next.IsZero() {
-			wait = time.Until(next)
-		}
-		timer.Reset(wait)
-		select {
-		case <-q.teller:
-		case <-timer.C:
-		case <-stop:
-			last = true
-		}
-	}
 }

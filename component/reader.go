@@ -79,8 +79,11 @@ func (r *reader) fill(p []byte) (int, error) {
 	}
 }
 
-// flush hands over what has been read.
+// flush hands over what has been read, after what that has settled.
 func (r *reader) flush() {
+	if r.watch {
+		r.l.q.turn(r.h)
+	}
 	if len(r.batch) == 0 {
 		return
 	}
