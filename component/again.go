@@ -31,7 +31,9 @@ func (q *queue) lose(how ending, now time.Time) {
 	gather := func(t *track) {
 		for p := t.front(); p != nil; p = t.front() {
 			q.popFront(t)
-			if !p.done {
+			if p.done {
+				q.pending.recycle(p)
+			} else {
 				open = append(open, p)
 			}
 		}
@@ -50,14 +52,17 @@ func (q *queue) lose(how ending, now time.Time) {
 			q.uncertain(p)
 		case p.end > q.written:
 			q.finish(p, mapping.Outcome{Kind: mapping.NotWritten, Failure: mapping.FailNoLink()})
+			q.pending.recycle(p)
 		case how != endLost:
 			q.finish(p, mapping.Outcome{Kind: mapping.Unknown})
+			q.pending.recycle(p)
 		default:
 			fresh++
+			a := p.addressed()
 			if len(ids) < listIDs {
-				ids = append(ids, p.id)
+				ids = append(ids, a.id)
 			}
-			q.log.Debug("uncertain: the link was lost before the server had confirmed it", "dir", "sip-xmpp", "from", p.from.String(), "to", p.to.String(), "id", p.id)
+			q.log.Debug("uncertain: the link was lost before the server had confirmed it", "dir", "sip-xmpp", "from", a.from.String(), "to", a.to.String(), "id", a.id)
 			if !now.Before(p.due) {
 				q.uncertain(p)
 				continue
@@ -71,10 +76,7 @@ func (q *queue) lose(how ending, now time.Time) {
 	}
 	// By due time, which is the order of writing but for what was suspended.
 	slices.SortStableFunc(q.again, func(a, b *pending) int { return a.due.Compare(b.due) })
-	q.pending.byID = make(map[string]*pending)
-	for _, p := range q.again {
-		p.next = nil
-	}
+	q.pending.forget(q.again)
 	q.own = ownTrack(q.from, q.timeout)
 	clear(q.domains)
 	if len(q.again) > 0 {
@@ -91,7 +93,8 @@ func (q *queue) writeAgain(now time.Time) {
 			q.uncertain(p)
 			continue
 		}
-		t := q.trackOf(&p.addressed, now)
+		a := p.addressed()
+		t := q.trackOf(&a, now)
 		if t == nil {
 			q.uncertain(p)
 			continue
@@ -102,15 +105,18 @@ func (q *queue) writeAgain(now time.Time) {
 		q.pending.open--
 		q.pending.held -= p.size
 		p.end, p.again = q.end, true
-		q.enqueue(t, p, now)
+		q.enqueue(t, p, a.id, now)
 		q.counts.Rewritten++
 	}
 	q.again = nil
 	q.coverTouched(now)
 }
 
-// uncertain gives up p. q.mu is held.
-func (q *queue) uncertain(p *pending) { q.finish(p, mapping.Outcome{Kind: mapping.Uncertain}) }
+// uncertain gives up p, which is in no track. q.mu is held.
+func (q *queue) uncertain(p *pending) {
+	q.finish(p, mapping.Outcome{Kind: mapping.Uncertain})
+	q.pending.recycle(p)
+}
 
 // abandon ends the wait for a link that will not return.
 func (q *queue) abandon() {

@@ -3,6 +3,7 @@ package component
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -82,7 +83,7 @@ type track struct {
 	last    uint64 // position of the last stanza
 	covered uint64 // up to here barriers have been written
 	numbers uint64 // of barriers written
-	open    []*barrier
+	open    []barrier
 	waves   []wave
 	settle  settle // how long a wave waits
 
@@ -240,7 +241,7 @@ func (q *queue) writeBarriers(t *track, now time.Time) {
 
 func (q *queue) writeBarrier(t *track, now time.Time) {
 	t.numbers++
-	b := &barrier{n: t.numbers, covers: q.end, at: now}
+	b := barrier{n: t.numbers, covers: q.end, at: now}
 	t.covered = b.covers
 	if t.suspended() {
 		t.probeAt = now.Add(probeEvery)
@@ -250,37 +251,35 @@ func (q *queue) writeBarrier(t *track, now time.Time) {
 		kind = 'b'
 	}
 	start := len(q.buf)
-	q.idBuf = append(append(q.idBuf[:0], q.pingID...), '-', kind)
-	q.idBuf = strconv.AppendUint(q.idBuf, b.n, 10)
-	q.buf = appendPing(q.buf, q.from, t.domain, string(q.idBuf))
+	q.buf = appendBarrier(q.buf, q.from, t.domain, q.pingID, kind, b.n)
 	q.end += uint64(len(q.buf) - start)
 	b.end = q.end
 	t.open = append(t.open, b)
-	q.unsent = append(q.unsent, sentBarrier{t, b})
+	q.unsent = append(q.unsent, sentBarrier{t, b.n, b.end})
 	q.counts.Barriers++
 }
 
 // sentBarrier is a barrier that the kernel has not taken yet.
 type sentBarrier struct {
-	t *track
-	b *barrier
+	t      *track
+	n, end uint64 // as of the barrier
 }
 
 // barriersLeft notes when barriers were taken by the kernel: their time runs
 // from then on. q.mu is held.
 func (q *queue) barriersLeft(now time.Time) {
 	n := 0
-	for n < len(q.unsent) && q.unsent[n].b.end <= q.written {
-		s := q.unsent[n]
-		s.b.left = now
-		q.lookAt(now.Add(q.patience(s.t)))
+	for n < len(q.unsent) && q.unsent[n].end <= q.written {
+		s := &q.unsent[n]
+		for i := range s.t.open {
+			if b := &s.t.open[i]; b.n == s.n { // else it is at home already
+				b.left = now
+				q.lookAt(now.Add(q.patience(s.t)))
+			}
+		}
 		n++
 	}
-	if n > 0 {
-		rest := copy(q.unsent, q.unsent[n:])
-		clear(q.unsent[rest:])
-		q.unsent = q.unsent[:rest]
-	}
+	q.unsent = slices.Delete(q.unsent, 0, n)
 }
 
 // patience is how long a barrier may be on its way. One of our own domain that is
@@ -317,7 +316,7 @@ func (q *queue) homecoming(n uint64, now time.Time) (up bool, err error) {
 		t.settle.trip(took, now)
 		q.trips.Took(took)
 	}
-	q.confirm(t, b, now)
+	q.confirm(t, &b, now)
 	if q.state == queueChecking && b.n == linkCheck {
 		q.state, up = queueOpen, true
 		q.writeAgain(now)
@@ -357,6 +356,7 @@ func (q *queue) settleUpTo(t *track, pos uint64, o mapping.Outcome) {
 		if !p.done {
 			q.finish(p, o)
 		}
+		q.pending.recycle(p)
 	}
 }
 
@@ -370,6 +370,19 @@ func (q *queue) finish(p *pending, o mapping.Outcome) {
 	o.Doubtful = p.again && o.Kind != mapping.Uncertain
 	q.pending.finish(p)
 	q.results = append(q.results, mapping.Result{Ref: p.ref, Outcome: o})
+}
+
+// appendBarrier is appendPing for an id that is not there yet. pingID has nothing that
+// would have to be escaped.
+func appendBarrier(b []byte, from, to, pingID string, kind byte, n uint64) []byte {
+	b = append(b, "<iq"...)
+	b = appendAttr(b, "from", from)
+	b = appendAttr(b, "to", to)
+	b = append(b, " id='"...)
+	b = append(b, pingID...)
+	b = append(b, '-', kind)
+	b = strconv.AppendUint(b, n, 10)
+	return append(b, "' type='get'><ping xmlns='"+nsPing+"'/></iq>"...)
 }
 
 // appendPing appends a ping (XEP-0199).

@@ -84,6 +84,7 @@ func (q *queue) lookTrack(t *track, now time.Time) {
 		}
 		t.popFirst()
 		q.pending.entries--
+		q.pending.recycle(p)
 	}
 	if p := t.front(); p == nil {
 		t.waves = t.waves[:0]

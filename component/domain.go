@@ -109,7 +109,7 @@ func (q *queue) answered(domain string, n uint64, f *mapping.Failure, now time.T
 		q.settleUpTo(t, b.covers, mapping.Outcome{Kind: mapping.Unknown})
 		t.dropWaves(b.covers)
 	case f == nil, f.Condition == mapping.CondServiceUnavailable, f.Condition == mapping.CondFeatureNotImplemented:
-		q.confirm(t, b, now)
+		q.confirm(t, &b, now)
 	case strings.HasPrefix(string(f.Condition), "remote-server-"), f.Condition == mapping.CondInternalServerError:
 		if n := len(t.waves); n > 0 { // an earlier barrier has found them handled
 			q.settleUpTo(t, t.waves[n-1].upTo, mapping.Outcome{Kind: mapping.Unknown})

@@ -452,8 +452,8 @@ func (m *model) run(steps int) {
 		m.check()
 	}
 	m.r.stop()
-	if p := &m.r.q.pending; p.entries != 0 || p.open != 0 || p.held != 0 || len(p.byID) != 0 {
-		m.fail("left behind: %d entries, %d open, %d octets, %d ids", p.entries, p.open, p.held, len(p.byID))
+	if p := &m.r.q.pending; p.entries != 0 || p.open != 0 || p.held != 0 || p.ids != 0 {
+		m.fail("left behind: %d entries, %d open, %d octets, %d ids", p.entries, p.open, p.held, p.ids)
 	}
 	for _, x := range m.msgs {
 		o := m.r.sink.outcome(m.t, x.id)

@@ -72,7 +72,6 @@ type queue struct {
 	domains  map[string]*track // others
 	touched  []*track          // those that have been appended to and have no barrier yet
 	unsent   []sentBarrier     // in the order of positions
-	idBuf    []byte            // reused
 	again    []*pending        // to be written once more when the link returns
 	due      time.Time         // when there is something to be looked after; zero: nothing
 	rearm    bool              // due has become earlier: the teller has to know
@@ -218,7 +217,9 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
 		return
 	}
 	q.end += uint64(size)
-	q.enqueue(t, &pending{ref: p.Ref, addressed: a, value: p.Value, size: size, end: q.end}, now)
+	r := q.pending.make()
+	r.ref, r.value, r.size, r.end, r.bounces = p.Ref, p.Value, size, q.end, a.bounces
+	q.enqueue(t, r, a.id, now)
 	if !a.bounces {
 		q.takeSlot(size)
 	}
@@ -234,13 +235,13 @@ func (q *queue) takeSlot(size int) {
 const heldFactor = 4
 
 // enqueue takes in p, which has just been appended to the buffer. q.mu is held.
-func (q *queue) enqueue(t *track, p *pending, now time.Time) {
+func (q *queue) enqueue(t *track, p *pending, id string, now time.Time) {
 	p.due = now.Add(q.timeout)
 	if t.suspended() {
 		p.due = now
 	}
 	t.push(p)
-	q.pending.add(p)
+	q.pending.add(p, id)
 	q.lookAt(p.due)
 	if !slices.Contains(q.touched, t) {
 		q.touched = append(q.touched, t)
@@ -350,7 +351,7 @@ func (q *queue) bounced(id string, from, to mapping.JID, f *mapping.Failure) boo
 		q.counts.LateBounces++
 		return false
 	}
-	if q.isOwn(&p.addressed) {
+	if a := p.addressed(); q.isOwn(&a) {
 		q.own.refused(p.end, time.Now())
 	}
 	q.finish(p, mapping.Outcome{Kind: mapping.Bounced, Failure: f})

@@ -78,7 +78,9 @@ func TestBounceSameID(t *testing.T) {
 	jid := mapping.MustParseJID
 	from := jid("romeo@sip.example.com")
 	for i, to := range []string{"a@example.com", "b@example.com", "b@example.com", "c@example.com"} {
-		q.add(&pending{ref: i, addressed: addressed{id: "x", from: from, to: jid(to), bounces: true}})
+		m := message("x", "x")
+		m.From, m.To = from, jid(to)
+		q.add(&pending{ref: i, value: m, bounces: true, end: uint64(i + 1)}, m.ID)
 	}
 	for _, tt := range []struct {
 		from string
@@ -96,8 +98,8 @@ func TestBounceSameID(t *testing.T) {
 		}
 		q.finish(p)
 	}
-	if len(q.byID) != 0 || q.open != 0 {
-		t.Errorf("%d ids and %d pending left", len(q.byID), q.open)
+	if q.ids != 0 || q.open != 0 {
+		t.Errorf("%d ids and %d pending left", q.ids, q.open)
 	}
 }
 

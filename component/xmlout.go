@@ -51,7 +51,14 @@ func appendEscaped(b []byte, s string, attr bool) []byte {
 			i += 8
 			continue
 		}
+		if len(s)-i < 8 && len(s) >= 8 && unmarked(word(s[len(s)-8:])) {
+			break // the rest, and something of what is before it
+		}
 		for end := min(i+8, len(s)); i < end; {
+			if c := s[i]; c > '>' && c < utf8.RuneSelf {
+				i++
+				continue
+			}
 			size, esc := escape(s[i:], attr)
 			if esc != "" {
 				b = append(b, s[last:i]...)
