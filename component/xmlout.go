@@ -55,52 +55,38 @@ func appendEscaped(b []byte, s string, attr bool) []byte {
 			break // the rest, and something of what is before it
 		}
 		for end := min(i+8, len(s)); i < end; {
-			if c := s[i]; c > '>' && c < utf8.RuneSelf {
-				i++
-				continue
+			size, esc := 1, ""
+			if c := s[i]; c < utf8.RuneSelf {
+				if esc = escapes[c]; esc == "" || !attr && (c == '\'' || c == '\t' || c == '\n') {
+					i++
+					continue
+				}
+			} else {
+				var r rune
+				if r, size = utf8.DecodeRuneInString(s[i:]); (r != utf8.RuneError || size > 1) && r != 0xFFFE && r != 0xFFFF {
+					i += size
+					continue
+				}
+				esc = replacement
 			}
-			size, esc := escape(s[i:], attr)
-			if esc != "" {
-				b = append(b, s[last:i]...)
-				b = append(b, esc...)
-				last = i + size
-			}
+			b = append(b, s[last:i]...)
+			b = append(b, esc...)
 			i += size
+			last = i
 		}
 	}
 	return append(b, s[last:]...)
 }
 
-// escape looks at the first character of s, and tells its octets and what is to be written
-// in its place; "" if it may stay.
-func escape(s string, attr bool) (size int, esc string) {
-	switch c := s[0]; {
-	case c >= utf8.RuneSelf:
-		r, size := utf8.DecodeRuneInString(s)
-		if r == utf8.RuneError && size == 1 || r == 0xFFFE || r == 0xFFFF {
-			return size, replacement
-		}
-		return size, ""
-	case c == '&':
-		return 1, "&amp;"
-	case c == '<':
-		return 1, "&lt;"
-	case c == '>':
-		return 1, "&gt;"
-	case c == '\'' && attr:
-		return 1, "&apos;"
-	case c == '\t' && attr:
-		return 1, "&#9;"
-	case c == '\n' && attr:
-		return 1, "&#10;"
-	case c == '\t', c == '\n':
-	case c == '\r':
-		return 1, "&#13;"
-	case c < ' ':
-		return 1, replacement
+// escapes is what is written in an attribute in place of an ASCII character; "": itself.
+var escapes = func() (t [utf8.RuneSelf]string) {
+	for c := range byte(' ') {
+		t[c] = replacement
 	}
-	return 1, ""
-}
+	t['&'], t['<'], t['>'], t['\''] = "&amp;", "&lt;", "&gt;", "&apos;"
+	t['\t'], t['\n'], t['\r'] = "&#9;", "&#10;", "&#13;"
+	return t
+}()
 
 // each has that octet eight times if it is multiplied by it.
 const each = 0x0101010101010101
