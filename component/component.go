@@ -85,9 +85,9 @@ type Handler interface {
 	// of ours, or a forgery. Its id has to be looked at before anything in it is
 	// believed. It is never answered (SEC-10).
 	FromXMPP(batch []mapping.XMPP)
-	// XMPPOutcomes takes what became of values handed to Deliver. It is always
-	// called from one goroutine, never from within Deliver. The slice is reused
-	// after it returns.
+	// XMPPOutcomes takes what became of values handed to Deliver. There is one call at
+	// a time, on the reader of the link or on another goroutine of the Component, never
+	// from within Deliver. The slice is reused after it returns.
 	XMPPOutcomes(batch []mapping.Result)
 }
 

@@ -30,16 +30,19 @@
 //
 //   - the supervisor (the caller of Run): connects, waits for the link to end, backs off;
 //   - per link the reader: parses stanzas, matches bounces, answers IQs into the
-//     buffer of the writer, calls Handler.FromXMPP. It is paused by nothing but a
-//     lack of reply slots;
-//   - per link the writer: takes all that has gathered in the buffer and writes it
-//     in one go, with a deadline for each piece;
-//   - the teller: the only one that calls Handler.XMPPOutcomes, also keeper of the
-//     one timer behind all deadlines (deadline.go).
+//     buffer of the writer, calls Handler.XMPPOutcomes for what it has settled and
+//     Handler.FromXMPP for what it has read. It is paused by nothing but a lack of
+//     reply slots;
+//   - per link the writer: takes all that has gathered in the buffer and that others
+//     could not write at once, and writes it in one go, with a deadline for each piece;
+//   - the teller: calls Handler.XMPPOutcomes for what time, a lost link or Deliver
+//     itself has settled, never while the reader does. It is the keeper of the one timer
+//     behind all deadlines (deadline.go).
 //
-// Deliver runs on the goroutine of its caller, takes one mutex (queue.mu), appends
-// and returns. The handler is never called with that mutex held, so Deliver
-// may be called from inside the handler.
+// Deliver runs on the goroutine of its caller, takes one mutex (queue.mu), appends,
+// writes without the mutex what the connection takes without waiting, unless somebody
+// writes already (push.go), and returns. The handler is never called with that mutex
+// held, so Deliver may be called from inside the handler.
 //
 // # Positions
 //

@@ -416,3 +416,39 @@ func TestWritesAtOnce(t *testing.T) {
 		t.Errorf("after the end: %d, %v", n, err)
 	}
 }
+
+// What a barrier settles is told by the reader, before it hands over what it has read with
+// it: a receipt finds the outcome of what it is about.
+func TestToldByTheReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var h held
+		r, conn := memory(t, h.options(), mode(BarrierSingle))
+		told := make(chan int, 1)
+		r.sink.onMessage = func(*mapping.XMPPMessage) {
+			_, settled := r.sink.count()
+			told <- settled
+		}
+		r.Deliver(parcels(message("m", "x")))
+		b := h.takeN(t, 1)[0]
+		send(t, conn, b.Raw+`<message from='juliet@example.com/b' to='romeo@sip.example.com'><body>hi</body></message>`)
+		if n := <-told; n != 1 {
+			t.Errorf("%d outcomes were told when the next message came, want 1", n)
+		}
+		r.expect(t, "home", map[string]mapping.OutcomeKind{"m": mapping.Processed})
+		r.stop()
+	})
+}
+
+// A barrier is written as a ping is.
+func TestAppendBarrier(t *testing.T) {
+	for _, tt := range []struct {
+		kind byte
+		n    uint64
+		to   string
+	}{{'b', 1, testDomain}, {'d', 18446744073709551615, "o'brien.example"}} {
+		id := fmt.Sprintf("PING-%c%d", tt.kind, tt.n)
+		if got, want := appendBarrier(nil, testDomain, tt.to, "PING", tt.kind, tt.n), appendPing(nil, testDomain, tt.to, id); !bytes.Equal(got, want) {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}
