@@ -146,6 +146,7 @@ func (q *queue) took(n int, now time.Time) {
 	if freed > 0 {
 		q.replies = slices.Delete(q.replies, 0, freed)
 		q.freed = true
+		q.slotsOut.Store(!q.slotsLeft())
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stoxgw/stox/internal/hist"
@@ -50,6 +51,8 @@ type queue struct {
 	teller chan struct{} // capacity 1: there is something for the teller
 	slot   chan struct{} // capacity 1: a reply has been written
 	fault  chan error    // capacity 1: why the link has to go
+
+	slotsOut atomic.Bool // no slotsLeft; written under mu
 
 	mu       sync.Mutex // guards everything below
 	state    queueState
@@ -229,6 +232,7 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
 func (q *queue) takeSlot(size int) {
 	q.replies = append(q.replies, replyMark{q.end, size})
 	q.repSize += size
+	q.slotsOut.Store(!q.slotsLeft())
 }
 
 // heldFactor is how much more than may be unwritten may be pending.
@@ -281,11 +285,20 @@ func (q *queue) reply(build func([]byte) []byte) (fits bool) {
 	return true
 }
 
-// slotFree reports whether the reader may take another stanza.
+// slotFree reports whether the reader may take another stanza. It is asked for each: as a
+// rule without the lock.
 func (q *queue) slotFree() bool {
+	if !q.slotsOut.Load() {
+		return true
+	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return !q.taking() || len(q.replies) < q.maxReplies && q.repSize < q.replyBytes
+	return !q.taking() || q.slotsLeft()
+}
+
+// slotsLeft reports whether there is room for another answer. q.mu is held.
+func (q *queue) slotsLeft() bool {
+	return len(q.replies) < q.maxReplies && q.repSize < q.replyBytes
 }
 
 // open starts an epoch with the check of the link: the barriers that must come
@@ -369,4 +382,5 @@ func (q *queue) close(how ending) {
 	q.buf, q.spare, q.replies, q.unsent = nil, nil, nil, nil
 	q.busy, q.direct, q.rest, q.broken = false, nil, nil, nil
 	q.end, q.written, q.repSize = 0, 0, 0
+	q.slotsOut.Store(false)
 }
