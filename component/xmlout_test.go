@@ -1,6 +1,8 @@
 package component
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -64,4 +66,18 @@ func FuzzAppendEscaped(f *testing.F) {
 			t.Errorf("%q becomes %q, want %q", s, got, want)
 		}
 	})
+}
+
+// A barrier is written as a ping is.
+func TestAppendBarrier(t *testing.T) {
+	for _, tt := range []struct {
+		kind byte
+		n    uint64
+		to   string
+	}{{'b', 1, testDomain}, {'d', 18446744073709551615, "o'brien.example"}} {
+		id := fmt.Sprintf("PING-%c%d", tt.kind, tt.n)
+		if got, want := appendBarrier(nil, testDomain, tt.to, "PING", tt.kind, tt.n), appendPing(nil, testDomain, tt.to, id); !bytes.Equal(got, want) {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
 }
