@@ -26,7 +26,7 @@ type BarrierMode string
 // barrier on some servers; BarrierSettled waits for it, at the cost of that time:
 // see settle.go.
 const (
-	BarrierAuto    BarrierMode = "auto"    // Single where the server says that it is Prosody, else Settled
+	BarrierAuto    BarrierMode = "auto"    // Single for domains whose server says that it is Prosody, else Settled
 	BarrierSingle  BarrierMode = "single"  // at the first barrier
 	BarrierSettled BarrierMode = "settled" // at the second, which is written a while after the first came home
 )
@@ -86,6 +86,9 @@ type track struct {
 	open    []barrier
 	waves   []wave
 	settle  settle // how long a wave waits
+
+	prosody bool   // what its server says it is
+	askedIn uint64 // on which link it was asked, by epoch
 
 	domainHealth // not used for our own
 }
@@ -213,9 +216,8 @@ func (t *track) dropWaves(upTo uint64) {
 	}
 }
 
-// settled reports whether the second barrier decides on a track. What is known
-// of our server says nothing of another domain, whose users' sessions may be slower
-// than its router.
+// settled reports whether the second barrier decides on a track. What is known of our
+// server says nothing of another domain: each is asked what its server is.
 func (q *queue) settled(t *track) bool {
 	switch q.mode {
 	case BarrierSingle:
@@ -223,7 +225,44 @@ func (q *queue) settled(t *track) bool {
 	case BarrierSettled:
 		return true
 	}
-	return !t.home || !q.prosody
+	return !t.prosody
+}
+
+// askSoftware asks what the server of a track is, once for each link, if that decides on anything.
+// q.mu is held.
+func (q *queue) askSoftware(t *track) {
+	domain := q.softwareAt(t)
+	if q.mode != BarrierAuto || domain == "" || t.askedIn == q.epoch {
+		return
+	}
+	t.askedIn, t.prosody = q.epoch, false
+	start := len(q.buf)
+	q.buf = appendVersionQuery(q.buf, q.from, domain, q.pingID+versionID)
+	q.end += uint64(len(q.buf) - start)
+}
+
+// softwareAt is who is asked what the server of a track is: "" if nobody can be.
+func (q *queue) softwareAt(t *track) string {
+	if t.home {
+		return q.parent
+	}
+	return t.domain
+}
+
+// trackFrom is the track of which that domain says what its server is; nil if none.
+func (q *queue) trackFrom(domain string) *track {
+	if domain == q.parent {
+		return &q.own
+	}
+	return q.domains[domain]
+}
+
+// hasAsked reports whether the domain has been asked what its server is, on this link.
+func (q *queue) hasAsked(domain string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	t := q.trackFrom(domain)
+	return t != nil && t.askedIn == q.epoch
 }
 
 // writeBarriers appends the barriers that a track wants. q.mu is held.
@@ -231,6 +270,7 @@ func (q *queue) writeBarriers(t *track, now time.Time) {
 	if !q.writing() {
 		return
 	}
+	q.askSoftware(t)
 	for t.wants(now) {
 		q.writeBarrier(t, now)
 	}
@@ -338,14 +378,18 @@ func (q *queue) confirm(t *track, b *barrier, now time.Time) {
 	t.wave(b.covers, now)
 }
 
-// software takes what the server says it is (XEP-0092).
-func (q *queue) software(prosody bool, now time.Time) {
+// software takes what the server of a domain says it is (XEP-0092).
+func (q *queue) software(domain string, prosody bool, now time.Time) {
 	q.mu.Lock()
 	defer q.releaseInTurn()
-	if q.prosody = prosody; !q.settled(&q.own) && len(q.own.waves) > 0 {
-		upTo := q.own.waves[len(q.own.waves)-1].upTo
-		q.settleUpTo(&q.own, upTo, mapping.Outcome{Kind: mapping.Processed})
-		q.own.dropWaves(upTo)
+	t := q.trackFrom(domain)
+	if t == nil {
+		return
+	}
+	if t.prosody = prosody; !q.settled(t) && len(t.waves) > 0 {
+		upTo := t.waves[len(t.waves)-1].upTo
+		q.settleUpTo(t, upTo, mapping.Outcome{Kind: mapping.Processed})
+		t.dropWaves(upTo)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // GW-33, auto: single where the server says that it is Prosody, else, and until
-// it has said so, settled. Another domain is settled whatever our server is.
+// it has said so, settled. Another domain is asked for itself.
 func TestBarrierAuto(t *testing.T) {
 	for _, tt := range []struct {
 		software, to string
@@ -21,7 +21,9 @@ func TestBarrierAuto(t *testing.T) {
 		{"ejabberd", "juliet@example.com", false},
 		{"Not Prosody", "juliet@example.com", false},
 		{xmpptest.SoftwareNone, "juliet@example.com", false},
-		{"Prosody", "benvolio@example.net", false},
+		{"Prosody", "benvolio@example.net", true},
+		{"ejabberd", "benvolio@example.net", false},
+		{xmpptest.SoftwareNone, "benvolio@example.net", false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			var h held
@@ -67,6 +69,38 @@ func TestBarrierAuto(t *testing.T) {
 				r.Deliver(parcels(message("a", "x")))
 				conn.Echo(h.takeN(t, 1)[0])
 				r.expect(t, name, map[string]mapping.OutcomeKind{"a": want})
+				r.stop()
+			})
+		})
+	}
+	for theirs, want := range map[string]mapping.OutcomeKind{"Prosody": mapping.Processed, "ejabberd": none} {
+		t.Run("another domain, of "+theirs, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var h held
+				opt := h.options()
+				pings := opt.OnIQ
+				asked := make(map[string]int)
+				opt.OnIQ = func(c *xmpptest.Conn, st xmpptest.Stanza) bool {
+					if !strings.Contains(st.Raw, nsVersion) {
+						return pings(c, st)
+					}
+					asked[st.To]++
+					if st.To == "example.net" {
+						c.Software(st, theirs)
+					} else {
+						c.Software(st, map[string]string{"Prosody": "ejabberd", "ejabberd": "Prosody"}[theirs])
+					}
+					return true
+				}
+				r, conn := memory(t, opt, nil)
+				r.Deliver(parcels(to("a", "benvolio@example.net")))
+				conn.Result(h.takeN(t, 1)[0])
+				r.expect(t, "of "+theirs, map[string]mapping.OutcomeKind{"a": want})
+				r.Deliver(parcels(to("b", "benvolio@example.net")))
+				synctest.Wait()
+				if asked["example.net"] != 1 || asked["example.com"] != 1 {
+					t.Errorf("asked %v", asked)
+				}
 				r.stop()
 			})
 		})

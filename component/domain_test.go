@@ -113,7 +113,7 @@ func TestDomainBarriers(t *testing.T) {
 func TestDomainFailsBetween(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var h held
-		r, conn := memory(t, h.options(), nil)
+		r, conn := memory(t, h.options(), mode(BarrierSettled))
 		r.Deliver(parcels(to("a", "x@example.net")))
 		conn.Result(h.takeN(t, 1)[0])
 		r.Deliver(parcels(to("b", "x@example.net")))

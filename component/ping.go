@@ -27,7 +27,7 @@ func (s *services) addPing() {
 	}
 }
 
-// versionID ends the id of the question what the server is, and identityID that of the one
+// versionID ends the id of the question what a server is, and identityID that of the one
 // who it is, for those that do not say what.
 const (
 	versionID  = "-v"
@@ -71,17 +71,17 @@ func (r *reader) ours(st *element) (bool, error) {
 		}
 		r.l.q.answered(from.Domain(), n, f, time.Now())
 		return true, nil
-	case kind == 'v' && answer && from.Domain() == r.l.q.parent:
-		r.software(st)
+	case kind == 'v' && answer && r.l.q.hasAsked(from.Domain()):
+		r.software(from.Domain(), st)
 		return true, nil
 	}
 	// The idle check: that it was read is enough.
 	return from == r.l.q.domain && typ == stanza.IQTypeGet, nil
 }
 
-// software reads what the server says it is. One that keeps that to itself is asked for
-// its identity, which Prosody names after itself unless it is told otherwise.
-func (r *reader) software(st *element) {
+// software reads what the server of a domain says it is. One that keeps that to itself is
+// asked for its identity, which Prosody names after itself unless it is told otherwise.
+func (r *reader) software(domain string, st *element) {
 	var name string
 	for _, c := range st.children {
 		for _, v := range c.children {
@@ -94,12 +94,12 @@ func (r *reader) software(st *element) {
 		}
 	}
 	if name == "" && st.attr("id") == r.l.pingID+versionID {
-		r.l.q.control(appendQuestion(nil, r.l.q.from, r.l.q.parent, r.l.pingID+identityID, "query", stanza.NSDiscoInfo))
+		r.l.q.control(appendQuestion(nil, r.l.q.from, domain, r.l.pingID+identityID, "query", stanza.NSDiscoInfo))
 		return
 	}
 	prosody := strings.EqualFold(strings.TrimSpace(name), "Prosody")
-	r.l.log.Debug("the XMPP server says what it is", "name", name, "prosody", prosody)
-	r.l.q.software(prosody, time.Now())
+	r.l.log.Debug("an XMPP server says what it is", "domain", domain, "name", name, "prosody", prosody)
+	r.l.q.software(domain, prosody, time.Now())
 }
 
 // appendVersionQuery appends the question what another entity is (XEP-0092).

@@ -58,7 +58,6 @@ type queue struct {
 	state    queueState
 	epoch    uint64 // counts links
 	pingID   string // of this epoch, unguessable; the ids of our pings begin with it
-	prosody  bool   // what the server says it is
 	buf      []byte // to be written
 	spare    []byte // the other buffer, when it has been written and given back
 	busy     bool   // somebody writes what he has taken out of buf
@@ -314,7 +313,7 @@ func (q *queue) openOver(pingID string, d direct) {
 	q.direct = d
 	q.epoch++
 	q.state = queueChecking
-	q.pingID, q.prosody = pingID, false
+	q.pingID, q.own.prosody = pingID, false
 	q.granted, q.asked, q.askings = nil, nil, 0
 	select {
 	case <-q.fault: // of the link before
@@ -323,11 +322,7 @@ func (q *queue) openOver(pingID string, d direct) {
 	for range linkCheck {
 		q.writeBarrier(&q.own, now)
 	}
-	if q.mode == BarrierAuto && q.parent != "" {
-		start := len(q.buf)
-		q.buf = appendVersionQuery(q.buf, q.from, q.parent, pingID+versionID)
-		q.end += uint64(len(q.buf) - start)
-	}
+	q.askSoftware(&q.own)
 }
 
 // atHome is how many barriers of the link check have come home.
