@@ -11,11 +11,12 @@ NFPM_VERSION := v2.43.0
 # What builds container images: the first of these that is here.
 ENGINE      ?= $(firstword $(foreach e,podman buildah docker,$(if $(shell command -v $(e)),$(e))) podman)
 FUZZTIME    ?= 60s
+COUNT       ?= 1
 # The whole of `make test` has 15 minutes on two cores; a test that hangs must not use them up.
 TIMEOUT     := 8m
 
 .DEFAULT_GOAL := build
-.PHONY: help build package release release-test container install-test demo go-check test test-long check unit interop chaos chaos-long soak soak-long presence-load torture interop-report pictures generate fuzz needs tidy-check fmt-check clean
+.PHONY: help build package release release-test container install-test demo go-check test test-long check unit allocations bench interop chaos chaos-long soak soak-long presence-load torture interop-report pictures generate fuzz needs tidy-check fmt-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -44,7 +45,7 @@ go-check:
 	1.[0-9].*|1.1[0-9]*|1.2[0-5]*) echo "Go $$v is too old: install Go 1.26 or later, see https://go.dev/doc/install"; exit 1;; \
 	esac
 
-test: go-check needs check unit interop chaos soak ## everything CI runs (15 minutes at most)
+test: go-check needs check unit allocations interop chaos soak ## everything CI runs (15 minutes at most)
 
 test-long: release-test install-test chaos-long soak-long fuzz ## what takes longer: packages, chaos, ten minutes of load, and each parser fuzzed for FUZZTIME
 
@@ -65,6 +66,14 @@ tidy-check:
 
 unit: ## unit tests and fuzz seeds with the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) ./...
+
+# Without the race detector, which makes allocations of its own.
+allocations: ## what a message may cost in allocations
+	$(GO) test -count 1 -timeout $(TIMEOUT) ./test/bench
+
+bench: go-check ## what a message costs: the whole daemon in one process, and each hot function (COUNT=)
+	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) -timeout 60m ./mapping ./component ./sipside/... ./internal/bridge ./internal/store ./internal/hist
+	$(GO) test -run '^$$' -bench . -count $(COUNT) -timeout 60m ./test/bench
 
 interop: ## real servers and phones, started by the tests in private directories
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop/... ./test/docs/...

@@ -84,6 +84,28 @@ func BenchmarkConnections(b *testing.B) {
 	}
 }
 
+// BenchmarkRate is what a message costs when they come steadily, so many a second: the fewer
+// there are, the fewer share a batch.
+func BenchmarkRate(b *testing.B) {
+	for _, rate := range []int{100, 1000, 20_000} {
+		b.Run(fmt.Sprint(rate), func(b *testing.B) {
+			w := start(b)
+			c := w.caller("udp", 100, text(100))
+			w.fromSIP(c, 1000, 16)
+			w.measure(b, func() {
+				const tick = 10 * time.Millisecond
+				each := max(rate/int(time.Second/tick), 1)
+				clock := time.NewTicker(time.Duration(each) * time.Second / time.Duration(rate))
+				defer clock.Stop()
+				for left := b.N; left > 0; left -= each {
+					<-clock.C
+					w.fromSIP(c, min(each, left), each)
+				}
+			})
+		})
+	}
+}
+
 // fromSIP has n messages come from SIP and checks that the XMPP server has got each.
 func (w *world) fromSIP(c *caller, n, window int) {
 	before := w.server.messages.Load()
