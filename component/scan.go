@@ -266,10 +266,13 @@ func (s *scanner) leave() {
 func (s *scanner) tidy() {
 	s.forest.clear()
 	s.path = s.path[:0]
-	for _, b := range []*[]byte{&s.raw, &s.values, &s.names} {
+	for _, b := range []*[]byte{&s.raw, &s.values} {
 		if cap(*b) > bigScratch {
-			*b = slices.Clone(*b)
+			*b = nil
 		}
+	}
+	if cap(s.names) > bigScratch {
+		s.names = slices.Clone(s.names) // the root's is in it
 	}
 	if cap(s.open) > 8*maxDepth {
 		s.open = slices.Clone(s.open)

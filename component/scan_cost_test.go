@@ -100,6 +100,22 @@ func TestScanForgetsBigStanzas(t *testing.T) {
 	}
 }
 
+// The room for a long name is given back with the next stanza, also if that is all there is:
+// whoever sends one must not have it copied for everybody who comes after.
+func TestScanForgetsLongName(t *testing.T) {
+	for _, tag := range []string{"<%s/>", "<a %s=''/>", "<a><%s/></a>", "%s<a/>"} {
+		s := newScanner(t, strings.NewReader(streamHeader+strings.ReplaceAll(tag, "%s", strings.Repeat("b", 1<<18))+"<c/><c/>"))
+		for range 3 {
+			if _, _, err := s.stanza(1 << 10); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if kept := cap(s.raw) + cap(s.values) + cap(s.names); kept > 3*bigScratch {
+			t.Errorf("%s: %d octets are kept", tag, kept)
+		}
+	}
+}
+
 // endless gives one text again and again.
 type endless struct {
 	text []byte
