@@ -89,6 +89,7 @@ type track struct {
 
 	prosody bool   // what its server says it is
 	askedIn uint64 // on which link it was asked, by epoch
+	askedID bool   // and then who it is
 
 	domainHealth // not used for our own
 }
@@ -235,9 +236,24 @@ func (q *queue) askSoftware(t *track) {
 	if q.mode != BarrierAuto || domain == "" || t.askedIn == q.epoch {
 		return
 	}
-	t.askedIn, t.prosody = q.epoch, false
+	t.askedIn, t.askedID, t.prosody = q.epoch, false, false
 	start := len(q.buf)
 	q.buf = appendVersionQuery(q.buf, q.from, domain, q.pingID+versionID)
+	q.end += uint64(len(q.buf) - start)
+}
+
+// askIdentity asks a domain that has not said what its server is who it is: once for each
+// link, however often it says nothing, since no reply slot is taken by a question.
+func (q *queue) askIdentity(domain string) {
+	q.mu.Lock()
+	defer q.releaseInTurn()
+	t := q.trackFrom(domain)
+	if t == nil || t.askedID || !q.taking() {
+		return
+	}
+	t.askedID = true
+	start := len(q.buf)
+	q.buf = appendQuestion(q.buf, q.from, domain, q.pingID+identityID, "query", stanza.NSDiscoInfo)
 	q.end += uint64(len(q.buf) - start)
 }
 

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"gosrc.io/xmpp/stanza"
+
 	"github.com/stoxgw/stox/internal/xmpptest"
 	"github.com/stoxgw/stox/mapping"
 )
@@ -105,6 +107,34 @@ func TestBarrierAuto(t *testing.T) {
 			})
 		})
 	}
+	t.Run("says nothing again and again", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var h held
+			opt := h.options()
+			pings := opt.OnIQ
+			asked := 0
+			opt.OnIQ = func(c *xmpptest.Conn, st xmpptest.Stanza) bool {
+				answer := "<iq from='" + st.To + "' to='" + st.From + "' id='" + st.ID
+				switch {
+				case st.To != "example.net":
+				case strings.Contains(st.Raw, nsVersion):
+					c.Send(strings.Repeat(answer+"' type='result'/>", 100))
+					return true
+				case strings.Contains(st.Raw, stanza.NSDiscoInfo):
+					asked++
+					return true
+				}
+				return pings(c, st)
+			}
+			r, _ := memory(t, opt, nil)
+			r.Deliver(parcels(to("a", "benvolio@example.net")))
+			synctest.Wait()
+			if asked != 1 {
+				t.Errorf("asked %d times who it is, want once", asked)
+			}
+			r.stop()
+		})
+	})
 	t.Run("late", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			var h held

@@ -94,7 +94,7 @@ func (r *reader) software(domain string, st *element) {
 		}
 	}
 	if name == "" && st.attr("id") == r.l.pingID+versionID {
-		r.l.q.control(appendQuestion(nil, r.l.q.from, domain, r.l.pingID+identityID, "query", stanza.NSDiscoInfo))
+		r.l.q.askIdentity(domain)
 		return
 	}
 	prosody := strings.EqualFold(strings.TrimSpace(name), "Prosody")
