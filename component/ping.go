@@ -42,7 +42,7 @@ func (r *reader) ours(st *element) (bool, error) {
 	if !ok || id == "" {
 		return false, nil
 	}
-	from, err := r.known.parse(st.attr("from"))
+	from, err := mapping.ParseJID(st.attr("from"))
 	if err != nil || from != from.DomainJID() || st.attr("to") != r.l.q.from {
 		return false, nil
 	}

@@ -38,7 +38,6 @@ type reader struct {
 	l     *link
 	h     Handler
 	scan  scanner
-	known *addresses
 	pings string // the ids of our pings begin with it
 	ended bool   // the header was all of the stream
 	batch []mapping.XMPP
@@ -48,7 +47,7 @@ type reader struct {
 }
 
 func newReader(l *link, h Handler) *reader {
-	r := &reader{l: l, h: h, known: newAddresses(), pings: l.pingID + "-"}
+	r := &reader{l: l, h: h, pings: l.pingID + "-"}
 	r.scan.fill, r.scan.buf = r.fill, make([]byte, readSize)
 	return r
 }

@@ -104,8 +104,8 @@ func appendOpen(b []byte, name, from, to, id, typ string) []byte {
 // (IM-61).
 func (r *reader) bounce(st *element) {
 	id := st.attr("id")
-	from, err1 := r.known.parse(st.attr("from"))
-	to, err2 := r.known.parse(st.attr("to"))
+	from, err1 := mapping.ParseJID(st.attr("from"))
+	to, err2 := mapping.ParseJID(st.attr("to"))
 	if err := errors.Join(err1, err2); err != nil {
 		r.l.log.Debug("error stanza dropped", "id", id, "err", err)
 		return
@@ -132,12 +132,12 @@ type routed struct {
 // route reads the addresses of a stanza. bad is the answer if they will not do.
 func (r *reader) route(st *element) (rt routed, bad *stanzaError) {
 	rt.replyAs, rt.replyTo = r.l.q.from, st.attr("from")
-	to, errTo := r.known.parse(st.attr("to"))
+	to, errTo := mapping.ParseJID(st.attr("to"))
 	if errTo == nil && to.Domain() == r.l.q.domain.Domain() {
 		rt.to, rt.replyAs = to, to.String()
 	}
 	var err error
-	if rt.from, err = r.known.parse(st.attr("from")); err != nil {
+	if rt.from, err = mapping.ParseJID(st.attr("from")); err != nil {
 		return rt, &stanzaError{cond: mapping.CondJIDMalformed, text: "The address of the sender is malformed."}
 	}
 	switch {
