@@ -52,7 +52,7 @@ func (q *queue) trackOf(a *addressed, now time.Time) *track {
 		if len(q.domains) >= maxDomains && !q.forgetIdle() {
 			return nil
 		}
-		t = &track{domain: domain}
+		t = &track{domain: domain, numbers: q.counts.Barriers} // none that a track before it has used
 		q.domains[domain] = t
 		q.lookAt(now.Add(forgetDomain))
 	}

@@ -2,6 +2,7 @@ package component
 
 import (
 	"fmt"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -252,4 +253,46 @@ func TestDomainsBounded(t *testing.T) {
 		}
 		r.stop()
 	})
+}
+
+// A track may be forgotten and made anew while a ping of the old one is still on its way:
+// the answer to that confirms nothing that was written since.
+func TestDomainForgotten(t *testing.T) {
+	c, err := New(Config{Server: "x:1", Domain: testDomain, Secret: "s", Barrier: BarrierSingle}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, now := c.q, time.Now()
+	q.open("p")
+	for n := range uint64(linkCheck) {
+		if _, err := q.homecoming(n+1, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q.turn(discard{})
+	write := func() {
+		t.Helper()
+		out, _, _ := q.take(nil)
+		q.wrote(len(out), now)
+		q.take(out)
+	}
+	c.Deliver(parcels(to("old", "x@example.net")))
+	write()
+	old := q.domains["example.net"].open[0].n
+	now = now.Add(2 * q.timeout)
+	batch, _ := q.collect(nil, now) // nobody has answered
+	q.collect(batch, now)
+	if !q.forgetIdle() {
+		t.Fatal("it is not idle")
+	}
+	c.Deliver(parcels(to("new", "x@example.net")))
+	write()
+	q.answered("example.net", old, nil, now)
+	if q.pending.open != 1 {
+		t.Errorf("%d are pending, want that one", q.pending.open)
+	}
+	q.answered("example.net", q.domains["example.net"].open[0].n, nil, now)
+	if q.pending.open != 0 {
+		t.Errorf("%d are pending, want none", q.pending.open)
+	}
 }
