@@ -264,8 +264,8 @@ func (c *Component) Run(ctx context.Context, h Handler) error {
 
 // Deliver takes values to be written to the stream. It never blocks, may be
 // called from anywhere, also from inside the handler, and keeps the values but
-// not the slice. While Run runs each value gets exactly one Result, later and from
-// another goroutine; Doubtful says that it is the outcome of a second copy:
+// not the slice. While Run runs each value gets exactly one Result, later and never from
+// within Deliver; Doubtful says that it is the outcome of a second copy:
 //
 //   - Processed: the server has handled it, and no bounce came (Config.Barrier);
 //   - Bounced: the server answered with an error, or the server of the addressee's
