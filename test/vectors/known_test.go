@@ -75,8 +75,10 @@ func (p *player) acquaint(steps []step) ([]step, error) {
 	return out, nil
 }
 
-// xmpp has a stanza come to the gateway.
+// xmpp has a stanza come to the gateway, which is through with what came before: what comes
+// together is told together, and the numbers of what follows go by that.
 func (p *player) xmpp(format string, a ...any) error {
+	synctest.Wait()
 	return p.give(step{Dir: dirIn, Net: netXMPP, Data: fmt.Sprintf(format, a...)})
 }
 
