@@ -207,6 +207,24 @@ func TestFaultAtEachStep(t *testing.T) {
 	}
 }
 
+// While the file cannot even be opened there is nothing to take deleted text from.
+func TestCheckpointWithoutFile(t *testing.T) {
+	s, f := openFaulty(t, filepath.Join(t.TempDir(), "stox.db"), Options{})
+	defer s.Close()
+	boom := errors.New("boom")
+	f.set(on("CONNECT", boom), false)
+	if err := s.b.recover(); !errors.Is(err, boom) {
+		t.Fatalf("recover: %v", err)
+	}
+	if err := s.b.checkpoint(); err == nil {
+		t.Error("a checkpoint of a file that is not open")
+	}
+	f.set(nil, false)
+	if err := errors.Join(s.b.recover(), s.b.checkpoint()); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
 // Outcomes and trail that could not be written are written later, bounded.
 func TestSidesSurviveAFault(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -393,6 +393,10 @@ func (q *queue) finishLocked(w *work, err error, now time.Time) []Mark {
 		}
 		marks = append(marks, Mark{e.ID, e.Rev})
 	}
+	if len(marks) == 0 { // nothing is reported
+		lay(&q.spare.marks, marks)
+		marks = nil
+	}
 	for _, id := range w.dead {
 		q.rows.remove(id)
 	}

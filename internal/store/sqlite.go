@@ -37,6 +37,7 @@ const expireBytes = 16 << 20
 var (
 	bg            = context.Background()
 	errReaderBusy = errors.New("a reader is in the way")
+	errNotOpen    = errors.New("the file could not be opened again")
 )
 
 func (b *sqliteStore) commit(w *work) error {
@@ -202,6 +203,9 @@ func (b *sqliteStore) recover() error {
 }
 
 func (b *sqliteStore) checkpoint() error {
+	if b.writer == nil { // since a recover that failed
+		return errNotOpen
+	}
 	// Not wait for readers: commits would wait as well.
 	if err := b.writer.set("PRAGMA busy_timeout = 0"); err != nil {
 		return classify(err)

@@ -64,10 +64,10 @@ func (q *trailQueue) put(batch []TrailEvent) bool {
 	had := q.n
 	for i := range batch {
 		e := batch[i]
-		if e.ID == "" && e.Other == "" {
+		e.ID, e.Other = clip(e.ID, maxTrailID), clip(e.Other, maxTrailID)
+		if e.ID == "" && e.Other == "" { // of what is no UTF-8 nothing may be left
 			continue
 		}
-		e.ID, e.Other = clip(e.ID, maxTrailID), clip(e.Other, maxTrailID)
 		e.Kind, e.Detail = clip(e.Kind, maxTrailKind), clip(e.Detail, maxTrailDetail)
 		q.openLocked().add(&e)
 		q.n++
@@ -163,16 +163,21 @@ func (q *trailQueue) state() (n int, dropped uint64) {
 	return q.n, q.dropped
 }
 
-// pick returns the events with this id, more than most of them at the most, unless that is 0.
-func (q *trailQueue) pick(id string, most int) (out []TrailEvent) {
+// holding returns copies of the batches that may have events with this id.
+func (q *trailQueue) holding(id string) []*trailBatch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return pickEvents(q.batches, id, most)
+	return holding(q.batches, id)
 }
 
-func pickEvents(batches []*trailBatch, id string, most int) (out []TrailEvent) {
+// holding copies what is to be read with no lock held: to take a batch apart takes long, and
+// whoever asks must not hold up those who write.
+func holding(batches []*trailBatch, id string) (out []*trailBatch) {
+	h := hashID(id)
 	for _, t := range batches {
-		out = append(out, t.pick(id, most)...)
+		if slices.Contains(t.ids, h) {
+			out = append(out, &trailBatch{data: slices.Clone(t.data), n: t.n, skip: t.skip})
+		}
 	}
 	return out
 }
@@ -206,12 +211,16 @@ func (s *Store) lookup(id string, most int) ([]TrailEvent, error) {
 	id = clip(id, maxTrailID)
 	// Memory before disk: an event that moves in between is found twice, not missed.
 	s.mu.Lock()
-	var out []TrailEvent
+	var held []*trailBatch
 	if s.running != nil {
-		out = pickEvents(s.running.trail, id, most)
+		held = holding(s.running.trail, id)
 	}
-	out = append(out, s.trail.pick(id, most)...)
+	held = append(held, s.trail.holding(id)...)
 	s.mu.Unlock()
+	var out []TrailEvent
+	for _, t := range held {
+		out = append(out, t.pick(id, most)...)
+	}
 	if most > 0 && len(out) > most {
 		return nil, errMany
 	}

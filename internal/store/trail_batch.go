@@ -1,9 +1,6 @@
 package store
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "encoding/binary"
 
 // A batch of the trail is one row: a filter that says which ids may be in it, so
 // that Lookup need not read every batch, and a blob: a version byte, then for each
@@ -76,9 +73,6 @@ func (t *trailBatch) whole() *trailBatch {
 
 // pick returns the events with this id, and stops after more than most of them, unless that is 0.
 func (t *trailBatch) pick(id string, most int) (out []TrailEvent) {
-	if !slices.Contains(t.ids, hashID(id)) {
-		return nil
-	}
 	_ = t.each(func(e TrailEvent) {
 		if e.is(id) && (most == 0 || len(out) <= most) {
 			out = append(out, e)

@@ -57,7 +57,7 @@ func TestTrailQueueIsBounded(t *testing.T) {
 		t.Errorf("%d wait, %d dropped", n, dropped)
 	}
 	for id, want := range map[int]int{0: 0, extra - 1: 0, extra: 1, maxTrailWait + extra - 1: 1} {
-		if got := q.pick(fmt.Sprint(id), 0); len(got) != want {
+		if got := pickFrom(&q, fmt.Sprint(id)); len(got) != want {
 			t.Errorf("event %d: %v", id, got)
 		}
 	}
@@ -67,11 +67,43 @@ func TestTrailQueueIsBounded(t *testing.T) {
 	if n, dropped := q.state(); n != maxTrailWait || dropped != extra+1 {
 		t.Errorf("%d wait, %d dropped", n, dropped)
 	}
-	if got := q.pick(fmt.Sprint(extra), 0); len(got) != 0 {
+	if got := pickFrom(&q, fmt.Sprint(extra)); len(got) != 0 {
 		t.Errorf("the oldest is still there: %v", got)
 	}
-	if got := q.pick("later", 0); len(got) != 1 {
+	if got := pickFrom(&q, "later"); len(got) != 1 {
 		t.Errorf("the newest is not there: %v", got)
+	}
+}
+
+func pickFrom(q *trailQueue, id string) (out []TrailEvent) {
+	for _, t := range q.holding(id) {
+		out = append(out, t.pick(id, 0)...)
+	}
+	return out
+}
+
+// What is looked at stays as it was, whatever becomes of the batch, and only batches that may
+// have the id are looked at.
+func TestTrailIsReadWithoutLocks(t *testing.T) {
+	var q trailQueue
+	at := time.UnixMilli(1_800_000_000_000)
+	old := []TrailEvent{{ID: "old", At: at, Kind: "sent", Detail: "first"}, {ID: "old", At: at, Kind: "done"}}
+	q.put(old)
+	held := q.holding("old")
+	if len(held) != 1 || len(q.holding("other")) != 0 {
+		t.Fatalf("%d batches", len(held))
+	}
+	q.put([]TrailEvent{{ID: "old", At: at, Kind: "later"}})
+	taken, _ := q.take(at, true)
+	q.reuse(taken)
+	for range 100 {
+		q.put([]TrailEvent{{ID: "new", At: at, Kind: "read"}})
+	}
+	if q.batches[0] != taken[0] {
+		t.Fatal("the batch is not used again")
+	}
+	if got := held[0].pick("old", 0); !slices.Equal(got, old) {
+		t.Errorf("%v", got)
 	}
 }
 

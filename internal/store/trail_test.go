@@ -112,6 +112,20 @@ func TestTrailIsCompact(t *testing.T) {
 	}
 }
 
+// Of an id that is no text nothing is left when it is cut: then there is no event, rather than
+// one that no filter is made for and the table does not take.
+func TestTrailOfNoText(t *testing.T) {
+	r := start(t, mustOpen(t, filepath.Join(t.TempDir(), "stox.db"), Options{}))
+	r.PutTrail([]TrailEvent{{ID: strings.Repeat("\xff", maxTrailID+1), At: time.Now(), Kind: "sent"}})
+	if st := r.State(); st.Unflushed != 0 {
+		t.Errorf("%d events wait", st.Unflushed)
+	}
+	r.PutTrail([]TrailEvent{{ID: "a", At: time.Now(), Kind: "sent"}})
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // The trail is written in big batches, so that a search reads few of them.
 func TestTrailWaitsASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
