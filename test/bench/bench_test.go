@@ -138,7 +138,8 @@ func (w *world) fromXMPP(n, window, users int, body string) {
 	for range window {
 		room <- struct{}{}
 	}
-	w.phone.each = func() { room <- struct{}{} }
+	answered := func() { room <- struct{}{} }
+	w.phone.each.Store(&answered)
 	for i := 0; i < n; {
 		<-room
 		k := 1
