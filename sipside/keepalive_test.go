@@ -2,6 +2,7 @@ package sipside
 
 import (
 	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -172,6 +173,44 @@ func TestKeepAlive(t *testing.T) {
 		}
 		c.Close()
 		far.Wait()
+	})
+}
+
+// TestPingIsDueWhileSomebodyWrites: whoever writes what it has brought wakes nobody when all
+// of it has left, so it must not take the writer's timer with it.
+func TestPingIsDueWhileSomebodyWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, err := New(testConfig(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		near, far := net.Pipe()
+		s := newStream(u, near, "a")
+		s.kept.Store(new(watch))
+		var writer sync.WaitGroup
+		writer.Go(s.write)
+		synctest.Wait() // it waits until a ping is due
+		s.mu.Lock()
+		s.writing = true
+		s.mu.Unlock()
+		for put := false; !put && time.Since(s.born) < 2*pingAtMost; {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			s.mu.Lock()
+			put = len(s.out) > 0
+			s.mu.Unlock()
+		}
+		s.mu.Lock()
+		s.writing = false
+		s.mu.Unlock()
+		s.push()
+		far.SetReadDeadline(time.Now().Add(2 * pingAtMost))
+		b := make([]byte, len(ping))
+		if _, err := io.ReadFull(far, b); err != nil || string(b) != ping {
+			t.Errorf("%q, %v", b, err)
+		}
+		s.close(nil)
+		writer.Wait()
 	})
 }
 

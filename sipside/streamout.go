@@ -169,9 +169,9 @@ func (s *stream) write() {
 	var keep keeper
 	for {
 		s.mu.Lock()
-		if s.writing { // it wakes us if something is left
+		if s.writing { // it wakes us if something is left; if nothing is, pings are still ours
 			s.mu.Unlock()
-			<-s.wake
+			s.rest(&keep)
 			continue
 		}
 		if s.closed {
