@@ -21,9 +21,11 @@ func (t txTag) append(b []byte) []byte { return hex.AppendEncode(b, t[:]) }
 // txKeys makes keys and tags. Its seeds are of this process and never leave it.
 //
 // Keys are 128 bits of two hashes with seeds of their own. Nobody is ever shown one, so
-// nobody learns about the seeds, and without them two requests cannot be made to collide; and
-// to collide with the request of another one would have to know what only those on its way
-// know, its branch and Call-ID, who can send a copy of it anyway. The tag, which everybody
+// nobody learns about the seeds, and without them two requests are not made to collide. The
+// hash is no cryptographic one, and need not be: who finds two of its own that collide gets
+// the second answered like the first, and that is all; and to collide with the request of
+// another one would have to know what only those on its way know, its branch and Call-ID,
+// who can send a copy of it anyway. The tag, which everybody
 // sees, is a hash of the key under a third seed: it tells nothing of the first two, and who
 // has not seen it cannot guess it.
 type txKeys struct{ high, low, tag maphash.Seed }
