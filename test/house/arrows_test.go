@@ -53,6 +53,7 @@ var rules = []struct {
 	{"test/chaos", []string{"test", "internal/siptest"}, []string{"modernc.org/sqlite"}}, // locks the file of a running stox
 	{"test/vectors", []string{"internal/app", "internal/config", "sipside/locate"}, nil}, // a whole daemon in memory
 	{"test/trunk", []string{"internal/app", "internal/config", "mapping"}, nil},          // the same
+	{"test/bench", []string{"internal/app", "internal/config"}, nil},                     // the same, measured
 	{"test/torture", []string{"mapping", "sipside", "internal/siptest"}, nil},
 	{"test", []string{"test"}, nil},
 }
