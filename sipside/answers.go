@@ -45,6 +45,7 @@ func (c *client) match(rd *reader, status int, first string, id uint64, method s
 	if status < 200 {
 		if tx.udp != nil && !tx.proceeding {
 			tx.proceeding, tx.step = true, len(timerE)-1 // from now on every T2
+			tx.unshare()
 			tx.again.stop()
 			c.steps[tx.step].push(&tx.again, tx, time.Now())
 		}

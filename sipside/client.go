@@ -428,9 +428,7 @@ func (c *client) retransmit(now time.Time) (next time.Time, socks []*udpSocket) 
 			}
 			tx := e.item
 			tx.repeated = true
-			if tx.shared { // who is slow keeps nothing of the others
-				tx.wire, tx.shared = bytes.Clone(tx.wire), false
-			}
+			tx.unshare()
 			tx.udp.putAll([]packet{{b: tx.wire, to: tx.dest}})
 			if !slices.Contains(socks, tx.udp) {
 				socks = append(socks, tx.udp)

@@ -1,6 +1,7 @@
 package sipside
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"time"
@@ -23,11 +24,19 @@ type departure struct {
 }
 
 // Requests of a batch share memory: so many, and only those that do not take much of it. It
-// is there until the last of them has been answered, or for half a second: see retransmit.
+// is there until the last of them has been answered, or for half a second: see unshare.
 const (
 	sharing   = 8
 	maxShared = 2048
 )
+
+// unshare gives a request that is slow memory of its own: it keeps nothing of the others.
+// The lock is held.
+func (tx *clientTx) unshare() {
+	if tx.shared {
+		tx.wire, tx.shared = bytes.Clone(tx.wire), false
+	}
+}
 
 // deliver begins a transaction for each value.
 func (c *client) deliver(batch []mapping.Parcel[mapping.SIP]) {

@@ -318,3 +318,38 @@ func FuzzHostAddr(f *testing.F) {
 		}
 	})
 }
+
+// A request that has a provisional response may be open for long: it keeps nothing of those
+// that it was sent with, and is sent again as it was.
+func TestProvisionalResponseInBatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		u, m := memUA(t, testConfig(), newBridge(nil))
+		u.Deliver(manyMem(8))
+		synctest.Wait()
+		sent := m.all()
+		trying, _, err := siptest.Parse(sent[3].data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.in <- packet{b: []byte(trying.Reply(100, "Trying")), to: sent[3].to}
+		synctest.Wait()
+		id, _ := u.client.parseBranch(trying.Branch())
+		u.client.mu.Lock()
+		for i, tx := range u.client.open {
+			if tx.shared == (i == id) || tx.proceeding != (i == id) {
+				t.Errorf("shared: %v, proceeding: %v", tx.shared, tx.proceeding)
+			}
+		}
+		u.client.mu.Unlock()
+		for i, p := range sent {
+			if i != 3 {
+				m.in <- okTo(p)
+			}
+		}
+		time.Sleep(timerT2 + time.Millisecond)
+		synctest.Wait()
+		if again := m.all()[8:]; len(again) != 1 || string(again[0].data) != string(sent[3].data) {
+			t.Errorf("%d were sent again", len(again))
+		}
+	})
+}
