@@ -82,6 +82,7 @@ func finalOutcome(method string, status int, first string, f *fields) mapping.Ou
 	}
 	_, reason, _ := strings.Cut(first, " ")
 	_, reason, _ = strings.Cut(reason, " ")
+	reason = strings.Clone(reason) // kept while the request waits to be tried again: without the message around it
 	var contacts []string
 	for _, row := range f.contacts {
 		for row != "" && len(contacts) < maxRows {

@@ -1,6 +1,7 @@
 package sipside
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -50,6 +51,26 @@ func TestRetryAfter(t *testing.T) {
 	} {
 		if got := parseRetryAfter(value); got != want {
 			t.Errorf("%q: %v, want %v", value, got, want)
+		}
+	}
+}
+
+// What of a response is kept for long does not keep the message around it.
+func TestAnswersKeepNoMessage(t *testing.T) {
+	const n, size = 64, 256 << 10
+	before := heap()
+	var outcomes []mapping.Outcome
+	for range n {
+		text := "SIP/2.0 503 Busy here\r\n" + strings.Repeat(" ", size) + "e7a9"
+		outcomes = append(outcomes, finalOutcome(methodMessage, 503, text[:21], &fields{}))
+		outcomes = append(outcomes, finalOutcome(methodPublish, 200, "SIP/2.0 200 OK", &fields{event: &eventFields{etag: []string{text[len(text)-4:]}}}))
+	}
+	if kept := int64(heap() - before); kept > n*size/4 {
+		t.Errorf("%d outcomes keep %d bytes", len(outcomes), kept)
+	}
+	for i := 0; i < len(outcomes); i += 2 {
+		if f, a := outcomes[i].Failure, outcomes[i+1].Event; f.Reason != "Busy here" || a.ETag != "e7a9" {
+			t.Fatalf("%q, %q", f.Reason, a.ETag)
 		}
 	}
 }

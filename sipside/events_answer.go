@@ -95,7 +95,7 @@ func readEventAnswer(status int, f *fields) *mapping.EventAnswer {
 	a.MinExpires, _ = parseDelta(f.minExpires)
 	if f.event != nil && len(f.event.etag) == 1 {
 		if tag := strings.TrimSpace(f.event.etag[0]); smallToken(tag) {
-			a.ETag = tag
+			a.ETag = strings.Clone(tag) // kept for long: without the message around it
 		}
 	}
 	return a
