@@ -3,6 +3,7 @@ package bridge
 import (
 	"crypto/rand"
 	"slices"
+	"strings"
 
 	"github.com/stoxgw/stox/mapping"
 )
@@ -50,7 +51,8 @@ func (b *Bridge) remind(out *work, in *incoming) {
 	if in.asks == nil {
 		return
 	}
-	a := &asked{id: in.id, callID: in.callID, user: in.to.Bare(), contact: in.from, req: in.asks, open: true}
+	// The Call-ID is cut from the head of the request, which is not to be kept for so long.
+	a := &asked{id: in.id, callID: strings.Clone(in.callID), user: in.to.Bare(), contact: in.from, req: in.asks, open: true}
 	if before, ok := b.receipts.fromSIP.get(in.key); ok {
 		a.told = before.told // the same request, long after
 	}

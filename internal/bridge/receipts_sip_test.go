@@ -3,6 +3,7 @@ package bridge
 import (
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -479,5 +480,32 @@ func TestUnkeepableIsNotAskedFor(t *testing.T) {
 				t.Errorf("a long %s: a receipt is asked for that nobody will know what to do with", name)
 			}
 		})
+	}
+}
+
+// Who wants to be notified is remembered for a day, the message with which he has said so is
+// not: its Call-ID is cut from it.
+func TestAskedKeepsNoMessage(t *testing.T) {
+	const n, size = 64, 256 << 10
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	before := heap()
+	b := &Bridge{}
+	for i := range n {
+		head := strings.Repeat(" ", size) + "c1@192.0.2.10"
+		b.remind(&work{now: then}, &incoming{key: stanzaKey{byte(i)}, callID: head[size:], asks: &mapping.IMDNRequest{}})
+	}
+	if kept := heap() - before; kept > n*size/4 {
+		t.Errorf("%d messages keep %d bytes", n, kept)
+	}
+	for i := range n {
+		if a, ok := b.receipts.fromSIP.get(stanzaKey{byte(i)}); !ok || a.callID != "c1@192.0.2.10" {
+			t.Fatalf("%d: %+v", i, a)
+		}
 	}
 }
