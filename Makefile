@@ -16,7 +16,7 @@ COUNT       ?= 1
 TIMEOUT     := 8m
 
 .DEFAULT_GOAL := build
-.PHONY: help build package release release-test container install-test demo go-check test test-long check unit allocations bench interop chaos chaos-long soak soak-long presence-load torture interop-report pictures generate fuzz needs tidy-check fmt-check clean
+.PHONY: help build package release release-test container install-test demo go-check test test-long check unit allocations bench interop chaos chaos-long soak soak-long soak-fast presence-load torture interop-report pictures generate fuzz needs tidy-check fmt-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -47,7 +47,7 @@ go-check:
 
 test: go-check needs check unit allocations interop chaos soak ## everything CI runs (15 minutes at most)
 
-test-long: release-test install-test chaos-long soak-long fuzz ## what takes longer: packages, chaos, ten minutes of load, and each parser fuzzed for FUZZTIME
+test-long: release-test install-test chaos-long soak-long soak-fast fuzz ## what takes longer: packages, chaos, ten minutes of load, and each parser fuzzed for FUZZTIME
 
 check: fmt-check tidy-check $(STATICCHECK) ## gofmt, vet, staticcheck, go.mod tidy
 	$(GO) vet ./...
@@ -105,6 +105,9 @@ soak: go-check ## a minute of steady load: each message answered and delivered o
 
 soak-long: go-check ## the same for ten minutes
 	$(SOAK) -timeout 20m -skip '$(LOAD)' ./test/soak -args -for 10m
+
+soak-fast: go-check ## five minutes of 5,000 messages a second from SIP: memory flat
+	$(SOAK) -timeout 20m -skip '$(LOAD)' ./test/soak -args -for 5m -sip 5000 -xmpp 0
 
 # The paces of the daemon make it take eleven minutes.
 LOAD := ^TestPresenceLoad$$
