@@ -310,12 +310,14 @@ func (w *world) readRequests() {
 			w.t.Errorf("the daemon sends %v", err)
 			continue
 		}
-		number := numberAfter(m.Body, textMark)
-		if branch := m.Branch(); w.seen[number] != branch {
-			w.seen[number] = branch
-			w.out.arrive(number)
+		if m.Method() == "MESSAGE" { // a phone that gets none is asked now and then whether it is there
+			number := numberAfter(m.Body, textMark)
+			if branch := m.Branch(); w.seen[number] != branch {
+				w.seen[number] = branch
+				w.out.arrive(number)
+			}
+			w.out.close(number)
 		}
-		w.out.close(number)
 		_, _ = w.phone.WriteToUDPAddrPort([]byte(m.Reply(200, "OK")), from)
 	}
 }
