@@ -300,9 +300,9 @@ func (s *scanner) startTag(e *element) (attrs int, empty bool, err error) {
 	e.big = s.taken()-before > smallTag
 	s.cutValues(e)
 	s.bind(e)
-	e.name.Space, e.name.Local = s.ns, knownName(s.names[at+colon:])
+	e.name.Space, e.name.Local = s.ns, wordOf(s.names[at+colon:])
 	if colon > 0 {
-		e.name.Space = s.meaning(knownSpace(s.names[at : at+colon-1]))
+		e.name.Space = s.meaning(wordOf(s.names[at : at+colon-1]))
 	}
 	return attrs, empty, nil
 }
@@ -351,9 +351,9 @@ func (s *scanner) attribute(e *element) error {
 	keep := e != nil
 	var name xml.Name
 	if keep {
-		name.Local = knownName(raw[colon:])
+		name.Local = wordOf(raw[colon:])
 		if colon > 0 {
-			name.Space = knownSpace(raw[:colon-1])
+			name.Space = wordOf(raw[:colon-1])
 		}
 		for i := range e.attrs {
 			if e.attrs[i].Name == name {
@@ -383,10 +383,10 @@ func (s *scanner) attribute(e *element) error {
 	switch got := s.values[from:]; {
 	case len(got) == 0:
 	case name.Local == "xmlns", name.Space == "xmlns":
-		value = knownSpace(got)
+		value = wordOf(got)
 		s.values = s.values[:from]
 	case name.Local == "type", name.Local == "lang":
-		value = knownValue(got)
+		value = wordOf(got)
 		s.values = s.values[:from]
 	default:
 		s.cuts = append(s.cuts, cut{len(e.attrs), from, len(s.values)})
