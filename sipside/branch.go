@@ -35,8 +35,8 @@ func (r *ids) next() uint64 {
 const branchLen = len(sip.RFC3261BranchMagicCookie) + 24
 
 // appendBranch appends the branch of a transaction: the magic cookie, its 64 random bits,
-// and 32 bits of a keyed hash of
-// them, by which a Via of ours is known when it comes back (SIP-15, SEC-12).
+// and 32 bits of a keyed hash of them, by which a Via of ours is known when it comes back
+// (SIP-15, SEC-12).
 func (c *client) appendBranch(b []byte, id uint64) []byte {
 	var raw [12]byte
 	binary.BigEndian.PutUint64(raw[:], id)
