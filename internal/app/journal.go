@@ -13,7 +13,8 @@ import (
 type journal struct {
 	store *store.Store
 
-	// What is handed over in between: the bridge calls under its lock, once for each batch.
+	// What is handed over in between, once for each batch. Rows come with the bridge's lock
+	// held, where allocating would hold up others; the rest comes from several goroutines.
 	entries scratch[store.Entry]
 	seen    scratch[store.Seen]
 	events  scratch[store.TrailEvent]
