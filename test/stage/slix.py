@@ -121,6 +121,94 @@ class Client(slixmpp.ClientXMPP):
         await xep.send_ping(to)
         return {}
 
+    async def tell(self, number, what, xml):
+        """Sends an IQ that is made by one of the client's own extensions, and says what it makes of the answer."""
+        try:
+            say("answer", number=str(number), answer=what(await xml.send(timeout=60)))
+        except IqError as e:
+            more = [c.tag for c in e.iq.xml.find("{jabber:client}error") if not c.tag.startswith(STANZAS)]
+            say("answer", number=str(number), condition=e.condition, error_text=e.text, more=" ".join(more))
+        except IqTimeout:
+            say("answer", number=str(number), condition="timeout")
+
+    def form(self, fields):
+        form = self["xep_0004"].make_form(ftype="submit")
+        for name, values in fields.items():
+            form.add_field(var=name, value=values if len(values) > 1 else values[0])
+        return form
+
+    @staticmethod
+    def read_form(form):
+        fields = form.get_fields()
+        return {
+            "title": form["title"], "instructions": form["instructions"],
+            "vars": list(fields), "types": {n: f["type"] for n, f in fields.items()}, "labels": {n: f["label"] for n, f in fields.items()},
+            "values": {n: [v.text or "" for v in f.xml.findall("{jabber:x:data}value")] for n, f in fields.items()},
+            "rows": [{name: str(value or "") for name, value in item.items()} for item in form.get_items()],
+        }
+
+    async def command(self, number, to, order):
+        """A step of an ad-hoc command."""
+        for name in ("xep_0004", "xep_0050"):
+            if name not in self.plugin:
+                self.register_plugin(name)
+        iq = self.make_iq_set(ito=to)
+        if order["lang"]:
+            iq.xml.set(XML_LANG, order["lang"])
+        c = iq["command"]
+        c["node"], c["action"] = order["node"], order["action"] or "execute"
+        if order["session"]:
+            c["sessionid"] = order["session"]
+        if order["fields"] is not None:
+            c.append(self.form(order["fields"]))
+
+        def read(answer):
+            c = answer["command"]
+            out = {"status": c["status"], "session": c["sessionid"], "actions": sorted(c["actions"]), "notes": [list(n) for n in c["notes"]]}
+            if c.xml.find("{jabber:x:data}x") is not None:
+                out["form"] = self.read_form(c["form"])
+            return out
+
+        await self.tell(number, read, iq)
+
+    async def register(self, number, to, order):
+        """Asks what a registration needs, or makes one, or ends it."""
+        for name in ("xep_0004", "xep_0066", "xep_0077"):
+            if name not in self.plugin:
+                self.register_plugin(name)
+        iq = self.make_iq_get(ito=to) if order["action"] == "get" else self.make_iq_set(ito=to)
+        if order["lang"]:
+            iq.xml.set(XML_LANG, order["lang"])
+        r = iq["register"]
+        if order["action"] == "remove":
+            r["remove"] = True
+        elif order["action"] == "form":
+            r.append(self.form(order["fields"]))
+        elif order["action"] == "set":
+            for name, values in order["fields"].items():
+                r[name] = values[0]
+        elif order["action"] == "get":
+            r.xml  # makes the element
+
+        def read(answer):
+            query = answer.xml.find("{jabber:iq:register}query")
+            if query is None:
+                return {}
+            r = answer["register"]
+            out = {
+                "registered": query.find("{jabber:iq:register}registered") is not None,
+                "plain": {
+                    "instructions": r["instructions"],
+                    "vars": [c.tag.split("}")[1] for c in query if c.tag.startswith("{jabber:iq:register}")],
+                    "values": {c.tag.split("}")[1]: [c.text or ""] for c in query if c.tag.startswith("{jabber:iq:register}")},
+                },
+            }
+            if query.find("{jabber:x:data}x") is not None:
+                out["form"] = self.read_form(r["form"])
+            return out
+
+        await self.tell(number, read, iq)
+
 
 def main():
     jid, password, host, port = sys.argv[1:5]
@@ -143,6 +231,8 @@ def main():
             order = json.loads(line)
             if "ask" in order:
                 asyncio.ensure_future(client.ask(order["number"], order["ask"], order["to"], order["node"]), loop=loop)
+            elif "does" in order:
+                asyncio.ensure_future(getattr(client, order["does"])(order["number"], order["to"], order), loop=loop)
             else:
                 client.send_raw(order["xml"])
 

@@ -131,32 +131,38 @@ func (c *XMPPClient) Send(xml string) error {
 // Ask asks somebody for "info", "items", "last", "vcard", "version" or "ping", each with the
 // client's own extension for that. The node is for the first two.
 func (c *XMPPClient) Ask(ctx context.Context, what, to, node string) (Answer, error) {
-	c.mu.Lock()
-	c.asked++
-	number := c.asked
-	c.mu.Unlock()
-	b, err := json.Marshal(map[string]any{"ask": what, "to": to, "node": node, "number": number})
-	if err != nil {
-		return Answer{}, err
-	}
-	if _, err := c.in.Write(append(b, '\n')); err != nil {
-		return Answer{}, err
-	}
-	line, _, err := c.WaitLine(ctx, 0, `"event": "answer"`, fmt.Sprintf(`"number": "%d"`, number))
-	if err != nil {
-		return Answer{}, err
-	}
 	all := struct {
 		Answer
 		Value *Answer `json:"answer"`
 	}{}
-	if err := json.Unmarshal([]byte(line), &all); err != nil {
+	if err := c.order(ctx, map[string]any{"ask": what, "to": to, "node": node}, &all); err != nil {
 		return Answer{}, err
 	}
 	if all.Value != nil {
 		return *all.Value, nil
 	}
 	return all.Answer, nil
+}
+
+// order gives the client an order and reads what it says of the answer.
+func (c *XMPPClient) order(ctx context.Context, order map[string]any, answer any) error {
+	c.mu.Lock()
+	c.asked++
+	number := c.asked
+	c.mu.Unlock()
+	order["number"] = number
+	b, err := json.Marshal(order)
+	if err != nil {
+		return err
+	}
+	if _, err := c.in.Write(append(b, '\n')); err != nil {
+		return err
+	}
+	line, _, err := c.WaitLine(ctx, 0, `"event": "answer"`, fmt.Sprintf(`"number": "%d"`, number))
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal([]byte(line), answer)
 }
 
 // Message sends an ordinary chat message.
