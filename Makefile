@@ -16,7 +16,7 @@ COUNT       ?= 1
 TIMEOUT     := 8m
 
 .DEFAULT_GOAL := build
-.PHONY: help build package release release-test container install-test demo go-check test test-long check unit allocations bench interop chaos chaos-long soak soak-long soak-fast presence-load torture interop-report pictures generate fuzz needs tidy-check fmt-check clean
+.PHONY: help build package release release-test container install-test demo go-check test test-long check unit allocations bench interop chaos chaos-long soak soak-long soak-fast presence-load accounts-load torture interop-report pictures generate fuzz needs tidy-check fmt-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -110,10 +110,13 @@ soak-fast: go-check ## five minutes of 5,000 messages a second from SIP: memory 
 	$(SOAK) -timeout 20m -skip '$(LOAD)' ./test/soak -args -for 5m -sip 5000 -xmpp 0
 
 # The paces of the daemon make it take eleven minutes.
-LOAD := ^TestPresenceLoad$$
+LOAD := ^Test(Presence|Accounts)Load$$
 
 presence-load: go-check ## ten thousand subscriptions to presence: memory, CPU at rest, time to rebuild (eleven minutes)
-	$(SOAK) -timeout 30m -run '$(LOAD)' ./test/soak
+	$(SOAK) -timeout 30m -run '^TestPresenceLoad$$' ./test/soak
+
+accounts-load: go-check ## a thousand SIP accounts of users: memory, CPU at rest, how they are registered (six minutes)
+	$(SOAK) -timeout 30m -run '^TestAccountsLoad$$' ./test/soak
 
 interop-report: ## write docs/interop.md and the tables of docs/troubleshooting.md anew
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop -update-report
