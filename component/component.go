@@ -48,6 +48,16 @@ type Config struct {
 	Prompt          func(text string) (mapping.JID, error)
 	Numbers         bool
 
+	// Commands are the ad-hoc commands that somebody may begin with the gateway (XEP-0050),
+	// named in the language of his that is nearest; nil leaves commands out. It runs on the
+	// reader and must not block. Register says that the gateway takes registrations
+	// (XEP-0077). Both are handed to the handler, which has to answer each of them. PromptTexts
+	// are what somebody is asked for who looks for an address (XEP-0100), in his language;
+	// nil: English.
+	Commands    func(from mapping.JID, lang string) []mapping.CommandItem
+	Register    bool
+	PromptTexts func(lang string) (desc, prompt string)
+
 	MaxStanzaBytes int // limit for one stanza, either way; 256 KiB. See hardLimit for what ends the link.
 	QueueBytes     int // a message is refused while so many octets are unwritten; 4 MiB
 	MaxPending     int // or so many values have no outcome; 65536
@@ -205,14 +215,16 @@ func New(cfg Config, log *slog.Logger) (*Component, error) {
 }
 
 // Change changes, while the Component runs, what may be changed: Allow, Contact,
-// ContactFeatures, Prompt, Numbers and BarrierTimeout. The rest of cfg is as it was given to
-// New, whatever it says here. What is under way keeps the time that it has for its barrier, unless that is less now.
+// ContactFeatures, Prompt, Numbers, Commands, Register, PromptTexts and BarrierTimeout. The
+// rest of cfg is as it was given to New, whatever it says here. What is under way keeps the
+// time that it has for its barrier, unless that is less now.
 // It reports whether the gateway is something else than it was, of which those who see its
 // presence are to be told (XEP-0115 §5.4).
 func (c *Component) Change(cfg Config) (announce bool) {
 	next := c.cfg
 	next.Allow, next.Contact, next.ContactFeatures, next.Prompt, next.Numbers, next.BarrierTimeout =
 		cfg.Allow, cfg.Contact, cfg.ContactFeatures, cfg.Prompt, cfg.Numbers, cfg.BarrierTimeout
+	next.Commands, next.Register, next.PromptTexts = cfg.Commands, cfg.Register, cfg.PromptTexts
 	next.liveDefaults()
 	srv := newServices(next, c.since)
 	before := c.srv.Swap(srv)

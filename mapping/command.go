@@ -93,6 +93,12 @@ type XMPPCommandReply struct {
 	Condition string
 }
 
+// CommandItem is a command in the list of them (XEP-0050 §2.1).
+type CommandItem struct {
+	Node string
+	Name string // as people are shown it
+}
+
 // Note is what a command says besides its form.
 type Note struct {
 	Type string // "info", "warn", "error"

@@ -126,7 +126,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 
 	run := &a.run
 	journal := run.start("store", func(ctx context.Context) error { return a.journal.store.Run(ctx, a.storeEvents()) })
-	handler := middle{a.bridge, a.presence}
+	handler := middle{bridge: a.bridge, presence: a.presence}
 	messages := run.start("bridge", a.bridge.Run)
 	watching := run.start("presence", a.presence.Run)
 	var xmpp []*service

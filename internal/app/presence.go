@@ -9,13 +9,25 @@ import (
 	"github.com/stoxgw/stox/sipside"
 )
 
-// middle is who the two sides work for: the bridge, which has the messages, and the
-// presence engine. The bridge sees the presence stanzas first, since it says who may use the
-// gateway, and hands on those that are for contacts.
+// middle is who the two sides work for: the bridge, which has the messages, the presence
+// engine, and the desk. The bridge sees the presence stanzas first, since it says who may use
+// the gateway, and hands on those that are for contacts.
 type middle struct {
 	bridge   *bridge.Bridge
 	presence *presence.Engine
+	desk     desk // nil: then the components are told to take nothing that is for it
 }
+
+// desk is where users ask the gateway itself for something. Its methods return at once; of
+// each command and registration it hands one answer to the XMPP side.
+type desk interface {
+	Command(*mapping.XMPPCommand)
+	Register(*mapping.XMPPRegister)
+	Outcome(mapping.Result) // of what it has handed to the XMPP side
+}
+
+// deskRef is what the Ref of a value of the desk is known by.
+type deskRef interface{ OfDesk() }
 
 var (
 	_ component.Handler = middle{}
@@ -23,11 +35,37 @@ var (
 	_ bridge.Presences  = (*presence.Engine)(nil)
 )
 
-// FromXMPP implements component.Handler.
-func (m middle) FromXMPP(batch []mapping.XMPP) { m.bridge.FromXMPP(batch) }
+// FromXMPP implements component.Handler. What was read before a command is handed on before
+// it: the order of the stream is kept.
+func (m middle) FromXMPP(batch []mapping.XMPP) {
+	from := 0
+	for i, v := range batch {
+		if !forDesk(v) {
+			continue
+		}
+		give(m.bridge.FromXMPP, batch[from:i])
+		from = i + 1
+		if m.desk == nil {
+			continue
+		}
+		switch v := v.(type) {
+		case *mapping.XMPPCommand:
+			m.desk.Command(v)
+		case *mapping.XMPPRegister:
+			m.desk.Register(v)
+		}
+	}
+	give(m.bridge.FromXMPP, batch[from:])
+}
 
 // XMPPOutcomes implements component.Handler.
 func (m middle) XMPPOutcomes(batch []mapping.Result) {
+	asked, batch := split(batch, ofDesk)
+	for i := range asked {
+		if m.desk != nil {
+			m.desk.Outcome(asked[i])
+		}
+	}
 	mine, others := split(batch, ofPresence)
 	give(m.bridge.XMPPOutcomes, others)
 	give(m.presence.XMPPOutcomes, mine)
@@ -50,6 +88,19 @@ func (m middle) SIPOutcomes(batch []mapping.Result) {
 func ofPresence(r *mapping.Result) bool {
 	_, ok := r.Ref.(presence.Ref)
 	return ok
+}
+
+func ofDesk(r *mapping.Result) bool {
+	_, ok := r.Ref.(deskRef)
+	return ok
+}
+
+func forDesk(v mapping.XMPP) bool {
+	switch v.(type) {
+	case *mapping.XMPPCommand, *mapping.XMPPRegister:
+		return true
+	}
+	return false
 }
 
 func aboutEvents(v mapping.SIP) bool {
