@@ -125,5 +125,5 @@ func (q *queue) abandon() {
 	for _, p := range q.again {
 		q.uncertain(p)
 	}
-	q.again = nil
+	q.again, q.inquiries = nil, nil
 }

@@ -94,6 +94,10 @@ type Handler interface {
 	// nothing pending: a bounce that came after the outcome, the answer to an error
 	// of ours, or a forgery. Its id has to be looked at before anything in it is
 	// believed. It is never answered (SEC-10).
+	//
+	// An XMPPCommand or XMPPRegister is answered by an XMPPCommandReply or XMPPRegisterReply
+	// that is given to Deliver, with its ID, From and To. Without one in a minute the asker is
+	// told that there was no answer.
 	FromXMPP(batch []mapping.XMPP)
 	// XMPPOutcomes takes what became of values handed to Deliver. There is one call at
 	// a time, on the reader of the link or on another goroutine of the Component, never
@@ -283,11 +287,12 @@ func (c *Component) Run(ctx context.Context, h Handler) error {
 //   - Bounced: the server answered with an error, or the server of the addressee's
 //     domain cannot be reached (messages only; Failure is set);
 //   - NotWritten: there is no link, or the queue is full (Failure says which);
-//   - Refused: the value makes no legal stanza, one that is too big, or one whose From
-//     is not ours (SEC-16). It would be refused again;
+//   - Refused: the value makes no legal stanza, one that is too big, one whose From
+//     is not ours (SEC-16), or the answer to an IQ that has been answered. It would be
+//     refused again. The asker of an IQ is told of an error instead;
 //   - Unknown: it was written, the link is alive, and within Config.BarrierTimeout
 //     nothing confirmed it, or there is no hope that anything will. Only messages have
-//     that deadline: an XMPPError waits until it is confirmed or its link has ended,
+//     that deadline: an XMPPError, or the answer to an IQ, waits until it is confirmed or its link has ended,
 //     so that whoever has it written again does not repeat what this link has taken;
 //   - Uncertain: the link was lost after writing, and did not return before the
 //     value was older than Config.BarrierTimeout, or was lost again. If it returns in

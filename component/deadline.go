@@ -50,6 +50,7 @@ func (q *queue) look(now time.Time) {
 		q.uncertain(q.again[n])
 	}
 	q.again = q.again[n:]
+	q.lookInquiries(now)
 	if len(q.again) > 0 {
 		q.lookAt(q.again[0].due)
 	}

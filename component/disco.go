@@ -47,14 +47,24 @@ func (s *services) addDisco(cfg Config) {
 	info := get(stanza.NSDiscoInfo, "query")
 	own := gatewayInfo(cfg)
 	s.gatewayVer = own.ver()
-	gateway := withNodes(func(node string, _ *asked) ([]byte, bool) {
-		return own.append(nil, node), node == "" || node == capsNode+"#"+s.gatewayVer
+	gateway := withNodes(func(node string, q *asked) ([]byte, bool) {
+		if node == "" || node == capsNode+"#"+s.gatewayVer {
+			return own.append(nil, node), true
+		}
+		if cfg.Commands == nil {
+			return nil, false
+		}
+		d, known := commandInfo(cfg.Commands(q.from, q.lang), node)
+		return d.append(nil, node), known
 	})
 	s.gateway[info], s.resource[info] = gateway, gateway
 
-	// The gateway has no items.
-	items := withNodes(func(node string, _ *asked) ([]byte, bool) {
-		return []byte("<query xmlns='" + stanza.NSDiscoItems + "'/>"), node == ""
+	// The gateway has no items but commands, which not everybody has.
+	items := withNodes(func(node string, q *asked) ([]byte, bool) {
+		if cfg.Commands == nil {
+			return []byte("<query xmlns='" + stanza.NSDiscoItems + "'/>"), node == ""
+		}
+		return commandList(cfg.Commands(q.from, q.lang), q.to.Bare().String(), node), node == "" || node == nsCommands
 	})
 	s.gateway[get(stanza.NSDiscoItems, "query")], s.resource[get(stanza.NSDiscoItems, "query")] = items, items
 
@@ -96,6 +106,12 @@ func gatewayInfo(cfg Config) discoInfo {
 	}
 	if cfg.Prompt != nil {
 		d.features = append(d.features, nsGateway)
+	}
+	if cfg.Commands != nil {
+		d.features = append(d.features, nsCommands)
+	}
+	if cfg.Register {
+		d.features = append(d.features, nsRegister)
 	}
 	return d.sorted()
 }

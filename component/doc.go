@@ -18,6 +18,9 @@
 //     says of it, XEP-0115: caps.go
 //   - RFC 6121 §3, §4 presence, of which only what is asked for: presence.go
 //   - XEP-0356, as far as to put contacts into rosters: roster.go
+//   - XEP-0050 commands and XEP-0077 registration, to the gateway itself, which the handler
+//     answers: command.go, command_out.go, register.go, inquiry.go; their forms, XEP-0004:
+//     form.go
 //   - XEP-0012 last activity: last.go; XEP-0054 and XEP-0292 vCards: vcard.go
 //   - XEP-0100 addresses that were typed: prompt.go
 //   - XEP-0092 software version: version.go; the question what the server is: ping.go
@@ -78,6 +81,13 @@
 // what was read before. Pausing fills the TCP window, which is what the server
 // must feel. If it does not read either, the writer gives the link up after
 // Config.WriteTimeout.
+//
+// # Inquiries
+//
+// Commands and registrations are IQs that the handler answers. There are few at a time
+// (inquiry.go), and one too many is answered resource-constraint. Each has exactly one answer:
+// where the handler gives none in a minute, or one that cannot be written, it is an error of
+// ours. They are not bound to a link.
 //
 // # Divergences
 //

@@ -2,6 +2,8 @@ package component
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 
 	"github.com/stoxgw/stox/mapping"
 )
@@ -12,6 +14,13 @@ type stanzaError struct {
 	typ       mapping.ErrorType
 	text      string // English, "" if the condition says it all
 	alternate string // content of gone and redirect
+	lang      string // of text, "" for English
+	app       string // a condition of XEP-0050 §4.4 besides, "" for none
+}
+
+// errorOf is the stanza error of a failure.
+func errorOf(f *mapping.Failure) stanzaError {
+	return stanzaError{cond: f.Condition, typ: f.Type, text: f.Text, alternate: f.Alternate}
 }
 
 // appendStanzaError appends the <error/> element; by is who says so.
@@ -41,10 +50,14 @@ func appendStanzaError(b []byte, by string, e stanzaError) []byte {
 	if e.text != "" {
 		b = append(b, "<text"...)
 		b = appendAttr(b, "xmlns", nsStanzas)
-		b = appendAttr(b, "xml:lang", "en")
+		b = appendAttr(b, "xml:lang", cmp.Or(e.lang, "en"))
 		b = append(b, '>')
 		b = appendEscaped(b, e.text, false)
 		b = append(b, "</text>"...)
+	}
+	if slices.Contains(commandConditions, e.app) {
+		b = append(append(b, '<'), e.app...)
+		b = append(appendAttr(b, "xmlns", nsCommands), "/>"...)
 	}
 	return append(b, "</error>"...)
 }

@@ -26,6 +26,7 @@ const (
 // sink is a Handler that remembers, and can react.
 type sink struct {
 	onMessage func(m *mapping.XMPPMessage)
+	onInquiry func(v mapping.XMPP)
 
 	mu       sync.Mutex
 	cond     *sync.Cond
@@ -33,6 +34,7 @@ type sink struct {
 	late     []*mapping.XMPPError
 	signals  []mapping.XMPP // receipts, markers and chat states
 	others   []mapping.XMPP // presence, and that the link is up
+	asked    []mapping.XMPP // commands and registrations
 	batches  []int
 	outcomes map[any][]mapping.Outcome
 	settled  int
@@ -49,6 +51,9 @@ func (s *sink) FromXMPP(batch []mapping.XMPP) {
 		if m, ok := v.(*mapping.XMPPMessage); ok && s.onMessage != nil {
 			s.onMessage(m)
 		}
+		if isInquiry(v) && s.onInquiry != nil {
+			s.onInquiry(v)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,6 +65,8 @@ func (s *sink) FromXMPP(batch []mapping.XMPP) {
 			s.late = append(s.late, v)
 		case *mapping.XMPPPresence, *mapping.XMPPReady:
 			s.others = append(s.others, v)
+		case *mapping.XMPPCommand, *mapping.XMPPRegister:
+			s.asked = append(s.asked, v)
 		default:
 			s.signals = append(s.signals, v)
 		}
@@ -86,6 +93,23 @@ func (s *sink) wait(messages int) []*mapping.XMPPMessage {
 		s.cond.Wait()
 	}
 	return append([]*mapping.XMPPMessage(nil), s.messages...)
+}
+
+func isInquiry(v mapping.XMPP) bool {
+	switch v.(type) {
+	case *mapping.XMPPCommand, *mapping.XMPPRegister:
+		return true
+	}
+	return false
+}
+
+// inquiries returns the commands and registrations that have come since it was called last.
+func (s *sink) inquiries() []mapping.XMPP {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := s.asked
+	s.asked = nil
+	return out
 }
 
 // lateOnes describes the error stanzas that were handed over.

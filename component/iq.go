@@ -1,6 +1,7 @@
 package component
 
 import (
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"time"
@@ -12,12 +13,17 @@ import (
 
 // asked is an IQ get or set of somebody who may use the gateway.
 type asked struct {
-	payload *element
-	to      mapping.JID // ours: the gateway, or a contact
-	uri     mapping.URI // what SIP calls the contact; zero for the gateway
+	payload  *element
+	from     mapping.JID // who asks
+	id, lang string
+	to       mapping.JID // ours: the gateway, or a contact
+	uri      mapping.URI // what SIP calls the contact; zero for the gateway
+
+	inquiry mapping.XMPP // set by a service that leaves the answer to the handler
 }
 
-// service answers with a result, whose payload may be empty, or with an error.
+// service answers with a result, whose payload may be empty, or with an error. It may set
+// inquiry instead, which the handler answers later.
 type service func(q *asked) (result []byte, bad *stanzaError)
 
 // request is what a service is known by: "get" or "set", and the payload.
@@ -62,7 +68,13 @@ func newServices(cfg Config, since time.Time) *services {
 	s.addLast(since)
 	s.addVCard(cfg.Name)
 	if cfg.Prompt != nil {
-		s.addPrompt(cfg.Prompt)
+		s.addPrompt(cfg.Prompt, cfg.PromptTexts)
+	}
+	if cfg.Commands != nil {
+		s.addCommands()
+	}
+	if cfg.Register {
+		s.addRegister()
 	}
 	return s
 }
@@ -92,7 +104,13 @@ func (r *reader) iq(st *element, over string) {
 	}
 	var result []byte
 	if bad == nil {
-		result, bad = srv.serve(request{typ, st.children[0].name}, &asked{payload: st.children[0], to: rt.to})
+		payload := st.children[0]
+		q := &asked{payload: payload, from: rt.from, id: st.attr("id"), lang: cmp.Or(payload.lang(), st.lang()), to: rt.to}
+		if result, bad = srv.serve(request{typ, payload.name}, q); bad == nil && q.inquiry != nil {
+			if bad = r.inquire(q); bad == nil {
+				return
+			}
+		}
 	}
 	if bad != nil {
 		r.refuse(st, rt, *bad)
@@ -131,5 +149,7 @@ func failed(err error) *stanzaError {
 	if !errors.As(err, &f) {
 		return &stanzaError{cond: mapping.CondInternalServerError}
 	}
-	return &stanzaError{cond: f.Condition, typ: f.Type, text: f.Text}
+	e := errorOf(f)
+	e.alternate = ""
+	return &e
 }

@@ -12,6 +12,7 @@ type addressed struct {
 	id       string
 	from, to mapping.JID
 	bounces  bool // a message: a bounce is an outcome of it; that of an error is dropped
+	answers  bool // an IQ: see inquiry
 }
 
 // pending is a value that has been appended to the stream and whose outcome is

@@ -118,8 +118,7 @@ func (q *queue) appendPresence(b []byte, v *mapping.XMPPPresence) []byte {
 	case mapping.Subscribe:
 		b = appendNick(b, v.Nick)
 	case mapping.PresenceError:
-		f := v.Failure
-		b = appendStanzaError(b, q.by, stanzaError{f.Condition, f.Type, f.Text, f.Alternate})
+		b = appendStanzaError(b, q.by, errorOf(v.Failure))
 	}
 	return append(b, "</presence>"...)
 }

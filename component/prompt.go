@@ -12,13 +12,22 @@ import (
 const nsGateway = "jabber:iq:gateway"
 
 // addPrompt serves XEP-0100's way to addresses: what to ask the user for (GW-17), and
-// which JID the answer is (GW-18).
-func (s *services) addPrompt(contact func(string) (mapping.JID, error)) {
-	ask := append([]byte(nil), "<query xmlns='"+nsGateway+"' xml:lang='en'>"...)
-	ask = appendTextElement(ask, "desc", "", "Enter the SIP address or phone number.")
-	ask = appendTextElement(ask, "prompt", "", "SIP address")
-	ask = append(ask, "</query>"...)
-	s.gateway[get(nsGateway, "query")] = func(*asked) ([]byte, *stanzaError) { return ask, nil }
+// which JID the answer is (GW-18). texts are those of the question in a language, nil if they
+// are English.
+func (s *services) addPrompt(contact func(string) (mapping.JID, error), texts func(lang string) (desc, prompt string)) {
+	s.gateway[get(nsGateway, "query")] = func(q *asked) ([]byte, *stanzaError) {
+		b := append([]byte(nil), "<query xmlns='"+nsGateway+"'"...)
+		desc, prompt := "Enter the SIP address or phone number.", "SIP address"
+		if texts != nil { // whether it has them in that language it does not say
+			desc, prompt = texts(q.lang)
+		} else {
+			b = appendAttr(b, "xml:lang", "en")
+		}
+		b = append(b, '>')
+		b = appendTextElement(b, "desc", "", desc)
+		b = appendTextElement(b, "prompt", "", prompt)
+		return append(b, "</query>"...), nil
+	}
 
 	s.gateway[set(nsGateway, "query")] = func(q *asked) ([]byte, *stanzaError) {
 		var typed *element

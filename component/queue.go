@@ -1,6 +1,7 @@
 package component
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -84,6 +85,8 @@ type queue struct {
 	expected bool              // the reader calls turn before it waits for anything
 	counts   Counts
 	trips    hist.Histogram // of barriers of our own domain
+
+	inquiries []inquiry // in the order of their due times
 
 	granted map[string]bool // domains whose server lets us into the rosters of its users
 	asked   []*asking       // questions to rosters, the oldest first
@@ -181,7 +184,14 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
 		settle(mapping.NotWritten, mapping.FailNoLink())
 		return
 	}
+	at := -1 // the inquiry that it answers
+	if a.answers {
+		at = q.inquired(&a)
+	}
 	if err != nil {
+		if at >= 0 {
+			q.closeInquiry(at, errBadReply)
+		}
 		settle(mapping.Refused, mapping.FailInternal(err))
 		return
 	}
@@ -193,10 +203,18 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
 		settle(mapping.Refused, mapping.FailInternal(err))
 		return
 	}
+	if a.answers && at < 0 {
+		settle(mapping.Refused, mapping.FailInternal(errors.New("an answer that nobody waits for")))
+		return
+	}
 	// An error is the answer to a stanza that was read. There is always room for it:
-	// it takes a reply slot, and the reader pauses when those run out.
+	// it takes a reply slot, and the reader pauses when those run out. The result of an IQ
+	// may be long: in its place there is always room for an error.
 	unwritten := int(q.end - q.written)
-	if a.bounces && (unwritten >= q.maxBytes || q.pending.entries >= q.maxPending || q.pending.held >= heldFactor*q.maxBytes) {
+	if (a.bounces || a.answers) && (unwritten >= q.maxBytes || q.pending.entries >= q.maxPending || q.pending.held >= heldFactor*q.maxBytes) {
+		if a.answers {
+			q.closeInquiry(at, errInquiries)
+		}
 		settle(mapping.NotWritten, mapping.FailBusy(1))
 		return
 	}
@@ -210,8 +228,14 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
 	size := len(q.buf) - start
 	if size > q.maxStanza {
 		q.buf = q.buf[:start]
+		if a.answers {
+			q.closeInquiry(at, errLargeReply)
+		}
 		settle(mapping.Refused, mapping.FailTooLarge(q.maxStanza))
 		return
+	}
+	if a.answers {
+		q.inquiries = slices.Delete(q.inquiries, at, at+1)
 	}
 	if a.bounces && unwritten+size > q.maxBytes {
 		q.buf = q.buf[:start]
@@ -323,6 +347,9 @@ func (q *queue) openOver(pingID string, d direct) {
 		q.writeBarrier(&q.own, now)
 	}
 	q.askSoftware(&q.own)
+	if len(q.inquiries) > 0 {
+		q.lookAt(q.inquiries[0].due)
+	}
 }
 
 // atHome is how many barriers of the link check have come home.

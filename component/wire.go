@@ -49,6 +49,22 @@ func address(v mapping.XMPP) (addressed, error) {
 			return a, errors.New("nil introduction")
 		}
 		a = addressed{from: v.From, to: v.To}
+	case *mapping.XMPPCommandReply:
+		if v == nil {
+			return a, errors.New("nil reply")
+		}
+		a = addressed{id: v.ID, from: v.From, to: v.To, answers: true}
+		if v.Failure == nil && (v.Node == "" || !commandStatus(v.Status) || !writable(v.Form)) {
+			return a, errors.New("no reply to a command")
+		}
+	case *mapping.XMPPRegisterReply:
+		if v == nil {
+			return a, errors.New("nil reply")
+		}
+		a = addressed{id: v.ID, from: v.From, to: v.To, answers: true}
+		if !writable(v.Form) {
+			return a, errors.New("no reply to a registration")
+		}
 	default:
 		return a, fmt.Errorf("no stanza for a %T", v)
 	}
@@ -80,11 +96,14 @@ func appendValue(b []byte, v mapping.XMPP, by string, limit int) []byte {
 	case *mapping.XMPPState:
 		b = appendState(b, v)
 	case *mapping.XMPPError:
-		f := v.Failure
 		b = appendOpen(b, "message", v.From.String(), v.To.String(), v.ID, string(stanza.MessageTypeError))
 		b = append(b, '>')
-		b = appendStanzaError(b, by, stanzaError{f.Condition, f.Type, f.Text, f.Alternate})
+		b = appendStanzaError(b, by, errorOf(v.Failure))
 		b = append(b, "</message>"...)
+	case *mapping.XMPPCommandReply:
+		b = appendCommandReply(b, v, by)
+	case *mapping.XMPPRegisterReply:
+		b = appendRegisterReply(b, v, by)
 	}
 	return b
 }

@@ -105,6 +105,10 @@ func (l *links) of(v mapping.XMPP) int {
 		return l.byName[v.From.Domain()]
 	case *mapping.XMPPIntroduction:
 		return l.byName[v.From.Domain()]
+	case *mapping.XMPPCommandReply:
+		return l.byName[v.From.Domain()]
+	case *mapping.XMPPRegisterReply:
+		return l.byName[v.From.Domain()]
 	}
 	return 0
 }

@@ -60,9 +60,10 @@ func (m middle) FromXMPP(batch []mapping.XMPP) {
 
 // XMPPOutcomes implements component.Handler.
 func (m middle) XMPPOutcomes(batch []mapping.Result) {
-	asked, batch := split(batch, ofDesk)
-	for i := range asked {
-		if m.desk != nil {
+	if m.desk != nil {
+		var asked []mapping.Result
+		asked, batch = split(batch, ofDesk)
+		for i := range asked {
 			m.desk.Outcome(asked[i])
 		}
 	}
