@@ -27,7 +27,13 @@ func (s *script) SetReadDeadline(time.Time) error { return nil }
 // readAll feeds text to the reader of a link without a writer, and returns what
 // ended it and what it would have written.
 func readAll(text []byte, step, limit int, h Handler) (written []byte, err error) {
+	return readAllWith(text, step, limit, h, func(*Config) {})
+}
+
+// readAllWith is readAll with another configuration.
+func readAllWith(text []byte, step, limit int, h Handler, mod func(*Config)) (written []byte, err error) {
 	cfg := Config{Server: "x:1", Domain: testDomain, Secret: "s", MaxStanzaBytes: limit, ReplySlots: 1 << 30, ReplyBytes: 1 << 30}
+	mod(&cfg)
 	c, err := New(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
