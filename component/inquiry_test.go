@@ -276,6 +276,37 @@ func TestInquiryWithoutLink(t *testing.T) {
 	})
 }
 
+// Where nothing more can be written a long answer becomes a short one.
+func TestInquiryInAFullQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, conn := memory(t, xmpptest.Options{NoEcho: true}, func(c *Config) { withCommands(t)(c); c.QueueBytes = 4000 })
+		send(t, conn, command("c", ` node='n'`, ""))
+		fence(t, conn)
+		stall(conn)
+		r.Deliver(parcels(message("m", "taken by the read under way")))
+		synctest.Wait()
+		for i := range 40 {
+			r.Deliver(parcels(message(fmt.Sprint("m", i), strings.Repeat("x", 200))))
+		}
+		v := answerTo(r.sink.inquiries()[0]).(*mapping.XMPPCommandReply)
+		v.Notes = []mapping.Note{{Text: strings.Repeat("x", 1000)}}
+		r.Deliver([]mapping.Parcel[mapping.XMPP]{{Ref: "c", Value: v}})
+		synctest.Wait()
+		if o := r.sink.outcome(t, "c"); o.Kind != mapping.NotWritten || o.Failure.Condition != mapping.CondResourceConstraint {
+			t.Errorf("%v", o)
+		}
+		conn.Resume()
+		got := conn.Next()
+		for got.Name == "message" || got.Type == "get" { // messages, and their barriers
+			got = conn.Next()
+		}
+		if got.ID != "c" || got.To != iqFrom || got.ErrorType+"/"+got.Condition != "wait/resource-constraint" {
+			t.Errorf("got %s", got.Raw)
+		}
+		r.stop()
+	})
+}
+
 // A server that bounces an answer tells us nothing: the asker has gone.
 func TestBounceOfAnAnswer(t *testing.T) {
 	r, conn := memory(t, xmpptest.Options{}, withCommands(t))

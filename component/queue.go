@@ -188,11 +188,14 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
 	if a.answers {
 		at = q.inquired(&a)
 	}
-	if err != nil {
+	reject := func(k mapping.OutcomeKind, f *mapping.Failure, instead stanzaError) {
 		if at >= 0 {
-			q.closeInquiry(at, errBadReply)
+			q.closeInquiry(at, instead)
 		}
-		settle(mapping.Refused, mapping.FailInternal(err))
+		settle(k, f)
+	}
+	if err != nil {
+		reject(mapping.Refused, mapping.FailInternal(err), errBadReply)
 		return
 	}
 	if a.from.Domain() != q.domain.Domain() {
@@ -212,10 +215,7 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
 	// may be long: in its place there is always room for an error.
 	unwritten := int(q.end - q.written)
 	if (a.bounces || a.answers) && (unwritten >= q.maxBytes || q.pending.entries >= q.maxPending || q.pending.held >= heldFactor*q.maxBytes) {
-		if a.answers {
-			q.closeInquiry(at, errInquiries)
-		}
-		settle(mapping.NotWritten, mapping.FailBusy(1))
+		reject(mapping.NotWritten, mapping.FailBusy(1), errInquiries)
 		return
 	}
 	t := q.trackOf(&a, now)
@@ -228,19 +228,16 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
 	size := len(q.buf) - start
 	if size > q.maxStanza {
 		q.buf = q.buf[:start]
-		if a.answers {
-			q.closeInquiry(at, errLargeReply)
-		}
-		settle(mapping.Refused, mapping.FailTooLarge(q.maxStanza))
+		reject(mapping.Refused, mapping.FailTooLarge(q.maxStanza), errLargeReply)
+		return
+	}
+	if (a.bounces || a.answers) && unwritten+size > q.maxBytes {
+		q.buf = q.buf[:start]
+		reject(mapping.NotWritten, mapping.FailBusy(1), errInquiries)
 		return
 	}
 	if a.answers {
 		q.inquiries = slices.Delete(q.inquiries, at, at+1)
-	}
-	if a.bounces && unwritten+size > q.maxBytes {
-		q.buf = q.buf[:start]
-		settle(mapping.NotWritten, mapping.FailBusy(1))
-		return
 	}
 	q.end += uint64(size)
 	r := q.pending.make()
