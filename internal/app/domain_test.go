@@ -132,7 +132,8 @@ func TestLinksSplit(t *testing.T) {
 	one := testLinks(t)
 	two := testLinks(t, config.Domain{XMPP: "xn--bcher-kva.example", SIP: "lab.example", Server: "127.0.0.1:1", Secret: "component secret"})
 	for from, want := range map[string]int{"a@sip.example.com": 0, "a@bücher.example": 1, "bücher.example": 1, "a@elsewhere.example": 0, "a@lab.example": 0} {
-		for _, v := range []mapping.XMPP{parcel(from).Value, &mapping.XMPPError{From: mapping.MustParseJID(from)}} {
+		for _, v := range []mapping.XMPP{parcel(from).Value, &mapping.XMPPError{From: mapping.MustParseJID(from)},
+			&mapping.XMPPCommandReply{From: mapping.MustParseJID(from)}, &mapping.XMPPRegisterReply{From: mapping.MustParseJID(from)}} {
 			if got := two.of(v); got != want {
 				t.Errorf("%T from %s goes to %s", v, from, two.names[got])
 			}

@@ -35,27 +35,22 @@ var (
 	_ bridge.Presences  = (*presence.Engine)(nil)
 )
 
-// FromXMPP implements component.Handler. What was read before a command is handed on before
-// it: the order of the stream is kept.
+// FromXMPP implements component.Handler.
 func (m middle) FromXMPP(batch []mapping.XMPP) {
-	from := 0
-	for i, v := range batch {
-		if !forDesk(v) {
-			continue
-		}
-		give(m.bridge.FromXMPP, batch[from:i])
-		from = i + 1
-		if m.desk == nil {
-			continue
-		}
-		switch v := v.(type) {
-		case *mapping.XMPPCommand:
-			m.desk.Command(v)
-		case *mapping.XMPPRegister:
-			m.desk.Register(v)
-		}
+	inTurn(batch, forDesk, m.toDesk, m.bridge.FromXMPP)
+}
+
+// toDesk gives a value to the desk.
+func (m middle) toDesk(v mapping.XMPP) {
+	if m.desk == nil {
+		return
 	}
-	give(m.bridge.FromXMPP, batch[from:])
+	switch v := v.(type) {
+	case *mapping.XMPPCommand:
+		m.desk.Command(v)
+	case *mapping.XMPPRegister:
+		m.desk.Register(v)
+	}
 }
 
 // XMPPOutcomes implements component.Handler.
@@ -136,6 +131,20 @@ func split[V any](batch []V, is func(*V) bool) (mine, others []V) {
 		}
 	}
 	return mine, others
+}
+
+// inTurn hands on what is of a kind one by one, and what is between that as it is: whoever
+// takes either has got what was in front of it.
+func inTurn[V any](batch []V, is func(V) bool, one func(V), others func([]V)) {
+	from := 0
+	for i, v := range batch {
+		if is(v) {
+			give(others, batch[from:i])
+			one(v)
+			from = i + 1
+		}
+	}
+	give(others, batch[from:])
 }
 
 func give[V any](to func([]V), batch []V) {
