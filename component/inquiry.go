@@ -71,13 +71,10 @@ func (q *queue) inquired(a *addressed) int {
 	return slices.IndexFunc(q.inquiries, func(i inquiry) bool { return i.id == a.id && i.from == a.to })
 }
 
-// closeInquiry ends one that has no answer, by an error if anything can be written. q.mu is held.
+// closeInquiry ends one that has no answer, by an error. q.mu is held, and there is a link.
 func (q *queue) closeInquiry(at int, e stanzaError) {
 	i := q.inquiries[at]
 	q.inquiries = slices.Delete(q.inquiries, at, at+1)
-	if !q.taking() {
-		return
-	}
 	start := len(q.buf)
 	q.buf = appendOpen(q.buf, "iq", q.from, i.from.String(), i.id, "error")
 	q.buf = append(q.buf, '>')

@@ -13,11 +13,11 @@ import (
 	"github.com/stoxgw/stox/mapping"
 )
 
-// answerTo is the shortest answer to a command or a registration.
+// answerTo is a short answer to a command or a registration.
 func answerTo(v mapping.XMPP) mapping.XMPP {
 	switch v := v.(type) {
 	case *mapping.XMPPCommand:
-		return &mapping.XMPPCommandReply{From: v.To, To: v.From, ID: v.ID, Node: v.Node, Status: "completed"}
+		return &mapping.XMPPCommandReply{From: v.To, To: v.From, ID: v.ID, Node: v.Node, Status: "completed", Form: &mapping.Form{Type: mapping.FormResult}}
 	case *mapping.XMPPRegister:
 		return &mapping.XMPPRegisterReply{From: v.To, To: v.From, ID: v.ID}
 	}
@@ -135,6 +135,23 @@ func TestInquiryAnsweredBadly(t *testing.T) {
 	r.Deliver(parcels((*mapping.XMPPCommandReply)(nil), (*mapping.XMPPRegisterReply)(nil)))
 	if got := fence(t, conn); len(got) != 0 {
 		t.Errorf("got %v", got)
+	}
+}
+
+// An id that is as long as a stanza may be cannot come back, and takes nobody's room.
+func TestInquiryWithALongID(t *testing.T) {
+	r, conn := memory(t, xmpptest.Options{}, func(c *Config) { withCommands(t)(c); c.MaxStanzaBytes = 10000 })
+	for range maxInquiriesOf + 1 {
+		send(t, conn, command(strings.Repeat("i", 9800), ` node='n'`, ""))
+		if got := fence(t, conn); len(got) != 0 {
+			t.Fatalf("answered %.200s", got[0].Raw)
+		}
+		v := answerTo(r.sink.inquiries()[0]).(*mapping.XMPPCommandReply)
+		v.Notes = []mapping.Note{{Text: strings.Repeat("x", 300)}}
+		r.Deliver(parcels(v))
+		if got := fence(t, conn); len(got) != 0 {
+			t.Fatalf("answered %.200s", got[0].Raw)
+		}
 	}
 }
 
