@@ -276,6 +276,9 @@ func TestInquiryWithoutLink(t *testing.T) {
 		r.srv.Refuse(errors.New("down"))
 		conn.Drop()
 		time.Sleep(2 * time.Minute)
+		if n := r.Stats().Unwritten; n != 0 {
+			t.Errorf("%d octets wait for a link", n)
+		}
 		r.srv.Refuse(nil)
 		conn = r.srv.Accept()
 		for _, id := range []string{"one", "two"} {
