@@ -1,5 +1,7 @@
 package mapping
 
+import "slices"
+
 // Form is a data form (XEP-0004).
 type Form struct {
 	Type         FormType
@@ -41,6 +43,7 @@ const (
 	FieldFixed   FieldType = "fixed"
 	FieldHidden  FieldType = "hidden"
 	FieldJID     FieldType = "jid-single"
+	FieldJIDs    FieldType = "jid-multi"
 	FieldList    FieldType = "list-single"
 	FieldLines   FieldType = "text-multi"
 	FieldSecret  FieldType = "text-private"
@@ -60,6 +63,23 @@ func (f *Form) Value(name string) string {
 		}
 	}
 	return ""
+}
+
+// All are the values of a field, none if there is no such field.
+func (f *Form) All(name string) []string {
+	if f != nil {
+		for i := range f.Fields {
+			if f.Fields[i].Var == name {
+				return f.Fields[i].Values
+			}
+		}
+	}
+	return nil
+}
+
+// Has reports whether a form has a field of that name.
+func (f *Form) Has(name string) bool {
+	return f != nil && slices.ContainsFunc(f.Fields, func(one Field) bool { return one.Var == name })
 }
 
 // XMPPCommand is a step of an ad-hoc command (XEP-0050 §3), to the gateway itself. It is

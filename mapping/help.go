@@ -1,16 +1,20 @@
 package mapping
 
-import "strings"
+// Example is an address that shows how contacts are written.
+type Example struct {
+	Contact JID
+	Means   string // a SIP URI, or of a Number as people write it
+	Number  bool   // it is a telephone
+	Others  bool   // it stands for all SIP addresses that have no form of their own
+}
 
-// Help is what the gateway says of itself to a person who writes to name, one of the
-// component names: how the addresses of contacts are written there, with an example for
-// every form that leads somewhere.
-func (r *Rules) Help(name JID) string {
-	var b strings.Builder
-	b.WriteString("This is the gateway to SIP. Write to one of its addresses, or add it to your contacts:\n")
-	add := func(u URI, what string) {
-		if j, err := r.XMPPAddress(u); err == nil && j.Domain() == name.Domain() {
-			b.WriteString("\n" + j.String() + "\n    " + what + "\n")
+// Examples are contacts at name, one of the component names: one for every form that leads
+// somewhere.
+func (r *Rules) Examples(name JID) (examples []Example) {
+	add := func(u URI, e Example) {
+		var err error
+		if e.Contact, err = r.XMPPAddress(u); err == nil && e.Contact.Domain() == name.Domain() {
+			examples = append(examples, e)
 		}
 	}
 	host := r.defaultHost
@@ -18,16 +22,15 @@ func (r *Rules) Help(name JID) string {
 		host = mapped
 	}
 	if host != "" && !(r.phones && host == r.phoneHost) { // else there are only numbers
-		add(URI{Scheme: "sip", User: "romeo", Host: host}, "is sip:romeo@"+host)
+		add(URI{Scheme: "sip", User: "romeo", Host: host}, Example{Means: "sip:romeo@" + host})
 	}
 	if r.Numbers(name) {
-		add(URI{Scheme: "tel", User: "+12025550123"}, "is the telephone number +1 202 555 0123")
+		add(URI{Scheme: "tel", User: "+12025550123"}, Example{Means: "+1 202 555 0123", Number: true})
 	}
 	if other := r.elsewhere(); other != "" {
-		add(URI{Scheme: "sip", User: "romeo", Host: other}, "is sip:romeo@"+other+", and so on for all other SIP addresses")
+		add(URI{Scheme: "sip", User: "romeo", Host: other}, Example{Means: "sip:romeo@" + other, Others: true})
 	}
-	b.WriteString("\nTo read this again, write \"help\" to " + name.Domain() + ".")
-	return b.String()
+	return examples
 }
 
 // elsewhere is a SIP domain without a form of its own that a route leads to, "" if there

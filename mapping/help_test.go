@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// What Help shows leads somewhere, and to what it says.
-func TestHelp(t *testing.T) {
+// What Examples shows leads somewhere, and to what it says.
+func TestExamples(t *testing.T) {
 	base := RulesConfig{
 		GatewayDomain: "sip.example.com", UserDomains: []string{"example.com"}, DefaultSIPDomain: "pbx.example.net",
 		Domains: []DomainPair{{XMPP: "lab.example.com", SIP: "lab.example"}},
@@ -42,22 +42,21 @@ func TestHelp(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			text := r.Help(MustParseJID(c.at))
 			var got []string
-			for line := range strings.Lines(text) {
-				if j, err := ParseJID(strings.TrimSpace(line)); err == nil && j.Local() != "" {
-					u, err := r.SIPAddress(j)
-					if err != nil {
-						t.Errorf("%s leads nowhere: %v", j, err)
-					}
-					got = append(got, j.String(), u.String())
+			for _, e := range r.Examples(MustParseJID(c.at)) {
+				u, err := r.SIPAddress(e.Contact)
+				if err != nil {
+					t.Errorf("%s leads nowhere: %v", e.Contact, err)
 				}
+				switch {
+				case e.Number != (u.User == "+12025550123"), e.Others != strings.Contains(e.Contact.String(), `\40`),
+					!e.Number && e.Means != u.String(), e.Number && e.Means != "+1 202 555 0123":
+					t.Errorf("%s is %s, and said to be %+v", e.Contact, u, e)
+				}
+				got = append(got, e.Contact.String(), u.String())
 			}
 			if strings.Join(got, " ") != strings.Join(c.want, " ") {
-				t.Errorf("shows %q, want %q in\n%s", got, c.want, text)
-			}
-			if !strings.Contains(text, `write "help" to `+c.at+`.`) {
-				t.Errorf("does not say where help is:\n%s", text)
+				t.Errorf("shows %q, want %q", got, c.want)
 			}
 		})
 	}

@@ -73,6 +73,9 @@ type Options struct {
 	Contacts ContactBook
 	// Presence keeps the presence of contacts. nil: nobody does, and nothing is answered.
 	Presence Presences
+	// Desk is where users ask the gateway itself for something. The zero one has nothing but
+	// help for them.
+	Desk Desk
 	// NoEarly: a message leaves only after its row is on the disk. It is there to
 	// compare the two.
 	NoEarly bool
@@ -87,6 +90,7 @@ type Bridge struct {
 	sip      SIPSide
 	journal  Journal
 	presence Presences
+	desk     Desk
 	log      *slog.Logger
 	ids      *ids
 	talks    *conversations
@@ -149,7 +153,7 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 		o.Full = func(error) bool { return false }
 	}
 	g := newIDs(o.Secret, o.Now)
-	b := &Bridge{xmpp: x, sip: s, journal: j, presence: o.Presence, log: log, ids: g, talks: newConversations(g), formats: newFormats(), rates: newRates(), composing: newComposing(),
+	b := &Bridge{xmpp: x, sip: s, journal: j, presence: o.Presence, desk: o.Desk, log: log, ids: g, talks: newConversations(g), formats: newFormats(), rates: newRates(), composing: newComposing(),
 		lanes:    newLanes(o.Limits),
 		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, wake: make(chan struct{}, 1), lookups: make(chan lookup, maxLookups), lookupsOf: make(map[mapping.JID]int),
 		// A number is not used again after a restart: an operator may still have it in mind.

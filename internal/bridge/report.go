@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stoxgw/stox/internal/texts"
 	"github.com/stoxgw/stox/mapping"
 )
 
@@ -116,7 +117,7 @@ func (b *Bridge) tell(out *work, r *report) {
 	r.noticed = true
 	out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{
 		Ref:   notice{r},
-		Value: &mapping.XMPPMessage{From: o.to, To: o.sender, ID: b.ids.noticeID(o), Bodies: []mapping.Text{{Value: noticeText(f, o.read)}}},
+		Value: &mapping.XMPPMessage{From: o.to, To: o.sender, ID: b.ids.noticeID(o), Bodies: []mapping.Text{{Value: noticeText(b.texts(o.sender, ""), f, o.read)}}},
 	})
 }
 
@@ -132,7 +133,7 @@ func (b *Bridge) keep(r *report) {
 }
 
 // noticeText says why and which message; the time is that of this machine.
-func noticeText(f *mapping.Failure, read time.Time) string {
+func noticeText(t *texts.Texts, f *mapping.Failure, read time.Time) string {
 	text := f.Text
 	if text == "" {
 		text = string(f.Condition)
@@ -140,7 +141,7 @@ func noticeText(f *mapping.Failure, read time.Time) string {
 	for len(text) > 0 && text[len(text)-1] == '.' {
 		text = text[:len(text)-1]
 	}
-	return fmt.Sprintf("Not delivered: %s, sent %s", text, read.Format("15:04"))
+	return fmt.Sprintf(t.Help.Notice, text, read.Format(t.Help.NoticeAt))
 }
 
 // settleReport takes what became of a stanza of a report. b.mu is held.

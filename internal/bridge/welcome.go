@@ -5,8 +5,20 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stoxgw/stox/internal/texts"
 	"github.com/stoxgw/stox/mapping"
 )
+
+// Desk is where users ask the gateway itself for something. Its functions return at once, and
+// do not call the bridge; what is nil is not there.
+type Desk struct {
+	// Chat takes a message to the gateway itself if it is a command, which is answered then.
+	Chat func(*mapping.XMPPMessage) bool
+	// Language is the one in which a user is spoken to whose client has said that one, or "".
+	Language func(user mapping.JID, said string) string
+	// Commands are lines about the commands that a user may give, in that language.
+	Commands func(user mapping.JID, said string) string
+}
 
 // How often a user is told how to use the gateway: one who asks for help, and one who
 // writes something else. A program that answers whatever it gets is told an error in between,
@@ -16,16 +28,16 @@ const (
 	helpUnasked = time.Hour
 )
 
-// gatewayNick is what the gateway calls itself when it writes to somebody for the first
-// time (XEP-0172).
-const gatewayNick = "SIP gateway"
-
-// help answers a message to the gateway itself, whatever it says. b.mu is held.
+// help answers a message to the gateway itself, whatever it says, unless it is for the desk.
+// b.mu is held.
 func (b *Bridge) help(out *work, p *Policy, m *mapping.XMPPMessage) {
 	user, name := m.From.Bare(), m.To.DomainJID()
 	o := &outbound{from: m.From, to: m.To, id: m.ID, sender: user, read: out.now}
 	if b.closing {
 		out.refuse(o, mapping.FailShutdown())
+		return
+	}
+	if b.desk.Chat != nil && b.desk.Chat(m) {
 		return
 	}
 	if !b.mark(out, user, name, MarkWelcomed, 0) {
@@ -45,23 +57,61 @@ func (b *Bridge) help(out *work, p *Policy, m *mapping.XMPPMessage) {
 		out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{
 			Value: &mapping.XMPPReceipt{From: m.To, To: m.From, ID: rand.Text(), Type: m.Type, About: m.ID}})
 	}
-	answer := helpMessage(p, name, m.From)
+	answer := b.helpMessage(p, name, m.From, asksIn(m))
 	answer.Thread = m.Thread
 	out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{Value: answer})
 }
 
-// asksForHelp reports whether a message says just that.
-func asksForHelp(m *mapping.XMPPMessage) bool {
+// asksForHelp reports whether a message says just that, in any language.
+func asksForHelp(m *mapping.XMPPMessage) bool { return wordForHelp(m) != nil }
+
+func wordForHelp(m *mapping.XMPPMessage) *texts.Texts {
 	for _, t := range m.Bodies {
-		if word := strings.Trim(t.Value, " \t\r\n\"'.!?"); strings.EqualFold(word, "help") {
-			return true
+		word := strings.Trim(t.Value, " \t\r\n\"'.!?")
+		if node, in := texts.ByWord(word); node == "help" {
+			return in
 		}
 	}
-	return false
+	return nil
 }
 
-func helpMessage(p *Policy, name, to mapping.JID) *mapping.XMPPMessage {
-	return &mapping.XMPPMessage{From: name, To: to, ID: rand.Text(), Type: "chat", Bodies: []mapping.Text{{Value: p.Rules.Help(name)}}}
+// asksIn is the language in which somebody writes to the gateway: that of the word for help
+// that is not the English one, else what his client says.
+func asksIn(m *mapping.XMPPMessage) string {
+	if in := wordForHelp(m); in != nil && in != texts.For("") {
+		return in.Lang
+	}
+	return m.Lang
+}
+
+// texts are those in the language of a user, whose client has said that one, or "".
+func (b *Bridge) texts(user mapping.JID, said string) *texts.Texts {
+	if b.desk.Language != nil {
+		said = b.desk.Language(user.Bare(), said)
+	}
+	return texts.For(said)
+}
+
+func (b *Bridge) helpMessage(p *Policy, name, to mapping.JID, said string) *mapping.XMPPMessage {
+	t := b.texts(to, said)
+	var commands string
+	if b.desk.Commands != nil {
+		commands = b.desk.Commands(to, said)
+	}
+	var examples []texts.Example
+	for _, e := range p.Rules.Examples(name) {
+		examples = append(examples, texts.Example{Contact: e.Contact.String(), Means: e.Means, Number: e.Number, Others: e.Others})
+	}
+	return &mapping.XMPPMessage{From: name, To: to, ID: rand.Text(), Type: "chat", Lang: lang(t), Bodies: []mapping.Text{{Value: t.Helping(name.Domain(), examples, commands)}}}
+}
+
+// lang is what a stanza says of the language of its text: nothing for English, as where
+// nothing else is spoken.
+func lang(t *texts.Texts) string {
+	if t == texts.For("") {
+		return ""
+	}
+	return t.Lang
 }
 
 // greeting is a welcome on its way.
@@ -80,8 +130,8 @@ func (b *Bridge) welcome(out *work, user, name mapping.JID, asked bool) {
 	if !b.contacts.set(user, name, b.contacts.marks(user, name)|MarkWelcomed) {
 		return
 	}
-	m := helpMessage(b.policy.Load(), name, user)
-	m.Nick = gatewayNick
+	m := b.helpMessage(b.policy.Load(), name, user, "")
+	m.Nick = b.texts(user, "").Help.Nick // XEP-0172
 	out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{Ref: greeting{user, name}, Value: m})
 }
 
