@@ -2,7 +2,6 @@ package commands
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
@@ -60,7 +59,7 @@ type Problem struct {
 	Seconds int // after which it may be tried again, 0 if nothing is known
 }
 
-func (p *Problem) Error() string { return fmt.Sprintf("%s (%d)", p.Kind, p.Status) }
+func (p *Problem) Error() string { return p.Kind }
 
 // Recent are the messages of late.
 type Recent interface {

@@ -110,6 +110,7 @@ var conditions = map[string]mapping.Condition{
 	"not-allowed":    mapping.CondForbidden,
 	"unknown":        mapping.CondRegistrationRequired,
 	"off":            mapping.CondServiceUnavailable,
+	"not-kept":       mapping.CondInternalServerError,
 }
 
 // refuse answers that the registration was not changed.

@@ -33,6 +33,9 @@ func messagesCommand() *command {
 // stageOne is the stage of a command that asks once.
 const stageOne = "ask"
 
+// maxTyped is longer than any address that somebody may type, in octets.
+const maxTyped = 4096
+
 // asksOnce is a command with one question, of which ask says how it is put. answer is given
 // the value of the field of that name, in a chat all words behind the command; ask may answer itself.
 func asksOnce(c command, field string, ask func(*call) *question, answer func(context.Context, *call, string)) *command {
@@ -45,14 +48,14 @@ func asksOnce(c command, field string, ask func(*call) *question, answer func(co
 	c.first = put
 	c.stages = map[string]stage{stageOne: {ask: put, take: func(ctx context.Context, c *call) {
 		v := strings.TrimSpace(c.form.Value(field))
-		if v == "" {
+		if v == "" || len(v) > maxTyped {
 			c.fail(mapping.CondBadRequest, badPayload, c.t.Session.BadForm)
 			return
 		}
 		answer(ctx, c, v)
 	}}}
 	c.inChat = func(ctx context.Context, c *call) {
-		if v := strings.Join(c.words, " "); v != "" {
+		if v := strings.Join(c.words, " "); v != "" && len(v) <= maxTyped {
 			answer(ctx, c, v)
 		} else {
 			c.usage()
@@ -193,7 +196,7 @@ func (c *call) block(owner mapping.JID, typed string) {
 		c.problem(c.t.problem(err))
 		return
 	}
-	c.note(sprintf(c.t.Blocks.Done, what))
+	c.note(sprintf(c.t.Blocks.Done, clip(what)))
 }
 
 func (c *call) unblock(owner mapping.JID, typed string) {
@@ -202,7 +205,7 @@ func (c *call) unblock(owner mapping.JID, typed string) {
 		c.problem(c.t.problem(err))
 		return
 	}
-	c.note(sprintf(c.t.Blocks.Undone, what))
+	c.note(sprintf(c.t.Blocks.Undone, clip(what)))
 }
 
 // maxListed is how many rows an answer has.
