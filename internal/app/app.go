@@ -14,6 +14,7 @@ import (
 
 	"github.com/stoxgw/stox/internal/admin"
 	"github.com/stoxgw/stox/internal/bridge"
+	"github.com/stoxgw/stox/internal/commands"
 	"github.com/stoxgw/stox/internal/config"
 	"github.com/stoxgw/stox/internal/presence"
 	"github.com/stoxgw/stox/internal/store"
@@ -31,7 +32,11 @@ type App struct {
 	tls      *sipside.TLS
 	bridge   *bridge.Bridge
 	presence *presence.Engine
-	journal  *journal // has its store once Run has opened it
+	desk     *commands.Desk
+	admins   atomic.Pointer[admins]
+	level    *logLevel // nil: nobody is told how to log
+	started  time.Time // set by Run
+	journal  *journal  // has its store once Run has opened it
 	options  store.Options
 	door     *admin.Server // of the operator, once Run has opened it
 	web      *admin.Web    // of programs that watch, once Run has opened it
@@ -65,7 +70,12 @@ func NewFrom(from Source, n Network, cfg *config.Config, log *slog.Logger) (*App
 	}
 	a := &App{source: from, log: log, journal: &journal{}, options: storeOptions(cfg), reloads: newReloads()}
 	a.cfg.Store(cfg)
-	a.xmpp, err = newLinks(cfg, policy, n.DialXMPP, log)
+	who, err := buildAdmins(cfg)
+	if err != nil {
+		return nil, err
+	}
+	a.admins.Store(&who)
+	a.xmpp, err = newLinks(cfg, policy, n.DialXMPP, a.announceDesk, log)
 	if err != nil {
 		return nil, faults(err)
 	}
@@ -83,8 +93,9 @@ func NewFrom(from Source, n Network, cfg *config.Config, log *slog.Logger) (*App
 		return nil, faults(err)
 	}
 	a.presence = presence.New(a.xmpp, a.sip, presence.Options{Policy: presencePolicy(cfg, policy), Book: a.book()}, log)
+	a.desk = commands.New(a.xmpp, a.deskOptions(), log)
 	options := bridgeOptions(cfg, policy, a.journal)
-	options.Presence = a.presence
+	options.Presence, options.Desk = a.presence, bridgeDesk(a.desk)
 	a.bridge = bridge.New(a.xmpp, a.sip, a.journal, options, log)
 	return a, nil
 }
@@ -111,6 +122,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.journal.store.Close()) }()
+	a.started = time.Now()
 	a.watch = newWatch(a)
 	if err := a.openDoor(); err != nil {
 		return err
@@ -126,9 +138,10 @@ func (a *App) Run(ctx context.Context) (err error) {
 
 	run := &a.run
 	journal := run.start("store", func(ctx context.Context) error { return a.journal.store.Run(ctx, a.storeEvents()) })
-	handler := middle{bridge: a.bridge, presence: a.presence}
+	handler := middle{bridge: a.bridge, presence: a.presence, desk: a.desk}
 	messages := run.start("bridge", a.bridge.Run)
 	watching := run.start("presence", a.presence.Run)
+	asked := run.start("desk", a.desk.Run)
 	var xmpp []*service
 	for i, c := range a.xmpp.all {
 		xmpp = append(xmpp, run.start("xmpp side "+a.xmpp.names[i], func(ctx context.Context) error { return c.Run(ctx, handler) }))
@@ -154,7 +167,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 		patience = min(patience, failedDrain)
 	}
 	a.drain(patience)
-	errs := []error{failed, a.stop(operator, web, pulse, disk), a.stop(sip)}
+	errs := []error{failed, a.stop(operator, web, pulse, disk, asked), a.stop(sip)}
 	// From here on nobody can be told anything: what the servers still write until
 	// their streams are closed is for the next start.
 	a.bridge.Seal()
@@ -171,13 +184,17 @@ const failedDrain = time.Second
 
 // openDoor opens the operator's socket, if there is one.
 func (a *App) openDoor() error {
-	queue := &liveQueue{store: a.journal.store, bridge: a.bridge, links: a.xmpp, sip: a.sip, presence: a.presence, rules: a.presence.Rules, watch: a.watch, log: a.log, again: a.Reload}
-	a.door = admin.NewServer(a.config().Admin.Socket, queue, a.log)
+	a.door = admin.NewServer(a.config().Admin.Socket, a.operator(), a.log)
 	err := a.door.Listen()
 	if errors.Is(err, admin.ErrPlace) { // starting again cannot mend it
 		err = &config.Error{Faults: []config.Fault{{Path: "admin.socket", Text: strings.TrimPrefix(err.Error(), "admin.socket: ")}}}
 	}
 	return err
+}
+
+// operator is what may be asked of this daemon, once Run has opened the store.
+func (a *App) operator() *liveQueue {
+	return &liveQueue{store: a.journal.store, bridge: a.bridge, links: a.xmpp, sip: a.sip, presence: a.presence, rules: a.presence.Rules, watch: a.watch, log: a.log, again: a.Reload}
 }
 
 // answerOperator runs the operator's socket. Its end is not that of the daemon:

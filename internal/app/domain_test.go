@@ -169,7 +169,7 @@ func testLinks(t *testing.T, domains ...config.Domain) *links {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := newLinks(cfg, bridge.Policy{Rules: rules}, nil, slog.New(slog.DiscardHandler))
+	l, err := newLinks(cfg, bridge.Policy{Rules: rules}, nil, func(*component.Config, *config.Config) {}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

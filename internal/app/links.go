@@ -22,15 +22,19 @@ type links struct {
 	jids    []mapping.JID
 	servers []string
 	byName  map[string]int // domainpart -> place in all
+	offer   offer
 }
+
+// offer sets what a component says that the gateway itself may be asked for.
+type offer func(*component.Config, *config.Config)
 
 var _ bridge.XMPPSide = (*links)(nil)
 
 // dialer connects to a server; nil is the system's.
 type dialer func(ctx context.Context, network, address string) (net.Conn, error)
 
-func newLinks(cfg *config.Config, policy bridge.Policy, dial dialer, log *slog.Logger) (*links, error) {
-	l := &links{byName: make(map[string]int)}
+func newLinks(cfg *config.Config, policy bridge.Policy, dial dialer, desk offer, log *slog.Logger) (*links, error) {
+	l := &links{byName: make(map[string]int), offer: desk}
 	log = log.With("side", "xmpp")
 	add := func(path, server, domain string, secret config.Secret) error {
 		jid, err := mapping.ParseJID(domain)
@@ -43,6 +47,7 @@ func newLinks(cfg *config.Config, policy bridge.Policy, dial dialer, log *slog.L
 		}
 		one := componentConfig(cfg, server, domain, secret, policy)
 		one.Dial, one.Numbers = dial, policy.Rules.Numbers(jid)
+		desk(&one, cfg)
 		c, err := component.New(one, log)
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)

@@ -145,6 +145,9 @@ var effects = []effect{
 		return fmt.Sprintf("%.0f s", time.Since(began).Truncate(time.Second).Seconds())
 	}},
 	{key: "xmpp.user_domains", after: []string{"xmpp: user_domains=['example.com', 'example.org']"}, look: status(neighbour, romeo, "sip:juliet@example.org"), was: "404", is: "200"},
+	{key: "xmpp.admins", after: []string{"xmpp: admins=['Juliet@example.com']"}, was: "error", is: "result", look: func(h *home) string {
+		return h.command("status", "").Type
+	}},
 	{key: "xmpp.barrier_timeout", after: []string{"xmpp: barrier_timeout='1s'"}, was: "202 after 5 s", is: "202 after 1 s", look: func(h *home) string {
 		h.mu.Lock()
 		h.silent = true

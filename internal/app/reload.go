@@ -143,6 +143,10 @@ func (a *App) apply(change *config.Change) (changed []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	who, err := buildAdmins(next)
+	if err != nil {
+		return nil, err
+	}
 	changed = withFiles(change.Changed, a.tls, sip.TLS)
 	if err := a.sip.Reload(sip); err != nil {
 		return nil, faults(err)
@@ -152,8 +156,9 @@ func (a *App) apply(change *config.Change) (changed []string, err error) {
 	a.bridge.SetLimits(bridgeLimits(next))
 	a.bridge.Announce(a.xmpp.change(next, policy)...)
 	a.journal.store.SetLimits(next.Queue.MaxMessages, next.Store.Trail)
-	if a.source.Logging != nil {
-		a.source.Logging(next.Log)
+	a.admins.Store(&who)
+	if a.level != nil {
+		a.level.reset(next.Log)
 	}
 	a.cfg.Store(next)
 	a.logCertificate()
@@ -180,6 +185,7 @@ func (l *links) change(cfg *config.Config, policy bridge.Policy) (announce []map
 	for i, c := range l.all {
 		one := componentConfig(cfg, "", "", "", policy)
 		one.Numbers = policy.Rules.Numbers(l.jids[i])
+		l.offer(&one, cfg)
 		if c.Change(one) {
 			announce = append(announce, l.jids[i])
 		}

@@ -101,13 +101,16 @@ func lookupCommand() *command {
 // (SEC-14).
 func (c *call) lookUp(typed string) (mapping.Explanation, string) {
 	rules := c.d.o.Rules()
-	if j, err := mapping.ParseJID(typed); err == nil && j.Bare() == c.user || c.d.isAdmin(c.user) {
+	if j, err := mapping.ParseJID(typed); err == nil && j.Bare() == c.user {
 		if e := rules.Explain(typed); e.Err == nil {
 			return e, ""
 		}
 	}
 	j, err := rules.Prompt(typed)
 	if err != nil {
+		if e := rules.Explain(typed); e.Err == nil && c.d.isAdmin(c.user) {
+			return e, ""
+		}
 		var f *mapping.Failure
 		if errors.As(err, &f) {
 			return mapping.Explanation{}, f.Text
