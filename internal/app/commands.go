@@ -30,7 +30,7 @@ func (a *App) deskOptions() commands.Options {
 		Languages: newLanguages(),
 	}
 	if a.source.Logging != nil {
-		a.level = &logLevel{to: a.source.Logging, now: a.config().Log}
+		a.level = &logLevel{to: func(c config.Log) { a.source.Logging(c) }, now: a.config().Log}
 		o.Log = a.level
 	}
 	return o
