@@ -38,6 +38,9 @@ func (b *Bridge) help(out *work, p *Policy, m *mapping.XMPPMessage) {
 		return
 	}
 	if b.desk.Chat != nil && b.desk.Chat(m) {
+		if asksForHelp(m) {
+			b.mark(out, user, name, MarkWelcomed, 0)
+		}
 		return
 	}
 	if !b.mark(out, user, name, MarkWelcomed, 0) {

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -158,6 +159,47 @@ func TestHelpAndWelcome(t *testing.T) {
 				t.Errorf("what was for the gateway is in the journal: %v", s.journal.waiting)
 			}
 		})
+	})
+
+	t.Run("what is a command is for the desk", func(t *testing.T) {
+		var taken []string
+		b, s := acquainted(t, newBook(), func(o *Options) {
+			o.Desk = Desk{
+				Chat: func(m *mapping.XMPPMessage) bool {
+					text := m.Bodies[0].Value
+					if text == "status" || text == "hilfe" {
+						taken = append(taken, text)
+						return true
+					}
+					return false
+				},
+				Language: func(_ mapping.JID, said string) string { return cmp.Or(said, "de") },
+				Commands: func(user mapping.JID, said string) string {
+					return "commands of " + user.String() + " in " + said + "\n"
+				},
+			}
+		})
+		b.FromXMPP([]mapping.XMPP{ask(d, "status")})
+		expect(t, "a command", s.said(b))
+		m := ask(d, "hello?")
+		m.Lang = "en"
+		b.FromXMPP([]mapping.XMPP{m})
+		if got := s.stanzas[0].Value.(*mapping.XMPPMessage); !strings.Contains(got.Bodies[0].Value, "\ncommands of "+d+" in en\n") || got.Lang != "" {
+			t.Errorf("the help is %+v", got)
+		}
+		expect(t, "something else", s.said(b), help)
+		b.FromXMPP([]mapping.XMPP{ask("eve@evil.example/x", "status")})
+		expect(t, "a stranger", s.said(b), "sip.example.com>eve@evil.example/x forbidden#m")
+		b.FromXMPP([]mapping.XMPP{ask("nurse@example.com/x", "hilfe")})
+		b.FromXMPP([]mapping.XMPP{fromXMPP("m1", "nurse@example.com/x", "romeo@sip.example.com", "hello")})
+		expect(t, "who has asked the desk for help is not greeted", s.said(b))
+		b.FromXMPP([]mapping.XMPP{fromXMPP("m2", "friar@example.com/x", "romeo@sip.example.com", "hello")})
+		if got := s.stanzas[0].Value.(*mapping.XMPPMessage); got.Lang != "de" || !strings.HasPrefix(got.Bodies[0].Value, "Dies ist das Gateway zu SIP.") || got.Nick != "SIP-Gateway" {
+			t.Errorf("greeted with %+v", got)
+		}
+		if got := strings.Join(taken, " "); got != "status hilfe" {
+			t.Errorf("the desk has taken %q", got)
+		}
 	})
 
 	t.Run("welcome", func(t *testing.T) {

@@ -13,15 +13,15 @@ import (
 const maxWords = 12
 
 // Chat takes a message to the gateway itself if it is a command that its sender may give, and
-// reports whether it was: it is answered then, once, by a message or an error. What is said in
-// help is the business of who asks. A message is no command if its sender is no person, so
-// that gateways do not talk to each other (SEC-10).
+// reports whether it was: it is answered then, once, by a message or an error. The word for
+// help has to stand alone: what only begins with it is meant for somebody else. A message is no
+// command if its sender is no person, so that gateways do not talk to each other (SEC-10).
 func (d *Desk) Chat(m *mapping.XMPPMessage) bool {
 	if m.From.Local() == "" {
 		return false
 	}
 	name, rest, in := chatCommand(m)
-	if in == nil || name == "help" {
+	if in == nil || name == nodeHelp && !in.exact {
 		return false
 	}
 	cmd, cond := d.find(m.From, name)

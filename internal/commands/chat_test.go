@@ -24,8 +24,8 @@ func TestChat(t *testing.T) {
 			{juliet, "gesperrt", "fr", german.Blocks.None},
 			{juliet, "lookup", "", `Write "lookup ADDRESS".`},
 			{juliet, "nachschlagen", "", "Schreiben Sie „nachschlagen ADRESSE“."},
-			{juliet, "help", "", "not taken"},
-			{juliet, "hilfe", "", "not taken"},
+			{juliet, "help me, Friar", "", "not taken"},
+			{juliet, "Hilfe, wo ist mein Romeo?", "", "not taken"},
 			{juliet, "hello?", "", "not taken"},
 			{juliet, "", "", "not taken"},
 			{juliet, "I am away until Monday.", "", "not taken"},
@@ -43,6 +43,14 @@ func TestChat(t *testing.T) {
 		}
 		if w.level.Level() != "debug" {
 			t.Errorf("the log level is %s", w.level.Level())
+		}
+		help, hilfe := w.text(juliet, " Help! ", ""), w.text(juliet, "hilfe", "en")
+		if !strings.HasPrefix(help, english.Help.Intro) || !strings.Contains(help, "account [set ADDRESS PASSWORD | remove]\n") || strings.Contains(help, "reload") ||
+			!strings.HasPrefix(hilfe, german.Help.Intro) || !strings.Contains(hilfe, "konto [setzen ADRESSE PASSWORT | entfernen]\n") {
+			t.Errorf("the help is\n%s\nand\n%s", help, hilfe)
+		}
+		if help := w.text(boss, "help", ""); !strings.Contains(help, "\nreload\n") {
+			t.Errorf("the help of an admin is\n%s", help)
 		}
 		_, all := w.chat(juliet, "blocked", "")
 		if got := bodies(all); len(got) != 2 || !strings.HasPrefix(got[0], "received q") {
@@ -69,7 +77,7 @@ func TestAnEchoEnds(t *testing.T) {
 				for _, words := range [][]string{english.Commands[c.node].Words, german.Commands[c.node].Words} {
 					for _, word := range words {
 						for _, rest := range []string{"", " set", " set romeo@pbx.example.net " + secret, " romeo@pbx.example.net", " remove", " remove yes", " entfernen ja", " debug", " de", " auto", " nonsense of many words"} {
-							if word == "help" || word == "hilfe" {
+							if c.node == nodeHelp && rest != "" {
 								continue
 							}
 							answer := w.text(boss, word+rest, lang)

@@ -235,8 +235,10 @@ func more(text string, n int) string {
 	return sprintf(text, n)
 }
 
+const nodeHelp = "help"
+
 func helpCommand() *command {
-	return &command{node: "help", offered: func(o *Options) bool { return o.Rules != nil }, first: func(_ context.Context, c *call) {
+	return &command{node: nodeHelp, offered: func(o *Options) bool { return o.Rules != nil }, first: func(_ context.Context, c *call) {
 		c.note(c.d.help(c.t, c.from, c.to))
 	}}
 }
