@@ -38,18 +38,24 @@ func TestServices(t *testing.T) {
 			t.Errorf("the gateway is %q, want %q", info.Identities, want)
 		}
 		for _, f := range []string{"http://jabber.org/protocol/disco#info", "http://jabber.org/protocol/disco#items", "http://jabber.org/protocol/caps", "jabber:iq:gateway",
-			"jabber:iq:last", "jabber:iq:version", `jid\20escaping`, "urn:xmpp:ping", "vcard-temp", "urn:ietf:params:xml:ns:vcard-4.0"} {
+			"jabber:iq:last", "jabber:iq:version", `jid\20escaping`, "urn:xmpp:ping", "vcard-temp", "urn:ietf:params:xml:ns:vcard-4.0", nsCommands} {
 			if !slices.Contains(info.Features, f) {
 				t.Errorf("the gateway does not announce %s", f)
 			}
 		}
-		for _, f := range []string{"jabber:iq:register", "http://jabber.org/protocol/commands"} {
-			if slices.Contains(info.Features, f) {
-				t.Errorf("the gateway announces %s, which it has not", f)
-			}
+		if slices.Contains(info.Features, "jabber:iq:register") {
+			t.Error("the gateway announces registration, which it has not")
 		}
-		if a := ask("items", w.component, ""); a.Condition != "" || len(a.Items) != 0 {
-			t.Errorf("items: %+v", a)
+		if a := ask("items", w.component, ""); a.Condition != "" || !slices.Equal(a.Items, []string{w.component}) {
+			t.Errorf("items: %+v", a) // the list of commands
+		}
+		if a := ask("items", w.component, nsCommands); a.Condition != "" || len(a.Items) < 2 || len(slices.Compact(a.Items)) != 1 || a.Items[0] != w.component {
+			t.Errorf("commands: %+v", a)
+		}
+		for node, want := range map[string]string{nsCommands: "automation/command-list ", "lookup": "automation/command-node Look up an address"} {
+			if a := ask("info", w.component, node); !slices.Equal(a.Identities, []string{want}) || !slices.Equal(a.Features, []string{nsCommands, "jabber:x:data"}) {
+				t.Errorf("%s: %+v", node, a)
+			}
 		}
 		for _, what := range []string{"info", "items"} {
 			if a := ask(what, w.component, "nothing"); a.Condition != "item-not-found" {
@@ -205,6 +211,67 @@ func TestGatewayPrompt(t *testing.T) {
 	})
 }
 
+const nsCommands = "http://jabber.org/protocol/commands"
+
+// noCommand is the answer to a command that there is not, and badCommand that to one that
+// makes no sense: only the gateway itself has any.
+func noCommand(gateway bool) string {
+	if gateway {
+		return "item-not-found"
+	}
+	return "service-unavailable"
+}
+
+func badCommand(gateway bool) string {
+	if gateway {
+		return "bad-request"
+	}
+	return "service-unavailable"
+}
+
+// GW-24: a client goes through a command, as its own extension reads it.
+func TestCommandSteps(t *testing.T) {
+	t.Parallel()
+	eachServer(t, func(t *testing.T, server string) {
+		w := newWorld(t, server)
+		w.run(via("*", 9, "udp"))
+		c := w.login(juliet)
+		step := func(s stage.Step) stage.StepAnswer {
+			t.Helper()
+			s.To = w.component
+			a, err := c.Command(w.ctx, s)
+			w.must(err)
+			return a
+		}
+		first := step(stage.Step{Node: "lookup"})
+		if first.Condition != "" || first.Status != "executing" || first.Session == "" || first.Form == nil || len(first.Actions) == 0 {
+			t.Fatalf("the first step: %+v", first)
+		}
+		field := first.Form.Vars[len(first.Form.Vars)-1]
+		if first.Form.Types[field] != "text-single" || first.Form.Labels[field] == "" || first.Form.Title == "" {
+			t.Errorf("the form: %+v", first.Form)
+		}
+		if a := step(stage.Step{Node: "lookup", Session: first.Session, Action: "dance"}); a.Condition != "bad-request" || a.More != "{"+nsCommands+"}malformed-action" {
+			t.Errorf("an odd action: %+v", a)
+		}
+		last := step(stage.Step{Node: "lookup", Session: first.Session, Action: first.Actions[0], Fields: map[string][]string{field: {"sip:o'malley@example.org"}}})
+		if last.Condition != "" || last.Status != "completed" || last.Form == nil || !strings.Contains(fmt.Sprint(last.Form.Values), `o\27malley\40example.org@`+w.component) {
+			t.Errorf("the last step: %+v", last)
+		}
+		if a := step(stage.Step{Node: "lookup", Session: last.Session, Action: "complete"}); a.Condition == "" || a.More == "" {
+			t.Errorf("a session that is over: %+v", a)
+		}
+		again := step(stage.Step{Node: "lookup", Lang: "de"})
+		if again.Form == nil || again.Form.Title == first.Form.Title {
+			t.Errorf("in German: %+v", again.Form)
+		}
+		if a := step(stage.Step{Node: "lookup", Session: again.Session, Action: "cancel"}); a.Status != "canceled" {
+			t.Errorf("canceled: %+v", a)
+		}
+		w.crossed(passage{stage.XMPPClientName(), roleClient, transportStream, toStox, "answered"}, "commands: steps, languages, errors")
+	})
+}
+
 // GW-12, GW-29: every wrong form of a question has one answer, and what is no question none.
 func TestWrongQuestions(t *testing.T) {
 	t.Parallel()
@@ -217,7 +284,9 @@ func TestWrongQuestions(t *testing.T) {
 				{"get", "<query xmlns='urn:unknown'/>", "service-unavailable"},
 				{"set", "<query xmlns='http://jabber.org/protocol/disco#info'/>", "service-unavailable"},
 				{"get", "<query xmlns='jabber:iq:register'/>", "service-unavailable"},
-				{"set", "<command xmlns='http://jabber.org/protocol/commands' node='n' action='execute'/>", "service-unavailable"},
+				{"set", "<command xmlns='http://jabber.org/protocol/commands' node='n' action='execute'/>", noCommand(to == w.component)},
+				{"set", "<command xmlns='http://jabber.org/protocol/commands' node='n' action='dance'/>", badCommand(to == w.component)},
+				{"get", "<command xmlns='http://jabber.org/protocol/commands' node='n'/>", badCommand(to == w.component)},
 				{"get", "<pubsub xmlns='http://jabber.org/protocol/pubsub'><items node='urn:xmpp:avatar:metadata'/></pubsub>", "service-unavailable"},
 			} {
 				if st := w.query(c, q.typ, to, q.payload); st.Type != "error" || st.Condition != q.condition || st.From != to {
