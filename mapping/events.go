@@ -37,6 +37,7 @@ type SIPEvent struct {
 	Accept  string   // the value of Accept, several rows joined by commas; "" if there is none
 	Here    bool     // as in SIPMessage
 	Ways    []string // the domains of the routes that lead to who sent it, as Routes of SIPMessage; with Here
+	Account URI      // as in SIPMessage
 	Peer    string   // who sent it: the same peer has the same text. It is for comparing and never shown
 }
 

@@ -189,6 +189,7 @@ type SIPMessage struct {
 	Expires     time.Duration // how long it is of use, from Date or else from Received on; 0 says nothing
 	Here        bool          // the Request-URI names a socket of ours; looked at where its domain is not served
 	Routes      []string      // the domains of the routes that lead to who sent it; with Here
+	Account     URI           // the address of the user's account to whose contact it was sent, by its registrar; else zero
 
 	// To SIP only.
 

@@ -10,7 +10,8 @@ import (
 // A connection that requests to a route go over is kept alive by pings when nothing comes
 // over it (RFC 5626 §3.5.1): NAT does not forget it, and that the other side is gone shows
 // before a message is lost. That a route is configured is the agreement that RFC 6223 asks
-// for; where DNS leads there are no pings, and none on connections that were accepted.
+// for, and so is a registration; elsewhere where DNS leads there are no pings, and none on
+// connections that were accepted.
 const (
 	pingAtLeast = 95 * time.Second
 	pingAtMost  = 120 * time.Second
@@ -57,8 +58,12 @@ func (k *keeper) next(now, heard time.Duration) (send, dead bool, wait time.Dura
 // mostOf is 80 to 100 % of d, drawn anew each time (RFC 5626 §4.4.1).
 func mostOf(d time.Duration) time.Duration { return d - rand.N(d/5+1) }
 
-// isKept reports whether requests to a route go over the connection, which is worth pings.
+// isKept reports whether the connection is worth pings: requests to a route go over it, or
+// what is for somebody who is registered comes over it.
 func (s *stream) isKept() bool {
+	if s.bindings.Load() > 0 {
+		return true
+	}
 	w := s.kept.Load()
 	return w != nil && !w.over.Load()
 }

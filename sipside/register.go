@@ -20,13 +20,19 @@ const (
 	mostServers    = 8                // that are asked one after the other before the next pause
 )
 
-// registration keeps one binding at a registrar (RFC 3261 §10): that of the route's user
-// name with us, so that what is for that user comes here. One goroutine runs it.
+// registration keeps one binding at a registrar (RFC 3261 §10): that of a route's user name,
+// or of a user's account, with us, so that what is for that user comes here. One goroutine
+// runs it.
 type registration struct {
 	u         *UA
-	watch     *watch
+	of        holder
+	watch     *watch      // of the route; nil if it is of an account
 	aor       mapping.URI // whose binding it is: From and To
 	registrar mapping.URI // Request-URI: the domain alone (§10.2)
+	user      string      // of Contact
+	unique    bool        // nobody else has that in a Contact
+	name      string      // display name in From, "" if none
+	regID     int         // by which the registrar tells the flows of one instance apart (RFC 5626 §4.2)
 	callID    string      // the same for all requests, as the tag is (§10.2)
 	tag       string
 	newest    atomic.Pointer[target]
@@ -34,12 +40,14 @@ type registration struct {
 	changed   chan struct{} // it is to be made anew
 
 	// Of the goroutine.
-	way    target // newest, for one attempt
-	cseq   uint32
-	expiry time.Duration // that is asked for
-	plain  bool          // without outbound and path, which the registrar refused
-	paces  paces
-	frail  bool // the last binding lost its flow as soon as it was made
+	way      target // newest, for one attempt
+	cseq     uint32
+	expiry   time.Duration // that is asked for
+	plain    bool          // without outbound and path, which the registrar refused
+	paces    paces
+	frail    bool          // the last binding lost its flow as soon as it was made
+	patience time.Duration // how long one server is waited for at most; 0: as long as it may take
+	late     []lateAnswer  // of servers that were not waited for
 
 	mu    sync.Mutex // guards the following
 	state registered
@@ -54,12 +62,34 @@ type registration struct {
 	lost  bool    // the flow: the binding leads nowhere
 }
 
-// target is the route that a registration is of, and its next hop.
+// holder is whose registration it is: it is told how that does, and says when it may ask. Its
+// methods are called by the goroutine of the registration, with no lock held.
+type holder interface {
+	// admit waits until the registration may ask the registrar; false if ctx ends before.
+	admit(ctx context.Context, r *registration) bool
+	// leaves waits until the registration may take its binding back, for as long as the new
+	// ctx says; false if ctx ends before. done says that it has.
+	leaves(ctx context.Context) (may context.Context, done func(), ok bool)
+	// found is told where the servers are.
+	found(at []locate.Target)
+	// bound is told of a binding where there was none, left of one that was not taken back.
+	bound(r *registration, a *ownAnswer, g grant)
+	left(r *registration, until time.Time)
+	// turned is told that there is no binding any more, or still none for another reason.
+	turned(r *registration, to registered, a *ownAnswer, why string, wait time.Duration)
+	// keep has a flow over UDP kept open, instead of another one; either may be nil.
+	keep(r *registration, before, now *flow)
+}
+
+// target is the next hop of a registration, and the route that has it; nil if none has.
 type target struct {
 	route *Route
 	hop   hop
 	fault *mapping.Failure // the hop leads nowhere
 }
+
+// loose reports whether requests carry the next hop in a Route header.
+func (t *target) loose() bool { return t.route != nil && t.route.Loose }
 
 // registered is what an operator is told of a registration.
 type registered string
@@ -110,7 +140,14 @@ func (u *UA) aorOf(r *Route) mapping.URI {
 
 // newRegistration is for a route with Register. Nothing is sent before run.
 func newRegistration(u *UA, aor mapping.URI, to target) *registration {
-	g := &registration{u: u, watch: to.hop.watch, aor: aor, callID: freshCallID(), tag: freshTag(),
+	g := freshRegistration(u, aor, to)
+	g.of, g.watch, g.user = routeHolder{}, to.hop.watch, aor.User
+	return g
+}
+
+// freshRegistration has all but whose it is.
+func freshRegistration(u *UA, aor mapping.URI, to target) *registration {
+	g := &registration{u: u, aor: aor, regID: 1, callID: freshCallID(), tag: freshTag(),
 		woken: make(chan struct{}, 1), changed: make(chan struct{}, 1), expiry: askedBinding}
 	g.registrar = mapping.URI{Scheme: "sip", Host: aor.Host}
 	g.newest.Store(&to)
@@ -124,7 +161,7 @@ func (r *registration) route() *Route { return r.newest.Load().route }
 // is made anew at once, even if it was refused.
 func (r *registration) goTo(to target) {
 	before := r.newest.Swap(&to)
-	if before.hop.login == to.hop.login && before.route.Loose == to.route.Loose {
+	if before.hop.login == to.hop.login && before.loose() == to.loose() {
 		return
 	}
 	select {
@@ -136,10 +173,15 @@ func (r *registration) goTo(to target) {
 // run registers and keeps the binding until ctx is done; then it takes it back, which inner
 // may break off.
 func (r *registration) run(ctx, inner context.Context) {
-	for wait := r.guarded(ctx, inner); ctx.Err() == nil && r.pause(ctx, wait); {
+	r.keepUp(ctx, inner, r.guarded(ctx, inner))
+	r.leave(inner)
+}
+
+// keepUp makes the binding again and again until ctx is done, first after wait.
+func (r *registration) keepUp(ctx, inner context.Context, wait time.Duration) {
+	for ctx.Err() == nil && r.pause(ctx, wait) {
 		wait = r.guarded(ctx, inner)
 	}
-	r.leave(inner)
 }
 
 // guarded is an attempt that may fail for a fault of ours, which what a server says must not
@@ -203,16 +245,20 @@ func (r *registration) age() (age time.Duration, lost bool) {
 // that came to has to be known, and its numbers are used up, before a binding can be taken
 // back. Inner breaks it off.
 func (r *registration) attempt(ctx, inner context.Context) time.Duration {
+	if !r.of.admit(ctx, r) {
+		return 0
+	}
 	r.way = *r.newest.Load()
 	r.mu.Lock()
 	r.lost = false
 	r.mu.Unlock()
 	if r.way.fault != nil {
 		wait := r.paces.refused()
-		r.refused(nil, "the transport of sip.route.via is not in use here", wait)
+		r.refused(nil, "its transport is not in use here", wait)
 		return wait
 	}
 	targets, f := r.u.targetsOf(ctx, r.way.hop)
+	r.of.found(targets)
 	if f != nil {
 		if ctx.Err() != nil {
 			return 0
@@ -236,7 +282,7 @@ func (r *registration) attempt(ctx, inner context.Context) time.Duration {
 		verdict := judgeRegister(&a.Outcome)
 		switch verdict {
 		case regAccepted:
-			g, ok := readGrant(a.fields, r.contactURI(a.to), r.u.cfg.Instance, r.expiry)
+			g, ok := readGrant(a.fields, r.contactURI(a.to), r.u.cfg.Instance, r.expiry, r.unique)
 			if ok {
 				return r.granted(&a, g)
 			}
@@ -322,21 +368,68 @@ func (r *registration) ask(ctx context.Context, t locate.Target, expiry time.Dur
 	r.cseq++
 	seconds := fmt.Sprint(int(expiry / time.Second))
 	req := ownRequest(methodRegister, r.registrar, r.aor, r.aor, r.callID, r.tag, r.cseq)
-	user, params := r.aor.User, ";expires="+seconds
+	req.Name = r.name
+	user, params := r.user, ";expires="+seconds
 	if !r.plain {
 		req.extra = "Supported: path, outbound\r\n"
 		if id := r.u.cfg.Instance; id != "" {
-			params += ";+sip.instance=\"<" + id + ">\";reg-id=1"
+			params += ";+sip.instance=\"<" + id + ">\";reg-id=" + fmt.Sprint(r.regID)
 		}
 	}
 	req.extra += "Expires: " + seconds + "\r\n"
 	req.contact = func(transport, sentBy string) string {
 		return "<" + contactURI(user, transport, sentBy).String() + ">" + params
 	}
-	if a, ok = r.u.askAt(ctx, req, r.way.hop, t); a.CSeq > r.cseq {
+	if a, ok = r.wait(ctx, req, t); a.CSeq > r.cseq {
 		r.cseq = a.CSeq // a challenge was answered
 	}
 	return a, ok
+}
+
+// wait sends a request and waits for what becomes of it, for no longer than there is patience.
+func (r *registration) wait(ctx context.Context, req outRequest, t locate.Target) (a ownAnswer, ok bool) {
+	if r.patience == 0 {
+		return r.u.askAt(ctx, req, r.way.hop, t)
+	}
+	told := make(chan ownAnswer, 1)
+	r.u.client.ask(req, r.way.hop.only(t), func(a ownAnswer) { told <- a })
+	end := time.NewTimer(r.patience)
+	defer end.Stop()
+	select {
+	case a = <-told:
+		return a, true
+	case <-end.C:
+	case <-ctx.Done():
+	}
+	r.late = append(r.late, lateAnswer{told, t})
+	r.cseq += mostAsked // the numbers that it may use yet
+	return ownAnswer{Outcome: unknown(nil), to: t}, ctx.Err() == nil
+}
+
+// mostAsked is how often a request is sent again for what it was asked, at most.
+const mostAsked = 4
+
+// lateAnswer is a request that was not waited for any more.
+type lateAnswer struct {
+	told <-chan ownAnswer
+	to   locate.Target
+}
+
+// linger waits for the answers that came too late for a registration that is given up, as
+// long as such a request may be open, and takes back the binding that one of them has made.
+func (r *registration) linger(inner context.Context) {
+	late := r.late
+	r.late = nil
+	for _, l := range late {
+		select {
+		case a := <-l.told:
+			if a.Accepted() {
+				r.ask(inner, l.to, 0)
+			}
+		case <-inner.Done():
+			return
+		}
+	}
 }
 
 // contactURI is where we take requests for a user: at the socket that a request was sent
@@ -366,23 +459,41 @@ func (r *registration) contactURI(t locate.Target) mapping.URI {
 	if s := r.u.udpFor(t.Addr.Addr()); s != nil && t.Transport == locate.UDP {
 		sentBy = s.sentBy
 	}
-	return contactURI(r.aor.User, viaTransport(t.Transport), sentBy)
+	return contactURI(r.user, viaTransport(t.Transport), sentBy)
 }
 
 // leave takes the binding back, if there is one, as well as that can be done until ctx ends.
 func (r *registration) leave(ctx context.Context) {
 	r.way = *r.newest.Load()
+	nat := r.part(isUnbinding)
+	r.of.keep(r, nat, nil)
 	r.mu.Lock()
-	to, bound := r.to, time.Now().Before(r.until)
-	r.state, r.since = isUnbinding, time.Now()
-	r.watch.flow.CompareAndSwap(r.nat, nil)
+	to, until := r.to, r.until
 	r.mu.Unlock()
-	if !bound {
+	if !time.Now().Before(until) {
 		return
 	}
-	if a, ok := r.ask(ctx, to, 0); !ok || !a.Accepted() {
-		r.u.log.Warn("the registration of a route was not taken back: until it ends there, requests may be sent here", "route", r.route().Domain, "until", r.until)
+	taken := false
+	if may, done, ok := r.of.leaves(ctx); ok {
+		a, answered := r.ask(may, to, 0)
+		taken = answered && a.Accepted()
+		done()
 	}
+	if !taken {
+		r.of.left(r, until)
+	}
+}
+
+// part enters the state that ends a registration, and gives the flow over UDP that is not to
+// be kept open any more.
+func (r *registration) part(to registered) (nat *flow) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.state, r.since = to, time.Now()
+	nat = r.nat
+	r.goOver(nil)
+	r.nat = nil
+	return nat
 }
 
 // cameTo says in words what an attempt came to. Of the answer it has the number only.

@@ -55,8 +55,8 @@ const maxBindings = 2000
 // readGrant finds our binding in a 2xx (RFC 3261 §10.2.4); false if it is not there. ours is
 // the Contact that was sent, asked what it was to last. A border element on the way may have
 // changed it, so a binding with our instance is ours (RFC 5626 §4.2), and one of the user's
-// that is the only one.
-func readGrant(f *fields, ours mapping.URI, instance string, asked time.Duration) (g grant, ok bool) {
+// that is the only one; or any of the user's, if unique says that nobody else's has it.
+func readGrant(f *fields, ours mapping.URI, instance string, asked time.Duration, unique bool) (g grant, ok bool) {
 	if f == nil {
 		return g, false
 	}
@@ -73,7 +73,7 @@ func readGrant(f *fields, ours mapping.URI, instance string, asked time.Duration
 			if !ok {
 				continue
 			}
-			if rank := likeness(&b, ours, instance); rank > best {
+			if rank := likeness(&b, ours, instance, unique); rank > best {
 				best, found = rank, b
 			}
 		}
@@ -110,8 +110,11 @@ const (
 	sameContact
 )
 
-func likeness(b *nameAddr, ours mapping.URI, instance string) int {
+func likeness(b *nameAddr, ours mapping.URI, instance string, unique bool) int {
 	u, err := mapping.ParseURI(b.uri)
+	if err == nil && unique && u.User == ours.User {
+		return sameContact
+	}
 	if err == nil && u.User == ours.User && u.Host == ours.Host && portOf(u) == portOf(ours) && transportOf(u) == transportOf(ours) {
 		return sameContact
 	}

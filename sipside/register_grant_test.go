@@ -51,7 +51,7 @@ func TestReadGrant(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			g, ok := readGrant(&f, u, testInstance, 600*time.Second)
+			g, ok := readGrant(&f, u, testInstance, 600*time.Second, false)
 			if ok != (tt.want > 0) || ok && g.expires != time.Duration(tt.want)*time.Second {
 				t.Errorf("%v %v, want %d s", g, ok, tt.want)
 			}
@@ -64,7 +64,7 @@ func TestFlowTimer(t *testing.T) {
 	u := mapping.URI{Scheme: "sip", User: "stox", Host: "gw.example.org"}
 	for timer, want := range map[string]time.Duration{"": 0, "120": 120 * time.Second, "0": 0, "1": leastFlow, "86400": mostFlow, "x": 0} {
 		f := fields{contacts: []string{"<" + u.String() + ">"}, flowTimer: timer, require: []string{"path, Outbound"}}
-		if g, ok := readGrant(&f, u, "", time.Minute); !ok || g.flowTimer != want || !g.outbound {
+		if g, ok := readGrant(&f, u, "", time.Minute, false); !ok || g.flowTimer != want || !g.outbound {
 			t.Errorf("%q: %+v %v", timer, g, ok)
 		}
 	}
@@ -117,7 +117,7 @@ func FuzzReadGrant(f *testing.F) {
 	ours := mapping.URI{Scheme: "sip", User: "stox", Host: "gw.example.org"}
 	f.Fuzz(func(t *testing.T, contact, expires, flow, require string) {
 		h := fields{contacts: []string{contact, contact}, expires: expires, flowTimer: flow, require: []string{require}}
-		g, ok := readGrant(&h, ours, testInstance, time.Minute)
+		g, ok := readGrant(&h, ours, testInstance, time.Minute, false)
 		if ok && (g.expires <= 0 || g.expires > longestBinding || g.flowTimer != 0 && (g.flowTimer < leastFlow || g.flowTimer > mostFlow)) {
 			t.Errorf("%+v", g)
 		}

@@ -1,6 +1,7 @@
 package sipside
 
 import (
+	"context"
 	"time"
 
 	"github.com/stoxgw/stox/mapping"
@@ -27,7 +28,6 @@ func (r *registration) granted(a *ownAnswer, g grant) time.Duration {
 		}
 	} else if g.flowTimer > 0 {
 		a.stream.timer.Store(int64(g.flowTimer))
-		a.stream.signal() // it may wait for longer than that
 	}
 	r.mu.Lock()
 	was := r.state
@@ -35,34 +35,44 @@ func (r *registration) granted(a *ownAnswer, g grant) time.Duration {
 		r.since = now
 	}
 	r.state, r.code, r.why = isBound, a.Status, ""
-	r.at, r.until, r.to, r.flow = now, now.Add(g.expires), a.to, a.stream
+	r.at, r.until, r.to = now, now.Add(g.expires), a.to
+	r.goOver(a.stream)
 	before := r.nat
 	r.nat, r.lost = nat, false
 	if a.stream != nil && a.stream.gone() { // before it could be told that it is ours
-		r.flow, r.lost = nil, true
+		r.goOver(nil)
+		r.lost = true
 		r.wake()
 	}
 	r.mu.Unlock()
-	if nat == nil {
-		r.watch.flow.CompareAndSwap(before, nil)
-	} else {
-		r.watch.keep(nat)
+	if a.stream != nil {
+		a.stream.signal() // it may wait for longer than it is to
 	}
+	r.of.keep(r, before, nat)
 	if !r.frail {
 		r.paces.worked()
 	}
 	if was != isBound {
-		r.u.log.Info("registered: the SIP server sends us what is for this user", "route", r.route().Domain, "user", r.aor.User,
-			"server", a.to.String(), "for", g.expires.String(), "outbound", g.outbound)
+		r.of.bound(r, a, g)
 	}
 	return refreshAfter(g.expires)
+}
+
+// goOver notes the connection that the binding was made over; nil: there is none any more.
+// The lock is held.
+func (r *registration) goOver(s *stream) {
+	if r.flow != nil {
+		r.flow.bindings.Add(-1)
+	}
+	if r.flow = s; s != nil {
+		s.bindings.Add(1)
+	}
 }
 
 // refused notes that somebody has to mend something.
 func (r *registration) refused(a *ownAnswer, why string, wait time.Duration) {
 	if r.turn(a, why, wasRefused, true) {
-		r.u.log.Warn("the SIP server refuses the registration of a route: it sends us nothing", "route", r.route().Domain, "user", r.aor.User,
-			"reason", why, "retry_in", wait.Round(time.Second).String(), "remedy", remedyRefused(a))
+		r.of.turned(r, wasRefused, a, why, wait)
 	}
 }
 
@@ -73,8 +83,7 @@ func (r *registration) missed(a *ownAnswer, why string, wait time.Duration) {
 	stands := r.leadsHere(time.Now())
 	r.mu.Unlock()
 	if r.turn(a, why, isLost, !stands) {
-		r.u.log.Warn("a route is not registered: the SIP server sends us nothing until it is", "route", r.route().Domain, "user", r.aor.User,
-			"reason", why, "retry_in", wait.Round(time.Second).String(), "remedy", remedyMissed(a))
+		r.of.turned(r, isLost, a, why, wait)
 	}
 }
 
@@ -87,6 +96,15 @@ func (r *registration) leadsHere(now time.Time) bool {
 // turn enters what an attempt came to, and with now the state that it leads to. It reports
 // whether that is a new one, of which the log is to be told.
 func (r *registration) turn(a *ownAnswer, why string, to registered, now bool) bool {
+	nat, turned := r.enter(a, why, to, now)
+	if turned && nat != nil {
+		r.of.keep(r, nat, nil)
+	}
+	return turned
+}
+
+// enter is turn, up to the flow over UDP that is not to be kept open any more.
+func (r *registration) enter(a *ownAnswer, why string, to registered, now bool) (nat *flow, turned bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.why, r.code = why, 0
@@ -94,11 +112,47 @@ func (r *registration) turn(a *ownAnswer, why string, to registered, now bool) b
 		r.code = a.Status
 	}
 	if !now || r.state == to {
-		return false
+		return nil, false
 	}
 	r.state, r.since = to, time.Now()
-	r.watch.flow.CompareAndSwap(r.nat, nil)
-	return true
+	nat, r.nat = r.nat, nil
+	return nat, true
+}
+
+// routeHolder is that of a route's registration.
+type routeHolder struct{}
+
+func (routeHolder) admit(context.Context, *registration) bool { return true }
+func (routeHolder) found([]locate.Target)                     {}
+
+func (routeHolder) leaves(ctx context.Context) (may context.Context, done func(), ok bool) {
+	return ctx, func() {}, true
+}
+
+func (routeHolder) bound(r *registration, a *ownAnswer, g grant) {
+	r.u.log.Info("registered: the SIP server sends us what is for this user", "route", r.route().Domain, "user", r.aor.User,
+		"server", a.to.String(), "for", g.expires.String(), "outbound", g.outbound)
+}
+
+func (routeHolder) left(r *registration, until time.Time) {
+	r.u.log.Warn("the registration of a route was not taken back: until it ends there, requests may be sent here", "route", r.route().Domain, "until", until)
+}
+
+func (routeHolder) turned(r *registration, to registered, a *ownAnswer, why string, wait time.Duration) {
+	attrs := []any{"route", r.route().Domain, "user", r.aor.User, "reason", why, "retry_in", wait.Round(time.Second).String()}
+	if to == wasRefused {
+		r.u.log.Warn("the SIP server refuses the registration of a route: it sends us nothing", append(attrs, "remedy", remedyRefused(a))...)
+		return
+	}
+	r.u.log.Warn("a route is not registered: the SIP server sends us nothing until it is", append(attrs, "remedy", remedyMissed(a))...)
+}
+
+func (routeHolder) keep(r *registration, before, now *flow) {
+	if now != nil {
+		r.watch.keep(now)
+	} else if before != nil {
+		r.watch.flow.CompareAndSwap(before, nil)
+	}
 }
 
 func remedyMissed(a *ownAnswer) string {
@@ -125,12 +179,18 @@ func remedyRefused(a *ownAnswer) string {
 // flowLost is told of the end of a connection: bindings that were made over it lead nowhere.
 func (u *UA) flowLost(s *stream) {
 	for _, r := range u.current().registrations {
-		r.mu.Lock()
-		if r.flow == s {
-			r.flow, r.lost = nil, true
-			r.wake()
-		}
-		r.mu.Unlock()
+		r.parted(s)
+	}
+}
+
+// parted is told of the end of a connection.
+func (r *registration) parted(s *stream) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.flow == s {
+		r.goOver(nil)
+		r.lost = true
+		r.wake()
 	}
 }
 

@@ -515,7 +515,7 @@ func TestPanicInRegistration(t *testing.T) {
 	}
 	r := u.current().registrations[u.current().routes[0]]
 	r.newest.Store(&target{route: r.route(), fault: mapping.FailTransport()})
-	r.watch = nil // of which it has to tell somebody
+	r.of = nil // whom it has to tell
 	between(t, "the pause", r.guarded(t.Context(), t.Context()), shortestPause/2, shortestPause)
 	if n := u.stats.Panics.Load(); n != 1 {
 		t.Errorf("%d panics", n)

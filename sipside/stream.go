@@ -73,14 +73,15 @@ type stream struct {
 	wake    chan struct{}
 
 	// Keeping alive: keepalive.go.
-	born  time.Time
-	kept  atomic.Pointer[watch] // where the route leads that requests go over it to; nil: to none
-	heard atomic.Int64          // when something came last, since born
-	asked atomic.Bool           // a request of ours went over it
-	spoke atomic.Int64          // when a request was put last, since born
-	pongs atomic.Int32          // that are still to come
-	timer atomic.Int64          // within which the other side wants a ping (Flow-Timer); 0: it does not say
-	minds minded                // what the goroutine that writes knows of that
+	born     time.Time
+	kept     atomic.Pointer[watch] // where the route leads that requests go over it to; nil: to none
+	heard    atomic.Int64          // when something came last, since born
+	asked    atomic.Bool           // a request of ours went over it
+	spoke    atomic.Int64          // when a request was put last, since born
+	pongs    atomic.Int32          // that are still to come
+	bindings atomic.Int32          // that registrations have made over it, and have not lost
+	timer    atomic.Int64          // within which the other side wants a ping (Flow-Timer); 0: it does not say
+	minds    minded                // what the goroutine that writes knows of that
 }
 
 func newStream(u *UA, c net.Conn, id string) *stream {
