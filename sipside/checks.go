@@ -29,11 +29,12 @@ type request struct {
 	key     txKey
 	flow    uint64 // the connection that it came over, 0 over UDP
 
-	set     *settings // in force when it was read
-	peer    *peer     // nil: of nobody that is known
-	user    string    // by which it has proved, by digest, that it is peer's; "": it has not
-	wrong   bool      // it has given a wrong password
-	limited bool      // it was one too many of its source
+	set     *settings   // in force when it was read
+	account mapping.URI // of a user, to whose contact it was sent by its registrar; else zero
+	peer    *peer       // nil: of nobody that is known
+	user    string      // by which it has proved, by digest, that it is peer's; "": it has not
+	wrong   bool        // it has given a wrong password
+	limited bool        // it was one too many of its source
 }
 
 // known are the methods that exist (IANA); those that are not allowed get 405,
@@ -162,6 +163,7 @@ func (u *UA) checkMessage(r *request, target mapping.URI) (mapping.SIP, *reply) 
 		ContentType: r.f.contentType, Encoding: r.f.encoding, Disposition: r.f.disposition, Body: r.body,
 		Date: parseDate(r.f.date), Expires: parseExpires(r.f.expires), Received: r.read, Agent: r.f.agent,
 	}
+	m.Account = r.account
 	m.Here, m.Routes = u.reached(target, r)
 	if f := r.content(); f != nil {
 		return refuse(f)

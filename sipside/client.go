@@ -33,6 +33,7 @@ type client struct {
 	held     map[hopKey]*holding // of open, by next hop
 	lastHeld *holding            // the last one that was counted in; never nil
 	events   int                 // of open, those about events
+	accounts int                 // of open, those that keep the accounts of users
 	steps    [len(timerE)]delays[*clientTx]
 	expire   delays[*clientTx] // Timer F
 	closed   bool
@@ -125,7 +126,8 @@ func (c *client) tell(tx *clientTx, o mapping.Outcome, f *fields) {
 // more than a quarter of the places, so that a dead one leaves room for others. Requests of
 // ours are few, and find a place where messages would have to wait: without them none comes.
 // Requests about events have a quarter as many places beside those of messages, of which a
-// next hop has a quarter: however many there are, no message waits for one of them.
+// next hop has a quarter: however many there are, no message waits for one of them. Those that
+// keep the accounts of users are not counted among messages, either: each account has one at most.
 func (c *client) begin(tx *clientTx) *mapping.Failure {
 	tx.id = c.ids.next()
 	c.mu.Lock()
@@ -139,7 +141,7 @@ func (c *client) enter(tx *clientTx) *mapping.Failure {
 		return mapping.FailShutdown()
 	}
 	most, key := c.u.cfg.MaxPending, tx.hop.key()
-	count := len(c.open) - c.events
+	count := len(c.open) - c.events - c.accounts
 	if tx.hop.events {
 		most, count = max(most/4, 1), c.events
 	}
@@ -155,6 +157,9 @@ func (c *client) enter(tx *clientTx) *mapping.Failure {
 	c.hold(tx, key)
 	if tx.hop.events {
 		c.events++
+	}
+	if tx.hop.account {
+		c.accounts++
 	}
 	return nil
 }
@@ -283,6 +288,9 @@ func (c *client) endWith(tx *clientTx, o mapping.Outcome, f *fields) {
 	if tx.hop.events {
 		c.events--
 	}
+	if tx.hop.account {
+		c.accounts--
+	}
 	switch o.Kind {
 	case mapping.Unknown:
 		c.u.stats.unanswered[methodIndex(tx.req.method)].Add(1)
@@ -305,7 +313,14 @@ func (c *client) endWith(tx *clientTx, o mapping.Outcome, f *fields) {
 // judge remembers how the target of a request did. What ended for a lack of ours, or
 // before there was a target, says nothing about it.
 func (c *client) judge(tx *clientTx, o *mapping.Outcome) {
-	if tx.req.probe != nil {
+	switch {
+	case tx.hop.account: // what becomes of it is up to what a user has entered
+		if o.Kind == mapping.Answered && o.Status != 503 {
+			c.health.Answers(tx.to)
+			tx.hop.watch.heard()
+		}
+		return
+	case tx.req.probe != nil:
 		c.judgeProbe(tx, o)
 		return
 	}

@@ -37,6 +37,12 @@ type Config struct {
 	// XMPPDomains are the domains that are served by XMPP: nobody may send as one
 	// of them from the SIP side (SEC-28).
 	XMPPDomains []string
+	// OwnDomains are SIP domains that a registrar of accounts may not speak for unless DNS
+	// leads there, besides SIPDomain and those of Routes and Peers.
+	OwnDomains []string
+	// OnAccount is told of each change of an account's state. It is called by goroutines that
+	// hold no lock, of different accounts at the same time, and must not block for long. nil: nobody.
+	OnAccount func(AccountState)
 	// Local lets requests go to this machine itself, or to its link, by whatever address a
 	// user writes. Otherwise only a route or SIPDomain leads there: an address is a
 	// stranger's word, and so is what DNS says about it, and behind them are programs

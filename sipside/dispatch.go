@@ -175,6 +175,9 @@ func (rd *reader) take(r *request, refused *reply) {
 	if rd.stream != nil {
 		r.flow = rd.stream.flow
 	}
+	if rd.u.lines.some.Load() {
+		rd.u.lines.callee(r)
+	}
 	var m mapping.SIP
 	if refused == nil {
 		// A nonce counts once: a copy of what was taken is known before that is looked at.

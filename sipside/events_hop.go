@@ -11,7 +11,17 @@ import (
 	"github.com/stoxgw/stox/sipside/locate"
 )
 
-// hopFor is where a request goes next. One that is in a dialog, or that has a route set, goes
+// hopFor is where a request goes next, and who we are there: what is of an account is the
+// account's at its own servers.
+func (u *UA) hopFor(m *outRequest, overFlow bool) (h hop, f *mapping.Failure) {
+	h, f = u.leadFor(m, overFlow)
+	if f == nil && u.lines.some.Load() {
+		u.lines.identify(&m.From, &h)
+	}
+	return h, f
+}
+
+// leadFor is where a request goes next. One that is in a dialog, or that has a route set, goes
 // to whom its first Route names, else to its remote target (RFC 3261 §12.2.1.1):
 //
 //   - by the route whose next hop that is, or whose domain, so that it goes as all else does
@@ -19,7 +29,7 @@ import (
 //   - else over the connection that the other side has come by: behind NAT, or in a browser,
 //     there may be no other way (RFC 5626, RFC 7118 §5);
 //   - else where its host leads, which a route for all domains may decide.
-func (u *UA) hopFor(m *outRequest, overFlow bool) (h hop, f *mapping.Failure) {
+func (u *UA) leadFor(m *outRequest, overFlow bool) (h hop, f *mapping.Failure) {
 	e := m.event
 	if e == nil {
 		return u.nextHop(m.RequestURI)

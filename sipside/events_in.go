@@ -22,6 +22,7 @@ func (u *UA) checkEvent(r *request, target mapping.URI) (mapping.SIP, *reply) {
 		CallID: r.f.callID, FromTag: r.from.tag, ToTag: r.to.tag, CSeq: r.cseq,
 		Agent: r.f.agent, Accept: mapping.HeaderText(r.f.accept), Peer: r.peer.id,
 	}
+	e.Account = r.account
 	e.Here, e.Ways = u.reached(target, r)
 	h := r.f.event
 	if h == nil {

@@ -11,12 +11,13 @@ import (
 	"github.com/stoxgw/stox/sipside/locate"
 )
 
-// login is who we are on a route, and what its servers have asked (SEC-05). It belongs to
-// the next hop of the route: nothing is said of it on another one.
+// login is who we are on a route, or for an account, and what its servers have asked (SEC-05).
+// It belongs to the next hop of the route, or to the servers of the account: nothing is said of
+// it on another one.
 type login struct {
 	client *digest.Client
-	route  *Route
-	secure bool // nothing of it goes over UDP or TCP
+	route  *Route // nil: it is that of an account
+	secure bool   // nothing of it goes over UDP or TCP
 	log    *slog.Logger
 
 	mu   sync.Mutex // guards the following
@@ -101,8 +102,12 @@ func (l *login) answer(tx *clientTx, status int, f *fields) bool {
 // itself what has become of it.
 const warnOwnAgain = 24 * time.Hour
 
-// tell lets the operator know, now and then, that the login is no use.
+// tell lets the operator know, now and then, that the login is no use. That of an account is
+// its user's business, who is told by what becomes of it.
 func (l *login) tell(reply digest.Reply, status int, realm string, again time.Duration) {
+	if l.route == nil {
+		return
+	}
 	now := time.Now()
 	l.mu.Lock()
 	due := l.told[reply].IsZero() || now.Sub(l.told[reply]) >= again
@@ -133,7 +138,7 @@ func isChallenge(status int) bool { return status == 401 || status == 407 }
 // the id of the next one. client.mu is held; what comes next of tx is the caller's, but for
 // close.
 func (c *client) suspend(tx *clientTx) {
-	if tx.req.probe == nil {
+	if tx.req.probe == nil && !tx.hop.account {
 		c.health.Worked(tx.to)
 	} else { // says no more than any other answer to a question
 		c.health.Answers(tx.to)

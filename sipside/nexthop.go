@@ -13,17 +13,18 @@ import (
 
 // hop is where a request goes next: a route, or the host of its Request-URI.
 type hop struct {
-	flow   *stream // the connection that it goes over; nil: it goes to a target
-	events bool    // the request is about events
-	route  *Route  // nil: by the Request-URI
-	rule   *Route  // whose Size and MaxBytes count: route, or one without Via; nil if there is none
-	query  locate.Query
-	addr   netip.Addr // zero if the host is a name
-	name   string     // what the server has to show in TLS if the host is a number
-	chars  int        // the most characters that a text may have; 0: any number. See count
-	long   bool       // the text of the request has more
-	login  *login     // who we are there, nil: nobody
-	watch  *watch     // what is known of the servers there, nil without route
+	flow    *stream // the connection that it goes over; nil: it goes to a target
+	events  bool    // the request is about events
+	account bool    // it keeps the registration of a user's account
+	route   *Route  // nil: by the Request-URI
+	rule    *Route  // whose Size and MaxBytes count: route, or one without Via; nil if there is none
+	query   locate.Query
+	addr    netip.Addr // zero if the host is a name
+	name    string     // what the server has to show in TLS if the host is a number
+	chars   int        // the most characters that a text may have; 0: any number. See count
+	long    bool       // the text of the request has more
+	login   *login     // who we are there, nil: nobody
+	watch   *watch     // what is known of the servers there, nil without route
 }
 
 // nextHop chooses by the host of the Request-URI: the first route that matches, else the

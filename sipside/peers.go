@@ -16,7 +16,8 @@ import (
 type peers struct {
 	served     map[string]bool // XMPP domains: no SIP sender is in one (SEC-28)
 	sipDomain  string
-	phone      string // the domain that tel: numbers belong to
+	phone      string          // the domain that tel: numbers belong to
+	own        map[string]bool // SIP domains that have a name of their own
 	configured []*peer
 	loopback   *peer
 	routes     []routePeer
@@ -26,13 +27,14 @@ type peers struct {
 
 // peer is a source of requests.
 type peer struct {
-	name     string
-	id       string // the same after every start, and nobody else's
-	prefixes []netip.Prefix
-	tlsNames []string        // as configured
-	hosts    map[string]bool // the same as mapping.URI has hosts
-	domains  map[string]bool // configured; nil: by the rule
-	any      bool            // anything but the served domains
+	name      string
+	id        string // the same after every start, and nobody else's
+	prefixes  []netip.Prefix
+	tlsNames  []string        // as configured
+	hosts     map[string]bool // the same as mapping.URI has hosts
+	domains   map[string]bool // configured; nil: by the rule
+	any       bool            // anything but the served domains
+	registrar string          // host of the registrar of accounts that it is, and nothing more; "": it is a peer
 
 	share *share
 }
@@ -59,6 +61,10 @@ func newPeers(cfg *Config) *peers {
 	}
 	for _, d := range cfg.XMPPDomains {
 		p.served[canonicalHost(d)] = true
+	}
+	p.own = make(map[string]bool)
+	for _, d := range cfg.OwnDomains {
+		p.own[canonicalHost(d)] = true
 	}
 	for _, c := range cfg.Peers {
 		q := &peer{name: c.Name, id: c.identity(), prefixes: c.Addresses, tlsNames: c.TLSNames, hosts: make(map[string]bool), share: &share{}}
@@ -165,6 +171,8 @@ func (p *peers) maySpeak(q *peer, addr netip.Addr, from mapping.URI) bool {
 	switch {
 	case host == "" || p.served[host]:
 		return false
+	case q.registrar != "":
+		return p.providerMaySpeak(q.registrar, host)
 	case q.any:
 		return true
 	case q.domains != nil:

@@ -416,14 +416,15 @@ type lateAnswer struct {
 }
 
 // linger waits for the answers that came too late for a registration that is given up, as
-// long as such a request may be open, and takes back the binding that one of them has made.
-func (r *registration) linger(inner context.Context) {
+// long as such a request may be open, and takes back the binding that one of them has made,
+// if mine says that it is nobody else's by now.
+func (r *registration) linger(inner context.Context, mine func() bool) {
 	late := r.late
 	r.late = nil
 	for _, l := range late {
 		select {
 		case a := <-l.told:
-			if a.Accepted() {
+			if a.Accepted() && mine() {
 				r.ask(inner, l.to, 0)
 			}
 		case <-inner.Done():

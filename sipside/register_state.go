@@ -181,6 +181,9 @@ func (u *UA) flowLost(s *stream) {
 	for _, r := range u.current().registrations {
 		r.parted(s)
 	}
+	if s.dialed.Addr.IsValid() && u.lines.some.Load() {
+		u.lines.parted(s)
+	}
 }
 
 // parted is told of the end of a connection.

@@ -21,6 +21,7 @@ type server struct {
 	answered answered
 	trying   delays[*serverTx] // 100 is due (RFC 4320 §4.1)
 	forget   delays[*serverTx] // its client has given up
+	provided int               // of pending, those of registrars that are no peers
 	draining bool
 	idle     chan struct{} // closed when draining and nothing is pending
 }
@@ -67,6 +68,9 @@ func (s *server) receive(k txKey, p *peer, e *echo, udp bool) *serverTx {
 	tx := &serverTx{key: k, echo: *e, peer: p, udp: udp}
 	s.pending[k] = tx
 	p.share.pending++
+	if p.registrar != "" {
+		s.provided++
+	}
 	due := s.trying.push(&tx.tryAt, tx, now)
 	s.forget.push(&tx.dropAt, tx, now)
 	s.mu.Unlock()
@@ -117,6 +121,8 @@ func (s *server) full(p *peer) *mapping.Failure {
 		return mapping.FailOverloaded(2 * time.Second)
 	case p.share.pending >= max(s.maxPending/4, 1):
 		return mapping.FailBusy(1)
+	case p.registrar != "" && (p.share.pending >= max(s.maxPending/16, 1) || s.provided >= max(s.maxPending/4, 1)):
+		return mapping.FailBusy(1) // whom users have brought takes nothing of what peers need
 	}
 	return nil
 }
@@ -126,6 +132,9 @@ func (s *server) end(tx *serverTx) {
 	tx.ended = true
 	delete(s.pending, tx.key)
 	tx.peer.share.pending--
+	if tx.peer.registrar != "" {
+		s.provided--
+	}
 	tx.tryAt.stop()
 	tx.dropAt.stop()
 	if s.draining && len(s.pending) == 0 {

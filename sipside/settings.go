@@ -159,18 +159,19 @@ func placeOf(r *Route, h *hop) place {
 }
 
 // Reload changes, while the UA runs, what may be changed: Accept, Peers, Routes, PhoneDomain,
-// XMPPDomains, PeerRate and the files of TLS. The rest of cfg is as it was given to New,
+// XMPPDomains, OwnDomains, PeerRate and the files of TLS. The rest of cfg is as it was given to New,
 // whatever it says here. With an error, which reports all faults together, nothing changes.
 //
 // What has been read or sent goes on by what was in force then; a connection stays, and who
 // sends over it is asked for by the new peers. A registration that has got no route any more
-// is taken back, one with another login is made anew at once.
+// is taken back, one with another login is made anew at once. Accounts that go another way from
+// now on are registered there.
 func (u *UA) Reload(cfg Config) error {
 	u.changing.Lock()
 	defer u.changing.Unlock()
 	next := u.cfg
-	next.Accept, next.Peers, next.Routes, next.PhoneDomain, next.XMPPDomains, next.PeerRate =
-		cfg.Accept, cfg.Peers, cfg.Routes, cfg.PhoneDomain, cfg.XMPPDomains, cfg.PeerRate
+	next.Accept, next.Peers, next.Routes, next.PhoneDomain, next.XMPPDomains, next.OwnDomains, next.PeerRate =
+		cfg.Accept, cfg.Peers, cfg.Routes, cfg.PhoneDomain, cfg.XMPPDomains, cfg.OwnDomains, cfg.PeerRate
 	if cfg.TLS != nil {
 		next.TLS = cfg.TLS
 	}
@@ -200,5 +201,6 @@ func (u *UA) Reload(cfg Config) error {
 	}
 	u.names.look()
 	u.askers.follow(s)
+	u.lines.follow()
 	return nil
 }

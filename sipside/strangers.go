@@ -149,12 +149,13 @@ func (u *UA) worthAnswer(r *request, refused *reply) bool {
 	return answer
 }
 
-// stranger reports whether the connection is nobody's that we know. Having been nobody's
+// stranger reports whether the connection is nobody's that we know, of whom nothing is even
+// read. The registrar of an account is known: some of what it sends may be for that. Having been nobody's
 // when it was accepted is not the last word: its client may have proved to be a peer, and
 // the name of a route's host may have been looked up meanwhile. Of the read loop.
 func (s *stream) stranger() bool {
 	p := s.u.current().peers
-	return !s.trusted() && p.find(s.remote.Addr()) == nil && s.holder(p) == nil
+	return !s.trusted() && p.find(s.remote.Addr()) == nil && s.holder(p) == nil && !s.u.lines.at(s.remote.Addr())
 }
 
 // trusted reports whether the connection is one of ours, or one that counts as a peer's. What

@@ -63,16 +63,17 @@ func failNear() *mapping.Failure {
 // hopKey names a next hop in the count of open transactions: a route, or the host
 // of requests without one.
 type hopKey struct {
-	route  *Route
-	host   string
-	events bool // requests about events have places of their own
+	route   *Route
+	host    string
+	events  bool // requests about events have places of their own
+	account bool // and so have those that register accounts
 }
 
 func (h *hop) key() hopKey {
 	if h.route != nil {
-		return hopKey{route: h.route, events: h.events}
+		return hopKey{route: h.route, events: h.events, account: h.account}
 	}
-	return hopKey{host: h.query.Host, events: h.events}
+	return hopKey{host: h.query.Host, events: h.events, account: h.account}
 }
 
 // unconnected says why a request does not go to a target that no TCP connection was

@@ -56,6 +56,7 @@ type UA struct {
 	set      atomic.Pointer[settings]
 	changing sync.Mutex // serialises what changes set, and guards askers
 	askers   askers
+	lines    *accountLines
 
 	// Set by Listen, constant afterwards.
 	udp       []*udpSocket
@@ -100,9 +101,10 @@ func New(cfg Config, log *slog.Logger) (*UA, error) {
 	u.client = newClient(u)
 	u.conns = newConns(u)
 	u.names = newNames(&cfg)
+	u.lines = newLines(u)
 	u.set.Store(u.settle(&cfg, nil))
 	u.strangers.expect(u.current().logsIn())
-	u.cfg.Routes, u.cfg.Peers, u.cfg.XMPPDomains, u.cfg.PhoneDomain, u.cfg.Accept, u.cfg.PeerRate = nil, nil, nil, "", 0, 0
+	u.cfg.Routes, u.cfg.Peers, u.cfg.XMPPDomains, u.cfg.OwnDomains, u.cfg.PhoneDomain, u.cfg.Accept, u.cfg.PeerRate = nil, nil, nil, nil, "", 0, 0
 	u.listenUDP = func(addr string) (datagrams, netip.AddrPort, error) {
 		return bindUDP(cfg.Network, addr, u.client.refused)
 	}
@@ -237,16 +239,24 @@ func (u *UA) Run(ctx context.Context, h Handler) error {
 	u.changing.Lock()
 	u.askers.begin(ctx, inner, u.current())
 	u.changing.Unlock()
+	workers.Go(func() { u.lines.run(inner) })
+	u.lines.begin(ctx, inner)
 
 	<-ctx.Done()
 	u.changing.Lock()
 	u.askers.finish()
 	u.changing.Unlock()
+	u.lines.finish()
 	left := make(chan struct{})
-	workers.Go(func() { u.askers.running.Wait(); close(left) })
+	workers.Go(func() {
+		u.askers.running.Wait()
+		u.lines.running.Wait()
+		close(left)
+	})
 	u.finish(u.server.drain(), left)
 	cancel()
 	workers.Wait()
+	u.lines.tellEnd()
 	u.client.close()
 	for _, s := range u.udp {
 		s.closeWriter()
