@@ -39,6 +39,7 @@ type carriers struct {
 	to        []netip.AddrPort    // where they went
 	open      int                 // REGISTERs without an answer
 	hold      bool                // answers are kept back
+	brief     bool                // nothing is kept of what comes
 	held      []*siptest.Wire
 	sent      []*siptest.Wire    // other requests
 	answers   []*siptest.Message // responses of the UA
@@ -127,6 +128,13 @@ func (x *carriers) guard() {
 
 func (x *carriers) received(w *siptest.Wire) {
 	x.mu.Lock()
+	if x.brief && w.Status() == 0 {
+		x.mu.Unlock()
+		if err := x.net.Answer(w, w.Reply(200, "OK", "Contact: "+w.Get("Contact"))); err != nil {
+			x.t.Error(err)
+		}
+		return
+	}
 	if w.Status() != 0 {
 		x.answers = append(x.answers, w.Message)
 		x.mu.Unlock()
