@@ -38,6 +38,10 @@ func twins(tb testing.TB, cfg Config) (direct, parser *twin) {
 	for i := range all {
 		w := &twin{u: fuzzUAWith(tb, cfg), b: newBridge(nil)}
 		w.u.sentBys = []sentBy{{"gw.example.com", 5060}}
+		w.u.SetAccounts([]Account{account("juliet", "provider.example")})
+		for _, l := range w.u.lines.byAOR { // as if it were registered where the strangers are
+			w.u.lines.settle(l, []netip.Addr{twinStranger.Addr()})
+		}
 		w.b.ua, w.u.handler = w.u, w
 		w.s = newUDPSocket(w.u, nil, netip.MustParseAddrPort("127.0.0.1:5060"))
 		all[i] = w
@@ -66,6 +70,8 @@ func (w *twin) asked(kind uint8, s *stream, told *[]any) {
 }
 
 const twinID = 7
+
+var twinStranger = netip.MustParseAddrPort("198.51.100.7:65535")
 
 // twinEnd separates the messages of one input.
 const twinEnd = datagramEnd
@@ -147,6 +153,17 @@ func plainSeeds() (all []string) {
 	return all
 }
 
+// accountSeeds are messages to the contact of an account, or nearly.
+var accountSeeds = [][]string{
+	{"MESSAGE sip:tok-juliet-provider.example@gw.example.com SIP/2.0", "From: <sip:friend@provider.example>;tag=1"},
+	{"MESSAGE SIP:tok-juliet-provider.example@gw.example.com:5060;transport=udp SIP/2.0", "From: <sip:friend@provider.example>;tag=1"},
+	{"MESSAGE sip:tok-juliet-provider.example@gw.example.com:5070 SIP/2.0"}, {"MESSAGE sip:tok-juliet-provider.example@example.com SIP/2.0"},
+	{"MESSAGE sip:tok-juliet-provider.example SIP/2.0"}, {"MESSAGE sip:tok-juliet-provider.exampl%65@gw.example.com SIP/2.0"},
+	{"MESSAGE sip:tok-juliet-provider.example@gw.example.com SIP/2.0", "From: <sip:romeo@example.com>;tag=1"},
+	{"OPTIONS sip:tok-juliet-provider.example@gw.example.com SIP/2.0", "CSeq: 1 OPTIONS"},
+	{"SUBSCRIBE sip:tok-juliet-provider.example@gw.example.com SIP/2.0", "CSeq: 1 SUBSCRIBE", "Event: presence", "Contact: <sip:a@b>", "From: <sip:friend@provider.example>;tag=1"},
+}
+
 // twinAnswer is a response to the request that is open, with more headers.
 func twinAnswer(status, more string) string {
 	return "SIP/2.0 " + status + "\r\nVia: SIP/2.0/UDP gw.example.com;branch={branch}\r\nFrom: <sip:a@b>;tag=c\r\nTo: <sip:d@e>;tag=f\r\n" +
@@ -165,11 +182,15 @@ func FuzzDirect(f *testing.F) {
 		bad := strings.NewReplacer(c.edits...).Replace(twinAnswer(cmp.Or(c.status, "200 OK"), ""))
 		f.Add([]byte(bad+twinEnd+twinAnswer("200 OK", "")), false, uint8(i*4))
 	}
+	for _, edits := range accountSeeds {
+		f.Add([]byte(siptest.Text("hi", lines("udp", "z9hG4bKseed", edits...)...)), true, uint8(0))
+		f.Add([]byte(siptest.Text("hi", lines("udp", "z9hG4bKseed", edits...)...)), false, uint8(0))
+	}
 	direct, parser := twins(f, testConfig())
 	f.Fuzz(func(t *testing.T, in []byte, strange bool, kind uint8) {
 		from := netip.MustParseAddrPort("127.0.0.1:65535")
 		if strange {
-			from = netip.MustParseAddrPort("198.51.100.7:65535")
+			from = twinStranger
 		}
 		got, want := direct.seen(in, from, kind), parser.seen(in, from, kind)
 		if !reflect.DeepEqual(got, want) {

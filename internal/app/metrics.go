@@ -223,6 +223,9 @@ func (a *App) gatherRoutes(b *m.Batch) {
 	for _, s := range registrationStates {
 		b.Put(m.Registrations, float64(states[s]), s)
 	}
+	for i, n := range a.sip.Accounts() {
+		b.Put(m.Accounts, float64(n), sipside.AccountStates[i])
+	}
 }
 
 // seconds is a time as Prometheus has it.

@@ -160,6 +160,9 @@ func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
 		MaxHeaderBytes: cfg.Limits.MaxHeaderBytes,
 		PeerRate:       cfg.Limits.PeerRate,
 	}
+	for _, d := range cfg.Domains {
+		c.OwnDomains = append(c.OwnDomains, d.SIP)
+	}
 	var errs []error
 	var err error
 	if c.TLS, err = loadTLS(cfg); err != nil {

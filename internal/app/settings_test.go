@@ -1,6 +1,7 @@
 package app
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -65,6 +66,25 @@ func TestSettingsOfTyping(t *testing.T) {
 		if err != nil || p.Composing != want.Composing || p.UserRate != want.UserRate {
 			t.Errorf("%q: %q, %d, %v", more, p.Composing, p.UserRate, err)
 		}
+	}
+}
+
+// The SIP side knows which domains a registrar of accounts may not speak for.
+func TestSettingsOfOwnDomains(t *testing.T) {
+	cfg, err := config.Parse("stox.toml", []byte(`
+xmpp = {domain = "sip.example.com", secret = "component secret"}
+sip.domain = "pbx.example.net"
+[[domain]]
+xmpp = "branch.example.com"
+sip = "branch.example"
+secret = "component secret"
+`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := sipsideConfig(cfg)
+	if err != nil || !slices.Equal(c.OwnDomains, []string{"branch.example"}) {
+		t.Errorf("%q, %v", c.OwnDomains, err)
 	}
 }
 

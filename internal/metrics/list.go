@@ -138,4 +138,5 @@ var (
 	RouteRegistered = routes.gauge("route_registered", "Whether the registrar sends to us; only routes with register", route, "route", "domain")
 	RouteExpires    = routes.gauge("route_registration_expires_timestamp_seconds", "When the registration ends unless it is made anew", route, "route", "domain")
 	Registrations   = routes.gauge("registrations", "Registrations by state", "`state` is `registered`, `lost`, `refused`, `ending` or `trying`", "state")
+	Accounts        = routes.gauge("accounts", "Users' own SIP accounts by the state of their registration", "`state` is `registered`, `lost`, `refused`, `ending` or `trying`", "state")
 )
