@@ -47,7 +47,7 @@ func userPart(uri string) string {
 // same connection, from a server of its registrar, or from a peer that its route leads to.
 // The lock is held.
 func (l *line) registeredAt(r *request) bool {
-	addr := r.source.Addr()
+	addr := r.source.Addr().WithZone("") // no target has one
 	for _, a := range l.hosts {
 		if a == addr {
 			return true
@@ -66,6 +66,13 @@ func (l *line) registeredAt(r *request) bool {
 		}
 	}
 	return false
+}
+
+// madeOver is the connection that the binding was made over, nil if there is none.
+func (r *registration) madeOver() *stream {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.flow
 }
 
 // madeAt reports whether the binding was made at an address, or over the connection of that

@@ -92,6 +92,9 @@ func (t *trial) settle(ctx context.Context, s *AccountState) bool {
 			ls.retire(old)
 		}
 		ls.byAOR[l.key], ls.byToken[l.account.Token] = l, l
+		if s := l.reg.madeOver(); s != nil && s.gone() { // while nobody would have been told
+			l.reg.parted(s)
+		}
 		ls.refit(l) // there may be other settings since
 		return true
 	}
