@@ -90,6 +90,26 @@ func TestAccountReceives(t *testing.T) {
 	}
 }
 
+// A registrar that a user has entered does not speak for the domain of a route that leads
+// elsewhere, even if it has the name of that domain.
+func TestAccountRouteLeadsElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newCarriers(t, func(x *carriers) {
+			x.cfg.Routes = []Route{{Domain: "other.example", Via: mapping.MustParseURI("sip:192.0.2.77")}}
+		})
+		a := account("juliet", "provider.example")
+		a.Registrar = mapping.MustParseURI("sip:other.example")
+		x.ua.SetAccounts([]Account{a})
+		synctest.Wait()
+		if status, got := x.call("udp", otherAt, "MESSAGE", a.contact(), "sip:friend@provider.example"); status != 200 || got == "" {
+			t.Errorf("%d for %q", status, got)
+		}
+		if status, _ := x.call("udp", otherAt, "MESSAGE", a.contact(), "sip:boss@other.example"); status != 403 {
+			t.Errorf("%d for another one's domain", status)
+		}
+	})
+}
+
 // TestAccountReceivesEvents: the same for requests about events.
 func TestAccountReceivesEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -134,6 +134,13 @@ func TestManyAccountsLoseTheirRegistrar(t *testing.T) {
 				t.Fatalf("a message: %+v", o)
 			}
 		}
+		m := toMem(2) // nor do accounts take the places of messages to the same host
+		m.RequestURI = mapping.MustParseURI("sip:friend@provider.example")
+		x.ua.Deliver(parcel("silent", m))
+		after(timerF)
+		if o := x.bridge.outcome("silent"); o.Kind != mapping.Unknown {
+			t.Errorf("a message: %+v", o)
+		}
 		n := x.ua.Accounts()
 		if n[1] != many || n[0] != 1 {
 			t.Errorf("%v", n)

@@ -2,6 +2,7 @@ package sipside
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/mapping"
+	"github.com/stoxgw/stox/sipside/locate"
 )
 
 // TestAccount: what a REGISTER of an account says, that the binding is kept, that the user's
@@ -311,6 +313,38 @@ func TestAccountRegistrarAsks(t *testing.T) {
 		}
 		if got := x.told(); !slices.Equal(got, []string{"lost", "registered"}) {
 			t.Errorf("told: %q", got)
+		}
+	})
+}
+
+// TestAccountBehindBorder: a border element has changed our contact and dropped its parameters;
+// the user's phone is bound, too. Nobody else has that token, so it is ours.
+func TestAccountBehindBorder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := account("juliet", "provider.example")
+		x := newCarriers(t, func(x *carriers) {
+			x.Script(func(_ int, m *siptest.Message) string {
+				return m.Reply(200, "OK", "Contact: <sip:juliet@198.51.100.7>;expires=900", "Contact: <sip:"+a.Token+"@10.0.0.9:5999>;expires=300")
+			})
+		})
+		x.ua.SetAccounts([]Account{a})
+		synctest.Wait()
+		if s := x.state(a); !s.Registered || time.Until(s.Until) != 5*time.Minute {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// A registrar that does not answer REGISTER says nothing of how it does with messages: what a
+// user has entered must not have others avoid a server.
+func TestAccountSaysNothingOfServers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newCarriers(t, func(x *carriers) { x.deaf[providerAt] = true })
+		x.ua.SetAccounts([]Account{account("juliet", "provider.example")})
+		after(timerF + time.Second)
+		at := locate.Target{Transport: locate.UDP, Name: "provider.example", Addr: netip.AddrPortFrom(providerAt, 5060)}
+		if _, avoided := x.ua.client.health.Avoided(at, time.Now()); avoided || x.registers(providerAt) == 0 {
+			t.Errorf("avoided after %d REGISTERs", x.registers(providerAt))
 		}
 	})
 }

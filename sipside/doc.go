@@ -136,7 +136,8 @@
 // All goroutines belong to Run, which waits for them: per UDP socket a reader and
 // a writer, per TCP connection a reader (sipgo's) and a writer, per listener one
 // that accepts, and a fixed number for dialling, names, timers and outcomes; per next
-// hop of routes one that watches it, and per registration one that keeps it. None
+// hop of routes one that watches it, per registration one that keeps it, that of a user's
+// account among them, and one that keeps ways open for accounts. None
 // is started per message. What is to be sent is sent by whoever has brought it and finds
 // that nobody is sending, as long as the system takes it without waiting; the writers have
 // the rest, and all of TLS and WebSocket. A slow TCP peer fills the bounded buffer of its own
