@@ -65,8 +65,8 @@ func (r *Rules) Denies(a Access, m *SIPMessage) bool {
 		m = &copied
 		m.RequestURI.Scheme = "sip" // refused as such only where the user may be reached
 	}
-	j, err := r.RecipientOf(m)
-	if err != nil {
+	j, f := r.addressed(m)
+	if f != nil {
 		var served bool
 		if j, served = r.Serves(m.RequestURI.Host); !served {
 			return false

@@ -25,6 +25,7 @@
 //	inflate.go, transfer.go      Content-Encoding and Content-Transfer-Encoding
 //	text.go, scan.go             what may be in a line, a header, a stanza
 //	rules.go                     JID <-> URI: rules_to_sip.go, rules_to_xmpp.go, escape.go, phone.go, explain.go;
+//	                             registered.go and accounts.go for what comes to a contact that was registered;
 //	                             the values are in jid.go, uri.go. plain.go and rules_plain.go are a short way
 //	                             for what nearly all addresses are; they say nothing that the others do not
 //	failure.go, tables.go        SIP status <-> stanza error; warning.go, redirect.go, reason.go

@@ -66,12 +66,32 @@ func (e *Explanation) fromJID(r *Rules, j JID, err error, t *trace) {
 			}
 			t.add("[[alias]]: toward %s%s, the user is %s", alias.Host, where, alias)
 		}
+		e.account(r, j, t)
 	}
 	if f != nil {
 		e.Err = f
 		return
 	}
 	e.Result = u.String()
+}
+
+// account says where the user is his SIP account. Whether he has one is known only to the
+// daemon.
+func (e *Explanation) account(r *Rules, j JID, t *trace) {
+	for _, route := range r.routes {
+		if !route.account {
+			continue
+		}
+		where := "toward " + route.host
+		if route.host == "*" {
+			where = "toward all other domains"
+		}
+		if r.lines == nil {
+			t.add("from = \"account\": %s the user is his SIP account, if he has registered one", where)
+		} else if aor, ok := r.lines.AccountOf(j.Bare()); ok {
+			t.add("from = \"account\": %s the user is his SIP account, %s", where, aor)
+		}
+	}
 }
 
 func (e *Explanation) fromURI(r *Rules, addr string, t *trace) {
@@ -95,6 +115,13 @@ func (e *Explanation) fromURI(r *Rules, addr string, t *trace) {
 		t.add("the address is a SIP user's: a contact in XMPP")
 		if user, err := r.RecipientOf(&SIPMessage{RequestURI: u, To: u}); err == nil {
 			t.add("a request for it that comes to us is for the XMPP user %s: the host is ours, and an [[alias]] says whom the user part means", user)
+		}
+		if aor, key, fault := r.AccountAddress(u); fault == "" {
+			if user, ok := r.accountOwner(key); ok {
+				t.add("from = \"account\": this is the SIP account of the XMPP user %s; a request for it that comes to us is for him", user)
+			} else if r.lines == nil {
+				t.add("from = \"account\": if an XMPP user has registered %s as his account, a request for it that comes to us is for him", aor)
+			}
 		}
 		e.SIP = u
 	} else {

@@ -52,8 +52,9 @@ func (r *Rules) alternateToSIP(j JID, toward string) (URI, bool) {
 	if u, err := r.SIPAddress(j); err == nil {
 		return u, true
 	}
-	u, err := r.SIPIdentity(j, toward)
-	return u, err == nil
+	var u URI
+	f := r.userAddress(&u, j, toward, nil) // whose account is which is nobody's business
+	return u, f == nil
 }
 
 // alternateToXMPP maps the address of an XMPP user or of a SIP account.

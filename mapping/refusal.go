@@ -21,6 +21,7 @@ const (
 	ReasonBadDomain     Reason = "bad-domain"     // not a domain name
 	ReasonGatewayItself Reason = "gateway-itself" // the gateway's own address: nothing to translate
 	ReasonForbidden     Reason = "forbidden"      // a SIP sender under the address of an XMPP user (SEC-28)
+	ReasonUnregistered  Reason = "unregistered"   // a user who has no SIP account, and needs one (GW-21)
 )
 
 // Error implements error.
@@ -55,6 +56,7 @@ var answerTo = map[Reason]struct {
 	ReasonBadDomain:     {404, CondRemoteServerNotFound, TypeCancel},
 	ReasonGatewayItself: {404, CondItemNotFound, TypeCancel},
 	ReasonForbidden:     {403, CondForbidden, TypeAuth},
+	ReasonUnregistered:  {480, CondRegistrationRequired, TypeAuth},
 }
 
 // addressFailure is the failure for reason. text is shown to the peer: it may

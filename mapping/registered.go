@@ -32,6 +32,8 @@ type aliasDomain struct {
 //   - A request for the account itself is for the alias with the user part of To, of those
 //     on the way of its route; if there is none such, for the only one there is.
 //   - Where that leaves more than one user, or none, it gets 404, reason not-served.
+//   - What came to the contact of a user's own account, or under its address, is for him.
+//   - A user who has no account and needs one gets 480, reason unregistered.
 //
 // Who the sender is counts only if m has Routes.
 func (r *Rules) RecipientOf(m *SIPMessage) (JID, error) {
@@ -40,6 +42,23 @@ func (r *Rules) RecipientOf(m *SIPMessage) (JID, error) {
 }
 
 func (r *Rules) recipientOf(m *SIPMessage) (JID, *Failure) {
+	j, f := r.addressed(m)
+	if f == nil {
+		f = r.reachable(j)
+	}
+	if f != nil {
+		return JID{}, f
+	}
+	return j, nil
+}
+
+// addressed is recipientOf, whether the user may be reached or not.
+func (r *Rules) addressed(m *SIPMessage) (JID, *Failure) {
+	if r.lines != nil {
+		if j, found, f := r.accountUser(m); found {
+			return j, f
+		}
+	}
 	if j, ok := r.plainUserOf(&m.RequestURI); ok {
 		return j, nil
 	}
@@ -49,13 +68,13 @@ func (r *Rules) recipientOf(m *SIPMessage) (JID, *Failure) {
 	}
 	j, found, f := r.user(u, nil)
 	if !found && f == nil {
-		return r.registered(u, m)
+		return r.atContact(u, m)
 	}
 	return r.withGR(j, u, f, nil)
 }
 
-// registered finds the user for a prepared Request-URI that is nobody's address.
-func (r *Rules) registered(u URI, m *SIPMessage) (JID, *Failure) {
+// atContact finds the user for a prepared Request-URI that is nobody's address.
+func (r *Rules) atContact(u URI, m *SIPMessage) (JID, *Failure) {
 	here := (m.Here || r.ours(u.Host)) && !r.sipDomain(u.Host)
 	if u.User == "" {
 		return JID{}, notServed()

@@ -48,6 +48,9 @@ type Rules struct {
 	accounts     []account     // see RecipientOf
 	aliasDomains []aliasDomain // in the order of the configuration
 
+	lines    Accounts // of the users; nil where nobody is one of them
+	required bool     // only who has one may use the gateway
+
 	plainOnly, refuseExpired bool // see RulesConfig
 
 	// What is known of domains for the short way of plain addresses, see rules_plain.go.
@@ -58,8 +61,8 @@ type Rules struct {
 
 // routeFrom is what a route says about the sender's address.
 type routeFrom struct {
-	host  string // "*" is any
-	alias bool
+	host           string // "*" is any
+	alias, account bool
 }
 
 // aliasKey is a SIP address as aliases are compared: numbers folded, the user
@@ -121,7 +124,8 @@ func (r *Rules) SIPDevice(j JID) (URI, error) {
 // SIPIdentity is the SIP URI of the XMPP user j toward the SIP domain of the other
 // party: an alias where one holds, without resource since the domain of the alias
 // knows nothing of it; otherwise the user's own address, with the resource as gr.
-// toward may be "".
+// toward may be "". Toward a route with from = "account" it is the user's SIP account, if he has
+// one; who has none and needs one gets the reason unregistered.
 func (r *Rules) SIPIdentity(j JID, toward string) (URI, error) {
 	var u URI
 	f := r.sipIdentity(&u, j, toward, nil)

@@ -19,6 +19,9 @@ type RulesConfig struct {
 	Routes           []RouteRule // first match wins
 	Aliases          []Alias
 
+	Accounts         Accounts // whose SIP accounts there are; nil: nobody's
+	AccountsRequired bool     // only who has one may use the gateway (accounts.mode = "required")
+
 	PlainOnly     bool // text/html becomes a plain body alone (xmpp.html = "plain")
 	RefuseExpired bool // a request that has expired is refused (sip.expired = "refuse")
 }
@@ -33,7 +36,7 @@ type RouteRule struct {
 	Domain  string // a SIP domain or "*"
 	Country string // ISO 3166 code; "" reads no national numbers
 	Numbers string // "e164" (default), "national", "nanp10"
-	From    string // "user" (default), "alias"
+	From    string // "user" (default), "alias", "account"
 	Account string // the user name of the registration that is kept there; "" if there is none
 }
 
@@ -64,6 +67,7 @@ func NewRules(c RulesConfig) (*Rules, error) {
 	}
 	b.r.setOwn()
 	b.r.setPlain()
+	b.r.setAccounts(c)
 	return b.r, nil
 }
 
@@ -183,11 +187,11 @@ func (b *builder) routes(list []RouteRule) {
 				b.fault(path+".domain", "%q is neither a domain nor \"*\"", rule.Domain)
 			}
 		}
-		if !slices.Contains([]string{"", "user", "alias"}, rule.From) {
-			b.fault(path+".from", "%q is neither \"user\" nor \"alias\"", rule.From)
+		if !slices.Contains([]string{"", "user", "alias", "account"}, rule.From) {
+			b.fault(path+".from", "%q is none of \"user\", \"alias\", \"account\"", rule.From)
 		}
 		plan := b.plan(path, rule)
-		b.r.routes = append(b.r.routes, routeFrom{host: host, alias: rule.From == "alias"})
+		b.r.routes = append(b.r.routes, routeFrom{host: host, alias: rule.From == "alias", account: rule.From == "account"})
 		if rule.Account != "" {
 			if user, f := foldUser(rule.Account); f == nil { // else nobody can be written to under it
 				b.r.accounts = append(b.r.accounts, account{user, host})

@@ -115,8 +115,21 @@ func (r *Rules) dialled(u URI, t *trace) URI {
 	return u
 }
 
-// sipIdentity sets u to the SIP URI of an XMPP user, to none if he has none.
+// sipIdentity sets u to the SIP URI of an XMPP user toward a domain, to none if he has none.
 func (r *Rules) sipIdentity(u *URI, j JID, toward string, t *trace) *Failure {
+	if r.lines != nil {
+		if found, f := r.accountIdentity(u, j, toward, t); found || f != nil {
+			if f != nil {
+				*u = URI{}
+			}
+			return f
+		}
+	}
+	return r.userAddress(u, j, toward, t)
+}
+
+// userAddress is sipIdentity without regard to accounts.
+func (r *Rules) userAddress(u *URI, j JID, toward string, t *trace) *Failure {
 	if t == nil && r.plainIdentity(j, u) {
 		return nil
 	}
@@ -186,6 +199,16 @@ func guestDomain(domain string) (string, bool) {
 	return aDomain(domain)
 }
 
+// hostOf is a domain as hosts are compared; of an IPv6 address also without brackets, as
+// URI.Host has it.
+func hostOf(domain string) (string, bool) {
+	host, ok := sipHost(domain)
+	if !ok && strings.IndexByte(domain, ':') >= 0 {
+		host, ok = ipv6("[" + domain + "]")
+	}
+	return host, ok
+}
+
 // alias is the address that an alias gives the user: one in the SIP domain of the
 // other party, or the first of all if the route there wants one.
 func (r *Rules) alias(user JID, toward string) (URI, bool) {
@@ -193,10 +216,7 @@ func (r *Rules) alias(user JID, toward string) (URI, bool) {
 	if len(list) == 0 {
 		return URI{}, false
 	}
-	host, ok := sipHost(toward)
-	if !ok && strings.IndexByte(toward, ':') >= 0 {
-		host, ok = ipv6("[" + toward + "]") // as URI.Host has it
-	}
+	host, ok := hostOf(toward)
 	if !ok {
 		return URI{}, false
 	}
