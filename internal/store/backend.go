@@ -24,6 +24,7 @@ type backend interface {
 	loadSeen(f func([]Seen) error) (unreadable int, err error)
 	loadContacts(f func([]Contact) error) error
 	loadRelations(f func([]Relation) error) error
+	loadAccounts(f func([]Account) error) error
 	// loadDialogs leaves out those that have expired.
 	loadDialogs(now time.Time, f func([]Dialog) error) error
 	// lookup returns the events of id in the order of time; more than most of them, unless
@@ -43,6 +44,7 @@ type work struct {
 	contacts  []Contact // in the order of PutContacts, as are the others in that of theirs
 	relations []Relation
 	dialogs   []Dialog
+	accounts  []accountPut
 
 	expire *expiry // what has become too old; nil most of the time
 	probe  bool    // write and remove something, to see whether that works
@@ -61,5 +63,5 @@ func (w *work) empty() bool {
 
 // beside counts what rides along, without deletions.
 func (w *work) beside() int {
-	return len(w.seen) + trailEvents(w.trail) + len(w.contacts) + len(w.relations) + len(w.dialogs)
+	return len(w.seen) + trailEvents(w.trail) + len(w.contacts) + len(w.relations) + len(w.dialogs) + w.accountRows()
 }

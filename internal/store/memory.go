@@ -18,10 +18,11 @@ type memory struct {
 	contacts  map[[2]string]Contact
 	relations map[[2]string]Relation
 	dialogs   map[string]Dialog
+	accounts  map[string]Account
 }
 
 func newMemory() *memory {
-	return &memory{rows: map[uint64]Entry{}, contacts: map[[2]string]Contact{}, relations: map[[2]string]Relation{}, dialogs: map[string]Dialog{}}
+	return &memory{rows: map[uint64]Entry{}, contacts: map[[2]string]Contact{}, relations: map[[2]string]Relation{}, dialogs: map[string]Dialog{}, accounts: map[string]Account{}}
 }
 
 func (m *memory) commit(w *work) error {
@@ -38,6 +39,7 @@ func (m *memory) commit(w *work) error {
 	m.putContacts(w.contacts)
 	m.putRelations(w.relations)
 	m.putDialogs(w.dialogs)
+	m.putAccounts(w.accounts)
 	for _, v := range w.seen {
 		v.At = fromMillis(millis(v.At))
 		m.seen = append(m.seen, v)

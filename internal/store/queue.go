@@ -75,10 +75,12 @@ type queue struct {
 	contacts  []Contact
 	relations []Relation
 	dialogs   []Dialog
+	accounts  []accountPut
 	sideSince time.Time
 	trail     trailQueue
 
 	dialogBytes int64 // of dialogs
+	accountRows int   // of accounts
 
 	spare spares
 
@@ -252,7 +254,7 @@ func (q *queue) buryLocked(id uint64) {
 
 // sides counts what rides along beside the trail.
 func (q *queue) sides() int {
-	return len(q.dead) + len(q.seen) + len(q.contacts) + len(q.relations) + len(q.dialogs)
+	return len(q.dead) + len(q.seen) + len(q.contacts) + len(q.relations) + len(q.dialogs) + q.accountRows
 }
 
 // sideLocked notes the time when the first of what rides along comes.
@@ -356,6 +358,7 @@ func (q *queue) takeSidesLocked(w *work) {
 	w.relations, q.relations = takeFirst(q.relations, maxContactRows)
 	w.dialogs, q.dialogs = takeFirst(q.dialogs, maxDialogRows)
 	q.dialogBytes -= sizeOfDialogs(w.dialogs)
+	w.accounts = q.takeAccountsLocked()
 }
 
 // finishLocked takes note of the end of a commit and returns what to report.
@@ -466,6 +469,7 @@ func (q *queue) failLocked(w *work, err error, now time.Time) []Mark {
 	q.relations = newest(append(w.relations, q.relations...), Relation.key)
 	q.dialogs = newest(append(w.dialogs, q.dialogs...), Dialog.key)
 	q.dialogBytes = sizeOfDialogs(q.dialogs)
+	q.accountsBackLocked(w.accounts)
 	q.trail.giveBack(w.trail, now)
 	q.boundLocked()
 	return marks

@@ -19,6 +19,7 @@ type report struct {
 	marks []Mark
 	err   error
 	state *State
+	done  []func(error) // of accounts
 }
 
 // Run commits until ctx is done, then commits what is left, removes deleted text
@@ -44,6 +45,9 @@ func (s *Store) Run(ctx context.Context, ev Events) error {
 			}
 			if len(r.marks) > 0 && ev.Committed != nil {
 				ev.Committed(r.marks, r.err)
+			}
+			for _, done := range r.done {
+				done(r.err)
 			}
 			s.mu.Lock()
 			lay(&s.spare.marks, r.marks)
@@ -115,10 +119,10 @@ func (c *committer) commit(w *work, failing bool) error {
 		err = c.s.b.commit(w)
 	}
 	now := time.Now()
-	if len(w.dead) > 0 || len(w.put) > 0 {
+	if len(w.dead) > 0 || len(w.put) > 0 || len(w.accounts) > 0 {
 		c.lastWrite = now
 	}
-	if len(w.dead) > 0 && !c.dirty {
+	if (len(w.dead) > 0 || len(w.accounts) > 0) && !c.dirty {
 		c.dirty, c.dirtyAt = true, now
 	}
 	c.s.mu.Lock()
@@ -129,8 +133,8 @@ func (c *committer) commit(w *work, failing bool) error {
 		changed = &st
 	}
 	c.s.mu.Unlock()
-	if len(marks) > 0 || changed != nil {
-		c.reports <- report{marks, err, changed}
+	if done := w.accountsDone(); len(marks) > 0 || changed != nil || len(done) > 0 {
+		c.reports <- report{marks, err, changed, done}
 	}
 	return err
 }

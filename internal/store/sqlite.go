@@ -61,7 +61,7 @@ func (b *sqliteStore) tryCommit(w *work) (err error) {
 			_ = b.writer.exec("ROLLBACK") // may be over already
 		}
 	}()
-	for _, step := range []func(*work) error{b.deleteRows, b.putAll, b.putSeen, b.putTrail, b.putContacts, b.putRelations, b.putDialogs, b.expireOld, b.probe} {
+	for _, step := range []func(*work) error{b.deleteRows, b.putAll, b.putSeen, b.putTrail, b.putContacts, b.putRelations, b.putDialogs, b.putAccounts, b.expireOld, b.probe} {
 		if err := step(w); err != nil {
 			return err
 		}

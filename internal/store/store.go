@@ -94,8 +94,8 @@ type State struct {
 	Waiting      int
 	WaitingBytes int64
 	Oldest       time.Time
-	// Unflushed counts deletions, outcomes, contacts, relations, dialogs and events of the
-	// trail not yet on the disk.
+	// Unflushed counts deletions, outcomes, contacts, relations, dialogs, accounts and events
+	// of the trail not yet on the disk.
 	Unflushed int
 	// Since Open: commits, rows written, rows done before their commit began,
 	// outcomes, contacts, relations, dialogs and events of the trail that had to be dropped,
