@@ -28,27 +28,19 @@ const maxAccountsWait = 262144
 // PutAccounts keeps new versions, which replace older ones: that of the same user, and whoever
 // else's has the same AOR. With a done it is tried once: done is called when it is on the disk,
 // or with the fault for which it may not be; the caller then says anew what is to be there.
-// Without one it is tried until it is, unless 262144 wait. done is called once, maybe before PutAccounts returns, and
-// with no lock held.
-func (s *Store) PutAccounts(batch []Account, done func(error)) {
-	if err := s.putAccounts(batch, done); done != nil && (err != nil || len(batch) == 0) {
-		done(err)
-	}
-}
-
-func (s *Store) putAccounts(batch []Account, done func(error)) error {
-	if len(batch) == 0 {
-		return nil
-	}
+// Without one it is tried until it is. An error says that nothing was taken, and done is not
+// called: ErrClosed, ErrFull, ErrBadEntry for an empty batch, or, with a done, the fault that the store suffers from at present.
+func (s *Store) PutAccounts(batch []Account, done func(error)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	switch {
+	case len(batch) == 0:
+		return ErrBadEntry
+	case s.closed:
 		return ErrClosed
-	}
-	if s.failing != nil && done != nil {
+	case s.failing != nil && done != nil:
 		return s.failing
-	}
-	if s.accountRows+len(batch) > maxAccountsWait {
+	case s.accountRows+len(batch) > maxAccountsWait:
 		s.dropped += uint64(len(batch))
 		return ErrFull
 	}

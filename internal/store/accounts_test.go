@@ -29,7 +29,9 @@ func accountsIn(t *testing.T, s *Store) map[string]Account {
 // putAccounts waits for what is reported.
 func putAccounts(r *running, batch ...Account) error {
 	done := make(chan error, 1)
-	r.PutAccounts(batch, func(err error) { done <- err })
+	if err := r.PutAccounts(batch, func(err error) { done <- err }); err != nil {
+		return err
+	}
 	return <-done
 }
 
@@ -56,17 +58,14 @@ func TestAccounts(t *testing.T) {
 			t.Fatal(err)
 		}
 		tybalt := someAccount("tybalt@x", "sip:j@pbx", "five")
-		s.PutAccounts([]Account{tybalt}, nil)
-		if err := putAccounts(r); err != nil {
-			t.Errorf("nothing to be kept: %v", err)
+		if err := s.PutAccounts([]Account{tybalt}, nil); err != nil {
+			t.Fatal(err)
 		}
 		if err := r.stop(); err != nil {
 			t.Fatal(err)
 		}
-		var closed error
-		s.PutAccounts([]Account{romeo}, func(err error) { closed = err })
-		if !errors.Is(closed, ErrClosed) {
-			t.Errorf("after the end: %v", closed)
+		if err := s.PutAccounts([]Account{romeo}, nil); !errors.Is(err, ErrClosed) {
+			t.Errorf("after the end: %v", err)
 		}
 		if path != "" {
 			if err := r.Close(); err != nil {
@@ -96,7 +95,9 @@ func TestAccountsInAFault(t *testing.T) {
 		t.Errorf("while the store fails: told %v", err)
 	}
 	romeo := someAccount("romeo@x", "sip:r@pbx", "three")
-	s.PutAccounts([]Account{romeo, {User: "juliet@x"}}, nil)
+	if err := s.PutAccounts([]Account{romeo, {User: "juliet@x"}}, nil); err != nil {
+		t.Error(err)
+	}
 	f.set(nil, false)
 	r.flushed()
 	if got := accountsIn(t, s); !reflect.DeepEqual(got, map[string]Account{"romeo@x": romeo}) {
@@ -109,11 +110,16 @@ func TestAccountsInAFault(t *testing.T) {
 // The order of versions is that of PutAccounts, also where a commit fails in between.
 func TestAccountsKeepTheirOrder(t *testing.T) {
 	s := mustOpen(t, "", Options{})
-	s.PutAccounts([]Account{someAccount("a@x", "sip:a@pbx", "1")}, nil)
+	put := func(data string) {
+		if err := s.PutAccounts([]Account{someAccount("a@x", "sip:a@pbx", data)}, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	put("1")
 	s.mu.Lock()
 	w, _ := s.takeLocked(s.nextExpiry, true)
 	s.mu.Unlock()
-	s.PutAccounts([]Account{someAccount("a@x", "sip:a@pbx", "2")}, nil)
+	put("2")
 	s.mu.Lock()
 	s.failLocked(w, errRow, s.nextExpiry)
 	if s.accountRows != 2 {
@@ -133,9 +139,10 @@ func TestAccountsAreBounded(t *testing.T) {
 	s := mustOpen(t, "", Options{})
 	defer s.Close()
 	many := make([]Account, maxAccountsWait)
-	s.PutAccounts(many, nil)
-	var told error
-	s.PutAccounts([]Account{someAccount("a@x", "sip:a@pbx", "1")}, func(err error) { told = err })
+	if err := s.PutAccounts(many, nil); err != nil {
+		t.Fatal(err)
+	}
+	told := s.PutAccounts([]Account{someAccount("a@x", "sip:a@pbx", "1")}, func(err error) { t.Errorf("told: %v", err) })
 	if !errors.Is(told, ErrFull) || s.State().Unflushed != maxAccountsWait {
 		t.Errorf("%v, %d wait", told, s.State().Unflushed)
 	}
