@@ -106,6 +106,7 @@ type Engine struct {
 	wanted  map[mapping.URI]mapping.JID // addresses of changes
 	tries   tries
 	sets    uint64 // how many lists were made
+	told    [2]int // what the log has said of how many there are, and are asleep
 	started bool
 	closing bool
 

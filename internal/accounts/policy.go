@@ -68,9 +68,11 @@ func (e *Engine) apply() {
 		}
 	}
 	off := e.policy.off()
+	same := e.told == [2]int{len(all), asleep}
+	e.told = [2]int{len(all), asleep}
 	e.mu.Unlock()
 	switch {
-	case len(all) == 0:
+	case same:
 	case off:
 		e.log.Info("the SIP accounts of users are asleep, since accounts.mode is none", "accounts", asleep)
 	default:

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stoxgw/stox/internal/accounts"
 	"github.com/stoxgw/stox/internal/admin"
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/commands"
@@ -32,6 +33,7 @@ type App struct {
 	tls      *sipside.TLS
 	bridge   *bridge.Bridge
 	presence *presence.Engine
+	accounts *accounts.Engine
 	desk     *commands.Desk
 	admins   atomic.Pointer[admins]
 	level    *logLevel // nil: nobody is told how to log
@@ -64,12 +66,18 @@ func NewOn(n Network, cfg *config.Config, log *slog.Logger) (*App, error) {
 
 // NewFrom is NewOn with a configuration that can be read again.
 func NewFrom(from Source, n Network, cfg *config.Config, log *slog.Logger) (*App, error) {
-	policy, err := BuildPolicy(cfg)
+	a := &App{source: from, log: log, journal: &journal{}, options: storeOptions(cfg), reloads: newReloads()}
+	a.cfg.Store(cfg)
+	a.accounts = accounts.New(lines{a}, a.journal, log)
+	policy, err := buildPolicy(cfg, a.accounts)
 	if err != nil {
 		return nil, err
 	}
-	a := &App{source: from, log: log, journal: &journal{}, options: storeOptions(cfg), reloads: newReloads()}
-	a.cfg.Store(cfg)
+	accountsPolicy, err := accountsPolicy(cfg, policy)
+	if err != nil {
+		return nil, err
+	}
+	a.accounts.SetPolicy(accountsPolicy)
 	who, err := buildAdmins(cfg)
 	if err != nil {
 		return nil, err
@@ -135,6 +143,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	if err := a.sip.Listen(); err != nil {
 		return err
 	}
+	a.accounts.Start()
 
 	run := &a.run
 	journal := run.start("store", func(ctx context.Context) error { return a.journal.store.Run(ctx, a.storeEvents()) })
@@ -214,6 +223,7 @@ func (a *App) drain(within time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	a.presence.Drain()
+	a.accounts.Drain()
 	if err := a.bridge.Drain(ctx); err != nil {
 		a.log.Warn("stopping before everything was finished", "err", err)
 	}

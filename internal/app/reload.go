@@ -135,7 +135,7 @@ func judge(cfg *config.Config) error {
 // hands it to them. It names the keys that have changed. With an error nothing is changed.
 func (a *App) apply(change *config.Change) (changed []string, err error) {
 	next := change.Next
-	policy, err := BuildPolicy(next)
+	policy, err := buildPolicy(next, a.accounts)
 	if err != nil {
 		return nil, err
 	}
@@ -147,10 +147,15 @@ func (a *App) apply(change *config.Change) (changed []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	of, err := accountsPolicy(next, policy)
+	if err != nil {
+		return nil, err
+	}
 	changed = withFiles(change.Changed, a.tls, sip.TLS)
 	if err := a.sip.Reload(sip); err != nil {
 		return nil, faults(err)
 	}
+	a.accounts.SetPolicy(of)
 	a.bridge.SetPolicy(policy)
 	a.presence.SetPolicy(presencePolicy(next, policy))
 	a.bridge.SetLimits(bridgeLimits(next))

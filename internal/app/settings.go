@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/stoxgw/stox/component"
+	"github.com/stoxgw/stox/internal/accounts"
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/config"
 	"github.com/stoxgw/stox/internal/store"
@@ -24,8 +25,10 @@ import (
 
 // BuildPolicy makes what the bridge goes by: the address rules, the access list,
 // and how long and how loudly it tries.
-func BuildPolicy(cfg *config.Config) (bridge.Policy, error) {
-	rules, err := BuildRules(cfg)
+func BuildPolicy(cfg *config.Config) (bridge.Policy, error) { return buildPolicy(cfg, nil) }
+
+func buildPolicy(cfg *config.Config, of mapping.Accounts) (bridge.Policy, error) {
+	rules, err := buildRules(cfg, of)
 	access, accessErr := mapping.NewAccess(cfg.Access.Allow)
 	if accessErr != nil {
 		err = errors.Join(err, fmt.Errorf("access.allow: %w", accessErr))
@@ -37,8 +40,10 @@ func BuildPolicy(cfg *config.Config) (bridge.Policy, error) {
 	}, faults(err)
 }
 
-// BuildRules makes the address rules.
-func BuildRules(cfg *config.Config) (*mapping.Rules, error) {
+// BuildRules makes the address rules, without users' accounts, which only the daemon knows.
+func BuildRules(cfg *config.Config) (*mapping.Rules, error) { return buildRules(cfg, nil) }
+
+func buildRules(cfg *config.Config, of mapping.Accounts) (*mapping.Rules, error) {
 	c := mapping.RulesConfig{
 		GatewayDomain:    cfg.XMPP.Domain,
 		SIPHost:          sipHost(cfg),
@@ -47,6 +52,8 @@ func BuildRules(cfg *config.Config) (*mapping.Rules, error) {
 		PhoneDomain:      cfg.SIP.PhoneDomain,
 		PlainOnly:        cfg.XMPP.HTML == "plain",
 		RefuseExpired:    cfg.SIP.Expired == "refuse",
+		Accounts:         of,
+		AccountsRequired: of != nil && cfg.Accounts.Mode == string(accounts.ModeRequired),
 	}
 	for _, d := range cfg.Domains {
 		c.Domains = append(c.Domains, mapping.DomainPair{XMPP: d.XMPP, SIP: d.SIP})

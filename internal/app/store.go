@@ -86,6 +86,9 @@ func (a *App) restore() error {
 	if err != nil {
 		return err
 	}
+	if err := a.restoreAccounts(); err != nil {
+		return err
+	}
 	relations, dialogs, err := restorePresence(a.journal.store, a.presence.Restore)
 	if err != nil {
 		return err

@@ -284,9 +284,26 @@ func (p *parser) checkAccess() {
 
 func (p *parser) checkAccounts() {
 	a := &p.c.Accounts
-	p.readable("accounts.key_file", a.KeyFile)
-	if a.Mode != "" && a.Mode != "none" && p.origin["accounts.key_file"] == "" {
-		p.fault("accounts.key_file", "is missing", "accounts.mode "+Quote(a.Mode)+" stores passwords, which must be encrypted")
+	const path = "accounts.key_file"
+	p.readable(path, a.KeyFile)
+	if p.given(path, a.KeyFile) {
+		if _, mode, err := p.readFile(a.KeyFile); err == nil && mode.Perm()&0o027 != 0 {
+			p.warn(path, fmt.Sprintf("%s can be read by other users (mode %04o)", Quote(a.KeyFile), mode.Perm()), "chmod 600 "+a.KeyFile)
+		}
+	}
+	if !a.Has() || p.bad["accounts.mode"] {
+		return
+	}
+	if p.origin[path] == "" && !p.bad[path] {
+		p.fault(path, "is missing: accounts.mode "+Quote(a.Mode)+" stores passwords, which must be encrypted", "make one with: head -c32 /dev/urandom | base64 > accounts.key; chmod 600 accounts.key")
+	}
+	if !p.badRoutes() && !slices.ContainsFunc(p.c.SIP.Routes, func(r Route) bool { return r.From == "account" }) {
+		hint := `set from = "account" on the [[sip.route]] to the domain where they have their accounts`
+		if a.Mode == "required" {
+			p.fault("accounts.mode", "is \"required\", and no route lets users have accounts", hint)
+		} else {
+			p.warn("accounts.mode", "has no effect: no route lets users have accounts", hint)
+		}
 	}
 }
 

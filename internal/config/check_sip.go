@@ -167,7 +167,10 @@ func (p *parser) checkRoutes() {
 		if r.From == "alias" && len(p.c.Aliases) == 0 && !p.bad["alias"] {
 			p.fault(at+".from", `"alias" needs an [[alias]], and there is none`, "")
 		}
-		if r.From == "account" && (p.c.Accounts.Mode == "" || p.c.Accounts.Mode == "none") && !p.bad["accounts.mode"] {
+		if r.From == "account" && r.Domain == "*" && r.Via == "" && !p.bad[at+".via"] {
+			p.fault(at+".via", "is missing", `without it, and with from = "account" for all domains, a user could have the gateway register at any host`)
+		}
+		if r.From == "account" && !p.c.Accounts.Has() && !p.bad["accounts.mode"] {
 			p.fault(at+".from", `"account" needs accounts, and accounts.mode is "none"`, `set accounts.mode = "optional" or "required"`)
 		}
 	}

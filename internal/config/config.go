@@ -122,8 +122,11 @@ type Access struct {
 // Accounts are the users' own SIP accounts.
 type Accounts struct {
 	Mode    string `mapstructure:"mode"`     // none, optional, required
-	KeyFile string `mapstructure:"key_file"` // path
+	KeyFile string `mapstructure:"key_file"` // path; "" only with none
 }
+
+// Has reports whether users may have accounts.
+func (a Accounts) Has() bool { return a.Mode == "optional" || a.Mode == "required" }
 
 // Limits bound what others may ask of us; a rate of 0 is no limit.
 type Limits struct {

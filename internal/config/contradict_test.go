@@ -179,7 +179,10 @@ sip.tls_ca: "/etc/stox/ca.pem" cannot be read: file does not exist; it must exis
 		{"a login for everybody", three + "[[sip.route]]\ndomain = '*'\nusername = 'u'\npassword = 'hunter2'\n", `sip.route[0].via: is missing; sip.route[0].username is for servers of a route, and without via a route for all domains leads to strangers`},
 		{"registers where", three + "[[sip.route]]\ndomain = '*'\nusername = 'u'\npassword = 'hunter2'\nregister = true\n", `sip.route[0].via: is missing; sip.route[0].register needs to say where`},
 		{"accounts that are not", route + "from = 'account'\n", `sip.route[0].from: "account" needs accounts, and accounts.mode is "none"; set accounts.mode = "optional" or "required"`},
-		{"accounts without a key", three + "[accounts]\nmode = 'required'\n", `accounts.key_file: is missing; accounts.mode "required" stores passwords, which must be encrypted`},
+		{"accounts without a key", three + "[accounts]\nmode = 'required'\n", `accounts.mode: is "required", and no route lets users have accounts; set from = "account" on the [[sip.route]] to the domain where they have their accounts
+accounts.key_file: is missing: accounts.mode "required" stores passwords, which must be encrypted; make one with: head -c32 /dev/urandom | base64 > accounts.key; chmod 600 accounts.key`},
+		{"accounts at any host", three + "[accounts]\nmode = 'optional'\nkey_file = 'secret'\n[[sip.route]]\ndomain = '*'\nfrom = 'account'\n", `sip.route[0].via: is missing; without it, and with from = "account" for all domains, a user could have the gateway register at any host`},
+		{"a key file that is not", three + "[accounts]\nmode = 'optional'\nkey_file = 'nowhere'\n[[sip.route]]\ndomain = 'pbx.example'\nfrom = 'account'\n", `accounts.key_file: "/etc/stox/nowhere" cannot be read: file does not exist; it must exist and be readable by the user that stox runs as`},
 		{"message sizes", route + "max_message_bytes = 65537\n", `sip.route[0].max_message_bytes: is 65537; must be at least 1 and at most 65536`},
 		{"a status", set("sip", "accept_status = 201"), `sip.accept_status: 201 is none of 200, 202`},
 		{"an impatient barrier", set("xmpp", "barrier_timeout = '40s'"), `xmpp.barrier_timeout: is "40s"; must be at least 100ms and at most 10s`},

@@ -136,7 +136,7 @@ domain = "example.com"
 `, nil, `sip.route[0].domain: is missing; a SIP domain, or "*" for all of them
 sip.route[0].country: "Germany" is no ISO 3166 code; two letters, for example "DE"
 sip.route[1].via: "192.0.2.10" is not a SIP URI; write for example "sip:192.0.2.10:5060"
-sip.route[1].from: "accounts" is none of user, alias
+sip.route[1].from: "accounts" is none of user, alias, account; did you mean account?
 sip.route[1].numbers: "national" needs a country; set sip.route[1].country
 sip.route[2].domain: "PBX.example" is in sip.route[1] already
 sip.route[2].via: "sip:user@192.0.2.10" is a user, not a next hop; leave out everything up to the @
