@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stoxgw/stox/internal/accounts"
 	"github.com/stoxgw/stox/internal/presence"
 	"github.com/stoxgw/stox/internal/siptest"
 	"github.com/stoxgw/stox/internal/store"
@@ -64,9 +65,15 @@ func leaveBehind(t *testing.T, dir, path string) {
 		h.toSIP("romeo", "m-done", "delivered")
 		h.answering(func(m *siptest.Message) string { return m.Reply(503, "Later") })
 		h.toSIP("romeo", "m-waits", "still waits")
+		if err := h.app.journal.PutAccounts([]accounts.Record{storedAccount}, nil); err != nil {
+			t.Error(err)
+		}
 		time.Sleep(2 * time.Second)
 	})
 }
+
+// storedAccount is an account as its row is: what is in it only its key would open.
+var storedAccount = accounts.Record{User: mapping.MustParseJID("juliet@example.com"), AOR: "sip:juliet@pbx.example.net", Since: began, Sealed: []byte("\x01sealed")}
 
 // There is a file of every version of the schema.
 func TestStoredFiles(t *testing.T) {
@@ -129,6 +136,9 @@ func TestUpgrade(t *testing.T) {
 					if !ok || e.State&presence.WatcherGranted == 0 || len(e.Dialogs) != 1 || e.Dialogs[0].Direction != presence.Watched {
 						t.Errorf("who watches whom: %v %+v", ok, e)
 					}
+				}
+				if all := h.app.accounts.All(); len(all) != max(0, min(v-3, 1)) || len(all) > 0 && (all[0].User != storedAccount.User || all[0].AOR.String() != storedAccount.AOR || all[0].State != accounts.StateAsleep) {
+					t.Errorf("accounts: %+v", all)
 				}
 				if strings.Contains(h.log.String(), "cannot be read") {
 					t.Errorf("the log\n%s", h.log.String())
