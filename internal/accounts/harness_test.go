@@ -23,6 +23,7 @@ type fakeLines struct {
 	mu      sync.Mutex
 	lines   map[mapping.URI]Line
 	trials  []trial
+	over    []func() // trials that are over, and the engine is not told yet
 	dropped []mapping.URI
 	at      func(Line) LineState // not nil: trials end at once by it, in goroutines of their own
 	running sync.WaitGroup
@@ -78,11 +79,29 @@ func (f *fakeLines) DropAccount(aor mapping.URI, done func()) {
 
 // end ends the first trial that waits.
 func (f *fakeLines) end(s LineState) {
+	f.answer(s)
+	f.tell()
+}
+
+// answer is what the registrar says to the first trial. The engine is told by tell.
+func (f *fakeLines) answer(s LineState) {
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	t := f.trials[0]
 	f.trials = f.trials[1:]
+	s.AOR = t.line.AOR
+	if s.Registered {
+		f.lines[t.line.AOR] = t.line
+	}
+	f.over = append(f.over, func() { t.done(s) })
+}
+
+func (f *fakeLines) tell() {
+	f.mu.Lock()
+	told := f.over[0]
+	f.over = f.over[1:]
 	f.mu.Unlock()
-	f.finish(t, s)
+	told()
 }
 
 func (f *fakeLines) registered() map[mapping.URI]Line {

@@ -84,7 +84,11 @@ func TestPolicyMeanwhile(t *testing.T) {
 			w.book.all()
 		}
 		a := begin("romeo@dns.example")
+		before := len(w.lines.registered())
 		w.SetPolicy(w.policyFor(t, ModeOptional, "example.com"))
+		if n := len(w.lines.registered()); n != before {
+			t.Errorf("step %d: of %d lines %d are left", step, before, n)
+		}
 		finish()
 		if a.kind() != "ok" || len(w.lines.registered()) != 2 {
 			t.Errorf("step %d: %q, %v", step, a.kind(), w.lines.registered())
