@@ -39,7 +39,6 @@ type SIPEvent struct {
 	Ways    []string // the domains of the routes that lead to who sent it, as Routes of SIPMessage; with Here
 	Account URI      // as in SIPMessage
 	Peer    string   // who sent it: the same peer has the same text. It is for comparing and never shown
-	Account URI      // from SIP only: the address of record of the user's account to whose Contact the request came; zero otherwise
 }
 
 // NoExpires is the value of an Expires that is not there.
