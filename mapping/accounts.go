@@ -23,6 +23,12 @@ type Accounts interface {
 	UserOf(aor URI) (JID, bool)
 }
 
+// AccountNames is what Accounts may be besides.
+type AccountNames interface {
+	// NameOf is the display name that a user, a bare JID, has given his account; "" if none.
+	NameOf(user JID) string
+}
+
 // AccountFault says why an address cannot be that of a user's account.
 type AccountFault string
 
@@ -126,6 +132,18 @@ func (r *Rules) accountIdentity(u *URI, j JID, toward string, t *trace) (found b
 	}
 	*u = aor
 	return true, nil
+}
+
+// displayName is what a user is called in From, if that is the address of his account.
+func (r *Rules) displayName(j JID, from *URI) string {
+	names, ok := r.lines.(AccountNames)
+	if !ok {
+		return ""
+	}
+	if aor, ok := r.lines.AccountOf(j.Bare()); !ok || aor != *from {
+		return ""
+	}
+	return HeaderText(names.NameOf(j.Bare()))
 }
 
 // accountUser is the user to whom a request goes that came to his account: to the contact

@@ -27,6 +27,10 @@ func (b *book) add(r *Rules, user JID, address URI) AccountFault {
 	return fault
 }
 
+func (b *book) NameOf(user JID) string {
+	return map[string]string{"juliet@example.com": "Juliet \"J\"\r\nVia: x"}[user.String()]
+}
+
 func newBook() *book { return &book{map[JID]URI{}, map[URI]JID{}} }
 
 // accountsConfig has a PBX whose users register themselves, one whose users are numbers, and
@@ -140,6 +144,13 @@ func TestAccounts(t *testing.T) {
 			if j, err := r.Sender(c.m.From); err != nil || j.String() != c.contact {
 				t.Errorf("%s: the sender is %s, %v", c.name, j, err)
 			}
+		}
+	}
+	// The name goes with the address, and only with it.
+	for to, want := range map[string]string{"tybalt@sip.example.com": `Juliet "J" Via: x`, `tybalt\40other.example@sip.example.com`: ""} {
+		out, err := r.ToSIP(&XMPPMessage{From: MustParseJID("juliet@example.com/a"), To: MustParseJID(to), Bodies: []Text{{Value: "hi"}}})
+		if err != nil || out[0].(*SIPMessage).Name != want {
+			t.Errorf("to %s: %+v, %v", to, out, err)
 		}
 	}
 	// Events go by the same rules.

@@ -53,6 +53,9 @@ func (r *Rules) messageToSIP(v *XMPPMessage) ([]SIP, *Failure) {
 	m.RequestURI, m.From, m.To = to, from, to
 	m.Lang, m.ContentType = LanguageTag(body.Lang), plainUTF8
 	m.Body = toCRLF(XMLText(text))
+	if r.lines != nil {
+		m.Name = r.displayName(v.From, &from)
+	}
 	if ValidCallID(v.Thread) {
 		m.CallID = v.Thread
 	}

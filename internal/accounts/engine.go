@@ -135,9 +135,13 @@ type index struct {
 	mu    sync.RWMutex // guards the following
 	aors  map[mapping.JID]mapping.URI
 	users map[mapping.URI]mapping.JID
+	names map[mapping.JID]string // of those who have one
 }
 
-var _ mapping.Accounts = (*Engine)(nil)
+var (
+	_ mapping.Accounts     = (*Engine)(nil)
+	_ mapping.AccountNames = (*Engine)(nil)
+)
 
 // New makes an engine of ModeNone.
 func New(l Lines, b Book, log *slog.Logger) *Engine {
@@ -145,7 +149,7 @@ func New(l Lines, b Book, log *slog.Logger) *Engine {
 		byUser: make(map[mapping.JID]*entry), byKey: make(map[mapping.URI]*entry),
 		changes: make(map[mapping.JID]*change), wanted: make(map[mapping.URI]mapping.JID),
 		tries: tries{make(map[mapping.JID]tried)},
-		index: index{aors: make(map[mapping.JID]mapping.URI), users: make(map[mapping.URI]mapping.JID)}}
+		index: index{aors: make(map[mapping.JID]mapping.URI), users: make(map[mapping.URI]mapping.JID), names: make(map[mapping.JID]string)}}
 }
 
 // AccountOf implements mapping.Accounts: of accounts that are awake.
@@ -164,18 +168,34 @@ func (e *Engine) UserOf(key mapping.URI) (mapping.JID, bool) {
 	return user, ok
 }
 
+// NameOf implements mapping.AccountNames.
+func (e *Engine) NameOf(user mapping.JID) string {
+	e.index.mu.RLock()
+	defer e.index.mu.RUnlock()
+	return e.index.names[user]
+}
+
+// add is for one that is awake. The lock is held.
+func (x *index) add(en *entry) {
+	x.aors[en.user], x.users[en.key] = en.aor, en.user
+	if en.secret.Name != "" {
+		x.names[en.user] = en.secret.Name
+	}
+}
+
 // point has the index say what is so of a user. e.mu is held.
 func (e *Engine) point(old, now *entry) {
 	e.index.mu.Lock()
 	defer e.index.mu.Unlock()
 	if old != nil {
 		delete(e.index.aors, old.user)
+		delete(e.index.names, old.user)
 		if e.index.users[old.key] == old.user {
 			delete(e.index.users, old.key)
 		}
 	}
 	if now != nil && now.asleep == "" {
-		e.index.aors[now.user], e.index.users[now.key] = now.aor, now.user
+		e.index.add(now)
 	}
 }
 

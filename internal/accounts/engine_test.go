@@ -94,6 +94,9 @@ func TestSet(t *testing.T) {
 	if aor, ok := w.AccountOf(romeo); !ok || aor.String() != "sip:romeo@dns.example" {
 		t.Errorf("the rules know %s", aor)
 	}
+	if name := w.NameOf(romeo); name != "Romeo" {
+		t.Errorf("his name is %q", name)
+	}
 	if j, ok := w.UserOf(mapping.MustParseURI("sip:romeo@dns.example")); !ok || j != romeo {
 		t.Errorf("the rules know %s", j)
 	}
@@ -115,6 +118,9 @@ func TestSet(t *testing.T) {
 	w.must(t, romeo, details("sip:montague@pbx.example.net", "second"))
 	if len(w.lines.registered()) != 1 || w.lines.registered()[mapping.MustParseURI("sip:montague@pbx.example.net")].Token == token {
 		t.Errorf("lines: %v", w.lines.registered())
+	}
+	if name := w.NameOf(romeo); name != "" {
+		t.Errorf("without a name he is %q", name)
 	}
 	if _, ok := w.UserOf(mapping.MustParseURI("sip:romeo@dns.example")); ok {
 		t.Error("the first address is still his")

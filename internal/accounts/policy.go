@@ -125,9 +125,10 @@ func (e *Engine) rankLocked(all []*entry) {
 	defer e.index.mu.Unlock()
 	clear(e.index.aors)
 	clear(e.index.users)
+	clear(e.index.names)
 	for _, en := range all {
 		if en.asleep == "" {
-			e.index.aors[en.user], e.index.users[en.key] = en.aor, en.user
+			e.index.add(en)
 		}
 	}
 }

@@ -76,7 +76,13 @@ func toml(lines ...string) string {
 // called in a synctest bubble. FILES in a line is that directory.
 func newHome(t *testing.T, dir string, lines ...string) *home {
 	t.Helper()
-	h := &home{t: t, dir: dir, ended: make(chan struct{}), reply: func(m *siptest.Message) string { return m.Reply(200, "OK") }}
+	return newHomeWith(t, dir, func(m *siptest.Message) string { return m.Reply(200, "OK") }, lines...)
+}
+
+// newHomeWith is newHome where the others in SIP say something else from the beginning.
+func newHomeWith(t *testing.T, dir string, reply func(m *siptest.Message) string, lines ...string) *home {
+	t.Helper()
+	h := &home{t: t, dir: dir, ended: make(chan struct{}), reply: reply}
 	h.file = filepath.Join(h.dir, "stox.toml")
 	time.Sleep(max(0, time.Until(began))) // a bubble begins before there was SIP
 	h.write("stox.toml", toml(lines...))
