@@ -6,6 +6,7 @@ import (
 
 	"github.com/stoxgw/stox/internal/accounts"
 	"github.com/stoxgw/stox/internal/bridge"
+	"github.com/stoxgw/stox/internal/commands"
 	"github.com/stoxgw/stox/internal/config"
 	"github.com/stoxgw/stox/internal/store"
 	"github.com/stoxgw/stox/mapping"
@@ -69,6 +70,51 @@ func hasVia(cfg *config.Config) func(string) bool {
 		}
 		return false
 	}
+}
+
+// deskAccounts are the accounts as the desk asks for them.
+type deskAccounts struct{ *accounts.Engine }
+
+var _ commands.Accounts = deskAccounts{}
+
+func (d deskAccounts) Of(user mapping.JID) (commands.Account, bool) {
+	a, has := d.Engine.Of(user)
+	return deskAccount(a), has
+}
+
+func (d deskAccounts) All() []commands.Account {
+	all := d.Engine.All()
+	out := make([]commands.Account, len(all))
+	for i, a := range all {
+		out[i] = deskAccount(a)
+	}
+	return out
+}
+
+func (d deskAccounts) Set(user mapping.JID, typed commands.Details, done func(error)) {
+	d.Engine.Set(user, accounts.Details{AOR: typed.Address, Username: typed.Username, Password: typed.Password, Registrar: typed.Registrar, Name: typed.Name},
+		func(err error) { done(deskProblem(err)) })
+}
+
+func (d deskAccounts) Remove(user mapping.JID, done func(error)) {
+	d.Engine.Remove(user, func(err error) { done(deskProblem(err)) })
+}
+
+func deskAccount(a accounts.Account) commands.Account {
+	out := commands.Account{User: a.User, Username: a.Username, Registrar: a.Registrar, Name: a.Name, State: a.State, Reason: a.Reason,
+		Server: a.Server, Status: a.Status, Since: a.Since, Until: a.Until}
+	if !a.AOR.IsZero() {
+		out.Address = a.AOR.String()
+	}
+	return out
+}
+
+// deskProblem is a problem of accounts as the desk words it.
+func deskProblem(err error) error {
+	if p, ok := err.(*accounts.Problem); ok {
+		return &commands.Problem{Kind: string(p.Kind), Status: p.Status, Seconds: p.Seconds}
+	}
+	return err
 }
 
 // restoreAccounts hands over the accounts that are in the store. One that is of nobody stays

@@ -6,7 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stoxgw/stox/internal/accounts"
+	"github.com/stoxgw/stox/internal/commands"
 	"github.com/stoxgw/stox/internal/config"
+	"github.com/stoxgw/stox/internal/texts"
 )
 
 const (
@@ -80,5 +83,29 @@ func TestHasVia(t *testing.T) {
 		if via(domain) != want {
 			t.Errorf("%s: %v", domain, !want)
 		}
+	}
+}
+
+// Each problem of accounts has its sentence, in each language.
+func TestProblemsHaveWords(t *testing.T) {
+	for _, lang := range []string{"en", "de"} {
+		words := texts.For(lang)
+		for _, kind := range accounts.Kinds {
+			if words.Problems[string(kind)] == "" {
+				t.Errorf("%s: %s has no words", lang, kind)
+			}
+			p, ok := deskProblem(&accounts.Problem{Kind: kind, Status: 7, Seconds: 8}).(*commands.Problem)
+			if !ok || *p != (commands.Problem{Kind: string(kind), Status: 7, Seconds: 8}) {
+				t.Errorf("%s becomes %v", kind, p)
+			}
+		}
+		for _, state := range []string{accounts.StateAsleep, "", "registered", "lost", "refused", "ending"} {
+			if words.Labels.States[state] == "" {
+				t.Errorf("%s: the state %q has no words", lang, state)
+			}
+		}
+	}
+	if deskProblem(nil) != nil {
+		t.Error("nothing is a problem")
 	}
 }

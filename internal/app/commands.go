@@ -29,6 +29,9 @@ func (a *App) deskOptions() commands.Options {
 		Operator:  deskOperator{a},
 		Languages: newLanguages(),
 	}
+	if a.accountsOffered() {
+		o.Accounts = deskAccounts{a.accounts}
+	}
 	if a.source.Logging != nil {
 		a.level = &logLevel{to: func(c config.Log) { a.source.Logging(c) }, now: a.config().Log}
 		o.Log = a.level
@@ -52,7 +55,7 @@ func (a *App) announceDesk(c *component.Config, cfg *config.Config) {
 }
 
 // accountsOffered reports whether users may have SIP accounts of their own.
-func (a *App) accountsOffered() bool { return false }
+func (a *App) accountsOffered() bool { return a.config().Accounts.Has() }
 
 // admins are the JIDs that may give orders to the gateway.
 type admins map[mapping.JID]bool
