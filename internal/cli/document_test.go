@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -106,8 +108,10 @@ func TestConfigurationsInDocuments(t *testing.T) {
 			default:
 				t.Errorf("%s:%d: what is %q?", name, b.line, b.info[1])
 			}
-			file := filepath.Join(t.TempDir(), "stox.toml")
-			if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+			dir := t.TempDir()
+			file := filepath.Join(dir, "stox.toml")
+			key := base64.StdEncoding.EncodeToString(make([]byte, 32)) // as the page on accounts has one made
+			if err := errors.Join(os.WriteFile(file, []byte(config), 0o600), os.WriteFile(filepath.Join(dir, "accounts.key"), []byte(key), 0o600)); err != nil {
 				t.Fatal(err)
 			}
 			io, out, errOut := std("")
