@@ -3,6 +3,7 @@ package app
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/stoxgw/stox/internal/accounts"
 	"github.com/stoxgw/stox/internal/bridge"
@@ -104,7 +105,8 @@ func deskAccount(a accounts.Account) commands.Account {
 	out := commands.Account{User: a.User, Username: a.Username, Registrar: a.Registrar, Name: a.Name, State: a.State, Reason: a.Reason,
 		Server: a.Server, Status: a.Status, Since: a.Since, Until: a.Until}
 	if !a.AOR.IsZero() {
-		out.Address = a.AOR.String()
+		u := mapping.URI{Scheme: a.AOR.Scheme, User: a.AOR.User, Host: a.AOR.Host}
+		out.Address = strings.TrimPrefix(u.String(), "sip:") // as people type it
 	}
 	return out
 }
