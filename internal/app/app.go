@@ -91,7 +91,7 @@ func NewFrom(from Source, n Network, cfg *config.Config, log *slog.Logger) (*App
 	if err != nil {
 		return nil, err
 	}
-	sipConfig.Network = n.SIP
+	sipConfig.Network, sipConfig.OnAccount = n.SIP, lines{a}.onAccount
 	if n.Locator != nil {
 		sipConfig.Locator = n.Locator
 	}
