@@ -34,17 +34,18 @@ type App struct {
 	bridge   *bridge.Bridge
 	presence *presence.Engine
 	accounts *accounts.Engine
-	desk     *commands.Desk
-	admins   atomic.Pointer[admins]
-	level    *logLevel // nil: nobody is told how to log
-	started  time.Time // set by Run
-	journal  *journal  // has its store once Run has opened it
+	journal  *journal // has its store once Run has opened it
 	options  store.Options
 	door     *admin.Server // of the operator, once Run has opened it
 	web      *admin.Web    // of programs that watch, once Run has opened it
 	watch    *watch        // the same
 	run      services
 	reloads  reloads
+
+	desk    *commands.Desk
+	admins  atomic.Pointer[admins]
+	level   *logLevel // nil: nobody is told how to log
+	started time.Time // set by Run
 }
 
 // Network is how the daemon reaches others. What is nil is the system's.

@@ -73,15 +73,15 @@ type Options struct {
 	Contacts ContactBook
 	// Presence keeps the presence of contacts. nil: nobody does, and nothing is answered.
 	Presence Presences
-	// Desk is where users ask the gateway itself for something. The zero one has nothing but
-	// help for them.
-	Desk Desk
 	// NoEarly: a message leaves only after its row is on the disk. It is there to
 	// compare the two.
 	NoEarly bool
 	// Full tells from the error of Journal.Append whether the queue is full, rather
 	// than the journal broken. nil: never.
 	Full func(error) bool
+	// Desk is where users ask the gateway itself for something. The zero one has nothing but
+	// help for them.
+	Desk Desk
 }
 
 // Bridge carries values from one side to the other.
@@ -90,7 +90,6 @@ type Bridge struct {
 	sip      SIPSide
 	journal  Journal
 	presence Presences
-	desk     Desk
 	log      *slog.Logger
 	ids      *ids
 	talks    *conversations
@@ -103,6 +102,7 @@ type Bridge struct {
 	works    sync.Pool     // of *work: see begin
 	wake     chan struct{} // capacity 1: Run has to look
 	lookups  chan lookup   // questions to the trail
+	desk     Desk
 
 	mu       sync.Mutex    // guards the following
 	lanes    *lanes        //
@@ -153,7 +153,7 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 		o.Full = func(error) bool { return false }
 	}
 	g := newIDs(o.Secret, o.Now)
-	b := &Bridge{xmpp: x, sip: s, journal: j, presence: o.Presence, desk: o.Desk, log: log, ids: g, talks: newConversations(g), formats: newFormats(), rates: newRates(), composing: newComposing(),
+	b := &Bridge{xmpp: x, sip: s, journal: j, presence: o.Presence, log: log, ids: g, talks: newConversations(g), formats: newFormats(), rates: newRates(), composing: newComposing(),
 		lanes:    newLanes(o.Limits),
 		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, wake: make(chan struct{}, 1), lookups: make(chan lookup, maxLookups), lookupsOf: make(map[mapping.JID]int),
 		// A number is not used again after a restart: an operator may still have it in mind.
@@ -161,6 +161,7 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 		rows:    make(map[uint64]*outbound), refused: make(map[*outbound]bool), waiting: make(map[*outbound]time.Time),
 		repeats: newRepeats(time.Now()), late: newLate(), contacts: newContacts(o.Contacts, o.Limits.Alone)}
 	b.stats.ToSIP, b.stats.ToXMPP = newFlow(), newFlow()
+	b.desk = o.Desk
 	b.SetPolicy(o.Policy)
 	return b
 }
