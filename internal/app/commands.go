@@ -10,6 +10,7 @@ import (
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/commands"
 	"github.com/stoxgw/stox/internal/config"
+	"github.com/stoxgw/stox/internal/metrics"
 	"github.com/stoxgw/stox/internal/texts"
 	"github.com/stoxgw/stox/internal/version"
 	"github.com/stoxgw/stox/mapping"
@@ -27,6 +28,7 @@ func (a *App) deskOptions() commands.Options {
 		Rate:      func() int { return a.config().Limits.UserRate },
 		Rules:     a.presence.Rules,
 		Operator:  deskOperator{a},
+		Left:      func(user, name mapping.JID) { a.bridge.Left(user, name) },
 		Languages: newLanguages(),
 	}
 	if a.accountsOffered() {
@@ -123,6 +125,16 @@ func (o deskOperator) Queue(ctx context.Context, n int) (int, []commands.Waiting
 func (o deskOperator) Reload(ctx context.Context) (commands.Reloaded, error) {
 	r, err := o.a.Reload(ctx)
 	return commands.Reloaded{Applied: r.Applied, Changed: r.Changed, Waiting: r.Waiting, Faults: r.Faults}, err
+}
+
+// gatherDesk puts down what the desk has counted.
+func gatherDesk(b *metrics.Batch, s commands.Stats) {
+	b.Put(metrics.Commands, float64(s.Commands), "form")
+	b.Put(metrics.Commands, float64(s.Chats), "chat")
+	b.Put(metrics.Commands, float64(s.Registrations), "registration")
+	b.Put(metrics.CommandsRefused, float64(s.Refused))
+	b.Put(metrics.CommandsOpen, float64(s.Open))
+	b.Put(metrics.CommandSessions, float64(s.Sessions))
 }
 
 // logLevel changes how much is logged, until the configuration is read again.

@@ -160,3 +160,27 @@ func TestLanguages(t *testing.T) {
 		t.Errorf("%d users, %q", len(l.of), l.Language(u))
 	}
 }
+
+// What was asked is counted by its kind, without a word on who has asked.
+func TestMetricsOfCommands(t *testing.T) {
+	eachNetwork(t, func(t *testing.T, network string) {
+		g := startGateway(t, network, watched, func(cfg *config.Config) { cfg.Admin.Token, cfg.Limits.UserRate = "", 1 })
+		send := func(format string, a ...any) {
+			t.Helper()
+			if err := g.xmpp.Send(fmt.Sprintf(format, a...)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		send("<iq type='set' from='juliet@example.com/b' to='sip.example.com' id='q1'><command xmlns='http://jabber.org/protocol/commands' node='lookup'/></iq>")
+		send("<message type='chat' from='juliet@example.com/b' to='sip.example.com' id='m1'><body>language german</body></message>")
+		g.xmpp.NextN(2)
+		for i := range 40 { // too much, however slow this machine is: a burst is of ten
+			send("<message type='chat' from='juliet@example.com/b' to='sip.example.com' id='n%d'><body>lookup romeo@pbx.example.net</body></message>", i)
+			g.xmpp.Next()
+		}
+		all := g.measured(`stox_commands_total{kind="form"} 1`, `stox_commands_total{kind="registration"} 0`, `stox_command_sessions 1`, `stox_commands_open 0`)
+		if strings.Contains(all, "juliet") || !strings.Contains(all, `stox_commands_total{kind="chat"} `) || strings.Contains(all, "\nstox_commands_refused_total 0\n") {
+			t.Errorf("%s", all)
+		}
+	})
+}

@@ -23,6 +23,7 @@ func (a *App) gather(b *m.Batch) {
 	a.gatherDaemon(b, now)
 	a.gatherLinks(b)
 	a.gatherMessages(b)
+	gatherDesk(b, a.desk.Stats())
 	a.gatherJournal(b, now)
 	a.gatherSIP(b)
 	gatherPresence(b, a.presence.Tally())

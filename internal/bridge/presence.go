@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"maps"
+	"time"
 
 	"github.com/stoxgw/stox/mapping"
 )
@@ -106,6 +107,15 @@ func (b *Bridge) unsubscribe(out *work, user, name mapping.JID) {
 		b.mark(out, user, name, 0, MarkSubscribed)
 		out.presence(name, user, mapping.Unsubscribed)
 	}
+}
+
+// Left says that a name of the gateway has taken leave of a user, who is subscribed to it no
+// more, nor has to be told when it comes and goes.
+func (b *Bridge) Left(user, name mapping.JID) {
+	out := work{now: time.Now()}
+	b.mu.Lock()
+	b.mark(&out, user.Bare(), name.DomainJID(), 0, MarkSubscribed)
+	b.unlock(&out)
 }
 
 // presence has a stanza written that nobody waits for.

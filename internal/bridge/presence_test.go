@@ -224,3 +224,22 @@ func TestStrangersAreNotToldOfUs(t *testing.T) {
 	b.FromXMPP([]mapping.XMPP{&mapping.XMPPReady{Name: gw}})
 	expect(t, "at start", s.said(b), "sip.example.com>juliet@example.com")
 }
+
+// Of whom the gateway has taken leave is not told when it comes back.
+func TestLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, s := acquainted(t, newBook(), nil)
+		name, user := mapping.MustParseJID("sip.example.com"), mapping.MustParseJID("juliet@example.com/b")
+		for _, who := range []string{"juliet@example.com", "nurse@example.com"} {
+			b.FromXMPP([]mapping.XMPP{presence(mapping.Subscribe, who, "sip.example.com")})
+		}
+		s.said(b)
+		b.Left(user, name)
+		b.Left(user, name)
+		expect(t, "at once", s.said(b))
+		b.FromXMPP([]mapping.XMPP{&mapping.XMPPReady{Name: name}})
+		expect(t, "when the link comes up", s.said(b), "sip.example.com>nurse@example.com")
+		b.FromXMPP([]mapping.XMPP{presence(mapping.Unsubscribe, "juliet@example.com", "sip.example.com")})
+		expect(t, "to his answer", s.said(b))
+	})
+}

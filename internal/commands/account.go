@@ -176,6 +176,9 @@ func (c *call) presence(typ mapping.PresenceType) mapping.XMPP {
 // farewell is what a user is told who has no account any more (XEP-0100 §Unregister): the
 // gateway is no contact of his.
 func (c *call) farewell() []mapping.XMPP {
+	if c.d.o.Left != nil {
+		c.d.o.Left(c.user, c.to.DomainJID())
+	}
 	return []mapping.XMPP{c.presence(mapping.Unsubscribe), c.presence(mapping.Unsubscribed), c.presence(mapping.Unavailable)}
 }
 

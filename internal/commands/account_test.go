@@ -22,7 +22,10 @@ name (text-single) = []
 // be a contact with the first of it, and takes leave with the last.
 func TestAccountByForms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, nil)
+		var left []string
+		w := newWorld(t, func(o *Options) {
+			o.Left = func(user, name mapping.JID) { left = append(left, user.String()+" of "+name.String()) }
+		})
 		r := w.begin(juliet, "account")
 		if described(r) != "executing | complete" || shown(r.Form) != addressForm {
 			t.Fatalf("%s\n%s", described(r), shown(r.Form))
@@ -74,8 +77,8 @@ func TestAccountByForms(t *testing.T) {
 			t.Errorf("confirmed: %s", described(r))
 		}
 		want := []string{"sip.example.com>juliet@example.com unsubscribe", "sip.example.com>juliet@example.com unsubscribed", "sip.example.com>juliet@example.com unavailable"}
-		if got := bodies(also); !slices.Equal(got, want) {
-			t.Errorf("besides it is said: %q", got)
+		if got := bodies(also); !slices.Equal(got, want) || !slices.Equal(left, []string{"juliet@example.com of sip.example.com"}) {
+			t.Errorf("besides it is said: %q; %q have left", got, left)
 		}
 	})
 }

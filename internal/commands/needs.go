@@ -25,6 +25,9 @@ type Options struct {
 	Operator Operator
 	Usage    func(n int) []Use // of the quota for telephones today, those of the most first
 	Log      Log
+	// Left is told of a user who has no account any more, and of whom that name of the gateway
+	// has taken leave. nil: nobody wants to know.
+	Left func(user, name mapping.JID)
 	Languages
 }
 

@@ -59,6 +59,16 @@ var (
 	Typing      = messages.counter("typing", "Notes that somebody has begun to type, or stopped", direction, "direction")
 )
 
+// What the gateway itself is asked.
+var (
+	asked = section("Commands")
+
+	Commands        = asked.counter("commands", "Commands and registrations that were taken", "`kind` is `form` (a step of a command), `chat` or `registration`", "kind")
+	CommandsRefused = asked.counter("commands_refused", "Of what was asked, refused because there was too much of it, from one user or in all", "")
+	CommandsOpen    = asked.gauge("commands_open", "Commands that are under way", "")
+	CommandSessions = asked.gauge("command_sessions", "Commands whose form has not been sent back yet", "")
+)
+
 // What waits.
 var (
 	queue = section("The queue")
