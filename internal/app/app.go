@@ -46,6 +46,8 @@ type App struct {
 	admins  atomic.Pointer[admins]
 	level   *logLevel // nil: nobody is told how to log
 	started time.Time // set by Run
+
+	languages *languages
 }
 
 // Network is how the daemon reaches others. What is nil is the system's.
@@ -102,6 +104,7 @@ func NewFrom(from Source, n Network, cfg *config.Config, log *slog.Logger) (*App
 		return nil, faults(err)
 	}
 	a.presence = presence.New(a.xmpp, a.sip, presence.Options{Policy: presencePolicy(cfg, policy), Book: a.book()}, log)
+	a.languages = newLanguages(a.keepLanguage)
 	a.desk = commands.New(a.xmpp, a.deskOptions(), log)
 	options := bridgeOptions(cfg, policy, a.journal)
 	options.Presence, options.Desk = a.presence, bridgeDesk(a.desk)

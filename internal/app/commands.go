@@ -29,7 +29,7 @@ func (a *App) deskOptions() commands.Options {
 		Rules:     a.presence.Rules,
 		Operator:  deskOperator{a},
 		Left:      func(user, name mapping.JID) { a.bridge.Left(user, name) },
-		Languages: newLanguages(),
+		Languages: a.languages,
 	}
 	if a.accountsOffered() {
 		o.Accounts = deskAccounts{a.accounts}
@@ -127,6 +127,11 @@ func (o deskOperator) Reload(ctx context.Context) (commands.Reloaded, error) {
 	return commands.Reloaded{Applied: r.Applied, Changed: r.Changed, Waiting: r.Waiting, Faults: r.Faults}, err
 }
 
+// keepLanguage has the bridge keep which language a user has chosen.
+func (a *App) keepLanguage(user mapping.JID, set, clear bridge.ContactMarks) {
+	a.bridge.Remember(user, a.xmpp.jids[0], set, clear)
+}
+
 // gatherDesk puts down what the desk has counted.
 func gatherDesk(b *metrics.Batch, s commands.Stats) {
 	b.Put(metrics.Commands, float64(s.Commands), "form")
@@ -167,32 +172,4 @@ func (l *logLevel) reset(c config.Log) {
 	defer l.mu.Unlock()
 	l.now = c
 	l.to(c)
-}
-
-// maxLanguages bounds how many users' choices are remembered. One more is not.
-const maxLanguages = 100_000
-
-// languages are those that users want to be spoken to in.
-type languages struct {
-	mu sync.RWMutex
-	of map[mapping.JID]string
-}
-
-func newLanguages() *languages { return &languages{of: make(map[mapping.JID]string)} }
-
-func (l *languages) Language(user mapping.JID) string {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	return l.of[user]
-}
-
-func (l *languages) SetLanguage(user mapping.JID, lang string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch _, has := l.of[user]; {
-	case lang == "":
-		delete(l.of, user)
-	case has || len(l.of) < maxLanguages:
-		l.of[user] = lang
-	}
 }

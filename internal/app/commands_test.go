@@ -2,12 +2,15 @@ package app
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/config"
+	"github.com/stoxgw/stox/internal/texts"
 	"github.com/stoxgw/stox/internal/xmpptest"
 	"github.com/stoxgw/stox/mapping"
 )
@@ -144,20 +147,46 @@ func TestAdmins(t *testing.T) {
 	}
 }
 
-// Who chooses a language is remembered, up to a bound.
+// Which language a user has chosen outlives the process, one at a time and up to a bound.
 func TestLanguages(t *testing.T) {
-	l := newLanguages()
+	for _, in := range texts.Languages() {
+		if languageMarks[in.Lang] == 0 {
+			t.Errorf("%s cannot be kept", in.Name)
+		}
+	}
+	kept := map[mapping.JID]bridge.ContactMarks{}
+	keep := func(user mapping.JID, set, clear bridge.ContactMarks) { kept[user] = kept[user]&^clear | set }
+	l := newLanguages(keep)
+	u, v := mapping.MustParseJID("u@example.com"), mapping.MustParseJID("v@example.com")
+	l.SetLanguage(u, "de")
+	l.SetLanguage(u, "en")
+	l.SetLanguage(v, "de")
+	l.SetLanguage(v, "")
+	again := newLanguages(keep)
+	again.restore([]bridge.Contact{{User: u, Marks: kept[u] | bridge.MarkWelcomed}, {User: v, Marks: kept[v] | bridge.MarkSubscribed}})
+	if again.Language(u) != "en" || again.Language(v) != "" || len(again.of) != 1 {
+		t.Errorf("after a restart: %v", again.of)
+	}
 	for i := range maxLanguages + 10 {
 		l.SetLanguage(mapping.MustParseJID(fmt.Sprintf("u%d@example.com", i)), "de")
 	}
-	u := mapping.MustParseJID("u0@example.com")
-	l.SetLanguage(u, "en")
-	if len(l.of) != maxLanguages || l.Language(u) != "en" || l.Language(mapping.MustParseJID(fmt.Sprintf("u%d@example.com", maxLanguages))) != "" {
-		t.Errorf("%d users, %q", len(l.of), l.Language(u))
+	if last := mapping.MustParseJID(fmt.Sprintf("u%d@example.com", maxLanguages+9)); len(l.of) != maxLanguages || l.Language(last) != "" || kept[last] != 0 {
+		t.Errorf("%d users", len(l.of))
 	}
-	l.SetLanguage(u, "")
-	if l.Language(u) != "" || len(l.of) != maxLanguages-1 {
-		t.Errorf("%d users, %q", len(l.of), l.Language(u))
+}
+
+// The same with a store on the disk: from one run of the daemon to the next.
+func TestLanguageIsKept(t *testing.T) {
+	dir := t.TempDir()
+	path := "store: path='" + filepath.Join(dir, "stox.db") + "'"
+	for i, want := range []string{"Ich spreche Deutsch mit Ihnen.", "Schreiben Sie „nachschlagen ADRESSE“."} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHome(t, dir, path)
+			defer h.stop()
+			if got := h.say([]string{"language german", "lookup"}[i]); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		})
 	}
 }
 

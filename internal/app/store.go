@@ -80,7 +80,9 @@ func (a *App) restore() error {
 		a.log.Warn("outcomes of requests in the journal cannot be read; repeats of these requests are not recognised", "batches", lost)
 	}
 	err = a.journal.store.LoadContacts(func(batch []store.Contact) error {
-		a.bridge.RestoreContacts(contactsOf(batch))
+		contacts := contactsOf(batch)
+		a.bridge.RestoreContacts(contacts)
+		a.languages.restore(contacts)
 		return nil
 	})
 	if err != nil {

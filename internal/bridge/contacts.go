@@ -32,7 +32,12 @@ const (
 	MarkGranted                             // the user lets it see his presence
 	MarkDeclined                            // the user has said no
 	MarkWelcomed                            // the user knows what this gateway is (the gateway only)
+	MarkEnglish                             // the user has chosen the language to be spoken to in (the gateway only)
+	MarkGerman                              // the same
 )
+
+// MarkLanguages are those of which a user has one at most.
+const MarkLanguages = MarkEnglish | MarkGerman
 
 // Bounds of what is remembered. What there is no room for is not done where it would be
 // done again and again: nobody is greeted or introduced then.
@@ -160,6 +165,15 @@ func (b *Bridge) mark(out *work, user, contact mapping.JID, set, clear ContactMa
 		b.keepMarks(out, user, contact)
 	}
 	return true
+}
+
+// Remember changes what is kept in mind of a user and a name of the gateway, if there is room
+// for it.
+func (b *Bridge) Remember(user, name mapping.JID, set, clear ContactMarks) {
+	out := work{now: time.Now()}
+	b.mu.Lock()
+	b.mark(&out, user.Bare(), name.DomainJID(), set, clear)
+	b.unlock(&out)
 }
 
 // keepMarks has the book keep the marks of a user and a contact as they are.

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"maps"
-	"time"
 
 	"github.com/stoxgw/stox/mapping"
 )
@@ -112,10 +111,7 @@ func (b *Bridge) unsubscribe(out *work, user, name mapping.JID) {
 // Left says that a name of the gateway has taken leave of a user, who is subscribed to it no
 // more, nor has to be told when it comes and goes.
 func (b *Bridge) Left(user, name mapping.JID) {
-	out := work{now: time.Now()}
-	b.mu.Lock()
-	b.mark(&out, user.Bare(), name.DomainJID(), 0, MarkSubscribed)
-	b.unlock(&out)
+	b.Remember(user, name, 0, MarkSubscribed)
 }
 
 // presence has a stanza written that nobody waits for.
