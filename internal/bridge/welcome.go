@@ -16,7 +16,7 @@ type Desk struct {
 	Chat func(*mapping.XMPPMessage) bool
 	// Language is the one in which a user is spoken to whose client has said that one, or "".
 	Language func(user mapping.JID, said string) string
-	// Commands are lines about the commands that a user may give, in that language.
+	// Commands are the words of the commands that a user may give, in that language.
 	Commands func(user mapping.JID, said string) string
 }
 

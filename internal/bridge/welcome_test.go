@@ -184,7 +184,7 @@ func TestHelpAndWelcome(t *testing.T) {
 		m := ask(d, "hello?")
 		m.Lang = "en"
 		b.FromXMPP([]mapping.XMPP{m})
-		if got := s.stanzas[0].Value.(*mapping.XMPPMessage); !strings.Contains(got.Bodies[0].Value, "\ncommands of "+d+" in en\n") || got.Lang != "" {
+		if got := s.stanzas[0].Value.(*mapping.XMPPMessage); !strings.Contains(got.Bodies[0].Value, "commands of "+d+" in en") || got.Lang != "" {
 			t.Errorf("the help is %+v", got)
 		}
 		expect(t, "something else", s.said(b), help)

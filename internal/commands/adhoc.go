@@ -28,9 +28,10 @@ const (
 
 // command is one of those that the desk has.
 type command struct {
-	node    string
-	admin   bool
-	offered func(*Options) bool // nil: always
+	node     string
+	admin    bool
+	onlyChat bool                // it is no ad-hoc command
+	offered  func(*Options) bool // nil: always
 	// first is what is done when it begins: it answers, or asks for the first of stages.
 	first  func(context.Context, *call)
 	stages map[string]stage
@@ -60,7 +61,7 @@ func (d *Desk) find(who mapping.JID, node string) (*command, mapping.Condition) 
 func (d *Desk) Items(from mapping.JID, lang string) (items []mapping.CommandItem) {
 	t := d.texts(from, lang)
 	for _, c := range d.all {
-		if got, _ := d.find(from, c.node); got != nil {
+		if got, _ := d.find(from, c.node); got != nil && !c.onlyChat {
 			items = append(items, mapping.CommandItem{Node: c.node, Name: t.Commands[c.node].Title})
 		}
 	}
@@ -111,6 +112,9 @@ func (c *call) reply(m *mapping.XMPPCommand, o *outcome) *mapping.XMPPCommandRep
 // step does what a step asks for.
 func (c *call) step(ctx context.Context, m *mapping.XMPPCommand) {
 	cmd, cond := c.d.find(c.from, m.Node)
+	if cmd != nil && cmd.onlyChat {
+		cond = mapping.CondItemNotFound
+	}
 	switch cond {
 	case mapping.CondForbidden:
 		c.fail(cond, "", c.t.Session.Forbidden)

@@ -45,12 +45,19 @@ func TestChat(t *testing.T) {
 			t.Errorf("the log level is %s", w.level.Level())
 		}
 		help, hilfe := w.text(juliet, " Help! ", ""), w.text(juliet, "hilfe", "en")
-		if !strings.HasPrefix(help, english.Help.Intro) || !strings.Contains(help, "account [set ADDRESS PASSWORD | remove]\n") || strings.Contains(help, "reload") ||
-			!strings.HasPrefix(hilfe, german.Help.Intro) || !strings.Contains(hilfe, "konto [setzen ADRESSE PASSWORT | entfernen]\n") {
+		if !strings.HasPrefix(help, english.Help.Intro) || !strings.Contains(help, "account, messages, lookup, ") || strings.Contains(help, "reload") ||
+			!strings.HasPrefix(hilfe, german.Help.Intro) || !strings.Contains(hilfe, "konto, nachrichten, nachschlagen, ") {
 			t.Errorf("the help is\n%s\nand\n%s", help, hilfe)
 		}
-		if help := w.text(boss, "help", ""); !strings.Contains(help, "\nreload\n") {
+		if help := w.text(boss, "help", ""); !strings.Contains(help, " reload, ") {
 			t.Errorf("the help of an admin is\n%s", help)
+		}
+		mine, theirs := w.text(juliet, "commands", ""), w.text(boss, "befehle", "")
+		if !strings.Contains(mine, "\naccount [set ADDRESS PASSWORD | remove]: ") || strings.Contains(mine, "reload") || !strings.Contains(theirs, "\nneuladen: ") {
+			t.Errorf("the commands are\n%s\nand\n%s", mine, theirs)
+		}
+		if r := w.begin(juliet, "commands"); described(r) != "cancel/item-not-found" {
+			t.Errorf("as a form: %s", described(r))
 		}
 		_, all := w.chat(juliet, "blocked", "")
 		if got := bodies(all); len(got) != 2 || !strings.HasPrefix(got[0], "received q") {
@@ -164,6 +171,9 @@ func TestGerman(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
 		for _, c := range w.desk.all {
+			if c.onlyChat {
+				continue
+			}
 			r, _ := w.step(&mapping.XMPPCommand{From: jid(boss), Node: c.node, Lang: "de-CH"})
 			if r.Lang != "de" || r.Failure != nil {
 				t.Errorf("%s: %+v", c.node, r)

@@ -11,6 +11,7 @@ func table() []*command {
 		blockedCommand(),
 		languageCommand(),
 		helpCommand(),
+		commandsCommand(),
 
 		statusCommand(),
 		routesCommand(),

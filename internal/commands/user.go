@@ -249,19 +249,32 @@ func (d *Desk) help(t *words, user, name mapping.JID) string {
 	for _, e := range d.o.Rules().Examples(name) {
 		examples = append(examples, texts.Example{Contact: e.Contact.String(), Means: e.Means, Number: e.Number, Others: e.Others})
 	}
-	return t.Helping(name.Domain(), examples, d.lines(t, user))
+	return t.Helping(name.Domain(), examples, d.spoken(t, user))
 }
 
-// lines are those of the help about the commands that somebody may give in a chat.
-func (d *Desk) lines(t *words, user mapping.JID) string {
-	var b strings.Builder
+// spoken are the words of the commands that somebody may give in a chat.
+func (d *Desk) spoken(t *words, user mapping.JID) string {
+	var all []string
 	for _, c := range d.all {
-		if may, _ := d.find(user, c.node); may != nil {
-			b.WriteString(t.CommandLine(c.node))
+		if may, _ := d.find(user, c.node); may != nil && c.node != nodeHelp && len(t.Commands[c.node].Words) > 0 {
+			all = append(all, t.Commands[c.node].Words[0])
 		}
 	}
-	return b.String()
+	return strings.Join(all, ", ")
 }
 
-// Help are lines about the commands that a user may give in a chat, in his language.
-func (d *Desk) Help(user mapping.JID, said string) string { return d.lines(d.texts(user, said), user) }
+// Help are the words of the commands that a user may give in a chat, in his language.
+func (d *Desk) Help(user mapping.JID, said string) string { return d.spoken(d.texts(user, said), user) }
+
+// commandsCommand says in a chat what each command does; elsewhere there is a list of them.
+func commandsCommand() *command {
+	return &command{node: "commands", onlyChat: true, first: func(_ context.Context, c *call) {
+		var b strings.Builder
+		for _, one := range c.d.all {
+			if may, _ := c.d.find(c.from, one.node); may != nil {
+				b.WriteString(c.t.CommandLine(one.node))
+			}
+		}
+		c.note(c.t.Help.These + "\n" + b.String() + "\n" + c.t.Help.Forms)
+	}}
+}

@@ -8,7 +8,8 @@ var english = Texts{
 		IsAddress: "is %s",
 		IsNumber:  "is the telephone number %s",
 		IsOther:   "is %s, and so on for all other SIP addresses",
-		Commands:  "You can also write one of these to me:",
+		Commands:  "You can also write a command to me: %s. What each of them does, \"%s\" says.",
+		These:     "You can write these to me:",
 		Forms:     "Clients that know of commands show the same as forms.",
 		Again:     "To read this again, write \"help\" to %s.",
 		Notice:    "Not delivered: %s, sent %s",
@@ -29,6 +30,7 @@ var english = Texts{
 		"unblock":  {"Unblock a contact", []string{"unblock"}, "ADDRESS", "a contact that may reach you again"},
 		"blocked":  {"Blocked contacts", []string{"blocked"}, "", "whom you have blocked"},
 		"help":     {"Help", []string{"help"}, "", "how the gateway is used"},
+		"commands": {"Commands", []string{"commands"}, "", "what each of these does"},
 
 		"status":   {"Gateway: status", []string{"status"}, "", "links, queue, version"},
 		"routes":   {"Gateway: routes and registrations", []string{"routes"}, "", "where requests go, and whether somebody answers there"},

@@ -8,7 +8,8 @@ var german = Texts{
 		IsAddress: "ist %s",
 		IsNumber:  "ist die Telefonnummer %s",
 		IsOther:   "ist %s, und ebenso alle anderen SIP-Adressen",
-		Commands:  "Sie können mir auch eines davon schreiben:",
+		Commands:  "Sie können mir auch einen Befehl schreiben: %s. Was jeder davon tut, sagt „%s“.",
+		These:     "Das können Sie mir schreiben:",
 		Forms:     "Programme, die Befehle kennen, zeigen dasselbe als Formulare.",
 		Again:     "Um dies noch einmal zu lesen, schreiben Sie „hilfe“ an %s.",
 		Notice:    "Nicht zugestellt: %s, gesendet %s",
@@ -29,6 +30,7 @@ var german = Texts{
 		"unblock":  {"Kontakt entsperren", []string{"entsperren"}, "ADRESSE", "ein Kontakt, der Sie wieder erreichen darf"},
 		"blocked":  {"Gesperrte Kontakte", []string{"gesperrt"}, "", "wen Sie gesperrt haben"},
 		"help":     {"Hilfe", []string{"hilfe"}, "", "wie das Gateway benutzt wird"},
+		"commands": {"Befehle", []string{"befehle"}, "", "was jeder davon tut"},
 
 		"status":   {"Gateway: Zustand", []string{"zustand"}, "", "Verbindungen, Warteschlange, Version"},
 		"routes":   {"Gateway: Wege und Anmeldungen", []string{"wege"}, "", "wohin Anfragen gehen und ob dort jemand antwortet"},

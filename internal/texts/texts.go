@@ -27,7 +27,8 @@ type Help struct {
 	IsAddress string // a URI
 	IsNumber  string // a telephone number as people write it
 	IsOther   string // a URI: an example for all domains
-	Commands  string
+	Commands  string // words of commands, and the one that tells more of them
+	These     string // above a line about each command
 	Forms     string
 	Again     string // the name of the gateway
 	Notice    string // why a message was not delivered, and the time at which it was sent

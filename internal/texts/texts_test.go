@@ -141,7 +141,7 @@ func TestFor(t *testing.T) {
 func TestHelping(t *testing.T) {
 	examples := []Example{{Contact: "romeo@sip.example.com", Means: "sip:romeo@example.net"}, {Contact: "+12025550123@sip.example.com", Means: "+1 202 555 0123", Number: true},
 		{Contact: `romeo\40example.org@sip.example.com`, Means: "sip:romeo@example.org", Others: true}}
-	got := For("en").Helping("sip.example.com", examples, For("en").CommandLine("account"))
+	got := For("en").Helping("sip.example.com", examples, "account, lookup")
 	want := `This is the gateway to SIP. Write to one of its addresses, or add it to your contacts:
 
 romeo@sip.example.com
@@ -153,12 +153,7 @@ romeo@sip.example.com
 romeo\40example.org@sip.example.com
     is sip:romeo@example.org, and so on for all other SIP addresses
 
-You can also write one of these to me:
-
-account [set ADDRESS PASSWORD | remove]
-    your own SIP account, and how it is with it
-
-Clients that know of commands show the same as forms.
+You can also write a command to me: account, lookup. What each of them does, "commands" says.
 
 To read this again, write "help" to sip.example.com.`
 	if got != want {

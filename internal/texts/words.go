@@ -52,7 +52,7 @@ type Example struct {
 }
 
 // Helping is what the gateway of that name says to somebody who asks how it is used. commands
-// are lines about those that he may give, "" if there are none.
+// are the words of those that he may give, "" if there are none.
 func (t *Texts) Helping(name string, examples []Example, commands string) string {
 	var b strings.Builder
 	b.WriteString(t.Help.Intro + "\n")
@@ -67,17 +67,17 @@ func (t *Texts) Helping(name string, examples []Example, commands string) string
 		fmt.Fprintf(&b, "\n%s\n    "+form+"\n", e.Contact, e.Means)
 	}
 	if commands != "" {
-		b.WriteString("\n" + t.Help.Commands + "\n\n" + commands + "\n" + t.Help.Forms + "\n")
+		fmt.Fprintf(&b, "\n"+t.Help.Commands+"\n", commands, t.Commands["commands"].Words[0])
 	}
 	b.WriteString("\n" + fmt.Sprintf(t.Help.Again, name))
 	return b.String()
 }
 
-// CommandLine is a line of the help about a command, "" if it is none for a chat.
+// CommandLine is a line about a command, "" if it is none for a chat.
 func (t *Texts) CommandLine(node string) string {
 	c := t.Commands[node]
 	if len(c.Words) == 0 {
 		return ""
 	}
-	return strings.TrimSpace(c.Words[0]+" "+c.Usage) + "\n    " + c.About + "\n"
+	return strings.TrimSpace(c.Words[0]+" "+c.Usage) + ": " + c.About + "\n"
 }
