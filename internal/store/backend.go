@@ -25,6 +25,8 @@ type backend interface {
 	loadContacts(f func([]Contact) error) error
 	loadRelations(f func([]Relation) error) error
 	loadAccounts(f func([]Account) error) error
+	loadBlocks(f func([]Block) error) error
+	loadUsage(day string, f func([]Usage) error) error
 	// loadDialogs leaves out those that have expired.
 	loadDialogs(now time.Time, f func([]Dialog) error) error
 	// lookup returns the events of id in the order of time; more than most of them, unless
@@ -45,6 +47,8 @@ type work struct {
 	relations []Relation
 	dialogs   []Dialog
 	accounts  []accountPut
+	blocks    []Block
+	usage     []Usage
 
 	expire *expiry // what has become too old; nil most of the time
 	probe  bool    // write and remove something, to see whether that works
@@ -54,7 +58,8 @@ type expiry struct {
 	seenBefore, trailBefore time.Time
 	maxSeen                 int
 	maxTrailBytes           int64
-	more                    bool // set by the engine: not everything could go at once
+	usageBefore             string // the first day that is kept
+	more                    bool   // set by the engine: not everything could go at once
 }
 
 func (w *work) empty() bool {
@@ -63,5 +68,5 @@ func (w *work) empty() bool {
 
 // beside counts what rides along, without deletions.
 func (w *work) beside() int {
-	return len(w.seen) + trailEvents(w.trail) + len(w.contacts) + len(w.relations) + len(w.dialogs) + w.accountRows()
+	return len(w.seen) + trailEvents(w.trail) + len(w.contacts) + len(w.relations) + len(w.dialogs) + w.accountRows() + len(w.blocks) + len(w.usage)
 }

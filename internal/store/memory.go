@@ -19,10 +19,13 @@ type memory struct {
 	relations map[[2]string]Relation
 	dialogs   map[string]Dialog
 	accounts  map[string]Account
+	blocks    map[[2]string]Block
+	usage     map[[2]string]Usage
 }
 
 func newMemory() *memory {
-	return &memory{rows: map[uint64]Entry{}, contacts: map[[2]string]Contact{}, relations: map[[2]string]Relation{}, dialogs: map[string]Dialog{}, accounts: map[string]Account{}}
+	return &memory{rows: map[uint64]Entry{}, contacts: map[[2]string]Contact{}, relations: map[[2]string]Relation{}, dialogs: map[string]Dialog{},
+		accounts: map[string]Account{}, blocks: map[[2]string]Block{}, usage: map[[2]string]Usage{}}
 }
 
 func (m *memory) commit(w *work) error {
@@ -40,6 +43,8 @@ func (m *memory) commit(w *work) error {
 	m.putRelations(w.relations)
 	m.putDialogs(w.dialogs)
 	m.putAccounts(w.accounts)
+	m.putBlocks(w.blocks)
+	m.putUsage(w.usage)
 	for _, v := range w.seen {
 		v.At = fromMillis(millis(v.At))
 		m.seen = append(m.seen, v)
@@ -53,6 +58,7 @@ func (m *memory) commit(w *work) error {
 		}
 	}
 	if x := w.expire; x != nil {
+		maps.DeleteFunc(m.usage, func(_ [2]string, u Usage) bool { return u.Day < x.usageBefore })
 		m.seen = slices.DeleteFunc(m.seen, func(v Seen) bool { return v.At.Before(x.seenBefore) })
 		if n := len(m.seen) - x.maxSeen; n > 0 {
 			m.seen = slices.Delete(m.seen, 0, n)

@@ -76,6 +76,8 @@ type queue struct {
 	relations []Relation
 	dialogs   []Dialog
 	accounts  []accountPut
+	blocks    []Block
+	usage     []Usage
 	sideSince time.Time
 	trail     trailQueue
 
@@ -254,7 +256,7 @@ func (q *queue) buryLocked(id uint64) {
 
 // sides counts what rides along beside the trail.
 func (q *queue) sides() int {
-	return len(q.dead) + len(q.seen) + len(q.contacts) + len(q.relations) + len(q.dialogs) + q.accountRows
+	return len(q.dead) + len(q.seen) + len(q.contacts) + len(q.relations) + len(q.dialogs) + q.accountRows + len(q.blocks) + len(q.usage)
 }
 
 // sideLocked notes the time when the first of what rides along comes.
@@ -331,6 +333,7 @@ func (q *queue) takeLocked(now time.Time, all bool) (*work, time.Duration) {
 		w.expire = &expiry{
 			seenBefore: now.Add(-q.o.SeenFor), maxSeen: q.o.MaxSeen,
 			trailBefore: now.Add(-q.o.TrailFor), maxTrailBytes: q.o.MaxTrailBytes,
+			usageBefore: usageBefore(now),
 		}
 	}
 	if w.empty() {
@@ -359,6 +362,8 @@ func (q *queue) takeSidesLocked(w *work) {
 	w.dialogs, q.dialogs = takeFirst(q.dialogs, maxDialogRows)
 	q.dialogBytes -= sizeOfDialogs(w.dialogs)
 	w.accounts = q.takeAccountsLocked()
+	w.blocks, q.blocks = takeFirst(q.blocks, maxContactRows)
+	w.usage, q.usage = takeFirst(q.usage, maxContactRows)
 }
 
 // finishLocked takes note of the end of a commit and returns what to report.
@@ -470,6 +475,8 @@ func (q *queue) failLocked(w *work, err error, now time.Time) []Mark {
 	q.dialogs = newest(append(w.dialogs, q.dialogs...), Dialog.key)
 	q.dialogBytes = sizeOfDialogs(q.dialogs)
 	q.accountsBackLocked(w.accounts)
+	q.blocks = newest(append(w.blocks, q.blocks...), Block.key)
+	q.usage = newest(append(w.usage, q.usage...), Usage.key)
 	q.trail.giveBack(w.trail, now)
 	q.boundLocked()
 	return marks
@@ -484,6 +491,8 @@ func (q *queue) boundLocked() {
 	q.boundContactsLocked()
 	q.boundRelationsLocked()
 	q.boundDialogsLocked()
+	q.boundBlocksLocked()
+	q.boundUsageLocked()
 }
 
 func (q *queue) stateLocked() State {

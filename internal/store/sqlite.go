@@ -61,7 +61,7 @@ func (b *sqliteStore) tryCommit(w *work) (err error) {
 			_ = b.writer.exec("ROLLBACK") // may be over already
 		}
 	}()
-	for _, step := range []func(*work) error{b.deleteRows, b.putAll, b.putSeen, b.putTrail, b.putContacts, b.putRelations, b.putDialogs, b.putAccounts, b.expireOld, b.probe} {
+	for _, step := range []func(*work) error{b.deleteRows, b.putAll, b.putSeen, b.putTrail, b.putContacts, b.putRelations, b.putDialogs, b.putAccounts, b.putBlocks, b.putUsage, b.expireOld, b.probe} {
 		if err := step(w); err != nil {
 			return err
 		}
@@ -148,6 +148,9 @@ func (b *sqliteStore) expireOld(w *work) error {
 		return nil
 	}
 	if _, err := b.expireTable("seen", &b.seen, millis(x.seenBefore), int64(x.maxSeen), 1<<40); err != nil {
+		return err
+	}
+	if err := b.expireUsage(x); err != nil {
 		return err
 	}
 	gone, err := b.expireTable("trail", &b.trail, millis(x.trailBefore), x.maxTrailBytes, expireBytes)

@@ -94,11 +94,11 @@ type State struct {
 	Waiting      int
 	WaitingBytes int64
 	Oldest       time.Time
-	// Unflushed counts deletions, outcomes, contacts, relations, dialogs, accounts and events
-	// of the trail not yet on the disk.
+	// Unflushed counts deletions, outcomes, contacts, relations, dialogs, accounts, blocks,
+	// usage and events of the trail not yet on the disk.
 	Unflushed int
 	// Since Open: commits, rows written, rows done before their commit began,
-	// outcomes, contacts, relations, dialogs and events of the trail that had to be dropped,
+	// outcomes, contacts, relations, dialogs, blocks, usage and events of the trail that had to be dropped,
 	// which happens during a fault only, but to dialogs that are too big.
 	Commits, Written, Skipped, Dropped uint64
 }
