@@ -16,11 +16,12 @@ type stanzaError struct {
 	alternate string // content of gone and redirect
 	lang      string // of text, "" for English
 	app       string // a condition of XEP-0050 §4.4 besides, "" for none
+	blocked   bool   // by the sender himself (XEP-0191 §3.5)
 }
 
 // errorOf is the stanza error of a failure.
 func errorOf(f *mapping.Failure) stanzaError {
-	return stanzaError{cond: f.Condition, typ: f.Type, text: f.Text, alternate: f.Alternate}
+	return stanzaError{cond: f.Condition, typ: f.Type, text: f.Text, alternate: f.Alternate, blocked: f.Blocked}
 }
 
 // appendStanzaError appends the <error/> element; by is who says so.
@@ -58,6 +59,11 @@ func appendStanzaError(b []byte, by string, e stanzaError) []byte {
 	if slices.Contains(commandConditions, e.app) {
 		b = append(append(b, '<'), e.app...)
 		b = append(appendAttr(b, "xmlns", nsCommands), "/>"...)
+	}
+	if e.blocked {
+		b = append(b, "<blocked"...)
+		b = appendAttr(b, "xmlns", nsBlocked)
+		b = append(b, "/>"...)
 	}
 	return append(b, "</error>"...)
 }

@@ -9,6 +9,7 @@ import (
 const (
 	nsXML     = "http://www.w3.org/XML/1998/namespace"
 	nsStanzas = "urn:ietf:params:xml:ns:xmpp-stanzas"
+	nsBlocked = "urn:xmpp:blocking:errors"
 	nsStreams = "urn:ietf:params:xml:ns:xmpp-streams"
 )
 

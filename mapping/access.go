@@ -12,6 +12,13 @@ import (
 type Access struct {
 	all bool
 	set map[JID]struct{} // bare JIDs, and domains as JIDs without a localpart
+	not func(JID) bool   // whom it does not allow all the same; nil: nobody
+}
+
+// Except is a without those of whom not reports true, which is asked each time.
+func (a Access) Except(not func(JID) bool) Access {
+	a.not = not
+	return a
 }
 
 // NewAccess makes an Access from entries: a JID allows that user, whatever the
@@ -43,7 +50,7 @@ func NewAccess(entries []string) (Access, error) {
 
 // Allows reports whether j may use the gateway.
 func (a Access) Allows(j JID) bool {
-	if j.IsZero() {
+	if j.IsZero() || a.not != nil && a.not(j) {
 		return false
 	}
 	if a.all {

@@ -46,6 +46,10 @@ type Failure struct {
 	// body that is not understood (415) what would be; "" leaves the header out.
 	Accept, AcceptEncoding string
 
+	// Blocked: the sender has blocked the recipient himself, which XMPP says with a
+	// condition of its own (XEP-0191 §3.5).
+	Blocked bool
+
 	// Err is the cause, for the log only: it never reaches a peer.
 	Err error
 	// Remedy tells an admin what may be done about it, by a key of the

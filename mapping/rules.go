@@ -40,6 +40,8 @@ type Rules struct {
 	phoneHost   string
 	plan        dialPlan // of the phone domain's route
 	phones      bool     // that route leads to telephones: see Numbers
+	phoneRoute  int      // its place in routes, -1 if there is none ...
+	phoneHop    string   // ... and its next hop, "" if DNS says that
 
 	routes  []routeFrom
 	aliases map[aliasKey]JID

@@ -37,6 +37,7 @@ type RouteRule struct {
 	Country string // ISO 3166 code; "" reads no national numbers
 	Numbers string // "e164" (default), "national", "nanp10"
 	From    string // "user" (default), "alias", "account"
+	Hop     string // the host of its next hop; "": DNS says
 	Account string // the user name of the registration that is kept there; "" if there is none
 }
 
@@ -54,7 +55,7 @@ func NewRules(c RulesConfig) (*Rules, error) {
 	b := builder{r: &Rules{
 		served: make(map[string]string), users: make(map[string]string),
 		toXMPP: make(map[string]string), toSIP: make(map[string]string),
-		plainOnly: c.PlainOnly, refuseExpired: c.RefuseExpired,
+		plainOnly: c.PlainOnly, refuseExpired: c.RefuseExpired, phoneRoute: -1,
 	}}
 	b.gateway(c)
 	b.userDomains(c.UserDomains)
@@ -199,6 +200,8 @@ func (b *builder) routes(list []RouteRule) {
 		}
 		if !planned && ok && (host == "*" || host == b.r.phoneHost) {
 			b.r.plan, planned = plan, true
+			b.r.phoneRoute = i
+			b.r.phoneHop, _ = sipHost(rule.Hop)
 			b.r.phones = plan.country != nil || host == b.r.phoneHost && host != b.r.defaultHost
 		}
 	}
