@@ -40,6 +40,12 @@ type Policy struct {
 
 	Composing Composing // to whom it is told that a user is typing
 	UserRate  int       // messages a second of one user; 0 is no limit. See rates.go
+
+	// What may be sent to telephones; see quota.go.
+	Prefixes     []string // what numbers begin with, "+49"; none: anything
+	DailyPerUser int      // messages of one user on one day; 0 is no limit
+
+	Blocks Blocks // nil: nobody is blocked
 }
 
 func (p *Policy) expire() time.Duration {
@@ -71,6 +77,10 @@ type Options struct {
 	// Contacts keeps what is remembered of users and their contacts. nil: nothing is kept,
 	// and nobody is greeted or introduced.
 	Contacts ContactBook
+	// Usage keeps what users have sent to telephones. nil: it begins anew with the process.
+	Usage UsageBook
+	// Zone is where days begin and end; nil: that of the machine.
+	Zone *time.Location
 	// Presence keeps the presence of contacts. nil: nobody does, and nothing is answered.
 	Presence Presences
 	// NoEarly: a message leaves only after its row is on the disk. It is there to
@@ -95,6 +105,8 @@ type Bridge struct {
 	talks    *conversations
 	formats  *formats
 	rates    *rates
+	quota    *quota
+	usage    UsageBook
 	policy   atomic.Pointer[Policy]
 	volatile bool
 	noEarly  bool
@@ -153,7 +165,8 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 		o.Full = func(error) bool { return false }
 	}
 	g := newIDs(o.Secret, o.Now)
-	b := &Bridge{xmpp: x, sip: s, journal: j, presence: o.Presence, log: log, ids: g, talks: newConversations(g), formats: newFormats(), rates: newRates(), composing: newComposing(),
+	b := &Bridge{xmpp: x, sip: s, journal: j, presence: o.Presence, log: log, ids: g, talks: newConversations(g), formats: newFormats(), rates: newRates(),
+		quota: newQuota(o.Zone, time.Now(), o.Limits.Alone, o.Usage != nil), usage: o.Usage, composing: newComposing(),
 		lanes:    newLanes(o.Limits),
 		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, wake: make(chan struct{}, 1), lookups: make(chan lookup, maxLookups), lookupsOf: make(map[mapping.JID]int),
 		// A number is not used again after a restart: an operator may still have it in mind.
@@ -177,6 +190,7 @@ func (b *Bridge) SetLimits(l Limits) {
 	defer b.mu.Unlock()
 	b.lanes.limits.Stored, b.lanes.limits.Alone = l.withDefaults().Stored, l.Alone
 	b.contacts.alone = l.Alone
+	b.quota.setAlone(l.Alone)
 }
 
 // Announce tells the users who are subscribed to these names of the gateway once more that it
@@ -214,6 +228,7 @@ type work struct {
 	// Counted before the lock is released.
 	refusals []mapping.Condition // requests that were not taken
 	tooFast  uint64
+	denied   Denied
 
 	wake bool // Run has to look
 
@@ -278,6 +293,12 @@ func (b *Bridge) unlock(out *work) {
 		b.stats.ToXMPP.because(why)
 	}
 	b.stats.TooFast += out.tooFast
+	b.stats.Denied.add(&out.denied)
+	if b.usage != nil { // in the order in which it was counted
+		if used := b.quota.changed(); len(used) > 0 {
+			b.usage.PutUsage(used)
+		}
+	}
 	b.writeUpdates(out)
 	if len(out.done) > 0 {
 		b.journal.Done(out.done)

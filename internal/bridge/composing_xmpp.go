@@ -50,7 +50,7 @@ func (b *Bridge) readState(out *work, p *Policy, v *mapping.XMPPState) *saying {
 		return nil
 	}
 	m, ok := parts[0].(*mapping.SIPMessage)
-	if !ok {
+	if !ok || p.blocks(v.From, m.RequestURI) {
 		return nil
 	}
 	return &saying{pair: pair{v.From.Bare(), v.To.Bare()}, active: v.State == mapping.StateComposing, lane: m.RequestURI.AOR(), request: m}

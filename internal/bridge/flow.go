@@ -151,6 +151,7 @@ func (b *Bridge) update(out *work, o *outbound) {
 // settle takes what became of one request.
 func (b *Bridge) settle(out *work, o *outbound, res mapping.Outcome) {
 	l := o.slot
+	o.left = o.left || res.Kind != mapping.NotWritten
 	if !o.silent {
 		b.formats.learn(o.to, o.message(), res, out.now)
 	}
@@ -199,8 +200,12 @@ func (b *Bridge) decide(out *work, o *outbound, res mapping.Outcome) (verdict, *
 		return arrived, nil
 	}
 	kept := o.row != 0 && !(b.closing && b.volatile)
-	if kept && b.cut(out, o, res) {
-		return again, nil
+	if kept {
+		if done, f := b.cut(out, o, res); f != nil {
+			return failed, f
+		} else if done {
+			return again, nil
+		}
 	}
 	v, f := o.judge(res, out.now)
 	if (v == delivered || v == arrived) && o.hasFailed() {

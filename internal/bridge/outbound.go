@@ -23,6 +23,7 @@ type outbound struct {
 
 	// What becomes of the request; see retry.go. All of it is in the row.
 	sent      bool // the first of parts may have left as it now is
+	left      bool // the first of parts has left, or may have, in whatever form
 	attempts  int  // requests of it that may have left
 	ambiguous int  // of these, how many had no clear end
 	nextTried bool // a further target has been tried after a 500 or 504

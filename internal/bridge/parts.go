@@ -51,17 +51,20 @@ func (o *outbound) changeable(out mapping.Outcome) bool {
 }
 
 // cut makes parts of the request of o, if that is too long for its way and its text may
-// be sent in parts.
-func (b *Bridge) cut(out *work, o *outbound, res mapping.Outcome) bool {
+// be sent in parts. With a Failure it may not be sent at all: it would count too often.
+func (b *Bridge) cut(out *work, o *outbound, res mapping.Outcome) (bool, *mapping.Failure) {
 	if res.Room <= 0 || !tooLong(res) || o.total() != 1 || !o.changeable(res) {
-		return false
+		return false, nil
 	}
 	m := o.message()
 	// The other parts have Call-IDs that may be longer than the one that was measured.
 	room := res.Room - max(callIDLen-len(m.CallID), 0)
 	parts, ok := m.Split(room, res.Chars)
 	if !ok || len(parts) < 2 {
-		return false
+		return false, nil
+	}
+	if f := b.dialParts(out, o, len(parts)-1); f != nil {
+		return false, f
 	}
 	b.withdraw(o)
 	o.parts = make([]mapping.SIP, len(parts))
@@ -81,12 +84,13 @@ func (b *Bridge) cut(out *work, o *outbound, res mapping.Outcome) bool {
 	o.fresh()
 	o.attempts = 0
 	out.inParts(o)
-	return true
+	return true, nil
 }
 
 // fresh forgets what became of the requests before the one that is next.
 func (o *outbound) fresh() {
 	o.attempts, o.ambiguous, o.nextTried, o.restart, o.problem = 1, 0, false, false, nil
+	o.left = false
 	o.notBefore = time.Time{}
 }
 

@@ -126,6 +126,9 @@ func (b *Bridge) notify(out *work, p *Policy, a *asked, who mapping.JID, what ma
 		b.log.Debug("a notification cannot be sent", "dir", dirFromSIP, "to", a.contact, "id", a.id, "err", err)
 		return
 	}
+	if p.blocks(a.user, m.RequestURI) {
+		return
+	}
 	a.told |= what
 	b.stats.ReceiptsToSIP.count(what)
 	out.receiptEvent(a.id, a.callID, a.way(), what)

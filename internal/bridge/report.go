@@ -85,6 +85,7 @@ func (b *Bridge) giveUp(out *work, o *outbound, f *mapping.Failure) {
 	b.withdraw(o)
 	f = o.failure(f)
 	out.failed(o, f)
+	b.notDialled(o)
 	o.over = true
 	o.giveUp(f)
 	b.update(out, o)

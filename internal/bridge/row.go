@@ -15,7 +15,7 @@ import (
 //	byte     version
 //	byte     flags
 //	strings  from, to, id
-//	ints     attempts, ambiguous, notBefore
+//	ints     attempts, ambiguous (and rowLeft), notBefore
 //	int      requests that have arrived, if flagParts
 //	byte     what its sender wants, with bits of its own, if flagWants; then
 //	strings  type, messageID
@@ -41,6 +41,9 @@ const (
 	wantsUnsure    = 1 << 7
 	wantsNotices   = byte(mapping.NoticeDelivered | mapping.NoticeDisplayed | mapping.NoticeFailed)
 )
+
+// rowLeft says that the request that is next has left before.
+const rowLeft = 1 << 8
 
 // maxParts bounds what a row is believed to hold.
 const maxParts = 1024
@@ -104,7 +107,11 @@ func (o *outbound) appendRow(b []byte) []byte {
 	b = appendText(b, o.to.String())
 	b = appendText(b, o.id)
 	b = binary.AppendUvarint(b, uint64(o.attempts))
-	b = binary.AppendUvarint(b, uint64(o.ambiguous))
+	ambiguous := uint64(o.ambiguous)
+	if o.left {
+		ambiguous |= rowLeft
+	}
+	b = binary.AppendUvarint(b, ambiguous)
 	b = appendTime(b, o.notBefore)
 	if o.arrived > 0 {
 		b = binary.AppendUvarint(b, uint64(o.arrived))
@@ -148,6 +155,8 @@ func decode(r Row) (*outbound, error) {
 		sent: flags&flagSent != 0, nextTried: flags&flagNextTried != 0, restart: flags&flagRestart != 0, reshaped: flags&flagReshaped != 0}
 	o.from, o.to, o.id = p.jid(), p.jid(), p.text()
 	o.attempts, o.ambiguous = p.count(), p.count()
+	o.left = o.ambiguous&rowLeft != 0 || o.ambiguous > 0 || o.sent
+	o.ambiguous &^= rowLeft
 	o.notBefore = p.time()
 	if flags&flagParts != 0 {
 		if o.arrived = p.count(); o.arrived == 0 {

@@ -42,6 +42,7 @@ func genOutbound(t *rapid.T) *outbound {
 		row: rapid.Uint64().Draw(t, "row"), read: genTime(t), expire: genTime(t),
 		sent: rapid.Bool().Draw(t, "sent"), nextTried: rapid.Bool().Draw(t, "next"), restart: rapid.Bool().Draw(t, "restart"), reshaped: rapid.Bool().Draw(t, "reshaped"),
 		attempts: rapid.IntRange(0, 1<<20).Draw(t, "attempts"), ambiguous: rapid.IntRange(0, 3).Draw(t, "ambiguous"), notBefore: genTime(t)}
+	o.left = o.sent || o.ambiguous > 0 || rapid.Bool().Draw(t, "left")
 	o.sender = o.from.Bare()
 	if o.wants = mapping.Notice(rapid.Uint8Max(7).Draw(t, "wants")); o.wants != 0 {
 		o.typ, o.messageID = s.Draw(t, "type"), s.Draw(t, "message-id")

@@ -66,6 +66,14 @@ func (b *Bridge) readSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) *
 	case errors.Is(err, errAccess):
 		b.refuseSIP(out, in, mapping.FailForbidden(), "reason", "access")
 		return nil
+	case errors.Is(err, errBlocked):
+		out.denied.Unwanted++
+		b.refuseSIP(out, in, mapping.FailForbidden(), "reason", "blocked by an admin")
+		return nil
+	case errors.Is(err, errIgnored):
+		out.denied.Unwanted++
+		b.ignore(out, in, p, stanzas)
+		return nil
 	case err != nil:
 		f := asFailure(err)
 		b.refuseSIP(out, in, f, "reason", f.Condition, "err", f)
@@ -114,18 +122,12 @@ func (p *Policy) toXMPP(m *mapping.SIPMessage) ([]mapping.XMPP, error) {
 		return nil, errAccess
 	}
 	for _, v := range stanzas {
-		var to mapping.JID
-		switch x := v.(type) {
-		case *mapping.XMPPMessage:
-			to = x.To
-		case *mapping.IMDN:
-			to = x.To
-		case *mapping.XMPPState:
-			to = x.To
-		}
-		if !p.Access.Allows(to) {
+		if !p.Access.Allows(recipientOf(v)) {
 			return nil, errAccess
 		}
+	}
+	if why := p.unwanted(stanzas, m.From); why != nil {
+		return stanzas, why
 	}
 	return stanzas, err
 }

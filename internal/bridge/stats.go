@@ -69,6 +69,7 @@ type Stats struct {
 	Early                     uint64 // messages that left before they were on the disk
 	Retries                   uint64 // requests that were tried again
 	TooFast                   uint64 // messages beyond what their senders may send
+	Denied
 
 	Lanes       int // destinations for which something is under way or waits
 	Open        int // of these, with a request under way

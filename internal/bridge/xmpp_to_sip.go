@@ -102,7 +102,7 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 	// Access comes before the address is looked at: whoever may not send learns
 	// nothing about addresses (SEC-13).
 	if !p.Access.Allows(m.From) {
-		out.refuse(o, mapping.FailForbidden()) // no trail: strangers could push out that of others
+		out.refuse(o, p.blockedSender(out, m.From)) // no trail: strangers could push out that of others
 		return nil
 	}
 	if f := b.tooFast(p, m.From, out.now); f != nil {
@@ -135,6 +135,14 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 	o.wish(p, m)
 	b.shape(out, p, o, takes)
 	o.measure()
+	f := p.blockedContact(out, o)
+	if f == nil {
+		f = b.dial(out, p, o)
+	}
+	if f != nil {
+		out.refused(o, f)
+		return nil
+	}
 	return o
 }
 
@@ -154,6 +162,7 @@ func (b *Bridge) enqueue(out *work, batch []*outbound, owners uint64) {
 	taken := batch[:0]
 	for _, o := range batch {
 		if b.closing && (!b.sealed || b.volatile) {
+			b.notDialled(o)
 			out.refused(o, mapping.FailShutdown())
 			continue
 		}
@@ -165,6 +174,7 @@ func (b *Bridge) enqueue(out *work, batch []*outbound, owners uint64) {
 		} else {
 			f := b.lanes.push(o)
 			if f == nil {
+				b.notDialled(o)
 				out.refused(o, mapping.FailBusy(busySeconds))
 				continue
 			}
@@ -213,6 +223,7 @@ func (b *Bridge) notJournaled(out *work, o *outbound, err error) {
 		b.lanes.tidy(f)
 	}
 	o.row = 0
+	b.notDialled(o)
 	f := mapping.FailStore()
 	if f.Err = err; b.full(err) {
 		f = mapping.FailBusy(busySeconds)
