@@ -158,7 +158,7 @@ func (p *Policy) publisherOf(v *mapping.SIPPublish) (mapping.JID, *mapping.Failu
 		return mapping.JID{}, asFailure(err)
 	}
 	contact = contact.Bare()
-	if u, err := p.Rules.SIPAddress(contact); err != nil || p.mode(u) == ModeNone {
+	if u, err := p.Rules.SIPAddress(contact); err != nil || p.mode(u) == ModeNone || p.blocked(v.From) {
 		return mapping.JID{}, mapping.FailForbidden()
 	}
 	return contact, nil

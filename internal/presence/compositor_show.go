@@ -41,7 +41,7 @@ func (e *Engine) showPublished(out *work, contact mapping.JID) {
 		next := r.next
 		switch s := r.watch; {
 		case r.state&(WatchPending|WatchGranted) == 0:
-		case !out.policy.Access.Allows(r.user) || out.policy.mode(r.address(out.policy)) == ModeNone:
+		case !out.policy.tells(r.pair):
 			if s != nil && s.still {
 				e.lapse(out, s)
 			}

@@ -35,6 +35,8 @@ type Policy struct {
 	Mode func(mapping.URI) Mode
 	// Alone: there is one user domain only, which may have all the room.
 	Alone bool
+	// Blocks tells whom nobody wants to hear of; nil: nobody is blocked.
+	Blocks Blocks
 	// Publish are the servers that users' presence is published at: the routes with
 	// ModePublish.
 	Publish []Server

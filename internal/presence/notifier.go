@@ -122,7 +122,7 @@ func (e *Engine) beginWatcher(out *work, ref any, v *mapping.SIPSubscribe, expir
 	default:
 		e.notifier.dialogs[w.local] = w
 		r.watchers = append(r.watchers, w)
-		if r.granted() {
+		if r.sees(out.policy) {
 			w.phase = phaseActive
 		}
 		e.extendWatcher(out, w, expires)
@@ -179,7 +179,7 @@ var errOrder = errors.New("presence: CSeq has not increased")
 // is. Who only asks once does not have him asked whether he may. e.mu is held.
 func (e *Engine) wonder(out *work, r *relation, w *watcher, brief bool) {
 	switch {
-	case r.granted():
+	case r.sees(out.policy):
 		if len(r.devices.known) == 0 {
 			e.inquire(out, r)
 		}
@@ -285,7 +285,7 @@ func (p *Policy) watch(v *mapping.SIPEvent) (mapping.Watch, *mapping.Failure) {
 	if err != nil {
 		return mapping.Watch{}, refusalOf(err)
 	}
-	if p.mode(v.From) == ModeNone {
+	if p.mode(v.From) == ModeNone || p.blocked(v.From) {
 		return mapping.Watch{}, mapping.FailForbidden()
 	}
 	return who, nil
@@ -298,7 +298,7 @@ func (p *Policy) lets(who pair) bool {
 		return false
 	}
 	contact, err := p.Rules.SIPAddress(who.contact)
-	return err == nil && p.mode(contact) != ModeNone
+	return err == nil && p.mode(contact) != ModeNone && !p.blocked(contact)
 }
 
 func refusalOf(err error) *mapping.Failure {

@@ -43,7 +43,7 @@ func (e *Engine) askUser(out *work, r *relation, w *watcher) {
 	if asked.IsZero() && r.state&WatcherAsked != 0 {
 		asked = r.since // by an earlier run, and not after that
 	}
-	if e.closing || r.state&(WatcherGranted|WatcherDeclined) != 0 || !asked.IsZero() && lately(out.now, asked, askAgain) {
+	if e.closing || r.state&(WatcherGranted|WatcherDeclined) != 0 || out.policy.ignores(r.pair) || !asked.IsZero() && lately(out.now, asked, askAgain) {
 		return
 	}
 	if !out.policy.lets(r.pair) || !a.of.has(r.user, out.now) || !a.by.has(r.contact, out.now) || !a.from.has(w.peer, out.now) {
@@ -79,7 +79,9 @@ func (e *Engine) approved(out *work, v *mapping.XMPPPresence) {
 	e.log.Debug("a user lets a contact see him", "dir", "xmpp-sip", "from", r.user, "to", r.contact)
 	e.enter(out, r, WatcherGranted, WatcherAsked|WatcherDeclined)
 	for _, w := range r.watchers {
-		e.activateWatcher(out, w)
+		if r.sees(out.policy) {
+			e.activateWatcher(out, w)
+		}
 	}
 }
 

@@ -97,7 +97,7 @@ func readDevice(v *mapping.XMPPPresence) device {
 // shown takes what a user shows to a contact. e.mu is held.
 func (e *Engine) shown(out *work, v *mapping.XMPPPresence) {
 	r := e.relations.find(v.From, v.To)
-	if r == nil || !r.granted() || !out.policy.lets(r.pair) {
+	if r == nil || !r.sees(out.policy) || !out.policy.lets(r.pair) {
 		return
 	}
 	d := readDevice(v)

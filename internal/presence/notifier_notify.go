@@ -133,7 +133,7 @@ func (b *outbox) pop() *watcher {
 func (e *Engine) notify(out *work, w *watcher) {
 	r := w.relation
 	allowed := out.policy.lets(r.pair)
-	granted := allowed && r.granted()
+	granted := allowed && r.sees(out.policy)
 	if !allowed && w.phase < phaseEnded || !granted && w.phase == phaseActive {
 		e.endWatcher(out, w, reasonRejected) // which comes back here
 		return

@@ -55,7 +55,7 @@ func (e *Engine) sendProbes(out *work) {
 		p.queue[0] = nil
 		p.queue = p.queue[1:]
 		r.devices.waiting = false
-		if e.closing || e.relations.all[r.pair] != r || !r.granted() || !out.policy.lets(r.pair) {
+		if e.closing || e.relations.all[r.pair] != r || !r.sees(out.policy) || !out.policy.lets(r.pair) {
 			continue
 		}
 		p.tokens.take(out.now)
@@ -75,7 +75,7 @@ func (e *Engine) sendProbes(out *work) {
 // probesAnswered takes that all answers to the question how a user is have come: a device of which
 // nothing was said is not there any more. e.mu is held.
 func (e *Engine) probesAnswered(out *work, r *relation) {
-	if e.relations.all[r.pair] != r || !r.granted() {
+	if e.relations.all[r.pair] != r || !r.sees(out.policy) {
 		return
 	}
 	ds := &r.devices

@@ -147,7 +147,7 @@ func (e *Engine) restoreWatcher(out *work, d Dialog) {
 	switch {
 	case !out.policy.lets(r.pair):
 		e.endWatcher(out, w, reasonRejected)
-	case r.granted():
+	case r.sees(out.policy):
 		r.devices.resumed = true
 		e.activateWatcher(out, w) // if he has said so as the earlier run ended
 		e.inquire(out, r)

@@ -46,6 +46,13 @@ func (e *Engine) subscribe(out *work, v *mapping.XMPPPresence) {
 		out.sayError(v, out.policy.Rules.FailureToXMPP(asFailure(err)))
 		return
 	}
+	if out.policy.blocked(to) {
+		out.sayError(v, mapping.FailBlockedAddress())
+		return
+	} else if out.policy.ignores(pair{user, contact}) {
+		out.sayError(v, mapping.FailBlocked())
+		return
+	}
 	none := !out.policy.asks(to)
 	r := e.relations.get(user, contact, false)
 	if r == nil && !none && e.makeRoom(out, pair{user, contact}, false) {
@@ -141,7 +148,7 @@ func (e *Engine) probe(out *work, v *mapping.XMPPPresence) {
 	if err != nil {
 		return
 	}
-	if !out.policy.asks(to) {
+	if !out.policy.asks(to) || !out.policy.tells(pair{v.From.Bare(), v.To.Bare()}) {
 		out.say(v.To.Bare(), v.From, mapping.Unavailable)
 		return
 	}

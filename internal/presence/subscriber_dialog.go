@@ -83,7 +83,7 @@ func (e *Engine) begin(out *work, s *subscription) {
 	if err == nil {
 		from, err = p.Rules.SIPIdentity(s.user, to.Host)
 	}
-	if e.closing || err != nil || !p.asks(to) || !p.Access.Allows(s.user) {
+	if e.closing || err != nil || !p.asks(to) || !p.tells(s.pair) {
 		e.lapse(out, s)
 		return
 	}

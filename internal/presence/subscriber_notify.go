@@ -92,7 +92,7 @@ func (e *Engine) notifiedOf(out *work, s *subscription, v *mapping.SIPNotify) *m
 		return f
 	}
 	r := s.relation
-	if !active || !out.policy.lets(r.pair) {
+	if !active || !out.policy.tells(r.pair) {
 		// Nothing is to be told of who is pending (PRES-03), of an unknown state, to who may
 		// not use us any more (SEC-13), or where presence is not exchanged any more.
 		s.active = false
@@ -122,7 +122,7 @@ func (e *Engine) notifiedOf(out *work, s *subscription, v *mapping.SIPNotify) *m
 // e.mu is held.
 func (e *Engine) terminated(out *work, s *subscription, v *mapping.SIPNotify) {
 	e.log.Debug("a subscription was ended", "dir", dirFromSIP, "from", s.contact, "to", s.user, "call_id", s.callID, "reason", v.Reason)
-	if s.relation.state&WatchGranted != 0 && s.active && len(v.Body) > 0 && out.policy.lets(s.pair) {
+	if s.relation.state&WatchGranted != 0 && s.active && len(v.Body) > 0 && out.policy.tells(s.pair) {
 		if document, f := readDocument(v); f == nil {
 			e.show(out, s, document, v.Lang)
 		}

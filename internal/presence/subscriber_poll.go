@@ -37,7 +37,7 @@ func (e *Engine) ask(out *work, v *mapping.XMPPPresence) {
 
 // polledNotify takes the answer to a poll: one document. e.mu is held.
 func (e *Engine) polledNotify(out *work, s *subscription, v *mapping.SIPNotify) (f *mapping.Failure) {
-	if (v.State == mapping.StateActiveSub || v.State == mapping.StateTerminated) && len(v.Body) > 0 && out.policy.lets(s.pair) {
+	if (v.State == mapping.StateActiveSub || v.State == mapping.StateTerminated) && len(v.Body) > 0 && out.policy.tells(s.pair) {
 		var document []mapping.Resource
 		if document, f = readDocument(v); f == nil {
 			for i := range document {

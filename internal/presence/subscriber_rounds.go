@@ -78,7 +78,7 @@ func (e *Engine) round(out *work, name mapping.JID, which func(*subscription) bo
 func (e *Engine) goRound(out *work, name mapping.JID, r *round) {
 	n := min(len(r.left), roundBatch)
 	for _, s := range r.left[:n] {
-		if s.relation != nil && s.known && (e.closing || out.policy.lets(s.pair)) {
+		if s.relation != nil && s.known && (e.closing || out.policy.tells(s.pair)) {
 			r.tell(out, s)
 		}
 	}
