@@ -58,6 +58,9 @@ func (u *UA) check(r *request) (mapping.SIP, *reply) {
 	}
 	// 2. The source (SEC-29) and its rate (SEC-24). Who may still log in goes on.
 	switch {
+	case u.isBlocked(r.source.Addr()):
+		u.stats.Blocked.Add(1)
+		return refuse(mapping.FailForbidden())
 	case r.peer == nil && !r.set.logsIn():
 		return refuse(mapping.FailForbidden())
 	case !u.inRate(r):

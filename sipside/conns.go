@@ -109,7 +109,7 @@ func (c *conns) add(conn net.Conn, dialed locate.Target) *sipgoConn {
 	most := c.u.cfg.MaxConnections
 	quarter, host := max(most/4, 1), hostOf(remote.Addr())
 	full := c.accepted >= most || !peered && (c.strange >= quarter || c.hosts[host] >= max(quarter/8, leastOfHost))
-	if c.closed || full && !dialed.Addr.IsValid() {
+	if c.closed || (full || c.u.isBlocked(remote.Addr())) && !dialed.Addr.IsValid() {
 		c.mu.Unlock()
 		conn.Close()
 		return nil

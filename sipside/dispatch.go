@@ -278,6 +278,9 @@ const maxScratch = 1024
 // all that comes is of the peer that has sent last, which is therefore remembered.
 func (rd *reader) peerAt(set *settings, addr netip.Addr) *peer {
 	p := set.peers
+	if rd.u.isBlocked(addr) {
+		return nil
+	}
 	last := lastPeer{in: p, resolved: p.resolved.Load(), addr: addr, holder: rd.holder(p)}
 	if last.peer = rd.last.peer; last.peer != nil && last == rd.last {
 		return last.peer

@@ -11,6 +11,7 @@ type Stats struct {
 	Malformed atomic.Uint64 // messages that are no SIP, or bad SIP
 	Refused   atomic.Uint64 // requests answered by the SIP side itself
 	Strangers atomic.Uint64 // requests from sources that are no peers, answered or not
+	Blocked   atomic.Uint64 // of these, from sources that an admin has blocked
 	Limited   atomic.Uint64 // requests beyond the rate of their source, which got 503
 	Unmatched atomic.Uint64 // responses to nothing that is open
 	Dropped   atomic.Uint64 // packets and connections for which there was no room

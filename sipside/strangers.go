@@ -104,6 +104,9 @@ func (s *strangers) mayGuess(a netip.Addr, now time.Time) bool {
 // and then of all that came meanwhile, every ten minutes at most.
 func (u *UA) notice(r *request) {
 	u.stats.Strangers.Add(1)
+	if u.isBlocked(r.source.Addr()) {
+		return // that is known
+	}
 	s := &u.strangers
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -140,7 +143,7 @@ func strangerRemedy(set *settings) string {
 // worthAnswer reports whether a request of no peer gets an answer at all: over UDP only a
 // few do. refused is the refusal, nil for a CANCEL that goes on.
 func (u *UA) worthAnswer(r *request, refused *reply) bool {
-	known := r.set.logsIn() && u.authenticator.isKnown(r.source.Addr(), r.read)
+	known := r.set.logsIn() && u.authenticator.isKnown(r.source.Addr(), r.read) && !u.isBlocked(r.source.Addr())
 	answer := !r.udp || known || u.strangers.mayAnswer(r.source.Addr(), r.read)
 	// Being asked for a password is how a peer that has one begins.
 	if challenged := refused != nil && refused.status == 401; !answer || r.wrong || !challenged && !known {
