@@ -83,6 +83,10 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /v1/presence/list", answer(s.relations))
 	mux.HandleFunc("GET /v1/presence/show", answer(s.relation))
 	mux.HandleFunc("POST /v1/presence/cancel", answer(s.cancel))
+	mux.HandleFunc("GET /v1/block/list", answer(s.blocks))
+	mux.HandleFunc("POST /v1/block/add", answer(s.block))
+	mux.HandleFunc("POST /v1/block/remove", answer(s.unblock))
+	mux.HandleFunc("GET /v1/usage", answer(s.usage))
 	mux.HandleFunc("GET /v1/health", answer(s.health))
 	mux.HandleFunc("POST /v1/reload", answer(s.reload))
 	return mux

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stoxgw/stox/internal/accounts"
 	"github.com/stoxgw/stox/internal/admin"
+	"github.com/stoxgw/stox/internal/blocks"
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/commands"
 	"github.com/stoxgw/stox/internal/config"
@@ -34,6 +35,7 @@ type App struct {
 	bridge   *bridge.Bridge
 	presence *presence.Engine
 	accounts *accounts.Engine
+	blocks   *blocks.Table
 	journal  *journal // has its store once Run has opened it
 	options  store.Options
 	door     *admin.Server // of the operator, once Run has opened it
@@ -86,6 +88,8 @@ func NewFrom(from Source, n Network, cfg *config.Config, log *slog.Logger) (*App
 		return nil, err
 	}
 	a.admins.Store(&who)
+	a.blocks = a.newBlocks()
+	policy = a.minded(policy)
 	a.xmpp, err = newLinks(cfg, policy, n.DialXMPP, a.announceDesk, log)
 	if err != nil {
 		return nil, faults(err)
@@ -103,11 +107,14 @@ func NewFrom(from Source, n Network, cfg *config.Config, log *slog.Logger) (*App
 	if err != nil {
 		return nil, faults(err)
 	}
-	a.presence = presence.New(a.xmpp, a.sip, presence.Options{Policy: presencePolicy(cfg, policy), Book: a.book()}, log)
+	a.presence = presence.New(a.xmpp, a.sip, presence.Options{Policy: a.presencePolicy(cfg, policy), Book: a.book()}, log)
 	a.languages = newLanguages(a.keepLanguage)
 	a.desk = commands.New(a.xmpp, a.deskOptions(), log)
 	options := bridgeOptions(cfg, policy, a.journal)
 	options.Presence, options.Desk = a.presence, bridgeDesk(a.desk)
+	if cfg.Store.Path != "" {
+		options.Usage = a.journal
+	}
 	a.bridge = bridge.New(a.xmpp, a.sip, a.journal, options, log)
 	return a, nil
 }
@@ -207,7 +214,7 @@ func (a *App) openDoor() error {
 
 // operator is what may be asked of this daemon, once Run has opened the store.
 func (a *App) operator() *liveQueue {
-	return &liveQueue{store: a.journal.store, bridge: a.bridge, links: a.xmpp, sip: a.sip, presence: a.presence, rules: a.presence.Rules, watch: a.watch, log: a.log, again: a.Reload}
+	return &liveQueue{store: a.journal.store, bridge: a.bridge, links: a.xmpp, sip: a.sip, blocks: a.blocks, usage: a.bridge.Usage, presence: a.presence, rules: a.presence.Rules, watch: a.watch, log: a.log, again: a.Reload}
 }
 
 // answerOperator runs the operator's socket. Its end is not that of the daemon:

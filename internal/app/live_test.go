@@ -261,6 +261,16 @@ var effects = []effect{
 		}
 		return fmt.Sprint(refused, " refused")
 	}},
+	{key: "limits.daily_per_user", after: []string{"limits: daily_per_user=1"}, was: "0 refused", is: "2 refused", look: func(h *home) string {
+		for i := range 3 {
+			h.toSIP(fmt.Sprint("+1555123456", i), fmt.Sprint("m", i), "hi")
+		}
+		return fmt.Sprint(len(h.errors()), " refused")
+	}},
+	{key: "limits.prefixes", before: []string{"limits: prefixes=['+1']"}, after: []string{"limits: prefixes=['+49', '+1666']"}, look: func(h *home) string {
+		h.toSIP("+15551234567", "m1", "hi")
+		return fmt.Sprint(len(h.errors()), " refused")
+	}, was: "0 refused", is: "1 refused"},
 	{key: "queue.expire", before: []string{"queue: expire='1h'"}, after: []string{"queue: expire='10s'"}, was: "false", is: "true", look: func(h *home) string {
 		took, _ := putOff(h)
 		return fmt.Sprint(took <= 10*time.Second)

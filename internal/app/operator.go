@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stoxgw/stox/internal/admin"
+	"github.com/stoxgw/stox/internal/blocks"
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/store"
 	"github.com/stoxgw/stox/mapping"
@@ -28,6 +29,8 @@ type liveQueue struct {
 	bridge liveBridge
 	links  *links
 	sip    *sipside.UA
+	blocks *blocks.Table
+	usage  func(n int) []bridge.Use
 	watch  *watch
 	log    *slog.Logger
 	again  func(context.Context) (admin.Reloaded, error) // reads the configuration

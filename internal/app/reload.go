@@ -139,6 +139,7 @@ func (a *App) apply(change *config.Change) (changed []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	policy = a.minded(policy)
 	sip, err := sipsideConfig(next)
 	if err != nil {
 		return nil, err
@@ -157,7 +158,7 @@ func (a *App) apply(change *config.Change) (changed []string, err error) {
 	}
 	a.accounts.SetPolicy(of)
 	a.bridge.SetPolicy(policy)
-	a.presence.SetPolicy(presencePolicy(next, policy))
+	a.presence.SetPolicy(a.presencePolicy(next, policy))
 	a.bridge.SetLimits(bridgeLimits(next))
 	a.bridge.Announce(a.xmpp.change(next, policy)...)
 	a.journal.store.SetLimits(next.Queue.MaxMessages, next.Store.Trail)

@@ -37,6 +37,7 @@ func buildPolicy(cfg *config.Config, of mapping.Accounts) (bridge.Policy, error)
 		Rules: rules, Access: access,
 		Expire: cfg.Queue.Expire, Notice: cfg.XMPP.FailureNotice, Late: bridge.LateErrors(cfg.SIP.LateErrors), IMDN: bridge.IMDN(cfg.SIP.IMDN),
 		Composing: bridge.Composing(cfg.SIP.Composing), UserRate: cfg.Limits.UserRate,
+		Prefixes: cfg.Limits.Prefixes, DailyPerUser: cfg.Limits.DailyPerUser,
 	}, faults(err)
 }
 
@@ -62,6 +63,9 @@ func buildRules(cfg *config.Config, of mapping.Accounts) (*mapping.Rules, error)
 		rule := mapping.RouteRule{Domain: r.Domain, Country: r.Country, Numbers: r.Numbers, From: r.From}
 		if r.Register {
 			rule.Account = r.Username
+		}
+		if via, err := NextHop(r.Via); err == nil && r.Via != "" {
+			rule.Hop = via.Host
 		}
 		c.Routes = append(c.Routes, rule)
 	}

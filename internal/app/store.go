@@ -91,6 +91,10 @@ func (a *App) restore() error {
 	if err := a.restoreAccounts(); err != nil {
 		return err
 	}
+	// Before presence, which goes by it.
+	if err := a.restoreBlocks(); err != nil {
+		return err
+	}
 	relations, dialogs, err := restorePresence(a.journal.store, a.presence.Restore)
 	if err != nil {
 		return err

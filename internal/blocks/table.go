@@ -346,3 +346,13 @@ func (t *Table) note() {
 	}
 	t.users.Store(users)
 }
+
+// Any reports whether a user, or an admin, has blocked anything that Blocked would find.
+func (t *Table) Any(user mapping.JID) bool {
+	if !t.any.Load() {
+		return false
+	}
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.of[user.Bare()]) > 0 || len(t.of[mapping.JID{}]) > 0
+}

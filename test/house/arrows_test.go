@@ -34,6 +34,7 @@ var rules = []struct {
 	{"sipside", []string{"mapping", "sipside/locate", "sipside/digest"}, []string{"github.com/emiago/sipgo/sip", "github.com/gobwas/ws", "golang.org/x/net/ipv4", "golang.org/x/net/ipv6", "golang.org/x/sys"}},
 	{"internal/bridge", []string{"mapping", "internal/hist", "internal/texts"}, nil},
 	{"internal/presence", []string{"mapping"}, nil},
+	{"internal/blocks", []string{"mapping"}, nil},
 	{"internal/commands", []string{"mapping", "internal/texts"}, nil},
 	{"internal/texts", nil, nil}, // a dictionary: whoever speaks to users may look into it
 	{"internal/accounts", []string{"mapping"}, nil},
@@ -41,7 +42,7 @@ var rules = []struct {
 	{"internal/store", []string{"internal/hist"}, []string{"modernc.org/sqlite", "github.com/pressly/goose/v3"}},
 	{"internal/admin", nil, nil},
 	{"internal/metrics", []string{"internal/hist"}, []string{"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_model/go"}},
-	{"internal/app", []string{"mapping", "component", "sipside", "internal/bridge", "internal/presence", "internal/accounts", "internal/commands", "internal/texts", "internal/store", "internal/admin", "internal/config", "internal/version", "internal/metrics", "internal/hist"}, []string{"github.com/coreos/go-systemd/v22/daemon"}},
+	{"internal/app", []string{"mapping", "component", "sipside", "internal/bridge", "internal/presence", "internal/accounts", "internal/blocks", "internal/commands", "internal/texts", "internal/store", "internal/admin", "internal/config", "internal/version", "internal/metrics", "internal/hist"}, []string{"github.com/coreos/go-systemd/v22/daemon"}},
 	{"internal/doctor", []string{"mapping", "component", "sipside/digest", "sipside/locate", "internal/config", "internal/admin"}, nil},
 	{"internal/cli", []string{"mapping", "internal/app", "internal/doctor", "internal/admin", "internal/config", "internal/version", "contrib"}, []string{"github.com/spf13/cobra"}},
 	{"internal/version", nil, nil},
