@@ -65,6 +65,7 @@ type Rules struct {
 type routeFrom struct {
 	host           string // "*" is any
 	alias, account bool
+	plan           dialPlan
 }
 
 // aliasKey is a SIP address as aliases are compared: numbers folded, the user

@@ -192,7 +192,7 @@ func (b *builder) routes(list []RouteRule) {
 			b.fault(path+".from", "%q is none of \"user\", \"alias\", \"account\"", rule.From)
 		}
 		plan := b.plan(path, rule)
-		b.r.routes = append(b.r.routes, routeFrom{host: host, alias: rule.From == "alias", account: rule.From == "account"})
+		b.r.routes = append(b.r.routes, routeFrom{host: host, alias: rule.From == "alias", account: rule.From == "account", plan: plan})
 		if rule.Account != "" {
 			if user, f := foldUser(rule.Account); f == nil { // else nobody can be written to under it
 				b.r.accounts = append(b.r.accounts, account{user, host})

@@ -14,7 +14,8 @@ const leastDialled = 7
 // addresses as they stand in requests, and about these ways to telephones:
 //
 //   - the phone domain, with any port;
-//   - every domain that has the sip.route of the phone domain, as with "*";
+//   - every domain that has the sip.route of the phone domain, as with "*", or one with a
+//     country, as a second trunk has;
 //   - the next hop of that route, and IP addresses, in the place of a domain.
 //
 // On these whatever is a telephone number is one, and so are seven digits and more. Where the
@@ -25,10 +26,11 @@ func (r *Rules) Telephone(u URI) (number string, is bool) {
 	if u.Scheme == "tel" {
 		host = r.phoneHost
 	}
-	if u.User == "" || r.phoneHost == "" || !r.dials(host) {
+	plan, dials := r.dials(host)
+	if u.User == "" || r.phoneHost == "" || !dials {
 		return "", false
 	}
-	if number, ok := r.plan.read(u.User); ok {
+	if number, ok := plan.read(u.User); ok {
 		if number, _, _ = strings.Cut(number, ";"); isE164(number) {
 			return number, true
 		}
@@ -38,23 +40,22 @@ func (r *Rules) Telephone(u URI) (number string, is bool) {
 	return "", all || dialled(u.User)
 }
 
-// dials reports whether numbers at a host go the way of those at the phone domain.
-func (r *Rules) dials(host string) bool {
+// dials reports whether numbers at a host are dialled, and how they are read there.
+func (r *Rules) dials(host string) (dialPlan, bool) {
 	if host == r.phoneHost || r.phoneHop != "" && host == r.phoneHop {
-		return true
-	}
-	if _, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
-		return true
-	}
-	if r.phoneRoute < 0 {
-		return false
+		return r.plan, true
 	}
 	for i, route := range r.routes {
-		if route.host == "*" || route.host == host {
-			return i == r.phoneRoute
+		if route.host != "*" && route.host != host {
+			continue
 		}
+		if i == r.phoneRoute || route.plan.country != nil {
+			return route.plan, true
+		}
+		break
 	}
-	return false
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return r.plan, err == nil
 }
 
 // dialled reports whether a user part has nothing but what can be dialled, and enough of it.

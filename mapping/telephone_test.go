@@ -18,7 +18,7 @@ func telephoneRules(t *testing.T, c RulesConfig) *Rules {
 
 func TestTelephone(t *testing.T) {
 	trunk := telephoneRules(t, RulesConfig{DefaultSIPDomain: "example.net", PhoneDomain: "trunk.example", Routes: []RouteRule{
-		{Domain: "trunk.example", Country: "DE", Numbers: "national", Hop: "sbc.trunk.example"}, {Domain: "other.example"},
+		{Domain: "trunk.example", Country: "DE", Numbers: "national", Hop: "sbc.trunk.example"}, {Domain: "other.example"}, {Domain: "second.example", Country: "US"},
 	}})
 	pbx := telephoneRules(t, RulesConfig{DefaultSIPDomain: "example.net", Routes: []RouteRule{{Domain: "*"}}})
 	plain := telephoneRules(t, RulesConfig{DefaultSIPDomain: "example.net"})
@@ -42,6 +42,8 @@ func TestTelephone(t *testing.T) {
 		{trunk, "sip:romeo@192.0.2.9", "", false, "a user at an IP address"},
 		{trunk, "sip:+4930123456@other.example", "", false, "another domain"},
 		{trunk, "sip:+4930123456@example.net", "", false, "a domain of users"},
+		{trunk, "sip:2125550123@second.example", "+12125550123", true, "a second trunk"},
+		{trunk, "sip:romeo@second.example", "", false, "a user there"},
 		{trunk, "sip:romeo@example.net", "", false, "a user"},
 		{trunk, "sip:trunk.example", "", false, "a host"},
 		{pbx, "sip:+15551234567@example.net", "+15551234567", true, "in full"},

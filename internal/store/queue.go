@@ -363,7 +363,7 @@ func (q *queue) takeSidesLocked(w *work) {
 	q.dialogBytes -= sizeOfDialogs(w.dialogs)
 	w.accounts = q.takeAccountsLocked()
 	w.blocks, q.blocks = takeFirst(q.blocks, maxContactRows)
-	w.usage, q.usage = takeFirst(q.usage, maxContactRows)
+	w.usage, q.usage = takeFirst(newest(q.usage, Usage.key), maxContactRows) // who sends a lot is written once
 }
 
 // finishLocked takes note of the end of a commit and returns what to report.

@@ -60,7 +60,6 @@ func usageBefore(now time.Time) string { return now.AddDate(0, 0, -usageDays).Fo
 func (s *Store) LoadUsage(day string, f func([]Usage) error) error { return s.b.loadUsage(day, f) }
 
 func (b *sqliteStore) putUsage(w *work) error {
-	w.usage = newest(w.usage, Usage.key) // one who sends a lot is written once
 	for _, u := range w.usage {
 		err := b.writer.exec("INSERT INTO usage (day, user, sent) VALUES (?, ?, ?) ON CONFLICT (day, user) DO UPDATE SET sent = excluded.sent", u.Day, u.User, int64(u.Sent))
 		if err != nil {
