@@ -12,15 +12,9 @@ import (
 	"github.com/stoxgw/stox/internal/siptest"
 )
 
-// queueOf is what the operator's socket asks.
-func (h *home) queueOf() *liveQueue {
-	return &liveQueue{store: h.app.journal.store, bridge: h.app.bridge, links: h.app.xmpp, sip: h.app.sip, blocks: h.app.blocks, usage: h.app.bridge.Usage,
-		presence: h.app.presence, rules: h.app.presence.Rules, watch: h.app.watch, log: h.app.log, again: h.app.Reload}
-}
-
 func (h *home) block(owner, what string) {
 	h.t.Helper()
-	if _, err := h.queueOf().Block(h.t.Context(), owner, what); err != nil {
+	if _, err := h.app.operator().Block(h.t.Context(), owner, what); err != nil {
 		h.t.Fatal(err)
 	}
 	synctest.Wait()
@@ -28,7 +22,7 @@ func (h *home) block(owner, what string) {
 
 func (h *home) unblock(owner, what string) {
 	h.t.Helper()
-	if _, err := h.queueOf().Unblock(h.t.Context(), owner, what); err != nil {
+	if _, err := h.app.operator().Unblock(h.t.Context(), owner, what); err != nil {
 		h.t.Fatal(err)
 	}
 	synctest.Wait()
@@ -114,7 +108,7 @@ func TestBlocksAndUsageOutliveTheProcess(t *testing.T) {
 		if got := h.fromSIP(neighbour, 2, romeo, "sip:nurse@example.com", "hi"); got != 200 {
 			t.Errorf("nobody else has, and he gets %d", got)
 		}
-		p, err := h.queueOf().Blocks(t.Context(), "", 0)
+		p, err := h.app.operator().Blocks(t.Context(), "", 0)
 		if err != nil || p.Total != 1 || p.Blocks[0].What != "198.51.100.0/24" || p.Blocks[0].Kind != "source" || !p.Blocks[0].Since.Equal(began) {
 			t.Errorf("%+v, %v", p, err)
 		}
@@ -123,13 +117,13 @@ func TestBlocksAndUsageOutliveTheProcess(t *testing.T) {
 		if e := h.errors(); len(e) != 1 || e[0].ID != "m3" || !strings.Contains(e[0].Raw, "You have sent 2 of 2 messages to telephone numbers today.") {
 			t.Errorf("%v", e)
 		}
-		u, err := h.queueOf().Usage(t.Context(), "", 0)
+		u, err := h.app.operator().Usage(t.Context(), "", 0)
 		if want := fmt.Sprint([]admin.Use{{User: "juliet@example.com", Day: "2026-01-15", Sent: 2, Limit: 2}}); err != nil || fmt.Sprint(u.Uses) != want {
 			t.Errorf("%v, %v", u, err)
 		}
 		time.Sleep(24 * time.Hour)
 		h.toSIP("+15551234569", "m4", "hi")
-		u, err = h.queueOf().Usage(t.Context(), "2026-01-15", 0) // from the disk
+		u, err = h.app.operator().Usage(t.Context(), "2026-01-15", 0) // from the disk
 		if want := fmt.Sprint([]admin.Use{{User: "juliet@example.com", Day: "2026-01-15", Sent: 2}}); err != nil || fmt.Sprint(u.Uses) != want {
 			t.Errorf("the day before: %v, %v", u, err)
 		}
@@ -181,4 +175,53 @@ func siptestURIs(all []*siptest.Wire) (out []string) {
 		out = append(out, requestURI(w))
 	}
 	return out
+}
+
+// Users block by commands, each for himself, and nobody sees what others have blocked.
+func TestBlocksByCommand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHome(t, t.TempDir(), "xmpp: admins=['boss@example.com']")
+		defer h.stop()
+		ask := func(who, text string) string {
+			t.Helper()
+			before := len(h.texts())
+			h.xmpp("<message from='%s@example.com/x' to='sip.example.com' id='%d' type='chat'><body>%s</body></message>", who, before, text)
+			time.Sleep(time.Second)
+			synctest.Wait()
+			all := h.texts()[before:]
+			if len(all) != 1 {
+				t.Fatalf("%s: %d answers", text, len(all))
+			}
+			return all[0].Body
+		}
+		for _, c := range []struct{ who, text, want string }{
+			{"juliet", "block romeo@sip.example.com", "sip:romeo@example.net"},
+			{"juliet", "blocked", "sip:romeo@example.net"},
+			{"juliet", "block 192.0.2.7", "Only an admin may block this."},
+			{"juliet", "unblock paris@sip.example.com", "This is not blocked."},
+			{"boss", "ban 0.0.0.0/0", "This would block everybody."},
+			{"boss", "ban 198.51.100.9", "198.51.100.9"},
+			{"boss", "banned", "198.51.100.9"},
+		} {
+			if got := ask(c.who, c.text); !strings.Contains(got, c.want) {
+				t.Errorf("%s: %q, want %q", c.text, got, c.want)
+			}
+		}
+		for _, who := range []string{"nurse", "boss"} {
+			if got := ask(who, "blocked"); strings.Contains(got, "romeo") {
+				t.Errorf("%s is shown %q", who, got)
+			}
+		}
+		if got := h.fromSIP(neighbour, 1, romeo, juliet, "hi"); got != 480 {
+			t.Errorf("romeo gets %d", got)
+		}
+		ask("juliet", "unblock romeo@sip.example.com")
+		if got := h.fromSIP(neighbour, 2, romeo, juliet, "hi"); got != 200 {
+			t.Errorf("unblocked, romeo gets %d", got)
+		}
+		h.toSIP("+15551234567", "m1", "hi")
+		if got := ask("boss", "usage"); !strings.Contains(got, "juliet@example.com") {
+			t.Errorf("usage: %q", got)
+		}
+	})
 }

@@ -29,6 +29,8 @@ func (a *App) deskOptions() commands.Options {
 		Rules:     a.presence.Rules,
 		Operator:  deskOperator{a},
 		Left:      func(user, name mapping.JID) { a.bridge.Left(user, name) },
+		Blocks:    deskBlocks{a.blocks},
+		Usage:     a.deskUsage,
 		Languages: a.languages,
 	}
 	if a.accountsOffered() {
