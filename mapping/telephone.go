@@ -26,8 +26,11 @@ func (r *Rules) Telephone(u URI) (number string, is bool) {
 	if u.Scheme == "tel" {
 		host = r.phoneHost
 	}
+	if u.User == "" || r.phoneHost == "" || letter(u.User[0]) && host != r.phoneHost {
+		return "", false
+	}
 	plan, dials := r.dials(host)
-	if u.User == "" || r.phoneHost == "" || !dials {
+	if !dials {
 		return "", false
 	}
 	if number, ok := plan.read(u.User); ok {
@@ -54,9 +57,14 @@ func (r *Rules) dials(host string) (dialPlan, bool) {
 		}
 		break
 	}
+	if host == "" || letter(host[len(host)-1]) && strings.IndexByte(host, ':') < 0 { // as nearly all names do
+		return r.plan, false
+	}
 	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
 	return r.plan, err == nil
 }
+
+func letter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 // dialled reports whether a user part has nothing but what can be dialled, and enough of it.
 func dialled(user string) bool {

@@ -39,6 +39,7 @@ func TestTelephone(t *testing.T) {
 		{trunk, "sip:+4930123456@sbc.trunk.example", "+4930123456", true, "at the next hop"},
 		{trunk, "sip:+4930123456@192.0.2.9", "+4930123456", true, "at an IP address"},
 		{trunk, "sip:+4930123456@[2001:db8::1]", "+4930123456", true, "at an IP address"},
+		{trunk, "sip:+4930123456@[2001:db8::a]", "+4930123456", true, "at an IP address"},
 		{trunk, "sip:romeo@192.0.2.9", "", false, "a user at an IP address"},
 		{trunk, "sip:+4930123456@other.example", "", false, "another domain"},
 		{trunk, "sip:+4930123456@example.net", "", false, "a domain of users"},

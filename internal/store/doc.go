@@ -1,7 +1,8 @@
 // Package store keeps what must outlive the process: the journal of messages that
 // are not done, the outcomes of requests that may be repeated, which users and contacts
-// have met and who may see whose presence, the SIP accounts of users, and the trail of what became of every message. It knows nothing of messages: a row's Data is
-// bytes to it.
+// have met and who may see whose presence, the SIP accounts of users, what is blocked, how much users have sent to
+// telephones, and the trail of what became of every message. It knows nothing of messages: a
+// row's Data is bytes to it.
 //
 // # The journal
 //
@@ -18,7 +19,7 @@
 // the commit of the row has begun, it never reaches the disk; if it comes later,
 // the row is deleted. Deletions go in ranges with a later commit, at 256 of them
 // or after 40 ms, whatever is first; outcomes (PutSeen) are packed into one row and go with
-// them, as do contacts, relations, dialogs and accounts. The trail (PutTrail) is packed as it comes, into
+// them, as do contacts, relations, dialogs, accounts, blocks and usage. The trail (PutTrail) is packed as it comes, into
 // batches that wait for a second or until they are full.
 //
 // Callers wake the goroutine that commits when it has something to do and at no other
