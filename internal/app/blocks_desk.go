@@ -17,12 +17,12 @@ var _ commands.Blocks = deskBlocks{}
 
 func (d deskBlocks) Block(owner mapping.JID, what string) (string, error) {
 	e, err := d.t.Block(owner, what)
-	return e.What, deskProblem(err)
+	return e.What, blockProblem(err)
 }
 
 func (d deskBlocks) Unblock(owner mapping.JID, what string) (string, error) {
 	e, err := d.t.Unblock(owner, what)
-	return e.What, deskProblem(err)
+	return e.What, blockProblem(err)
 }
 
 func (d deskBlocks) List(owner mapping.JID) []string {
@@ -34,8 +34,8 @@ func (d deskBlocks) List(owner mapping.JID) []string {
 	return out
 }
 
-// deskProblem is an error as the desk has words for it.
-func deskProblem(err error) error {
+// blockProblem is an error as the desk has words for it.
+func blockProblem(err error) error {
 	for is, kind := range map[error]string{
 		blocks.ErrFull: "full", blocks.ErrUnknown: "not-blocked", blocks.ErrKind: "admins-only", blocks.ErrAll: "everybody",
 	} {
