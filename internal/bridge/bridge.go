@@ -111,6 +111,7 @@ type Bridge struct {
 	volatile bool
 	noEarly  bool
 	full     func(error) bool
+	ahead    int           // markAhead; tests have less
 	works    sync.Pool     // of *work: see begin
 	wake     chan struct{} // capacity 1: Run has to look
 	lookups  chan lookup   // questions to the trail
@@ -168,7 +169,7 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 	b := &Bridge{xmpp: x, sip: s, journal: j, presence: o.Presence, log: log, ids: g, talks: newConversations(g), formats: newFormats(), rates: newRates(),
 		quota: newQuota(o.Zone, time.Now(), o.Limits.Alone, o.Usage != nil), usage: o.Usage, composing: newComposing(),
 		lanes:    newLanes(o.Limits),
-		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, wake: make(chan struct{}, 1), lookups: make(chan lookup, maxLookups), lookupsOf: make(map[mapping.JID]int),
+		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, ahead: markAhead, wake: make(chan struct{}, 1), lookups: make(chan lookup, maxLookups), lookupsOf: make(map[mapping.JID]int),
 		// A number is not used again after a restart: an operator may still have it in mind.
 		nextRow: uint64(o.Now.UnixMilli()) << 4,
 		rows:    make(map[uint64]*outbound), refused: make(map[*outbound]bool), waiting: make(map[*outbound]time.Time),

@@ -18,9 +18,10 @@ import (
 // exception (early, see xmpp_to_sip.go).
 
 const (
-	// A row that is at most so far from its turn is written as one that may have left,
-	// so that it need not be written again when its turn comes.
-	markAhead = 4
+	// So many of those that wait for a destination, the next ones in turn, are written as ones
+	// that may have left: so they leave without waiting for the disk, and share a commit. It is
+	// as many that are listed as uncertain after a crash although they have not left.
+	markAhead = 16
 	// After so many failures in a row the circuit of a destination opens: nothing is
 	// sent to it for a while, which grows with each further failure.
 	circuitAfter = 3
@@ -29,9 +30,16 @@ const (
 // stir looks at the first message of f: whether it may go, and if not, what it
 // waits for.
 func (b *Bridge) stir(out *work, f *fifo) {
+	if b.look(out, f) && f.lane.open == nil {
+		b.serve(out, f.lane) // those behind may have waited for what is gone
+	}
+}
+
+// look is stir, and reports whether messages have ended without having had their turn.
+func (b *Bridge) look(out *work, f *fifo) (ended bool) {
 	for len(f.queue) > 0 {
 		if b.closing {
-			return
+			return ended
 		}
 		e := &f.queue[0]
 		o := e.o
@@ -40,13 +48,15 @@ func (b *Bridge) stir(out *work, f *fifo) {
 		case o != nil && o.hasArrived():
 			b.lanes.remove(f, 0)
 			b.finishNotified(out, o)
+			ended = true
 			continue
 		case o == nil && (expired || !out.now.Before(f.lane.until)):
 			b.fetch(f)
-			return
+			return ended
 		case expired:
 			b.lanes.remove(f, 0)
 			b.giveUp(out, o, o.expired())
+			ended = true
 			continue
 		case o == nil || out.now.Before(o.notBefore) || out.now.Before(f.lane.until):
 			at := f.lane.until
@@ -54,16 +64,17 @@ func (b *Bridge) stir(out *work, f *fifo) {
 				at = o.notBefore
 			}
 			b.alarmAt(out, f, earlier(at, e.expire))
-			return
+			return ended
 		}
 		b.alarmAt(out, f, e.expire)
 		if o.kept > 0 {
 			f.lane.ready(f)
 			b.serve(out, f.lane)
 		}
-		return
+		return ended
 	}
 	b.lanes.tidy(f)
+	return ended
 }
 
 // serve gives the slot of l to the next message, if it is free, and has the rows of
@@ -88,38 +99,68 @@ func (b *Bridge) serve(out *work, l *lane) {
 }
 
 // eligible is the FIFO whose message may leave now; if there is none, short reports
-// whether that is for want of slots. It has the first few in turn written as ones
+// whether that is for want of slots. It has those that are next in turn written as ones
 // that may leave, and takes out those that may not any more. Senders of a domain that
 // has all the slots that it may have hold up nobody (SEC-30).
 func (b *Bridge) eligible(out *work, l *lane) (found *fifo, short bool) {
 	slot := b.lanes.held.room(b.lanes.limits, held{open: 1})
-	for i, n := 0, 0; i < len(l.turn) && n < markAhead && (slot || i < markAhead); {
+	i, marked := 0, false
+	for n := 0; i < len(l.turn) && n < b.ahead && (slot || i < b.ahead); {
 		f := l.turn[i]
-		var o *outbound
-		if len(f.queue) > 0 {
-			o = f.queue[0].o
-		}
-		if o == nil || out.now.Before(o.notBefore) || out.now.Before(l.until) || !out.now.Before(o.expire) {
+		if len(f.queue) == 0 || !f.queue[0].due(out.now) || out.now.Before(l.until) {
 			l.leave(f) // stir sees to it
 			continue
 		}
+		o := f.queue[0].o
 		room := slot && b.lanes.room(f.sender.Domain(), held{open: 1})
-		if !o.sent && (room || i < markAhead) {
-			o.sent = true
-			o.attempts++
-			b.update(out, o)
-		}
 		if room {
 			n++
+			marked = marked || o.sent && o.safe()
 		}
 		if o.safe() && !room {
 			short = true
-		} else if o.safe() && found == nil {
+		} else if o.safe() && o.sent && found == nil {
 			found = f
 		}
 		i++
 	}
+	b.markNext(out, l.turn[:i], slot, marked)
 	return found, short
+}
+
+// markNext has the next messages of these FIFOs, a share of each, written as ones that may leave.
+// While one of them is, it waits until there are as many that are not: one commit for all.
+func (b *Bridge) markNext(out *work, fifos []*fifo, slot, marked bool) {
+	if len(fifos) == 0 {
+		return
+	}
+	share := max(b.ahead/len(fifos), 1)
+	var room [2 * markAhead]*outbound
+	todo := room[:0]
+	have := 0
+	for i, f := range fifos {
+		if i >= b.ahead && !(slot && b.lanes.room(f.sender.Domain(), held{open: 1})) {
+			continue
+		}
+		for _, e := range f.queue[:min(share, len(f.queue))] {
+			if !e.due(out.now) {
+				break
+			}
+			if e.o.sent {
+				have++
+			} else {
+				todo = append(todo, e.o)
+			}
+		}
+	}
+	if marked && have > len(todo) {
+		return
+	}
+	for _, o := range todo {
+		o.sent = true
+		o.attempts++
+		b.update(out, o)
+	}
 }
 
 // feed serves lanes that had to wait for a free slot.
@@ -168,6 +209,9 @@ func (b *Bridge) settle(out *work, o *outbound, res mapping.Outcome) {
 		o.sent = false
 		back := b.lanes.back(o)
 		b.update(out, o)
+		if v == later {
+			b.unmark(out, back) // it is not soon that their turn comes
+		}
 		b.stir(out, back)
 		b.hold(out, l)
 		b.serve(out, l)

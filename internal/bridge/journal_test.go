@@ -135,6 +135,13 @@ func (j *journalFake) commit() {
 	}
 }
 
+// waits reports whether there is something to commit.
+func (j *journalFake) waits() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.waiting) > 0
+}
+
 // rows are the rows on the disk, in the order of ID.
 func (j *journalFake) rows() []Row {
 	j.mu.Lock()

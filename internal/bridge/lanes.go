@@ -74,6 +74,11 @@ type entry struct {
 	hurry    bool // the operator wants it tried now
 }
 
+// due reports whether nothing but its turn keeps the message from leaving.
+func (e *entry) due(now time.Time) bool {
+	return e.o != nil && !now.Before(e.o.notBefore) && now.Before(e.o.expire)
+}
+
 func newLanes(l Limits) *lanes {
 	return &lanes{limits: l.withDefaults(), byKey: make(map[string]*lane), domains: make(map[string]held)}
 }

@@ -453,6 +453,15 @@ func (w *world) checkHead(l *lane, f *fifo, now time.Time, quiet bool) {
 	if !quiet || o == nil || l.open != nil || now.Before(o.notBefore) || now.Before(l.until) || !now.Before(o.expire) || b.refused[o] {
 		return
 	}
+	stuck := 0
+	for _, g := range l.turn[:max(slices.Index(l.turn, f), 0)] {
+		if b.refused[g.queue[0].o] {
+			stuck++
+		}
+	}
+	if stuck >= b.ahead {
+		return // as many as are marked wait for the journal to take that, and then it is marked
+	}
 	switch {
 	case !l.starving:
 		w.Errorf("%s may go and does not: sent=%v rev=%d kept=%d inTurn=%v", o.id, o.sent, o.rev, o.kept, f.inTurn)

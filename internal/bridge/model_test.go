@@ -175,6 +175,7 @@ func (w *world) start() {
 	w.mu.Unlock()
 	w.b = New(modelXMPP{w, w.epoch}, modelSIP{w, w.epoch}, w.disk, Options{Policy: w.policy, Secret: []byte("secret"), Limits: w.limits,
 		Full: func(err error) bool { return err == errFull }}, slog.New(slog.DiscardHandler))
+	w.b.ahead = 1 + int(w.seed%6) // less than there are messages in a lane
 	if err := w.disk.restore(w.b); err != nil {
 		w.Fatal(err)
 	}

@@ -147,6 +147,7 @@ func (b *Bridge) Drop(id uint64) error {
 		b.rows[id] = o
 		b.giveUp(out, o, dropped(mayHaveLeft))
 		b.stir(out, f)
+		b.serve(out, f.lane)
 		return nil
 	})
 }

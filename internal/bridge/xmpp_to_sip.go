@@ -178,7 +178,7 @@ func (b *Bridge) enqueue(out *work, batch []*outbound, owners uint64) {
 				out.refused(o, mapping.FailBusy(busySeconds))
 				continue
 			}
-			if f.lane.waiting <= markAhead && f.lane.until.IsZero() && !b.closing {
+			if f.lane.waiting <= b.ahead && f.lane.until.IsZero() && !b.closing {
 				o.sent, o.attempts = true, 1
 			}
 		}
