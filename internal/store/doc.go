@@ -17,9 +17,10 @@
 //
 // Whether a row is written at all is decided under one lock: if Done comes before
 // the commit of the row has begun, it never reaches the disk; if it comes later,
-// the row is deleted. Deletions go in ranges with a later commit, at 256 of them
-// or after 40 ms, whatever is first; outcomes (PutSeen) are packed into one row and go with
-// them, as do contacts, relations, dialogs, accounts, blocks and usage. The trail (PutTrail) is packed as it comes, into
+// the row is deleted. Deletions go in ranges with a later commit: one of rows
+// from 20 ms on, else at 256 of them or after 40 ms, whatever is first; outcomes (PutSeen, 1024
+// make a commit) are packed into one row and go with them, as do contacts, relations,
+// dialogs, accounts, blocks and usage. The trail (PutTrail) is packed as it comes, into
 // batches that wait for a second or until they are full.
 //
 // Callers wake the goroutine that commits when it has something to do and at no other

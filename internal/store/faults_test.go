@@ -147,7 +147,7 @@ func TestFaultAtEachStep(t *testing.T) {
 			r.flushed()
 			f.set(c.fail, c.after)
 			now := time.Now()
-			s.PutSeen(slices.Repeat([]Seen{{Outcome: 200, At: now}}, sideCount))
+			s.PutSeen(slices.Repeat([]Seen{{Outcome: 200, At: now}}, seenCount))
 			s.Done([]uint64{1})
 			e := entry(2, "two, better")
 			e.Rev = 1
@@ -200,8 +200,8 @@ func TestFaultAtEachStep(t *testing.T) {
 			if _, err := s.LoadSeen(func(b []Seen) error { seen += len(b); return nil }); err != nil {
 				t.Error(err)
 			}
-			if seen < sideCount { // twice, if the commit happened all the same
-				t.Errorf("%d outcomes of %d", seen, sideCount)
+			if seen < seenCount { // twice, if the commit happened all the same
+				t.Errorf("%d outcomes of %d", seen, seenCount)
 			}
 		})
 	}

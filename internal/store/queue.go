@@ -10,8 +10,10 @@ import (
 )
 
 const (
-	sideCount = 256                   // so many deletions and outcomes are written …
+	sideCount = 256                   // so many deletions, contacts and the like are written …
+	seenCount = 1024                  // … or so many outcomes, which are smaller, …
 	sideDelay = 40 * time.Millisecond // … or after so long
+	sideShare = sideDelay / 2         // with a commit that there is anyway, from then on
 
 	// The trail waits longer: few big batches are found faster than many small ones.
 	trailCount = 4096
@@ -259,6 +261,11 @@ func (q *queue) sides() int {
 	return len(q.dead) + len(q.seen) + len(q.contacts) + len(q.relations) + len(q.dialogs) + q.accountRows + len(q.blocks) + len(q.usage)
 }
 
+// sidesFull reports whether that is enough for a commit.
+func (q *queue) sidesFull() bool {
+	return q.sides()-len(q.seen) >= sideCount || len(q.seen) >= seenCount
+}
+
 // sideLocked notes the time when the first of what rides along comes.
 func (q *queue) sideLocked() {
 	if q.sides() == 0 {
@@ -267,9 +274,12 @@ func (q *queue) sideLocked() {
 }
 
 // toDo is what there is to do, for signalLocked.
-type toDo struct{ waiting, sides int }
+type toDo struct {
+	waiting, sides int
+	full           bool
+}
 
-func (q *queue) toDo() toDo { return toDo{q.waiting, q.sides()} }
+func (q *queue) toDo() toDo { return toDo{q.waiting, q.sides(), q.sidesFull()} }
 
 // signalLocked wakes Run if there is more to do than was, and so much that it has to look: for the
 // first row, since what comes before Run has looked goes with it; for the first of what
@@ -280,7 +290,7 @@ func (s *Store) signalLocked(was toDo) {
 		s.signal()
 		return
 	}
-	if n := s.sides(); n > 0 && (was.sides == 0 || was.sides < sideCount && n >= sideCount) {
+	if is := s.toDo(); is.sides > 0 && (was.sides == 0 || is.full && !was.full) {
 		s.signal()
 	}
 }
@@ -318,9 +328,10 @@ func (q *queue) takeLocked(now time.Time, all bool) (*work, time.Duration) {
 	q.put, q.waiting, q.waitSize = q.put[:0], 0, 0
 
 	all = all || q.failing != nil
-	if n := q.sides(); n > 0 {
-		wait = sideDelay - now.Sub(q.sideSince)
-		if all || n >= sideCount || wait <= 0 {
+	if q.sides() > 0 {
+		waited := now.Sub(q.sideSince)
+		wait = sideDelay - waited
+		if all || q.sidesFull() || wait <= 0 || len(w.put) > 0 && waited >= sideShare {
 			q.takeSidesLocked(w)
 		}
 	}

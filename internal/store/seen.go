@@ -12,7 +12,7 @@ type Seen struct {
 	At      time.Time // kept in milliseconds
 }
 
-// PutSeen keeps outcomes. They are written in packed batches, at 256 or after
+// PutSeen keeps outcomes. They are written in packed batches, at 1024 or after
 // 40 ms, without a report; after SeenFor, or beyond MaxSeen, they go. During a
 // fault at most MaxSeen wait, the oldest are dropped.
 func (s *Store) PutSeen(batch []Seen) {

@@ -148,6 +148,56 @@ func TestDeletionsRideAt256(t *testing.T) {
 	})
 }
 
+func TestOutcomesRideAt1024(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, f := openFlaky(t, Options{})
+		r := start(t, s)
+		synctest.Wait()
+		before := len(f.commits)
+		s.PutSeen(slices.Repeat([]Seen{{Outcome: 200, At: time.Now()}}, 1023))
+		synctest.Wait()
+		if n := len(f.commits) - before; n != 0 {
+			t.Errorf("%d commits for 1023 outcomes before their time", n)
+		}
+		s.PutSeen([]Seen{{Outcome: 480, At: time.Now()}})
+		synctest.Wait() // no time passes
+		if n := len(f.commits) - before; n != 1 || len(f.commits[before].seen) != 1024 {
+			t.Errorf("1024 outcomes waited: %d commits", n)
+		}
+		_ = r.stop()
+	})
+}
+
+// What rides along goes with a commit of rows when it has waited for half of its time, and so
+// makes none of its own while rows come.
+func TestSidesShareACommit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, f := openFlaky(t, Options{})
+		r := start(t, s)
+		mustAppend(t, s, entry(1, "a"))
+		synctest.Wait()
+		s.Done([]uint64{1})
+		time.Sleep(sideShare - time.Millisecond)
+		mustAppend(t, s, entry(2, "b"))
+		synctest.Wait()
+		if last := f.commits[len(f.commits)-1]; len(f.commits) != 2 || len(last.spans) != 0 {
+			t.Errorf("%d commits, deleted %v: too early", len(f.commits), last.spans)
+		}
+		time.Sleep(time.Millisecond)
+		mustAppend(t, s, entry(3, "c"))
+		synctest.Wait()
+		if last := f.commits[len(f.commits)-1]; len(f.commits) != 3 || !slices.Equal(last.spans, []span{{1, 1}}) || len(last.put) != 1 {
+			t.Errorf("%d commits, the last one of %d rows, deleted %v; want the third of both", len(f.commits), len(last.put), last.spans)
+		}
+		time.Sleep(2 * sideDelay)
+		synctest.Wait()
+		if n := len(f.commits); n != 3 {
+			t.Errorf("%d commits, want no further one", n)
+		}
+		_ = r.stop()
+	})
+}
+
 func TestBounds(t *testing.T) {
 	size := int64(sizeOf(&Entry{Lane: "l", Data: make([]byte, 100)}))
 	for _, c := range []struct {
