@@ -38,8 +38,8 @@ func TestUnitIsExplained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// How it is started and stopped is in the unit's own comments.
-	life := []string{"Type", "ExecStart", "ExecReload", "Restart", "RestartSec", "RestartPreventExitStatus", "WatchdogSec", "TimeoutStopSec"}
+	// How it is started, run and stopped is in the unit's own comments.
+	life := []string{"Type", "ExecStart", "ExecReload", "Restart", "RestartSec", "RestartPreventExitStatus", "WatchdogSec", "TimeoutStopSec", "TimerSlackNSec"}
 	_, section, _ := strings.Cut(string(unit), "[Service]\n")
 	section, _, _ = strings.Cut(section, "[Install]\n")
 	var set []string
