@@ -8,3 +8,6 @@ import "net"
 type direct func(p []byte) (n int, err error)
 
 func writesAtOnce(net.Conn) direct { return nil }
+
+// readsFrom returns conn.Read.
+func readsFrom(conn net.Conn) func(p []byte) (int, error) { return conn.Read }

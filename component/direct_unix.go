@@ -3,6 +3,8 @@
 package component
 
 import (
+	"errors"
+	"io"
 	"net"
 	"os"
 	"syscall"
@@ -30,7 +32,7 @@ func writesAtOnce(conn net.Conn) direct {
 		n      int
 		failed error
 	)
-	try := func(fd uintptr) { n, failed = syscall.Write(int(fd), octets) } // the descriptor never blocks
+	try := func(fd uintptr) { n, failed = writeNow(fd, octets) } // the descriptor never blocks
 	return func(p []byte) (int, error) {
 		octets, n, failed = p, 0, nil
 		err := raw.Control(try)
@@ -44,5 +46,54 @@ func writesAtOnce(conn net.Conn) direct {
 			return 0, nil
 		}
 		return 0, &net.OpError{Op: "write", Net: "tcp", Source: conn.LocalAddr(), Addr: conn.RemoteAddr(), Err: os.NewSyscallError("write", failed)}
+	}
+}
+
+// readsFrom returns conn.Read, or what does the same at a lower price. One at a time may
+// call it.
+func readsFrom(conn net.Conn) func(p []byte) (int, error) {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return conn.Read
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return conn.Read
+	}
+	var (
+		room   []byte
+		n      int
+		failed error
+	)
+	try := func(fd uintptr) bool {
+		for {
+			switch n, failed = readNow(fd, room); failed {
+			case syscall.EINTR:
+			case syscall.EAGAIN:
+				return false
+			default:
+				return true
+			}
+		}
+	}
+	fault := func(err error) error {
+		return &net.OpError{Op: "read", Net: "tcp", Source: conn.LocalAddr(), Addr: conn.RemoteAddr(), Err: err}
+	}
+	return func(p []byte) (int, error) {
+		room, n, failed = p, 0, nil
+		err := raw.Read(try)
+		room = nil
+		switch {
+		case err != nil: // it is closed, or its deadline is over
+			if op := (*net.OpError)(nil); errors.As(err, &op) {
+				err = op.Err
+			}
+			return 0, fault(err)
+		case failed != nil:
+			return 0, fault(os.NewSyscallError("read", failed))
+		case n == 0 && len(p) > 0:
+			return 0, io.EOF
+		}
+		return n, nil
 	}
 }

@@ -37,6 +37,7 @@ const maxBatch = 256
 type reader struct {
 	l     *link
 	h     Handler
+	read  func(p []byte) (int, error) // of the connection
 	scan  scanner
 	pings string // the ids of our pings begin with it
 	ended bool   // the header was all of the stream
@@ -47,7 +48,7 @@ type reader struct {
 }
 
 func newReader(l *link, h Handler) *reader {
-	r := &reader{l: l, h: h, pings: l.pingID + "-"}
+	r := &reader{l: l, h: h, read: readsFrom(l.conn), pings: l.pingID + "-"}
 	r.scan.fill, r.scan.buf = r.fill, make([]byte, readSize)
 	return r
 }
@@ -63,7 +64,7 @@ func (r *reader) fill(p []byte) (int, error) {
 		if r.watch {
 			r.l.readDeadline(wait)
 		}
-		n, err := r.l.conn.Read(p)
+		n, err := r.read(p)
 		switch {
 		case n > 0:
 			return n, nil

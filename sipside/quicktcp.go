@@ -77,7 +77,7 @@ func (q *quickTCP) write(b []byte) (n int, err error) {
 
 func (q *quickTCP) send(fd uintptr) (done bool) {
 	for q.sent < len(q.out) {
-		n, err := syscall.Write(int(fd), q.out[q.sent:])
+		n, err := writeNow(fd, q.out[q.sent:])
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
@@ -112,7 +112,7 @@ func (q *quickTCP) receive(fd uintptr) (done bool) {
 	s := q.s
 	q.borrow()
 	for {
-		n, err := syscall.Read(int(fd), s.buf[len(s.buf):cap(s.buf)])
+		n, err := readNow(fd, s.buf[len(s.buf):cap(s.buf)])
 		switch {
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN:
