@@ -174,6 +174,9 @@ func (l *lines) byForm() {
 	l.await(l.juliet, "a subscription from the gateway", func(s stage.Stanza) bool {
 		return s.Kind == "presence" && s.From == l.component && s.Type == "subscribe"
 	})
+	// She lets it see her and wants to see it: else her server would keep its farewell to itself.
+	l.must(l.juliet.Send(fmt.Sprintf("<presence to='%[1]s' type='subscribed'/><presence to='%[1]s' type='subscribe'/>", l.component)))
+	l.await(l.juliet, "the presence of the gateway", func(s stage.Stanza) bool { return s.Kind == "presence" && s.From == l.component && s.Type == "" })
 	a := l.register(l.juliet, stage.Step{Action: "get"})
 	if !a.Registered || a.Plain.Value("username") != "jul@"+sipDomain || a.Plain.Value("password") != "" {
 		l.t.Errorf("the registration: %+v", a.Plain)
@@ -261,15 +264,9 @@ func (l *lines) byChat() {
 		{"help", []string{"account", "lookup"}},
 		{"hilfe", []string{"konto"}},
 	} {
-		before := len(l.juliet.Stanzas())
-		l.must(l.juliet.Message(fmt.Sprintf("chat-%d", i), l.component, row.say))
-		st := l.await(l.juliet, "the answer to "+row.say, func(s stage.Stanza) bool {
-			all := l.juliet.Stanzas()
-			if s.Kind != "message" || s.From != l.component || s.Body == "" || len(all) <= before {
-				return false
-			}
-			return slices.ContainsFunc(all[before:], func(o stage.Stanza) bool { return o.Raw == s.Raw })
-		})
+		thread := fmt.Sprintf("thread-%d", i)
+		l.must(l.juliet.Send(fmt.Sprintf("<message to='%s' type='chat'><thread>%s</thread><body>%s</body></message>", l.component, thread, row.say)))
+		st := l.await(l.juliet, "the answer to "+row.say, func(s stage.Stanza) bool { return s.Kind == "message" && s.From == l.component && s.Thread == thread })
 		for _, w := range row.want {
 			if !strings.Contains(strings.ToLower(st.Body), w) {
 				l.t.Errorf("%q is answered %q, which has no %q", row.say, st.Body, w)
