@@ -174,6 +174,9 @@ func (w *accountsWorld) stop() {
 		w.t.Fatalf("the daemon ended with status %d, %v\n%s", code, err, w.proc.Tail(20))
 	}
 	w.t.Logf("stopped in %v", time.Since(began).Round(time.Millisecond))
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.seconds, w.bytes, w.count = make(map[int64]int), 0, 0 // an end is as quick as it can be
 }
 
 func (w *accountsWorld) look() sample {
