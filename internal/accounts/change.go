@@ -60,16 +60,17 @@ func (e *Engine) begin(user mapping.JID, d Details, done func(error)) (*change, 
 	if kind != "" {
 		return nil, &Problem{Kind: kind}
 	}
+	if wait := e.tries.wait(user, now); wait > 0 {
+		return nil, &Problem{Kind: KindBusy, Seconds: int(math.Ceil(wait.Seconds()))}
+	}
 	old := e.byUser[user]
 	other, reserved := e.wanted[want.key]
 	switch has := e.byKey[want.key]; {
 	case has != nil && has.user != user, reserved && other != user:
+		e.tries.failed(user, now) // nobody asks in this way for all who have an account
 		return nil, &Problem{Kind: KindTaken}
 	case old == nil && len(e.byUser)+len(e.changes) >= MaxAccounts:
 		return nil, &Problem{Kind: KindFull}
-	}
-	if wait := e.tries.wait(user, now); wait > 0 {
-		return nil, &Problem{Kind: KindBusy, Seconds: int(math.Ceil(wait.Seconds()))}
 	}
 	en := &entry{user: user, aor: want.aor, key: want.key, text: want.aor.String(), secret: want.secret, opened: true, since: now}
 	if old != nil && old.aor == en.aor && old.opened {
@@ -101,6 +102,10 @@ func (e *Engine) end(c *change) {
 	delete(e.wanted, c.key)
 }
 
+// overtaken reports whether a list of lines without the change was made since it began, or
+// may come to the SIP side yet. e.mu is held.
+func (e *Engine) overtaken(c *change) bool { return e.sets != c.sets || e.telling }
+
 // tried takes what came of a trial.
 func (e *Engine) tried(c *change, s LineState) {
 	now := time.Now()
@@ -118,7 +123,6 @@ func (e *Engine) tried(c *change, s LineState) {
 		c.done(p)
 		return
 	}
-	e.tries.succeeded(c.user)
 	if e.policy.off() { // meanwhile
 		e.end(c)
 		e.mu.Unlock()
@@ -176,7 +180,7 @@ func (e *Engine) kept(c *change, err error) {
 	e.resealLocked([]*entry{en})
 	// A list that was made meanwhile does not have it; the address of old may be another
 	// spelling of the same.
-	resync := e.sets != c.sets || en.asleep != "" || old != nil && old.key == en.key && old.aor != en.aor
+	resync := e.overtaken(c) || en.asleep != "" || old != nil && old.key == en.key && old.aor != en.aor
 	e.mu.Unlock()
 	e.log.Info("a user has a SIP account", "user", c.user, "aor", en.aor)
 	switch {
@@ -243,7 +247,7 @@ func (e *Engine) removed(c *change, err error) {
 		delete(e.byKey, c.old.key)
 	}
 	e.point(c.old, nil)
-	resync := e.sets != c.sets
+	resync := e.overtaken(c)
 	e.mu.Unlock()
 	e.log.Info("a user has no SIP account any more", "user", c.user, "aor", c.old.aor)
 	e.lines.DropAccount(c.old.line().AOR, func() {})

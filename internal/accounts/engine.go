@@ -106,6 +106,7 @@ type Engine struct {
 	wanted  map[mapping.URI]mapping.JID // addresses of changes
 	tries   tries
 	sets    uint64 // how many lists were made
+	telling bool   // the last one is on its way to the SIP side
 	told    [2]int // what the log has said of how many there are, and are asleep
 	started bool
 	closing bool
@@ -307,6 +308,7 @@ func (e *Engine) sync() {
 		return
 	}
 	e.sets++
+	e.telling = true
 	all := make(map[mapping.URI]Line, len(e.byUser))
 	for _, en := range e.byUser {
 		if en.asleep == "" {
@@ -320,6 +322,9 @@ func (e *Engine) sync() {
 	}
 	e.mu.Unlock()
 	e.lines.SetAccounts(slices.SortedFunc(maps.Values(all), func(a, b Line) int { return strings.Compare(a.AOR.String(), b.AOR.String()) }))
+	e.mu.Lock()
+	e.telling = false
+	e.mu.Unlock()
 }
 
 // Drain has everything refused that is still asked for (KindBusy).

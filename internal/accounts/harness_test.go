@@ -26,6 +26,8 @@ type fakeLines struct {
 	over    []func() // trials that are over, and the engine is not told yet
 	dropped []mapping.URI
 	at      func(Line) LineState // not nil: trials end at once by it, in goroutines of their own
+	before  func()               // called when a list comes, nil: nothing
+	onDrop  func()               // called when a line was dropped, nil: nothing
 	running sync.WaitGroup
 }
 
@@ -37,6 +39,9 @@ type trial struct {
 func newLines() *fakeLines { return &fakeLines{lines: map[mapping.URI]Line{}} }
 
 func (f *fakeLines) SetAccounts(all []Line) {
+	if f.before != nil {
+		f.before()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	clear(f.lines)
@@ -74,6 +79,9 @@ func (f *fakeLines) DropAccount(aor mapping.URI, done func()) {
 	delete(f.lines, aor)
 	f.dropped = append(f.dropped, aor)
 	f.mu.Unlock()
+	if f.onDrop != nil {
+		f.onDrop()
+	}
 	done()
 }
 

@@ -46,6 +46,22 @@ func (e *Engine) Start() {
 	e.apply()
 }
 
+// Reconsider has accounts fall asleep or wake up whose users Access, which may change by
+// itself, does not allow any more, or allows again. Before Start nothing comes of it.
+func (e *Engine) Reconsider() {
+	e.mu.Lock()
+	turned := false
+	for _, en := range e.byUser {
+		if sleeps := en.asleep == KindNotAllowed; sleeps || en.asleep == "" {
+			turned = turned || e.policy.Access.Allows(en.user) == sleeps
+		}
+	}
+	e.mu.Unlock()
+	if turned {
+		e.apply()
+	}
+}
+
 // apply has everything be as the policy says.
 func (e *Engine) apply() {
 	e.mu.Lock()

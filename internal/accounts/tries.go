@@ -9,7 +9,8 @@ import (
 
 // Whoever may have the gateway try passwords may not do so for ever: after a few that failed
 // the user has to wait. It is counted by user and not by address, so that nobody can keep
-// another one from his own.
+// another one from his own; and one that works takes back none of those before, or whoever has
+// an account would use it to go on guessing at that of another.
 const (
 	mostTries = 5
 	triesFor  = 10 * time.Minute
@@ -57,6 +58,3 @@ func (t *tries) makeRoom(now time.Time) {
 		delete(t.of, user)
 	}
 }
-
-// succeeded forgets.
-func (t *tries) succeeded(user mapping.JID) { delete(t.of, user) }

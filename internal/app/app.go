@@ -78,6 +78,8 @@ func NewFrom(from Source, n Network, cfg *config.Config, log *slog.Logger) (*App
 	if err != nil {
 		return nil, err
 	}
+	a.blocks = a.newBlocks()
+	policy = a.minded(policy)
 	accountsPolicy, err := accountsPolicy(cfg, policy)
 	if err != nil {
 		return nil, err
@@ -88,8 +90,6 @@ func NewFrom(from Source, n Network, cfg *config.Config, log *slog.Logger) (*App
 		return nil, err
 	}
 	a.admins.Store(&who)
-	a.blocks = a.newBlocks()
-	policy = a.minded(policy)
 	a.xmpp, err = newLinks(cfg, policy, n.DialXMPP, a.announceDesk, log)
 	if err != nil {
 		return nil, faults(err)

@@ -50,11 +50,14 @@ func (a *App) blocksChanged(e blocks.Entry, blocked bool) {
 	} else {
 		a.log.Debug("a user has changed what he has blocked", "from", e.Owner, "what", e.What, "blocked", blocked)
 	}
-	if e.Kind() == blocks.Source {
+	switch e.Kind() {
+	case blocks.Source:
 		a.sip.SetBlocked(a.blocks.Sources())
-	} else {
-		a.presence.BlocksChanged(e.Owner)
+		return
+	case blocks.User: // whose account sleeps meanwhile
+		a.accounts.Reconsider()
 	}
+	a.presence.BlocksChanged(e.Owner)
 }
 
 // restoreBlocks takes what is blocked from the store, and what users have sent to telephones.

@@ -207,3 +207,40 @@ func TestAccountIsRefused(t *testing.T) {
 		}
 	})
 }
+
+// While an admin has blocked a user his account sleeps, from that moment on and after a start,
+// and it is there again when he takes the block back.
+func TestAccountOfWhoIsBlocked(t *testing.T) {
+	dir := t.TempDir()
+	registrar := &siptest.Registrar{}
+	juliet := mapping.MustParseJID("juliet@example.com")
+	h := (*home)(nil)
+	state := func(t *testing.T, want string, bindings int) {
+		t.Helper()
+		time.Sleep(time.Minute)
+		if a, _ := h.app.accounts.Of(juliet); a.State != want || len(registrar.Bindings()) != bindings {
+			t.Errorf("the account is %q, and bound are %v", a.State, registrar.Bindings())
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		h = accountsHome(t, dir, "optional", registrar)
+		defer h.stop()
+		if got := h.set("juliet@example.com", accounts.Details{AOR: "capulet@example.net", Password: accountPassword}); got != "ok" {
+			t.Fatal(got)
+		}
+		if _, err := h.app.blocks.Block(mapping.JID{}, "juliet@example.com"); err != nil {
+			t.Fatal(err)
+		}
+		state(t, accounts.StateAsleep, 0)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(began.Add(time.Hour)))
+		h = startAccounts(t, dir, "optional", registrar)
+		defer h.stop()
+		state(t, accounts.StateAsleep, 0)
+		if _, err := h.app.blocks.Unblock(mapping.JID{}, "juliet@example.com"); err != nil {
+			t.Fatal(err)
+		}
+		state(t, "registered", 1)
+	})
+}
