@@ -9,10 +9,11 @@ import (
 
 // callee finds the account that a request was sent to: it came for the contact of one of
 // ours, from where that is registered. A registrar that is no peer is one for that request,
-// and for no other. Whoever else knows the contact has nothing of it.
+// and for no other. Whoever else knows the contact has nothing of it, nor has one that an admin
+// has blocked.
 func (ls *accountLines) callee(r *request) {
 	token := userPart(r.target)
-	if token == "" {
+	if token == "" || ls.u.isBlocked(r.source.Addr()) {
 		return
 	}
 	ls.mu.RLock()

@@ -90,6 +90,30 @@ func TestAccountReceives(t *testing.T) {
 	}
 }
 
+// A registrar that an admin has blocked is a stranger, to whose packets there are few answers
+// (SEC-24), by the contact of an account as well.
+func TestAccountRegistrarIsBlocked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newCarriers(t, nil)
+		a := account("juliet", "provider.example")
+		x.ua.SetAccounts([]Account{a})
+		after(1e9)
+		x.ua.SetBlocked([]netip.Prefix{netip.PrefixFrom(providerAt, 32)})
+		got := ""
+		for range 5 {
+			status, account := x.call("udp", providerAt, "MESSAGE", a.contact(), "sip:friend@provider.example")
+			got += fmt.Sprint(status, account, " ")
+		}
+		if got != "403 403 403 0 0 " {
+			t.Errorf("it gets %s", got)
+		}
+		x.ua.SetBlocked(nil)
+		if status, account := x.call("udp", providerAt, "MESSAGE", a.contact(), "sip:friend@provider.example"); status != 200 || account != "sip:juliet@provider.example" {
+			t.Errorf("unblocked: %d for %q", status, account)
+		}
+	})
+}
+
 // A registrar that a user has entered does not speak for the domain of a route that leads
 // elsewhere, even if it has the name of that domain.
 func TestAccountRouteLeadsElsewhere(t *testing.T) {
