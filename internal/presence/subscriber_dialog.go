@@ -230,11 +230,23 @@ func (e *Engine) plan(out *work, s *subscription) {
 	e.at(out, &s.timer, when, func(out *work) { e.due(out, s) })
 }
 
+// isHis reports whether the dialog is of who its user is in SIP. He may have got another
+// address there since it began, or that one may be somebody else's by now: then it must not go
+// on under it.
+func (s *subscription) isHis(p *Policy) bool {
+	from, err := p.Rules.SIPIdentity(s.user, s.to.Host)
+	return err == nil && from.String() == s.from.String()
+}
+
 // due refreshes the dialog, if its user is there. e.mu is held.
 func (e *Engine) due(out *work, s *subscription) {
 	switch e.presence(out, s) {
 	case isThere:
 		s.asking = false
+		if !s.isHis(out.policy) {
+			e.begin(out, s)
+			return
+		}
 		e.at(out, &s.timer, s.expires, func(out *work) { e.expired(out, s) })
 		e.enqueue(out, s)
 	case isAsked:
