@@ -103,3 +103,61 @@ func TestBackOffTakesMarksBack(t *testing.T) {
 		}
 	})
 }
+
+// SEC-30: somebody's message that is tried again has its turn, however busy others keep the
+// destination.
+func TestRetryHasItsTurn(t *testing.T) {
+	flooded(t, func(r *running) {
+		r.text("retried", nurse)
+		_, first := r.last(1)
+		const waiting = 4
+		r.flood(waiting)
+		r.answer(answered(503))
+		time.Sleep(firstBackoff)
+		r.settle()
+		for n := 2; n < 2+markAhead; n++ {
+			if _, m := r.last(n); m.CallID == first.CallID {
+				return
+			}
+			r.flood(1)
+			r.answer(answered(200))
+			r.settle()
+		}
+		t.Errorf("%d messages of somebody else were sent since the back-off was over, and it has not left", markAhead)
+	})
+}
+
+// markedAtMost is how many rows of a destination say that their requests may have left, though
+// they have not: each new sender gets a share of markAhead, and nobody's marks are taken back.
+func markedAtMost() (n int) {
+	for senders := 1; senders <= markAhead; senders++ {
+		n += markAhead / senders
+	}
+	return n
+}
+
+// What is written ahead is bounded for a destination, however many senders it has.
+func TestMarksAreBounded(t *testing.T) {
+	flooded(t, func(r *running) {
+		r.flood(1)
+		for s := range 3 * markAhead {
+			var batch []mapping.XMPP
+			for i := range markAhead + 1 {
+				batch = append(batch, fromXMPP(fmt.Sprint("m", s, i), fmt.Sprintf("user%d@example.com/x", s), "romeo@sip.example.com", "one of many"))
+			}
+			r.FromXMPP(batch)
+			r.settle()
+			if got := len(r.marked()); got > 1+markedAtMost() {
+				t.Fatalf("with %d senders %d rows say that their requests may have left, want at most %d and the one that has", s+1, got, markedAtMost())
+			}
+		}
+		for n := 1; n < 40; n++ {
+			r.last(n)
+			r.answer(answered(200))
+			r.settle()
+			if got := len(r.marked()); got > 1+markedAtMost() {
+				t.Fatalf("after %d requests %d rows say that theirs may have left, want at most %d and the one that has", n, got, markedAtMost())
+			}
+		}
+	})
+}

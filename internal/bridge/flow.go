@@ -19,8 +19,9 @@ import (
 
 const (
 	// So many of those that wait for a destination, the next ones in turn, are written as ones
-	// that may have left: so they leave without waiting for the disk, and share a commit. It is
-	// as many that are listed as uncertain after a crash although they have not left.
+	// that may have left: so they leave without waiting for the disk, and share a commit. After
+	// a crash they are listed as uncertain although they have not left. Marks stay when more
+	// senders come and the share of each gets smaller, so that there may be 50 of them.
 	markAhead = 16
 	// After so many failures in a row the circuit of a destination opens: nothing is
 	// sent to it for a while, which grows with each further failure.
@@ -104,7 +105,7 @@ func (b *Bridge) serve(out *work, l *lane) {
 // has all the slots that it may have hold up nobody (SEC-30).
 func (b *Bridge) eligible(out *work, l *lane) (found *fifo, short bool) {
 	slot := b.lanes.held.room(b.lanes.limits, held{open: 1})
-	i, marked := 0, false
+	i, marked, passed := 0, false, false
 	for n := 0; i < len(l.turn) && n < b.ahead && (slot || i < b.ahead); {
 		f := l.turn[i]
 		if len(f.queue) == 0 || !f.queue[0].due(out.now) || out.now.Before(l.until) {
@@ -116,6 +117,7 @@ func (b *Bridge) eligible(out *work, l *lane) (found *fifo, short bool) {
 		if room {
 			n++
 			marked = marked || o.sent && o.safe()
+			passed = passed || !marked && !o.sent
 		}
 		if o.safe() && !room {
 			short = true
@@ -124,7 +126,8 @@ func (b *Bridge) eligible(out *work, l *lane) (found *fifo, short bool) {
 		}
 		i++
 	}
-	b.markNext(out, l.turn[:i], slot, marked)
+	// Who is passed over, as with a message that is tried again, does not wait for others.
+	b.markNext(out, l.turn[:i], slot, marked && !passed)
 	return found, short
 }
 
