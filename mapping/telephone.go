@@ -66,15 +66,16 @@ func (r *Rules) dials(host string) (dialPlan, bool) {
 
 func letter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
-// dialled reports whether a user part has nothing but what can be dialled, and enough of it.
+// dialled reports whether a user part has enough digits to be dialled, and no letters. What else
+// stands between digits many a PBX leaves out before it dials.
 func dialled(user string) bool {
-	user, _, _ = strings.Cut(strip(strings.TrimPrefix(user, "+")), ";")
+	user, _, _ = strings.Cut(user, ";")
 	n := 0
 	for i := 0; i < len(user); i++ {
 		switch c := user[i]; {
 		case '0' <= c && c <= '9':
 			n++
-		case c != '*' && c != '#' && c != ' ':
+		case letter(c):
 			return false
 		}
 	}
