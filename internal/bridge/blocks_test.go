@@ -155,3 +155,25 @@ func TestWritesToABlockedContact(t *testing.T) {
 		})
 	}
 }
+
+// Whom nothing may be sent is not asked either what it takes.
+func TestNoQuestionToWhomNothingMayBeSent(t *testing.T) {
+	for name, c := range map[string]struct {
+		to   string
+		mind func(b *Bridge)
+		want int
+	}{
+		"anybody":           {romeoX, func(*Bridge) {}, 2}, // else the test shows nothing
+		"blocked":           {romeoX, func(b *Bridge) { b.blocking(fromBlocks) }, 0},
+		"not to be dialled": {"9005551234@sip.example.com", func(b *Bridge) { b.counted(nil, 0, "+1555") }, 0},
+	} {
+		b, s := newBridge(t)
+		c.mind(b)
+		m := fromXMPP("m", julietX, c.to, "hi")
+		m.Subjects = []mapping.Text{{Lang: "fr", Value: "Bonjour"}, {Lang: "en", Value: "Hello"}}
+		b.FromXMPP([]mapping.XMPP{m})
+		if len(s.requests) != c.want {
+			t.Errorf("%s: %d requests have left, want %d", name, len(s.requests), c.want)
+		}
+	}
+}

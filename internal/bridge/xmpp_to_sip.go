@@ -132,9 +132,7 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 		b.ids.fill(s)
 	}
 	o.parts = parts
-	o.wish(p, m)
-	b.shape(out, p, o, takes)
-	o.measure()
+	// Nothing at all goes to whom nothing may be sent, not even a question (see shape).
 	f := p.blockedContact(out, o)
 	if f == nil {
 		f = b.dial(out, p, o)
@@ -143,6 +141,9 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 		out.refused(o, f)
 		return nil
 	}
+	o.wish(p, m)
+	b.shape(out, p, o, takes)
+	o.measure()
 	return o
 }
 
