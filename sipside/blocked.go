@@ -3,6 +3,7 @@ package sipside
 import (
 	"errors"
 	"net/netip"
+	"slices"
 )
 
 // Sources that an admin has blocked are strangers, whoever they were before: peers, hosts of
@@ -13,13 +14,13 @@ import (
 var errSourceBlocked = errors.New("an admin has blocked the source")
 
 // SetBlocked has requests from these places refused from now on, and closes the connections
-// that were opened from there. Nobody changes the slice any more.
+// that were opened from there.
 func (u *UA) SetBlocked(sources []netip.Prefix) {
 	if len(sources) == 0 {
 		u.blocked.Store(nil)
 		return
 	}
-	u.blocked.Store(&sources)
+	u.blocked.Store(newSources(sources))
 	u.conns.mu.Lock()
 	var shut []*stream
 	for _, s := range u.conns.streams {
@@ -36,13 +37,42 @@ func (u *UA) SetBlocked(sources []netip.Prefix) {
 // isBlocked reports whether an admin has blocked an address.
 func (u *UA) isBlocked(a netip.Addr) bool {
 	sources := u.blocked.Load()
-	if sources == nil {
-		return false
+	return sources != nil && sources.has(a)
+}
+
+// sources are networks. What it takes to look for an address does not depend on how many there
+// are, only on how many sizes of them: it is asked for each packet, and lists of attackers are long.
+type sources struct {
+	all    map[netip.Prefix]struct{}
+	v4, v6 []int // the sizes that there are, in bits
+}
+
+func newSources(list []netip.Prefix) *sources {
+	s := &sources{all: make(map[netip.Prefix]struct{}, len(list))}
+	for _, p := range list {
+		s.all[p.Masked()] = struct{}{}
+		sizes := &s.v6
+		if p.Addr().Is4() {
+			sizes = &s.v4
+		}
+		if !slices.Contains(*sizes, p.Bits()) {
+			*sizes = append(*sizes, p.Bits())
+		}
 	}
+	return s
+}
+
+func (s *sources) has(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
-	for _, p := range *sources {
-		if p.Contains(a) {
-			return true
+	sizes := s.v6
+	if a.Is4() {
+		sizes = s.v4
+	}
+	for _, bits := range sizes {
+		if p, err := a.Prefix(bits); err == nil {
+			if _, has := s.all[p]; has {
+				return true
+			}
 		}
 	}
 	return false

@@ -94,3 +94,32 @@ func TestBlockedConnections(t *testing.T) {
 		}
 	})
 }
+
+// What is blocked is found among as many as an admin may block, whatever their sizes, and not by
+// looking at each.
+func TestManyBlockedSources(t *testing.T) {
+	list := prefixes("203.0.113.7/32", "198.51.100.0/22", "10.0.0.0/9", "2001:db8::/33", "2001:db8:ffff::1/128")
+	for i := range 100_000 {
+		list = append(list, netip.PrefixFrom(netip.AddrFrom4([4]byte{172, byte(i >> 16), byte(i >> 8), byte(i)}), 32))
+	}
+	s := newSources(list)
+	for _, text := range []string{
+		"203.0.113.7", "203.0.113.8", "::ffff:203.0.113.7", "198.51.100.0", "198.51.103.255", "198.51.104.0", "10.127.255.255", "10.128.0.0",
+		"2001:db8:7fff::1", "2001:db8:8000::1", "2001:db8:ffff::1%eth0", "2001:db8:ffff::2", "172.1.134.159", "172.1.134.160", "172.0.0.0", "::1", "::", "0.0.0.0",
+	} {
+		a := netip.MustParseAddr(text)
+		want := false
+		for _, p := range list {
+			want = want || p.Contains(a.Unmap().WithZone(""))
+		}
+		if got := s.has(a); got != want {
+			t.Errorf("%s: %v", text, got)
+		}
+	}
+	if n := len(s.v4) + len(s.v6); n != 5 {
+		t.Errorf("an address is compared with %d, want the 5 sizes that there are", n)
+	}
+	if s.has(netip.Addr{}) {
+		t.Error("no address is blocked")
+	}
+}

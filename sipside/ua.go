@@ -54,8 +54,8 @@ type UA struct {
 	stats         Stats
 
 	set      atomic.Pointer[settings]
-	blocked  atomic.Pointer[[]netip.Prefix] // see SetBlocked; nil: nobody
-	changing sync.Mutex                     // serialises what changes set, and guards askers
+	blocked  atomic.Pointer[sources] // see SetBlocked; nil: nobody
+	changing sync.Mutex              // serialises what changes set, and guards askers
 	askers   askers
 	lines    *accountLines
 
