@@ -114,7 +114,7 @@ func (t *Table) Restore(batch []Entry) {
 			t.set(e)
 		}
 	}
-	t.note()
+	t.note(mapping.JID{})
 }
 
 // Block blocks what somebody has typed, for a user, or with a zero owner for everybody. It
@@ -142,7 +142,7 @@ func (t *Table) Block(owner mapping.JID, what string) (Entry, error) {
 		return Entry{}, ErrFull
 	}
 	t.set(e)
-	t.note()
+	t.note(owner)
 	t.mu.Unlock()
 	t.keep(e, true)
 	return e, nil
@@ -173,7 +173,7 @@ func (t *Table) Unblock(owner mapping.JID, what string) (Entry, error) {
 	e := Entry{Owner: owner, What: normal, Since: since}
 	t.mu.Lock()
 	t.remove(e)
-	t.note()
+	t.note(owner)
 	t.mu.Unlock()
 	t.keep(e, false)
 	return e, nil
@@ -335,9 +335,13 @@ func (t *Table) remove(e Entry) {
 	}
 }
 
-// note has the questions that nothing can be the answer to answered at once. t.mu is held.
-func (t *Table) note() {
+// note has the questions that nothing can be the answer to answered at once, after a change of
+// what owner has blocked. t.mu is held.
+func (t *Table) note(owner mapping.JID) {
 	t.any.Store(t.all > 0)
+	if !owner.IsZero() {
+		return // of users there is no User
+	}
 	users := false
 	for what := range t.of[mapping.JID{}] {
 		if users = strings.HasPrefix(what, userPrefix); users {

@@ -80,7 +80,8 @@ func newQuota(zone *time.Location, now time.Time, alone, kept bool) *quota {
 }
 
 func (q *quota) dayBefore(at time.Time) string {
-	return at.In(q.zone).AddDate(0, 0, -1).Format(time.DateOnly)
+	y, m, d := at.In(q.zone).Date()
+	return time.Date(y, m, d-1, 12, 0, 0, 0, q.zone).Format(time.DateOnly) // there is a noon on every day
 }
 
 func (q *quota) setAlone(alone bool) {

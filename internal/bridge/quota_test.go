@@ -342,6 +342,28 @@ func TestMidnight(t *testing.T) {
 	}
 }
 
+// The day before is that of the calendar, also where it has begun at one o'clock.
+func TestDayBefore(t *testing.T) {
+	for zone, cases := range map[string]map[string]string{
+		"America/Sao_Paulo": {"2018-11-05 00:30": "2018-11-04", "2018-11-04 01:00": "2018-11-03"},
+		"Europe/Berlin":     {"2026-03-30 02:30": "2026-03-29", "2026-10-25 02:30": "2026-10-24", "2026-03-01 00:00": "2026-02-28"},
+	} {
+		loc, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for at, want := range cases {
+			now, err := time.ParseInLocation("2006-01-02 15:04", at, loc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := newQuota(loc, now, true, false).dayBefore(now); got != want {
+				t.Errorf("%s, %s: %s, want %s", zone, at, got, want)
+			}
+		}
+	}
+}
+
 // Whatever happens - midnights, changes of the clocks, a clock that is put back by less than a
 // day, restarts - nobody sends more on one day than he may, and what is kept is what was sent.
 func TestQuotaModel(t *testing.T) {
