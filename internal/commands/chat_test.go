@@ -78,9 +78,15 @@ func TestAnEchoEnds(t *testing.T) {
 		w := newWorld(t, nil)
 		w.recent[jid("boss@example.com")] = []Message{{At: time.Unix(1, 0), Contact: "romeo@sip.example.com", Outcome: "delivered"}}
 		w.operator.routes = []Route{{Domain: "pbx.example.net", Via: "sip:192.0.2.1", Answers: "alive"}}
+		w.operator.status.Links = []Link{{Name: gateway, State: "up"}}
+		w.operator.waiting, w.operator.total = []Waiting{{ID: 1, From: juliet, To: "romeo@sip.example.com", State: "sent"}}, 2
+		w.used = []Use{{User: "juliet@example.com", Sent: 1}}
 		said := 0
 		for _, lang := range []string{"en", "de"} {
 			for _, c := range w.desk.all {
+				// Lists have something in them.
+				w.blocks.of = map[mapping.JID][]string{{}: {"@example.org"}, jid("boss@example.com"): {"tybalt@pbx.example.net"}}
+				w.accounts.of[jid("boss@example.com")] = Account{User: jid("boss@example.com"), Address: "boss@pbx.example.net", State: "registered"}
 				for _, words := range [][]string{english.Commands[c.node].Words, german.Commands[c.node].Words} {
 					for _, word := range words {
 						for _, rest := range []string{"", " set", " set romeo@pbx.example.net " + secret, " romeo@pbx.example.net", " remove", " remove yes", " entfernen ja", " debug", " de", " auto", " nonsense of many words"} {
@@ -271,7 +277,7 @@ func TestBlocks(t *testing.T) {
 		if got := w.text(juliet, "block who", ""); got != "This is neither a SIP address nor a phone number." {
 			t.Error(got)
 		}
-		if r := w.begin(juliet, "blocked"); shown(r.Form) != "result \"Blocked contacts\"\n[\"tybalt@pbx.example.net\"]\n[\"paris@pbx.example.net\"]\n" {
+		if r := w.begin(juliet, "blocked"); shown(r.Form) != "result \"Contacts that you have blocked\"\n[\"tybalt@pbx.example.net\"]\n[\"paris@pbx.example.net\"]\n" {
 			t.Errorf("listed: %s", shown(r.Form))
 		}
 		if r := w.begin(nurse, "blocked"); r.Form != nil {

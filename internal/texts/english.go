@@ -104,7 +104,7 @@ var english = Texts{
 	Language: Language{Title: "Language", Ask: "Which language shall I speak with you?", Automatic: "The one of my client", Done: "I speak English with you.", Unknown: "I do not know that language. I know: %s."},
 
 	Blocks: Blocks{
-		Title: "Blocked contacts", None: "You have blocked nobody.", Ask: "Who shall not reach you any more?", Hint: "a contact, a SIP address or a number",
+		Title: "Contacts that you have blocked", None: "You have blocked nobody.", Ask: "Who shall not reach you any more?", Hint: "a contact, a SIP address or a number",
 		UnblockAsk: "Who may reach you again?", Done: "%s is blocked.", Undone: "%s may reach you again.",
 		AdminAsk:  "What is blocked for all: a user, a SIP address, a SIP domain or the address of a network, one a line.",
 		AdminHint: "as in user@example.com, sip:someone@example.net, @example.net or 192.0.2.0/24",

@@ -104,7 +104,7 @@ var german = Texts{
 	Language: Language{Title: "Sprache", Ask: "In welcher Sprache soll ich mit Ihnen sprechen?", Automatic: "In der meines Programms", Done: "Ich spreche Deutsch mit Ihnen.", Unknown: "Diese Sprache kenne ich nicht. Ich kenne: %s."},
 
 	Blocks: Blocks{
-		Title: "Gesperrte Kontakte", None: "Sie haben niemanden gesperrt.", Ask: "Wer soll Sie nicht mehr erreichen?", Hint: "ein Kontakt, eine SIP-Adresse oder eine Nummer",
+		Title: "Kontakte, die Sie gesperrt haben", None: "Sie haben niemanden gesperrt.", Ask: "Wer soll Sie nicht mehr erreichen?", Hint: "ein Kontakt, eine SIP-Adresse oder eine Nummer",
 		UnblockAsk: "Wer darf Sie wieder erreichen?", Done: "%s ist gesperrt.", Undone: "%s darf Sie wieder erreichen.",
 		AdminAsk:  "Was für alle gesperrt ist: ein Benutzer, eine SIP-Adresse, eine SIP-Domain oder die Adresse eines Netzes, je Zeile eines.",
 		AdminHint: "wie in user@example.com, sip:someone@example.net, @example.net oder 192.0.2.0/24",
