@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,8 +73,12 @@ func routesCommand() *command {
 	}}
 }
 
-// broken answers that the daemon could not do what an admin wants.
+// broken answers that the daemon could not do what an admin wants, or does not any more.
 func (c *call) broken(err error) {
+	if errors.Is(err, context.Canceled) {
+		c.stop()
+		return
+	}
 	c.d.log.Error("an order of an admin has failed", "admin", c.user, "command", c.command.node, "err", err)
 	c.problem(c.t.Session.Failed)
 }

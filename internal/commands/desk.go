@@ -55,8 +55,9 @@ func New(x XMPPSide, o Options, log *slog.Logger) *Desk {
 		open: make(map[*call]struct{}), openOf: make(map[mapping.JID]int), sessions: newSessions(), rates: rates{}}
 }
 
-// Run carries out commands until ctx is done. What is under way then is answered that the
-// gateway stops, as is what comes later; it returns when no worker is left.
+// Run carries out commands until ctx is done. What a worker is at is brought to an end then; what
+// waits, for a worker or for somebody else, is answered that the gateway stops, as is what comes
+// later. It returns when no worker is left.
 func (d *Desk) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	for range workers {
@@ -74,6 +75,9 @@ func (d *Desk) Run(ctx context.Context) error {
 	<-ctx.Done()
 	d.mu.Lock()
 	d.closed = true
+	d.mu.Unlock()
+	wg.Wait() // what a worker is at has happened, and is answered as such
+	d.mu.Lock()
 	rest := make([]*call, 0, len(d.open))
 	for c := range d.open {
 		rest = append(rest, c)
@@ -82,7 +86,6 @@ func (d *Desk) Run(ctx context.Context) error {
 	for _, c := range rest {
 		c.stop()
 	}
-	wg.Wait()
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -109,6 +110,52 @@ func TestASlowStep(t *testing.T) {
 		}
 		if r := all[0].(*mapping.XMPPCommandReply); r.ID != "slow" || described(r) != "completed | info: juliet@pbx.example.net is your SIP account now." {
 			t.Errorf("%+v", r)
+		}
+	})
+}
+
+// slowly keeps languages, and has the desk end while it does.
+type slowly struct {
+	fakeLanguages
+	stop *context.CancelFunc
+}
+
+func (s slowly) SetLanguage(user mapping.JID, lang string) {
+	(*s.stop)()
+	time.Sleep(time.Second) // Run does what it can
+	s.fakeLanguages.SetLanguage(user, lang)
+}
+
+// What a worker is at when the desk ends has happened, and is answered so; what waits for
+// somebody else is not, nor is an order that the end has cut off.
+func TestTheEndInTheMiddle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var stop context.CancelFunc
+		w := newWorld(t, func(o *Options) { o.Languages = slowly{fakeLanguages{}, &stop} })
+		stop = w.stop
+		w.accounts.wait = true
+		r := w.begin(juliet, "account")
+		form := submitted("address", "juliet@pbx.example.net", "password", secret)
+		w.desk.Command(&mapping.XMPPCommand{From: jid(juliet), To: jid(gateway), ID: "waits", Node: "account", Session: r.Session, Action: actComplete, Form: form})
+		synctest.Wait()
+		w.desk.Chat(&mapping.XMPPMessage{From: jid(nurse), To: jid(gateway), ID: "m", Type: "chat", Bodies: []mapping.Text{{Value: "language Deutsch"}}})
+		time.Sleep(time.Minute)
+		all := w.next()
+		if len(all) != 2 {
+			t.Fatalf("said: %v", bodies(all))
+		}
+		if m, ok := all[0].(*mapping.XMPPMessage); !ok || m.Bodies[0].Value != german.Language.Done {
+			t.Errorf("what was at its end is answered with %+v", all[0])
+		}
+		if r, ok := all[1].(*mapping.XMPPCommandReply); !ok || r.ID != "waits" || r.Failure == nil || r.Failure.Text != english.Session.Stopping {
+			t.Errorf("what waits is answered with %+v", all[1])
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.operator.fault = fmt.Errorf("asking: %w", context.Canceled)
+		if r := w.begin(boss, "routes"); r.Failure == nil || r.Failure.Text != english.Session.Stopping || strings.Contains(w.log.String(), "level=ERROR") {
+			t.Errorf("%s; the log says %s", described(r), w.log.String())
 		}
 	})
 }
