@@ -221,7 +221,7 @@ func (c *call) advanceLocked(o *outcome) {
 			s.path = s.path[:i]
 		}
 		s.path = append(s.path, o.stage)
-		s.last, s.until = o.question.last, now.Add(sessionTime)
+		s.last, s.shown, s.until = o.question.last, o.question.shown, now.Add(sessionTime)
 		o.depth = len(s.path)
 	}
 }

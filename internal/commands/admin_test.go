@@ -174,6 +174,16 @@ func TestServiceAdministration(t *testing.T) {
 		edit(list("192.0.2.1", "nobody"), "completed | error: nobody: This is neither a SIP address nor a phone number.", "192.0.2.1", "@evil.example")
 		edit(submitted(), "modify/bad-request+bad-payload", "192.0.2.1", "@evil.example")
 		edit(list(), "completed | info: Blocked: 0. Unblocked: 2.")
+
+		// Somebody else blocks and unblocks while the form is shown.
+		edit(list("192.0.2.1", "@evil.example"), "completed | info: Blocked: 2. Unblocked: 0.", "192.0.2.1", "@evil.example")
+		r = w.begin(boss, nodeBlack)
+		w.blocks.of[mapping.JID{}] = []string{"@evil.example", "mallory@example.com"}
+		r, _ = w.step(&mapping.XMPPCommand{From: jid(boss), Node: nodeBlack, Session: r.Session, Form: list("192.0.2.1", "@new.example")})
+		if got := w.blocks.of[mapping.JID{}]; described(r) != "completed | info: Blocked: 1. Unblocked: 1." || !slices.Equal(got, []string{"mallory@example.com", "@new.example"}) {
+			t.Errorf("%s, and blocked are %q", described(r), got)
+		}
+		delete(w.blocks.of, mapping.JID{})
 		for i := range maxBlacklist + 1 {
 			w.blocks.of[mapping.JID{}] = append(w.blocks.of[mapping.JID{}], fmt.Sprintf("u%d@example.com", i))
 		}

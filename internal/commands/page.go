@@ -121,7 +121,8 @@ type question struct {
 	problem  string   // what was wrong with the answer before
 	formType string
 	fields   []mapping.Field
-	last     bool // its answer completes the command, else another step may follow
+	last     bool     // its answer completes the command, else another step may follow
+	shown    []string // what was there when it was asked, for a list that is to be edited
 }
 
 func (q *question) form() *mapping.Form {

@@ -127,18 +127,19 @@ func blacklistCommand() *command {
 			c.problem(c.t.Blocks.TooMany)
 			return
 		}
-		c.ask(stageOne, &question{title: c.t.Commands[nodeBlack].Title, above: []string{c.t.Blocks.AdminAsk}, formType: nsAdmin, last: true,
+		c.ask(stageOne, &question{title: c.t.Commands[nodeBlack].Title, above: []string{c.t.Blocks.AdminAsk}, formType: nsAdmin, last: true, shown: list,
 			// There are addresses among them that are no JIDs.
 			fields: []mapping.Field{{Var: "blacklistjids", Type: mapping.FieldLines, Label: c.t.Labels.Entry, Desc: c.t.Blocks.AdminHint, Values: list}}})
 	}
 	return &command{node: nodeBlack, admin: true, offered: hasBlocks, first: ask, stages: map[string]stage{stageOne: {ask: ask, take: takeBlacklist}}}
 }
 
-// takeBlacklist makes the list of what is blocked for all what was filled in. With a line that
-// cannot be blocked nothing is unblocked.
+// takeBlacklist does to the list of what is blocked for all what was done to the form: what
+// somebody else has blocked or unblocked since it was shown stays so. With a line that cannot
+// be blocked nothing is unblocked.
 func takeBlacklist(_ context.Context, c *call) {
 	blocks, all := c.d.o.Blocks, mapping.JID{}
-	was := blocks.List(all)
+	was, shown := blocks.List(all), c.session.shown
 	var want []string
 	for _, v := range c.form.All("blacklistjids") {
 		for line := range strings.Lines(v) {
@@ -155,7 +156,7 @@ func takeBlacklist(_ context.Context, c *call) {
 	added, removed := 0, 0
 	for _, line := range want {
 		what := line
-		if !slices.Contains(was, line) {
+		if !slices.Contains(was, line) && !slices.Contains(shown, line) {
 			var err error
 			if what, err = blocks.Block(all, line); err != nil {
 				c.problem(clip(line) + ": " + c.t.problem(err))
@@ -167,8 +168,8 @@ func takeBlacklist(_ context.Context, c *call) {
 		}
 		kept[what] = true
 	}
-	for _, what := range was {
-		if !kept[what] {
+	for _, what := range shown {
+		if !kept[what] && slices.Contains(was, what) {
 			if _, err := blocks.Unblock(all, what); err == nil {
 				removed++
 			}

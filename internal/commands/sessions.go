@@ -23,6 +23,7 @@ type session struct {
 	command *command    // nil: it has expired
 	path    []string    // the stages that were asked, the last one at the end
 	last    bool        // the answer completes the command
+	shown   []string    // see question
 	busy    bool        // a step is under way
 	until   time.Time
 }
@@ -87,7 +88,7 @@ func (s *sessions) end(one *session) { delete(s.byID, one.id) }
 
 // expire ends a session, so that its device is told why.
 func (one *session) expire(now time.Time) {
-	one.command, one.path, one.until = nil, nil, now.Add(expiredTime)
+	one.command, one.path, one.shown, one.until = nil, nil, nil, now.Add(expiredTime)
 }
 
 // sweep ends what has expired, and forgets what has been over for long.
