@@ -204,7 +204,7 @@ func accountInChat(_ context.Context, c *call) {
 	case texts.Means(word(0), func(w *texts.Words) []string { return w.Set }):
 		d := Details{Address: word(1), Password: word(2), Username: word(3), Registrar: word(4)}
 		if d.Password == "" || len(c.words) > 5 {
-			c.note(sprintf(t.SetUsage, set+" "+c.t.Labels.Address+" "+c.t.Labels.Password))
+			c.note(sprintf(t.SetUsage, set+" "+t.SetArguments))
 			return
 		}
 		c.set(d, func(_ Account, err error) {

@@ -94,7 +94,7 @@ func TestAccountProblems(t *testing.T) {
 			want  string
 		}{
 			{&Problem{Kind: "wrong-password", Status: 403}, "The SIP server does not accept this user name and password. (403)"},
-			{&Problem{Kind: "busy", Seconds: 30}, "Your SIP account is being changed already. Try again in a moment. Try again in 30 s."},
+			{&Problem{Kind: "busy", Seconds: 30}, "Your SIP account cannot be changed now: it is being changed already, or there were too many attempts. Try again in 30 s."},
 			{&Problem{Kind: "no-answer"}, english.Problems["no-answer"]},
 			{&Problem{Kind: "something new"}, english.Problems[""]},
 			{errDisk, english.Problems[""]},
@@ -132,8 +132,8 @@ func TestAccountInChat(t *testing.T) {
 			}
 		}
 		has(w.text(juliet, "account", ""), english.Account.None)
-		has(w.text(juliet, "account set juliet@pbx.example.net", ""), "account set SIP address Password", "archive")
-		has(w.text(juliet, "account set a b c d e f", ""), "account set SIP address Password", "archive")
+		has(w.text(juliet, "account set juliet@pbx.example.net", ""), "write \"account set ADDRESS PASSWORD\"", "archive")
+		has(w.text(juliet, "account set a b c d e f", ""), "write \"account set ADDRESS PASSWORD\"", "archive")
 		w.accounts.fault = &Problem{Kind: "wrong-password", Status: 401}
 		has(w.text(juliet, "account set juliet@pbx.example.net "+secret, ""), english.Problems["wrong-password"]+" (401)", english.Account.Archived)
 		w.accounts.fault = nil

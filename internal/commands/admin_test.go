@@ -122,7 +122,7 @@ func TestServiceAdministration(t *testing.T) {
 			w.accounts.of[user] = Account{User: user, Address: "sip:x@pbx.example.net"}
 		}
 		r := w.begin(boss, nodeUsers)
-		if r.Form.Value("FORM_TYPE") != nsAdmin || len(r.Form.Fields[1].Options) != len(sizes) {
+		if r.Form.Value("FORM_TYPE") != nsAdmin || len(r.Form.Fields[1].Options) != len(sizes) || r.Form.Fields[1].Options[len(sizes)-1] != (mapping.Option{Label: "all", Value: "none"}) {
 			t.Errorf("%s", shown(r.Form))
 		}
 		for size, want := range map[string]int{"25": 25, "none": 60, "100": 60} {

@@ -31,7 +31,7 @@ func TestChat(t *testing.T) {
 			{juliet, "I am away until Monday.", "", "not taken"},
 			{juliet, "status", "", "forbidden"},
 			{juliet, "Status quo, that is what I like", "", "not taken"},
-			{boss, "banned", "", english.Blocks.None},
+			{boss, "banned", "", "Nobody is blocked for all."},
 			{boss, "loglevel loud", "", "There is no log level loud."},
 			{boss, "protokoll debug", "", "Bis zum nächsten Neuladen oder Start ist die Stufe des Protokolls debug."},
 			{"example.com", "blocked", "", "not taken"},
@@ -303,7 +303,7 @@ func TestBlocks(t *testing.T) {
 		if got := w.text(boss, "ban 192.0.2.0/24", ""); got != "192.0.2.0/24 is blocked." || len(w.blocks.of[mapping.JID{}]) != 1 {
 			t.Errorf("%s: %v", got, w.blocks.of)
 		}
-		if got := w.text(boss, "unban 192.0.2.0/24", ""); got != "192.0.2.0/24 may reach you again." {
+		if got := w.text(boss, "unban 192.0.2.0/24", ""); got != "192.0.2.0/24 is not blocked any more." {
 			t.Error(got)
 		}
 	})

@@ -37,7 +37,7 @@ func usersListCommand() *command {
 			for _, n := range sizes {
 				label := n
 				if n == "none" {
-					label = c.t.Labels.Unlimited
+					label = c.t.Labels.All
 				}
 				f.Options = append(f.Options, mapping.Option{Label: label, Value: n})
 			}

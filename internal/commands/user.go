@@ -208,7 +208,11 @@ func (c *call) unblock(owner mapping.JID, typed string) {
 		c.problem(c.t.problem(err))
 		return
 	}
-	c.note(sprintf(c.t.Blocks.Undone, clip(what)))
+	text := c.t.Blocks.Undone
+	if owner.IsZero() {
+		text = c.t.Blocks.UndoneForAll
+	}
+	c.note(sprintf(text, clip(what)))
 }
 
 // maxListed is how many rows an answer has.
@@ -223,6 +227,9 @@ func (c *call) listBlocks(owner mapping.JID, title string) {
 	p.more = more(c.t.Admin.QueueMore, len(list)-len(p.rows))
 	if len(list) == 0 {
 		p.note = c.t.Blocks.None
+		if owner.IsZero() {
+			p.note = c.t.Blocks.NoneForAll
+		}
 	}
 	c.done(p)
 }

@@ -61,7 +61,7 @@ var english = Texts{
 		Next: "Next attempt", Sent: "Sent", Limit: "Limit", Day: "Day", Level: "Level", Changed: "Changed",
 		Waiting: "At the next start", Faults: "Faults", Entry: "Entry", Count: "Number of users", Language: "Language", Action: "What now?",
 
-		None: "none", Yes: "yes", No: "no", Unlimited: "none", Now: "now",
+		None: "none", Yes: "yes", No: "no", Unlimited: "none", All: "all", Now: "now",
 
 		Layout: "2006-01-02 15:04:05",
 		Days:   "%d d %d h %d min",
@@ -96,6 +96,7 @@ var english = Texts{
 		RemoveConfirm: "Remove it",
 		Removed:       "Your SIP account was removed.",
 		RemoveChat:    "To remove your SIP account, write \"%s\".",
+		SetArguments:  "ADDRESS PASSWORD",
 		SetUsage:      "To set it, write \"%s\". Your message may be kept in an archive; the form of this command is safer.",
 	},
 
@@ -106,6 +107,7 @@ var english = Texts{
 	Blocks: Blocks{
 		Title: "Contacts that you have blocked", None: "You have blocked nobody.", Ask: "Who shall not reach you any more?", Hint: "a contact, a SIP address or a number",
 		UnblockAsk: "Who may reach you again?", Done: "%s is blocked.", Undone: "%s may reach you again.",
+		NoneForAll: "Nobody is blocked for all.", UndoneForAll: "%s is not blocked any more.",
 		AdminAsk:  "What is blocked for all: a user, a SIP address, a SIP domain or the address of a network, one a line.",
 		AdminHint: "as in user@example.com, sip:someone@example.net, @example.net or 192.0.2.0/24",
 		AdminDone: "Blocked: %d. Unblocked: %d.", TooMany: "There are too many entries for a form. Use the command line: stox block.",
@@ -149,7 +151,7 @@ var english = Texts{
 		"wrong-password":     "The SIP server does not accept this user name and password.",
 		"no-answer":          "The SIP server does not answer.",
 		"refused":            "The SIP server has refused the registration.",
-		"busy":               "Your SIP account is being changed already. Try again in a moment.",
+		"busy":               "Your SIP account cannot be changed now: it is being changed already, or there were too many attempts.",
 		"incomplete":         "The address and the password are needed.",
 		"unknown":            "There is no such SIP account.",
 		"not-kept":           "The SIP account could not be stored. All is as it was.",

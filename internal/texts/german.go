@@ -61,7 +61,7 @@ var german = Texts{
 		Next: "Nächster Versuch", Sent: "Gesendet", Limit: "Grenze", Day: "Tag", Level: "Stufe", Changed: "Geändert",
 		Waiting: "Ab dem nächsten Start", Faults: "Fehler", Entry: "Eintrag", Count: "Zahl der Benutzer", Language: "Sprache", Action: "Was nun?",
 
-		None: "keine", Yes: "ja", No: "nein", Unlimited: "keine", Now: "jetzt",
+		None: "keine", Yes: "ja", No: "nein", Unlimited: "keine", All: "alle", Now: "jetzt",
 
 		Layout: "02.01.2006 15:04:05",
 		Days:   "%d Tg. %d Std. %d Min.",
@@ -96,6 +96,7 @@ var german = Texts{
 		RemoveConfirm: "Entfernen",
 		Removed:       "Ihr SIP-Konto wurde entfernt.",
 		RemoveChat:    "Um Ihr SIP-Konto zu entfernen, schreiben Sie „%s“.",
+		SetArguments:  "ADRESSE PASSWORT",
 		SetUsage:      "Um es einzutragen, schreiben Sie „%s“. Ihre Nachricht kann in einem Archiv aufgehoben werden; das Formular dieses Befehls ist sicherer.",
 	},
 
@@ -106,6 +107,7 @@ var german = Texts{
 	Blocks: Blocks{
 		Title: "Kontakte, die Sie gesperrt haben", None: "Sie haben niemanden gesperrt.", Ask: "Wer soll Sie nicht mehr erreichen?", Hint: "ein Kontakt, eine SIP-Adresse oder eine Nummer",
 		UnblockAsk: "Wer darf Sie wieder erreichen?", Done: "%s ist gesperrt.", Undone: "%s darf Sie wieder erreichen.",
+		NoneForAll: "Es ist niemand für alle gesperrt.", UndoneForAll: "%s ist nicht mehr gesperrt.",
 		AdminAsk:  "Was für alle gesperrt ist: ein Benutzer, eine SIP-Adresse, eine SIP-Domain oder die Adresse eines Netzes, je Zeile eines.",
 		AdminHint: "wie in user@example.com, sip:someone@example.net, @example.net oder 192.0.2.0/24",
 		AdminDone: "Gesperrt: %d. Entsperrt: %d.", TooMany: "Für ein Formular sind es zu viele Einträge. Benutzen Sie die Kommandozeile: stox block.",
@@ -149,7 +151,7 @@ var german = Texts{
 		"wrong-password":     "Der SIP-Server nimmt diesen Benutzernamen und dieses Passwort nicht an.",
 		"no-answer":          "Der SIP-Server antwortet nicht.",
 		"refused":            "Der SIP-Server hat die Anmeldung abgelehnt.",
-		"busy":               "Ihr SIP-Konto wird gerade schon geändert. Versuchen Sie es gleich noch einmal.",
+		"busy":               "Ihr SIP-Konto kann jetzt nicht geändert werden: Es wird gerade schon geändert, oder es gab zu viele Versuche.",
 		"incomplete":         "Die Adresse und das Passwort sind nötig.",
 		"unknown":            "Dieses SIP-Konto gibt es nicht.",
 		"not-kept":           "Das SIP-Konto konnte nicht gespeichert werden. Alles ist, wie es war.",

@@ -63,7 +63,7 @@ type Labels struct {
 	Next, Sent, Limit, Day, Level, Changed          string
 	Waiting, Faults, Entry, Count, Language, Action string
 
-	None, Yes, No, Unlimited, Now string
+	None, Yes, No, Unlimited, All, Now string
 
 	Layout string // of a time
 	Days   string // days, hours, minutes
@@ -86,6 +86,7 @@ type Account struct {
 	Archived                          string // a password was given in a chat
 	RemoveAsk, RemoveConfirm, Removed string // RemoveAsk: the address
 	RemoveChat                        string // what to write to remove it
+	SetArguments                      string // what stands behind the words that set it
 	SetUsage                          string // how it is set by chat
 }
 
@@ -102,6 +103,7 @@ type Language struct{ Title, Ask, Automatic, Done, Unknown string }
 type Blocks struct {
 	Title, None, Ask, Hint, UnblockAsk string
 	Done, Undone                       string // an address
+	NoneForAll, UndoneForAll           string // for admins. UndoneForAll: an address
 	AdminAsk, AdminHint, AdminDone     string // AdminDone: how many were added, how many removed
 	TooMany                            string
 }
