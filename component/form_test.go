@@ -57,6 +57,8 @@ func TestReplies(t *testing.T) {
 		{"error of no known condition", &mapping.XMPPCommandReply{Failure: failure("x'/>", "y", ""), Condition: "x'/><y"},
 			iq("error", "", `<error type='cancel' by='sip.example.com'><undefined-condition`+ns+`/></error>`)},
 
+		{"error of a message", &mapping.XMPPError{Lang: "de", Failure: failure("forbidden", "auth", "Nein.")},
+			`<message from='sip.example.com' to='juliet@example.com/b' id='c&apos;1' type='error'><error type='auth' by='sip.example.com'><forbidden` + ns + `/><text` + ns + ` xml:lang='de'>Nein.</text></error></message>`},
 		{"registration was done", &mapping.XMPPRegisterReply{Registered: true, Instructions: "not asked for"}, iq("result", "", "")},
 		{"registration, to be filled in", &mapping.XMPPRegisterReply{Asked: true, Lang: "en", Instructions: "Your <account>", Fields: []mapping.Field{{Var: "username"}, {Var: "password"}, {Var: "x'/><remove"}, {Var: "remove"}},
 			Form: &mapping.Form{Type: "form", Fields: []mapping.Field{{Var: "username", Required: true}}}},
@@ -69,6 +71,8 @@ func TestReplies(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			switch v := c.v.(type) {
 			case *mapping.XMPPCommandReply:
+				v.From, v.To, v.ID = us, me, "c'1"
+			case *mapping.XMPPError:
 				v.From, v.To, v.ID = us, me, "c'1"
 			case *mapping.XMPPRegisterReply:
 				v.From, v.To, v.ID = us, me, "c'1"

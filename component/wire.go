@@ -98,7 +98,9 @@ func appendValue(b []byte, v mapping.XMPP, by string, limit int) []byte {
 	case *mapping.XMPPError:
 		b = appendOpen(b, "message", v.From.String(), v.To.String(), v.ID, string(stanza.MessageTypeError))
 		b = append(b, '>')
-		b = appendStanzaError(b, by, errorOf(v.Failure))
+		e := errorOf(v.Failure)
+		e.lang = v.Lang
+		b = appendStanzaError(b, by, e)
 		b = append(b, "</message>"...)
 	case *mapping.XMPPCommandReply:
 		b = appendCommandReply(b, v, by)

@@ -159,6 +159,7 @@ type XMPPReady struct{ Name JID }
 type XMPPError struct {
 	From, To JID    // From is the address that had been written to
 	ID       string // the id of the stanza that failed
+	Lang     string // of what Failure says, "" for English
 	Failure  *Failure
 }
 

@@ -56,9 +56,13 @@ func (c *call) carryOut(ctx context.Context) {
 
 // stop answers that the gateway stops.
 func (c *call) stop() {
+	c.finish(&outcome{failure: c.stopping()})
+}
+
+func (c *call) stopping() *mapping.Failure {
 	f := mapping.FailShutdown()
 	f.Text = c.t.Session.Stopping
-	c.finish(&outcome{failure: f})
+	return f
 }
 
 // finish answers the call, unless that was done.

@@ -87,7 +87,7 @@ func firstWords(s string) (words []string) {
 // message is the answer to a message, with a receipt if its sender wants one.
 func (c *call) message(m *mapping.XMPPMessage, o *outcome) (all []mapping.XMPP) {
 	if o.failure != nil {
-		return []mapping.XMPP{&mapping.XMPPError{From: m.To, To: m.From, ID: m.ID, Failure: o.failure}}
+		return []mapping.XMPP{&mapping.XMPPError{From: m.To, To: m.From, ID: m.ID, Lang: c.t.Lang, Failure: o.failure}}
 	}
 	if m.WantReceipt && m.ID != "" {
 		all = append(all, &mapping.XMPPReceipt{From: m.To, To: m.From, ID: rand.Text(), Type: m.Type, About: m.ID})

@@ -110,6 +110,27 @@ func TestAnEchoEnds(t *testing.T) {
 	})
 }
 
+// An error says in which language its sentence is, also at the end.
+func TestErrorsSayTheirLanguage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		is := func(all []mapping.XMPP, text string) {
+			t.Helper()
+			if e, ok := all[0].(*mapping.XMPPError); !ok || e.Lang != "de" || e.Failure.Text != text {
+				t.Errorf("%+v, want %q", all[0], text)
+			}
+		}
+		_, all := w.chat(juliet, "zustand", "")
+		is(all, german.Session.Forbidden)
+		w.end()
+		_, all = w.chat(juliet, "gesperrt", "")
+		is(all, german.Session.Stopping)
+		if r, _ := w.step(&mapping.XMPPCommand{From: jid(juliet), Node: "help", Lang: "de"}); r.Lang != "de" || r.Failure == nil || r.Failure.Text != german.Session.Stopping {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
 // Who writes too fast is told so by an error, which ends the conversation of a program.
 func TestChatRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -153,7 +153,7 @@ func (d *Desk) take(c *call, counter *uint64) {
 func (d *Desk) roomLocked(c *call) *mapping.Failure {
 	switch {
 	case d.closed:
-		return mapping.FailShutdown()
+		return c.stopping()
 	case d.openOf[c.user] >= maxOpenOf:
 		return c.busy(c.t.Session.TooMany)
 	case len(d.open) >= maxOpen:
