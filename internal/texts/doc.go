@@ -1,7 +1,8 @@
 // Package texts has what the gateway itself says to people: commands and their forms, help,
 // the greeting, notices, registration. English is the source; every other language has a text
 // for each of the English ones, with the same placeholders, which a test sees to. What mapping
-// says of addresses and failures is English everywhere, since SIP peers are told it as well.
+// says of addresses and failures is English everywhere, since SIP peers are told it as well, and so
+// is what component says of stanzas that no client should have sent.
 //
 // A text has placeholders of fmt, in the order of the arguments that the comment of its field
 // names. Texts never have a password in them, nor the text of anybody's message.
