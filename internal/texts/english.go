@@ -55,13 +55,13 @@ var english = Texts{
 		Address: "SIP address", Username: "User name", Password: "Password", Registrar: "Registrar", Display: "Display name",
 		State: "State", Reason: "Reason", Since: "Since", Until: "Until", Server: "Server",
 		User: "User", Time: "Time", Contact: "Contact", Outcome: "Outcome", Direction: "Direction",
-		JID: "XMPP address", SIP: "SIP address", Why: "Why", Version: "Version", Uptime: "Running for", Link: "Link", Links: "Links",
+		JID: "XMPP address", SIP: "SIP address", Why: "Why", Version: "Version", Uptime: "Running for", Link: "Link",
 		Queue: "Messages that wait", Accounts: "SIP accounts", Domain: "Domain", Via: "Next hop", Registration: "Registration",
 		Answers: "Answers", RoundTrip: "Round trip", ID: "Number", From: "From", To: "To", Attempts: "Attempts",
 		Next: "Next attempt", Sent: "Sent", Limit: "Limit", Day: "Day", Level: "Level", Changed: "Changed",
-		Waiting: "At the next start", Faults: "Faults", Entry: "Entry", Count: "Number of users", Language: "Language", Action: "What now?",
+		Waiting: "At the next start", Faults: "Faults", Entry: "Entry", Count: "Number of users", Language: "Language",
 
-		None: "none", Yes: "yes", No: "no", Unlimited: "none", All: "all", Now: "now",
+		None: "none", Unlimited: "none", All: "all",
 
 		Layout: "2006-01-02 15:04:05",
 		Days:   "%d d %d h %d min",
@@ -114,7 +114,6 @@ var english = Texts{
 	},
 
 	Admin: Admin{
-		Started:  "stox %s, since %s",
 		NoRoutes: "There is no route with a next hop.", QueueEmpty: "No message waits.", QueueMore: "and %d more",
 		UsageNone: "Nobody has sent a message to a telephone today.", AccountsNone: "No user has a SIP account.", AccountsMore: "and %d more",
 		Reloaded: "The configuration is another one from now on.", NothingChanged: "The configuration was read again. Nothing has changed that takes effect now.",
@@ -131,11 +130,11 @@ var english = Texts{
 		BadSession: "This is not a command of yours that is under way.", Expired: "The command took too long. Begin it anew.",
 		BadAction: "This is not possible here.", BadForm: "The form is not complete, or not the one that was asked for.",
 		NoBack: "There is no step before this one.", Busy: "Too many commands are under way. Try again in a moment.", TooMany: "You have too many commands under way. Finish one of them, or wait a moment.",
-		Stopping: "The gateway is stopping.", Canceled: "The command was canceled.",
-		TooFast: "You give too many commands. Try again in %d s.",
-		Usage:   "Write \"%s\".",
-		Failed:  "This did not work. The log of the gateway may say why.",
-		Seconds: "Try again in %d s.",
+		Stopping: "The gateway is stopping.",
+		TooFast:  "You give too many commands. Try again in %d s.",
+		Usage:    "Write \"%s\".",
+		Failed:   "This did not work. The log of the gateway may say why.",
+		Seconds:  "Try again in %d s.",
 
 		NotOffered: "This is not offered here.",
 	},

@@ -55,13 +55,13 @@ var german = Texts{
 		Address: "SIP-Adresse", Username: "Benutzername", Password: "Passwort", Registrar: "Registrar", Display: "Angezeigter Name",
 		State: "Zustand", Reason: "Grund", Since: "Seit", Until: "Bis", Server: "Server",
 		User: "Benutzer", Time: "Zeit", Contact: "Kontakt", Outcome: "Ergebnis", Direction: "Richtung",
-		JID: "XMPP-Adresse", SIP: "SIP-Adresse", Why: "Warum", Version: "Version", Uptime: "Läuft seit", Link: "Verbindung", Links: "Verbindungen",
+		JID: "XMPP-Adresse", SIP: "SIP-Adresse", Why: "Warum", Version: "Version", Uptime: "Läuft seit", Link: "Verbindung",
 		Queue: "Wartende Nachrichten", Accounts: "SIP-Konten", Domain: "Domain", Via: "Nächste Station", Registration: "Anmeldung",
 		Answers: "Antwortet", RoundTrip: "Laufzeit", ID: "Nummer", From: "Von", To: "An", Attempts: "Versuche",
 		Next: "Nächster Versuch", Sent: "Gesendet", Limit: "Grenze", Day: "Tag", Level: "Stufe", Changed: "Geändert",
-		Waiting: "Ab dem nächsten Start", Faults: "Fehler", Entry: "Eintrag", Count: "Zahl der Benutzer", Language: "Sprache", Action: "Was nun?",
+		Waiting: "Ab dem nächsten Start", Faults: "Fehler", Entry: "Eintrag", Count: "Zahl der Benutzer", Language: "Sprache",
 
-		None: "keine", Yes: "ja", No: "nein", Unlimited: "keine", All: "alle", Now: "jetzt",
+		None: "keine", Unlimited: "keine", All: "alle",
 
 		Layout: "02.01.2006 15:04:05",
 		Days:   "%d Tg. %d Std. %d Min.",
@@ -114,7 +114,6 @@ var german = Texts{
 	},
 
 	Admin: Admin{
-		Started:  "stox %s, seit %s",
 		NoRoutes: "Es gibt keinen Weg mit einer nächsten Station.", QueueEmpty: "Es wartet keine Nachricht.", QueueMore: "und %d weitere",
 		UsageNone: "Heute hat niemand eine Nachricht an ein Telefon gesendet.", AccountsNone: "Kein Benutzer hat ein SIP-Konto.", AccountsMore: "und %d weitere",
 		Reloaded: "Von jetzt an gilt eine andere Konfiguration.", NothingChanged: "Die Konfiguration wurde neu gelesen. Es hat sich nichts geändert, was jetzt wirkt.",
@@ -131,11 +130,11 @@ var german = Texts{
 		BadSession: "Das ist kein Befehl von Ihnen, der gerade läuft.", Expired: "Der Befehl hat zu lange gedauert. Beginnen Sie ihn neu.",
 		BadAction: "Das ist hier nicht möglich.", BadForm: "Das Formular ist unvollständig oder nicht das, nach dem gefragt wurde.",
 		NoBack: "Vor diesem Schritt gibt es keinen.", Busy: "Es laufen zu viele Befehle. Versuchen Sie es gleich noch einmal.", TooMany: "Es laufen zu viele Befehle von Ihnen. Beenden Sie einen davon, oder warten Sie einen Moment.",
-		Stopping: "Das Gateway wird gerade beendet.", Canceled: "Der Befehl wurde abgebrochen.",
-		TooFast: "Sie geben zu viele Befehle. Versuchen Sie es in %d s noch einmal.",
-		Usage:   "Schreiben Sie „%s“.",
-		Failed:  "Das hat nicht geklappt. Warum, steht vielleicht im Protokoll des Gateways.",
-		Seconds: "Versuchen Sie es in %d s noch einmal.",
+		Stopping: "Das Gateway wird gerade beendet.",
+		TooFast:  "Sie geben zu viele Befehle. Versuchen Sie es in %d s noch einmal.",
+		Usage:    "Schreiben Sie „%s“.",
+		Failed:   "Das hat nicht geklappt. Warum, steht vielleicht im Protokoll des Gateways.",
+		Seconds:  "Versuchen Sie es in %d s noch einmal.",
 
 		NotOffered: "Das wird hier nicht angeboten.",
 	},

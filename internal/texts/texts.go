@@ -57,13 +57,13 @@ type Labels struct {
 	Address, Username, Password, Registrar, Display string
 	State, Reason, Since, Until, Server             string
 	User, Time, Contact, Outcome, Direction         string
-	JID, SIP, Why, Version, Uptime, Link, Links     string
+	JID, SIP, Why, Version, Uptime, Link            string
 	Queue, Accounts, Domain, Via, Registration      string
 	Answers, RoundTrip, ID, From, To, Attempts      string
 	Next, Sent, Limit, Day, Level, Changed          string
-	Waiting, Faults, Entry, Count, Language, Action string
+	Waiting, Faults, Entry, Count, Language         string
 
-	None, Yes, No, Unlimited, All, Now string
+	None, Unlimited, All string
 
 	Layout string // of a time
 	Days   string // days, hours, minutes
@@ -110,7 +110,6 @@ type Blocks struct {
 
 // Admin is what only admins see.
 type Admin struct {
-	Started                               string // version, since when
 	NoRoutes, QueueEmpty, QueueMore       string // QueueMore: how many more
 	UsageNone, AccountsNone, AccountsMore string // AccountsMore: how many more
 	Reloaded, NothingChanged, NotReloaded string
@@ -124,12 +123,12 @@ type Register struct{ Title, Instructions string }
 
 // Session is what is wrong with a command.
 type Session struct {
-	Unknown, Forbidden                        string
-	BadSession, Expired, BadAction, BadForm   string
-	NoBack, Busy, TooMany, Stopping, Canceled string
-	TooFast                                   string // seconds
-	Usage                                     string // of a command by chat
-	Failed                                    string
-	Seconds                                   string // seconds
-	NotOffered                                string
+	Unknown, Forbidden                      string
+	BadSession, Expired, BadAction, BadForm string
+	NoBack, Busy, TooMany, Stopping         string
+	TooFast                                 string // seconds
+	Usage                                   string // of a command by chat
+	Failed                                  string
+	Seconds                                 string // seconds
+	NotOffered                              string
 }
