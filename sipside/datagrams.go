@@ -3,21 +3,23 @@ package sipside
 import (
 	"net"
 	"net/netip"
-
-	"golang.org/x/net/ipv4"
 )
 
-// batchIO reads and writes several datagrams per system call (recvmmsg,
-// sendmmsg), and listens to what ICMP says of them (refused_linux.go).
-// ipv4.PacketConn serves sockets of either family.
+// batchIO reads and writes several datagrams per system call, and listens to what ICMP
+// says of them (refused_linux.go).
 type batchIO struct {
 	conn    *net.UDPConn
-	pc      *ipv4.PacketConn
+	calls   batchCalls
 	refused func(dest netip.AddrPort, wire []byte, err error)
+}
 
-	in   []ipv4.Message
-	out  []ipv4.Message
-	addr []net.UDPAddr
+// batchCalls are recvmmsg and sendmmsg of a socket. Of each, one at a time may be called.
+type batchCalls interface {
+	// receive waits for datagrams, up to udpBatch; b of the packets given is overwritten.
+	receive(into []packet) (n int, err error)
+	// send sends from the first on, up to udpBatch. Unless flags say otherwise it waits
+	// until the first one is taken. err is why that one was not.
+	send(packets []packet, flags int) (n int, err error)
 }
 
 // newBatchIO takes over a socket. refused is called for datagrams of which an ICMP
@@ -25,66 +27,31 @@ type batchIO struct {
 // wire is what the error shows of them, and is only lent.
 func newBatchIO(c *net.UDPConn, refused func(dest netip.AddrPort, wire []byte, err error)) *batchIO {
 	askForErrors(c)
-	b := &batchIO{conn: c, pc: ipv4.NewPacketConn(c), refused: refused, in: make([]ipv4.Message, udpBatch),
-		out: make([]ipv4.Message, udpBatch), addr: make([]net.UDPAddr, udpBatch)}
-	for i := range udpBatch {
-		b.in[i].Buffers = make([][]byte, 1)
-		b.out[i].Buffers = make([][]byte, 1)
-		b.out[i].Addr = &b.addr[i]
-	}
-	return b
+	return &batchIO{conn: c, calls: newBatchCalls(c), refused: refused}
 }
 
 func (b *batchIO) read(into []packet) (int, error) {
-	for i := range into {
-		b.in[i].Buffers[0] = into[i].b
-	}
-	n, err := b.pc.ReadBatch(b.in[:len(into)], 0)
-	for ; err != nil; n, err = b.pc.ReadBatch(b.in[:len(into)], 0) {
+	n, err := b.calls.receive(into)
+	for ; err != nil; n, err = b.calls.receive(into) {
 		readErrors(b.conn, b.refused)
 		if !isRefusal(err) {
 			return 0, err
 		}
 	}
-	for i := range n {
-		a := b.in[i].Addr.(*net.UDPAddr).AddrPort()
-		into[i].b = into[i].b[:b.in[i].N]
-		into[i].to = netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-	}
 	return n, nil
 }
 
 func (b *batchIO) write(packets []packet) (int, error) {
-	n := b.load(packets)
 	tried := 0
-	sent, err := b.pc.WriteBatch(b.out[:n], 0)
-	for ; err != nil && isRefusal(err) && tried < writeTries; sent, err = b.pc.WriteBatch(b.out[:n], 0) {
+	sent, err := b.calls.send(packets, 0)
+	for ; err != nil && isRefusal(err) && tried < writeTries; sent, err = b.calls.send(packets, 0) {
 		readErrors(b.conn, b.refused)
 		tried++
 	}
-	if err == nil && sent < n {
+	if err == nil && sent < min(len(packets), udpBatch) {
 		readErrors(b.conn, b.refused) // may be why
 	}
-	return max(sent, 0), err // -1 if the first one failed
-}
-
-// load prepares to send packets from the first on, and tells how many.
-func (b *batchIO) load(packets []packet) int {
-	n := min(len(packets), udpBatch)
-	for i := range packets[:n] {
-		p := &packets[i]
-		b.out[i].Buffers[0] = p.b
-		a := &b.addr[i]
-		a.Port, a.Zone = int(p.to.Port()), p.to.Addr().Zone()
-		if ip := p.to.Addr(); ip.Is4() {
-			as4 := ip.As4()
-			a.IP = append(a.IP[:0], as4[:]...)
-		} else {
-			as16 := ip.As16()
-			a.IP = append(a.IP[:0], as16[:]...)
-		}
-	}
-	return n
+	return sent, err
 }
 
 // writeTries is how often a write is tried again that has failed because an earlier

@@ -11,6 +11,8 @@ import (
 // not told of the call: to be told, it would wake the thread that looks for calls that take
 // long, which costs more than the call.
 
+const unannounced = true
+
 func readNow(fd uintptr, p []byte) (int, error) { return raw(syscall.SYS_READ, fd, p) }
 
 func writeNow(fd uintptr, p []byte) (int, error) { return raw(syscall.SYS_WRITE, fd, p) }
