@@ -26,6 +26,8 @@ const (
 	fieldDisplay  = "name"
 
 	doKeep, doChange, doRemove = "keep", "change", "remove"
+
+	stateRegistered = "registered" // of an account
 )
 
 func accountCommand() *command {
@@ -57,11 +59,11 @@ func askChoose(_ context.Context, c *call) {
 	p := accountPage(c.t, a)
 	t := &c.t.Account
 	q := &question{title: t.Title}
-	for _, one := range p.pairs {
-		q.above = append(q.above, one.label+": "+strings.Join(one.values, ", "))
+	for _, one := range p.pairs { // as fields: of several instructions some clients show the first only
+		q.fields = append(q.fields, mapping.Field{Type: mapping.FieldFixed, Values: []string{one.label + ": " + strings.Join(one.values, ", ")}})
 	}
-	q.fields = []mapping.Field{{Var: fieldDo, Type: mapping.FieldList, Label: t.Choose, Required: true, Values: []string{doKeep},
-		Options: []mapping.Option{{Label: t.Keep, Value: doKeep}, {Label: t.Change, Value: doChange}, {Label: t.Remove, Value: doRemove}}}}
+	q.fields = append(q.fields, mapping.Field{Var: fieldDo, Type: mapping.FieldList, Label: t.Choose, Required: true, Values: []string{doKeep},
+		Options: []mapping.Option{{Label: t.Keep, Value: doKeep}, {Label: t.Change, Value: doChange}, {Label: t.Remove, Value: doRemove}}})
 	c.ask(stageChoose, q)
 }
 
@@ -247,6 +249,9 @@ func accountPage(t *words, a Account) *page {
 // whyAsleep is why the account is not registered, if it is not: in the words of the registrar,
 // or ours for what we ourselves know.
 func (t *words) whyAsleep(a Account) string {
+	if a.State == stateRegistered {
+		return ""
+	}
 	if text, ok := t.Problems[a.Reason]; ok && a.Reason != "" {
 		return text
 	}

@@ -34,12 +34,16 @@ func TestAccountByForms(t *testing.T) {
 		if described(r) != "completed | info: juliet@pbx.example.net is your SIP account now." {
 			t.Errorf("%s", described(r))
 		}
+		if got := shown(r.Form); !strings.Contains(got, `address (text-single) = ["juliet@pbx.example.net"]`) || !strings.Contains(got, `state (text-single) = ["registered"]`) {
+			t.Errorf("the account: %s", got)
+		}
 		if got := bodies(also); !slices.Equal(got, []string{"sip.example.com>juliet@example.com subscribe"}) {
 			t.Errorf("besides it is said: %q", got)
 		}
 
 		r = w.begin(juliet, "account")
-		if described(r) != "executing | next" || !strings.Contains(shown(r.Form), "SIP address: juliet@pbx.example.net") || !strings.Contains(shown(r.Form), "State: registered") {
+		if described(r) != "executing | next" || !strings.Contains(shown(r.Form), `(fixed) = ["SIP address: juliet@pbx.example.net"]`) || !strings.Contains(shown(r.Form), `(fixed) = ["State: registered"]`) ||
+			strings.Contains(shown(r.Form), "Reason") {
 			t.Errorf("%s\n%s", described(r), shown(r.Form))
 		}
 		r, _ = w.submit(r, juliet, actNext, "do", "change")

@@ -66,13 +66,13 @@ func TestAdminCommands(t *testing.T) {
 		w.accounts.of[jid("nurse@example.com")] = Account{User: jid("nurse@example.com"), Address: "sip:nurse@pbx.example.net", State: "asleep", Reason: "locked"}
 		when := now.Local().Format(english.Labels.Layout)
 		for _, c := range []struct{ node, want string }{
-			{"status", "completed\nresult \"Gateway: status\"\nversion () = [\"1.2\"]\nsince () = [\"" + now.Add(-26*time.Hour-3*time.Minute).Local().Format(english.Labels.Layout) +
-				"\"]\nuptime () = [\"1 d 2 h 3 min\"]\nqueue () = [\"7\"]\naccounts () = [\"2\"]\n[\"sip.example.com\" \"127.0.0.1:5347\" \"up\" \"" + when + "\" \"\"]\n"},
+			{"status", "completed\nresult \"Gateway: status\"\nversion (text-single) = [\"1.2\"]\nsince (text-single) = [\"" + now.Add(-26*time.Hour-3*time.Minute).Local().Format(english.Labels.Layout) +
+				"\"]\nuptime (text-single) = [\"1 d 2 h 3 min\"]\nqueue (text-single) = [\"7\"]\naccounts (text-single) = [\"2\"]\n[\"sip.example.com\" \"127.0.0.1:5347\" \"up\" \"" + when + "\" \"\"]\n"},
 			{"routes", "completed\nresult \"Gateway: routes and registrations\"\n[\"pbx.example.net\" \"sip:192.0.2.1\" \"yes\" \"1.2ms\" \"refused\" \"\" \"403 Forbidden\"]\n"},
 			{"usage", "completed\nresult \"Gateway: messages to telephones today\"\n[\"juliet@example.com\" \"2026-03-01\" \"3\" \"20\"]\n[\"nurse@example.com\" \"2026-03-01\" \"1\" \"none\"]\n"},
 			{"accounts", "completed\nresult \"Gateway: SIP accounts of users\"\n[\"juliet@example.com\" \"sip:juliet@pbx.example.net\" \"refused\" \"\" \"403 Forbidden\"]\n" +
 				"[\"nurse@example.com\" \"sip:nurse@pbx.example.net\" \"asleep\" \"\" \"What is stored of this SIP account cannot be read at present.\"]\n"},
-			{nodeUsersNum, "completed\nresult \"Get Number of Registered Users\"\nFORM_TYPE (hidden) = [\"http://jabber.org/protocol/admin\"]\nregisteredusersnum () = [\"2\"]\n"},
+			{nodeUsersNum, "completed\nresult \"Get Number of Registered Users\"\nFORM_TYPE (hidden) = [\"http://jabber.org/protocol/admin\"]\nregisteredusersnum (text-single) = [\"2\"]\n"},
 		} {
 			r := w.begin(boss, c.node)
 			if got := described(r) + "\n" + shown(r.Form); got != c.want {
@@ -190,7 +190,7 @@ func TestServiceAdministration(t *testing.T) {
 		if r := w.begin(boss, nodeBlack); described(r) != "completed | error: "+english.Blocks.TooMany {
 			t.Errorf("too many: %s", described(r))
 		}
-		if r := w.begin(boss, "banned"); len(r.Form.Rows) != maxListed || described(r) != fmt.Sprintf("completed | info: and %d more", maxBlacklist+1-maxListed) {
+		if r := w.begin(boss, "banned"); len(r.Form.All("entry")) != maxListed || described(r) != fmt.Sprintf("completed | info: and %d more", maxBlacklist+1-maxListed) {
 			t.Errorf("listed: %s", described(r))
 		}
 	})

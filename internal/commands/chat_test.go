@@ -298,7 +298,7 @@ func TestBlocks(t *testing.T) {
 		if got := w.text(juliet, "block who", ""); got != "This is neither a SIP address nor a phone number." {
 			t.Error(got)
 		}
-		if r := w.begin(juliet, "blocked"); shown(r.Form) != "result \"Contacts that you have blocked\"\n[\"tybalt@pbx.example.net\"]\n[\"paris@pbx.example.net\"]\n" {
+		if r := w.begin(juliet, "blocked"); shown(r.Form) != "result \"Contacts that you have blocked\"\nentry (text-multi) = [\"tybalt@pbx.example.net\" \"paris@pbx.example.net\"]\n" {
 			t.Errorf("listed: %s", shown(r.Form))
 		}
 		if r := w.begin(nurse, "blocked"); r.Form != nil {

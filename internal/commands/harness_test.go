@@ -313,7 +313,7 @@ func (f *fakeAccounts) Set(user mapping.JID, d Details, done func(error)) {
 	settle := func(err error) {
 		if err == nil {
 			f.mu.Lock()
-			f.of[user] = Account{User: user, Address: d.Address, Username: d.Username, Registrar: d.Registrar, Name: d.Name, State: "registered", Since: time.Unix(1_700_000_000, 0)}
+			f.of[user] = Account{User: user, Address: d.Address, Username: d.Username, Registrar: d.Registrar, Name: d.Name, State: "registered", Status: 200, Since: time.Unix(1_700_000_000, 0)}
 			f.mu.Unlock()
 		}
 		done(err)

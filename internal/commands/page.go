@@ -39,7 +39,8 @@ type column struct{ name, label string }
 // add adds what is known.
 func (p *page) add(name, label, value string) {
 	if value != "" {
-		p.pairs = append(p.pairs, pair{name: name, label: label, values: []string{value}})
+		// Of a field without a type some clients show the label only.
+		p.pairs = append(p.pairs, pair{name: name, label: label, values: []string{value}, typ: mapping.FieldText})
 	}
 }
 

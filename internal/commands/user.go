@@ -220,11 +220,12 @@ const maxListed = 200
 
 func (c *call) listBlocks(owner mapping.JID, title string) {
 	list := c.d.o.Blocks.List(owner)
-	p := &page{title: title, columns: []column{{"entry", c.t.Labels.Entry}}}
-	for _, what := range list[:min(len(list), maxListed)] {
-		p.rows = append(p.rows, []string{what})
+	p := &page{title: title}
+	shown := list[:min(len(list), maxListed)]
+	if len(shown) > 0 { // no table: some clients show none, and it would be as if nobody were blocked
+		p.pairs = []pair{{name: "entry", label: c.t.Labels.Entry, values: shown, typ: mapping.FieldLines}}
 	}
-	p.more = more(c.t.Admin.QueueMore, len(list)-len(p.rows))
+	p.more = more(c.t.Admin.QueueMore, len(list)-len(shown))
 	if len(list) == 0 {
 		p.note = c.t.Blocks.None
 		if owner.IsZero() {
