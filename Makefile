@@ -124,8 +124,8 @@ interop-report: ## write docs/interop.md and the tables of docs/troubleshooting.
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop -update-report
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/docs -update
 
-pictures: ## draw the pictures of docs/users.md: what a client shows that the tests use
-	$(GO) test -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop -run '^TestOnTheScreen$$' -update-pictures
+pictures: ## draw the pictures of the documentation: what a client shows that the tests use
+	$(GO) test -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop -run 'OnTheScreen$$' -update-pictures
 
 generate: ## write the configuration reference and the man pages anew
 	$(GO) generate ./...

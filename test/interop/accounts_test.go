@@ -73,7 +73,7 @@ func (l *lines) runWithAccounts(mode string) {
 	l.must(os.WriteFile(key, []byte("3q2+7wABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhs=\n"), 0o600))
 	l.stox.Env = append(l.stox.Env, "STOX_XMPP_ADMINS=romeo@"+l.domain)
 	l.runWith(fmt.Sprintf("[accounts]\nmode = %q\nkey_file = %q\n\n[[sip.route]]\ndomain = %q\nvia = \"sip:127.0.0.1:%d;transport=%s\"\nfrom = \"account\"\n",
-		mode, key, sipDomain, l.proxy.PortOf(l.transport), l.transport))
+		mode, key, l.proxy.Domain, l.proxy.PortOf(l.transport), l.transport))
 }
 
 func (l *lines) linesCrossed(direction, result string, what ...string) {

@@ -13,7 +13,7 @@ import (
 	"github.com/stoxgw/stox/test/stage"
 )
 
-var updatePictures = flag.Bool("update-pictures", false, "draw the pictures of docs/users.md")
+var updatePictures = flag.Bool("update-pictures", false, "draw the pictures of the documentation")
 
 const pictures = "../../docs/pictures"
 
@@ -27,7 +27,7 @@ type person struct {
 }
 
 // What people see at work, in a client that is made for them: GW-08, GW-22, IM-40, IM-46,
-// IM-50, ERR-02. The pictures of docs/users.md are of this.
+// IM-50, ERR-02. Pictures of docs/users.md are of this.
 func TestOnTheScreen(t *testing.T) {
 	t.Parallel()
 	eachServer(t, func(t *testing.T, server string) {
@@ -68,7 +68,7 @@ func (p *person) saw(direction, result string, what ...string) {
 	p.crossed(passage{stage.ProfanityName(), roleClient + " with a screen", transportStream, direction, result}, what...)
 }
 
-// picture draws the screen for docs/users.md, or looks whether the picture there is still
+// picture draws the screen for the documentation, or looks whether the picture there is still
 // what this version of the program shows.
 func (p *person) picture(name, title string) {
 	p.t.Helper()

@@ -158,6 +158,7 @@ access_rules:
     allow: local
 
 modules:
+  mod_adhoc: {}
   mod_blocking: {}
   mod_caps: {}
   mod_carboncopy: {}

@@ -97,6 +97,20 @@ func (t *Terminal) Await(ctx context.Context, words ...string) (line string, err
 	return line, nil
 }
 
+// AwaitGone waits until the screen does not have a text.
+func (t *Terminal) AwaitGone(ctx context.Context, text string) error {
+	var screen string
+	err := poll(ctx, fmt.Sprintf("%s still shows %q", t.Name, text), func() bool {
+		var err error
+		screen, err = t.Screen()
+		return err == nil && !strings.Contains(screen, text)
+	})
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, screen)
+	}
+	return nil
+}
+
 // Receipt looks whether a text of the user's own is on the screen, and whether the client
 // takes it for delivered: Profanity draws it in another colour until a receipt has come.
 func (t *Terminal) Receipt(text string) (delivered, shown bool, err error) {
