@@ -18,6 +18,7 @@ import (
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/commands"
 	"github.com/stoxgw/stox/internal/config"
+	"github.com/stoxgw/stox/internal/history"
 	"github.com/stoxgw/stox/internal/presence"
 	"github.com/stoxgw/stox/internal/store"
 	"github.com/stoxgw/stox/sipside"
@@ -37,6 +38,7 @@ type App struct {
 	accounts *accounts.Engine
 	blocks   *blocks.Table
 	journal  *journal // has its store once Run has opened it
+	history  *history.Book
 	options  store.Options
 	door     *admin.Server // of the operator, once Run has opened it
 	web      *admin.Web    // of programs that watch, once Run has opened it
@@ -115,6 +117,8 @@ func NewFrom(from Source, n Network, cfg *config.Config, log *slog.Logger) (*App
 	if cfg.Store.Path != "" {
 		options.Usage = a.journal
 	}
+	a.history = history.NewBook(time.Now())
+	options.History = newRecorder(a.history)
 	a.bridge = bridge.New(a.xmpp, a.sip, a.journal, options, log)
 	return a, nil
 }

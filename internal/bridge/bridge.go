@@ -46,6 +46,7 @@ type Policy struct {
 	DailyPerUser int      // messages of one user on one day; 0 is no limit
 
 	Blocks Blocks // nil: nobody is blocked
+	Texts  bool   // History is told the texts of messages, too
 }
 
 func (p *Policy) expire() time.Duration {
@@ -83,6 +84,8 @@ type Options struct {
 	Zone *time.Location
 	// Presence keeps the presence of contacts. nil: nobody does, and nothing is answered.
 	Presence Presences
+	// History is told what happens to messages. nil: nobody is.
+	History History
 	// NoEarly: a message leaves only after its row is on the disk. It is there to
 	// compare the two.
 	NoEarly bool
@@ -100,6 +103,7 @@ type Bridge struct {
 	sip      SIPSide
 	journal  Journal
 	presence Presences
+	history  History
 	log      *slog.Logger
 	ids      *ids
 	talks    *conversations
@@ -116,6 +120,8 @@ type Bridge struct {
 	wake     chan struct{} // capacity 1: Run has to look
 	lookups  chan lookup   // questions to the trail
 	desk     Desk
+
+	unnumbered atomic.Uint64 // see noteWithoutRow
 
 	mu       sync.Mutex    // guards the following
 	lanes    *lanes        //
@@ -166,7 +172,7 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 		o.Full = func(error) bool { return false }
 	}
 	g := newIDs(o.Secret, o.Now)
-	b := &Bridge{xmpp: x, sip: s, journal: j, presence: o.Presence, log: log, ids: g, talks: newConversations(g), formats: newFormats(), rates: newRates(),
+	b := &Bridge{xmpp: x, sip: s, journal: j, presence: o.Presence, history: o.History, log: log, ids: g, talks: newConversations(g), formats: newFormats(), rates: newRates(),
 		quota: newQuota(o.Zone, time.Now(), o.Limits.Alone, o.Usage != nil), usage: o.Usage, composing: newComposing(),
 		lanes:    newLanes(o.Limits),
 		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, ahead: markAhead, wake: make(chan struct{}, 1), lookups: make(chan lookup, maxLookups), lookupsOf: make(map[mapping.JID]int),
@@ -174,6 +180,7 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 		nextRow: uint64(o.Now.UnixMilli()) << 4,
 		rows:    make(map[uint64]*outbound), refused: make(map[*outbound]bool), waiting: make(map[*outbound]time.Time),
 		repeats: newRepeats(time.Now()), late: newLate(), contacts: newContacts(o.Contacts, o.Limits.Alone)}
+	b.unnumbered.Store(uint64(o.Now.UnixMilli()) << 4)
 	b.stats.ToSIP, b.stats.ToXMPP = newFlow(), newFlow()
 	b.desk = o.Desk
 	b.SetPolicy(o.Policy)
@@ -216,6 +223,7 @@ type work struct {
 	requests []mapping.Parcel[mapping.SIP]
 	answers  []mapping.Result
 	events   []event
+	notes    []Note // for History
 	seen     []Seen
 	contacts []Contact
 	// For Presences, in stream order.
@@ -258,7 +266,7 @@ func (b *Bridge) release(w *work) {
 	b.unlock(w)
 	*w = work{
 		stanzas: emptied(w.stanzas), requests: emptied(w.requests), answers: emptied(w.answers),
-		events: emptied(w.events), seen: emptied(w.seen), updates: emptied(w.updates), done: emptied(w.done),
+		events: emptied(w.events), notes: emptied(w.notes), seen: emptied(w.seen), updates: emptied(w.updates), done: emptied(w.done),
 		reports: emptied(w.reports), refusals: emptied(w.refusals),
 		read: emptied(w.read), taken: emptied(w.taken), rows: emptied(w.rows), kept: emptied(w.kept),
 	}
@@ -337,6 +345,9 @@ func (b *Bridge) writeUpdates(out *work) {
 }
 
 func (b *Bridge) do(w *work) {
+	if len(w.notes) > 0 && b.history != nil {
+		b.history.Put(w.notes)
+	}
 	if len(w.events) > 0 {
 		b.journal.PutTrail(w.details())
 	}

@@ -180,6 +180,7 @@ func (b *Bridge) feed(out *work) {
 // send hands the next request of o to the SIP side.
 func (b *Bridge) send(out *work, o *outbound) {
 	b.expect(out, o)
+	out.noteSent(o)
 	out.requests = append(out.requests, mapping.Parcel[mapping.SIP]{Ref: o, Value: o.parts[0]})
 }
 
@@ -202,12 +203,14 @@ func (b *Bridge) settle(out *work, o *outbound, res mapping.Outcome) {
 	if needsOwnCallID(res.Agent) && (l.waiting > 0 || len(o.parts) > 1) {
 		b.renew(out, l, o)
 	}
+	out.noteOutcome(o, &res)
 	v, f := b.decide(out, o, res)
 	b.circuit(out, l, v, f, res)
 	if v == again || v == later {
 		if f != nil {
 			b.logRetry(out, o, f)
 			out.trail(o, eventRetry, f)
+			out.noteRetry(o)
 		}
 		o.sent = false
 		back := b.lanes.back(o)

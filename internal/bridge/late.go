@@ -81,6 +81,7 @@ func (b *Bridge) noteLate(out *work, p *Policy, key stanzaKey, e *mapping.XMPPEr
 	b.tally.Late++
 	b.log.Debug("an error came after SIP had been told that the message arrived", "dir", "sip-xmpp",
 		"from", e.To, "to", e.From, "id", e.ID, "reason", e.Failure.Condition)
+	out.noteLater(key, e.ID, e.From, e.To, noteLate, string(e.Failure.Condition))
 	out.add(Event{ID: e.ID, At: out.now, Kind: eventLate,
 		Detail: fmt.Sprintf("sip-xmpp %s -> %s %s", e.To, e.From, e.Failure.Condition)})
 	wanted := p.Late == LateMessage || p.Late == LateIMDN && seen.meta&seenAsked != 0

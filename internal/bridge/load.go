@@ -108,6 +108,10 @@ func (b *Bridge) load(l loads) {
 func (b *Bridge) loaded(out *work, f *fifo, r Row) {
 	e := f.queue[0]
 	o, err := decode(r)
+	if err == nil {
+		o.number = r.ID
+		out.note(o, noteLoaded)
+	}
 	if err == nil && o.reported != nil {
 		err = errRow
 	}
@@ -160,7 +164,7 @@ func (b *Bridge) loadedReport(out *work, r Row, id uint64) {
 		b.log.Error("a message of the journal cannot be read; it stays there, and its sender is not told", "row", id, "err", err)
 		return
 	}
-	o.over = true
+	o.over, o.number = true, r.ID
 	b.rows[o.row] = o
 	b.tell(out, &report{o: o, taken: true})
 }

@@ -12,6 +12,8 @@ type outbound struct {
 	from, to mapping.JID // as in the stanza: where an error goes to, and whom it comes from
 	id       string
 	sender   mapping.JID   // bare: whose FIFO
+	number   uint64        // of it in its notes
+	text     string        // until History is told of it; "" unless that is told texts
 	slot     *lane         // of lane, if it has that
 	lane     string        // canonical address of record of the Request-URI
 	parts    []mapping.SIP // without those that have arrived

@@ -181,6 +181,7 @@ func earliest(a, b time.Time) time.Time {
 
 // inParts notes that the text of o goes in several requests.
 func (w *work) inParts(o *outbound) {
+	w.note(o, noteSplit).Of = o.total()
 	w.add(Event{ID: o.id, Other: o.callID(), At: w.now, Kind: eventSplit,
 		Detail: fmt.Sprintf("%s in %d parts: it is too long for one request", o.way(), o.total())})
 }

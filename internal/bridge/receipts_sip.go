@@ -132,6 +132,9 @@ func (b *Bridge) notify(out *work, p *Policy, a *asked, who mapping.JID, what ma
 	a.told |= what
 	b.stats.ReceiptsToSIP.count(what)
 	out.receiptEvent(a.id, a.callID, a.way(), what)
+	if key, ok := keyOf(a.id); ok {
+		out.noteLater(key, a.id, a.user, a.contact, noteReceipt, what.String())
+	}
 	b.ids.fill(m)
 	o := &outbound{silent: true, id: a.id, from: who, to: a.contact, sender: a.user, parts: []mapping.SIP{m},
 		read: out.now, expire: out.now.Add(p.expire())}

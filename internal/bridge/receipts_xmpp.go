@@ -37,6 +37,7 @@ type wish struct {
 	open     bool   // the message has not ended
 	shared   bool   // there are several with this name: nobody knows which one is meant
 	failed   bool   // a notification has said so before the request was answered
+	number   uint64 // of the message in its notes; 0: it is of an earlier run
 }
 
 // wishKey names a message to whoever has received it.
@@ -149,7 +150,7 @@ func (b *Bridge) withdraw(o *outbound) {
 }
 
 func (o *outbound) newWish() *wish {
-	return &wish{id: o.id, name: o.name(), from: o.from, to: o.to, typ: o.typ, wants: o.wants}
+	return &wish{id: o.id, name: o.name(), from: o.from, to: o.to, typ: o.typ, wants: o.wants, number: o.number}
 }
 
 // adopt gives o, which was read from the store, what is remembered of it. b.mu is held.
@@ -267,6 +268,9 @@ func (b *Bridge) tellWish(out *work, in *incoming, w *wish, what mapping.Notice,
 	w.told |= what
 	b.stats.ReceiptsToXMPP.count(what)
 	out.receiptEvent(w.id, w.name, w.way(), what)
+	if w.number != 0 {
+		out.notes = append(out.notes, Note{Key: w.number, At: out.now, Kind: noteReceipt, User: w.from.String(), Contact: w.to.String(), ID: w.id, Text: what.String()})
+	}
 	parcel := mapping.Parcel[mapping.XMPP]{Value: v}
 	if in != nil {
 		parcel.Ref, in.wish, in.left = in, w, 1

@@ -104,6 +104,9 @@ func (b *Bridge) repeat(out *work, in *incoming) bool {
 	if first := b.repeats.pending[in.key]; first != nil {
 		b.tally.Joined++
 		first.joined = append(first.joined, in.ref)
+		if !in.quiet && in.notice == nil {
+			out.noteOf(in, noteJoined)
+		}
 		if b.debugs() {
 			b.log.Debug("repeat of a request that is pending", "dir", "sip-xmpp", "from", in.from, "to", in.to, "id", in.id, "call_id", in.callID)
 		}
@@ -122,6 +125,7 @@ func (b *Bridge) repeat(out *work, in *incoming) bool {
 		again := in.finished(out.now)
 		again.Kind = eventRepeated
 		out.events = append(out.events, again)
+		out.noteOf(in, noteRepeated).Status = again.status
 	}
 	if b.debugs() {
 		b.log.Debug("repeat of a request that is finished", "dir", "sip-xmpp", "from", in.from, "to", in.to, "id", in.id, "call_id", in.callID)

@@ -60,6 +60,7 @@ type reports struct {
 // refused is refuse, and keeps in the trail why.
 func (w *work) refused(o *outbound, f *mapping.Failure) {
 	w.trail(o, eventRefused, f)
+	w.noteEnd(o, noteRefused, eventRefused, f)
 	w.refuse(o, f)
 }
 
@@ -86,6 +87,7 @@ func (b *Bridge) giveUp(out *work, o *outbound, f *mapping.Failure) {
 	f = o.failure(f)
 	out.failed(o, f)
 	b.notDialled(o)
+	out.noteEnd(o, "", eventFailed, f)
 	o.over = true
 	o.giveUp(f)
 	b.update(out, o)
@@ -105,6 +107,7 @@ func (b *Bridge) tell(out *work, r *report) {
 	b.log.Debug("not delivered", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "call_id", o.callID(), "reason", f.Condition, "err", f, "remedy", f.Remedy)
 	if r.taken {
 		b.reports.open++
+		out.note(o, noteTold)
 	}
 	r.left = 1
 	out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{
@@ -203,8 +206,10 @@ func (b *Bridge) endReport(out *work, r *report) {
 	if r.taken {
 		if r.told {
 			out.reported(r.o)
+			out.note(r.o, noteReported)
 		} else {
 			out.untold(r.o)
+			out.note(r.o, noteUntold)
 		}
 		b.end(out, r.o)
 	}

@@ -20,6 +20,7 @@ type incoming struct {
 
 	key      stanzaKey // its identity
 	id       string    // of its stanzas
+	number   uint64    // of it in its notes
 	from, to mapping.JID
 	nick     string               // that the stanza tells
 	stanzas  []mapping.XMPP       // until they are handed over
@@ -86,7 +87,7 @@ func (b *Bridge) readSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) *
 	for _, v := range stanzas {
 		if x, ok := v.(*mapping.XMPPMessage); ok {
 			in.key = b.ids.identity(m, in.sender, x.To)
-			in.id = stanzaID(in.key)
+			in.id, in.number = stanzaID(in.key), numberOf(in.key)
 			in.from, in.to, x.ID = x.From, x.To, in.id
 			b.talks.incoming(x, out.now)
 			b.formats.wrote(x.From, m, out.now)
@@ -94,14 +95,14 @@ func (b *Bridge) readSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) *
 			in.wishes(x)
 		} else if n, ok := v.(*mapping.IMDN); ok {
 			in.key = b.ids.identity(m, in.sender, n.To)
-			in.id = stanzaID(in.key)
+			in.id, in.number = stanzaID(in.key), numberOf(in.key)
 			in.from, in.to, in.notice = n.From, n.To, n
 			b.formats.wrote(n.From, m, out.now)
 			b.formats.noteNotifies(n.From, out.now)
 			return in
 		} else if x, ok := v.(*mapping.XMPPState); ok {
 			in.key = b.ids.identity(m, in.sender, x.To)
-			in.id = stanzaID(in.key)
+			in.id, in.number = stanzaID(in.key), numberOf(in.key)
 			in.from, in.to, x.ID = x.From, x.To, in.id
 			in.quiet, in.state = true, x
 			b.formats.wrote(x.From, m, out.now)
@@ -157,6 +158,7 @@ func (b *Bridge) takeSIP(out *work, p *Policy, in *incoming) {
 func (b *Bridge) handOver(out *work, in *incoming) {
 	b.incoming++
 	b.repeats.pending[in.key] = in
+	b.noteTaken(out, in)
 	b.remind(out, in)
 	in.left = len(in.stanzas)
 	for _, v := range in.stanzas {
@@ -177,6 +179,9 @@ func (b *Bridge) refuseSIP(out *work, in *incoming, f *mapping.Failure, why ...a
 	out.answers = append(out.answers, r)
 	if !in.quiet {
 		out.events = append(out.events, in.finished(in.taken))
+		if in.notice == nil {
+			b.noteRefused(out, in, f)
+		}
 		if in.notice == nil {
 			out.refusals = append(out.refusals, f.Condition)
 		}
@@ -270,6 +275,7 @@ func (b *Bridge) finishSIP(out *work, p *Policy, in *incoming, down bool) {
 		b.tally.Uncertain++
 	}
 	out.events = append(out.events, e)
+	out.noteFinished(in, &e)
 	b.replied(out, p, in)
 	if in.late != nil {
 		b.noteLate(out, p, in.key, in.late)

@@ -113,6 +113,7 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 	m.Device = b.talks.device(m.From, m.To, out.now)
 	parts, err := translate(b.log, p.Rules.ToSIP, mapping.XMPP(m))
 	if err != nil {
+		o.number = b.unnumbered.Add(1) | noteWithoutRow
 		out.refused(o, asFailure(err))
 		return nil
 	}
@@ -132,6 +133,9 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 		b.ids.fill(s)
 	}
 	o.parts = parts
+	if p.Texts && len(m.Bodies) > 0 {
+		o.text = m.Bodies[0].Value
+	}
 	// Nothing at all goes to whom nothing may be sent, not even a question (see shape).
 	f := p.blockedContact(out, o)
 	if f == nil {
@@ -162,8 +166,10 @@ func (b *Bridge) enqueue(out *work, batch []*outbound, owners uint64) {
 	early := 0      // of this batch
 	taken := batch[:0]
 	for _, o := range batch {
+		o.number = b.nextRow + 1
 		if b.closing && (!b.sealed || b.volatile) {
 			b.notDialled(o)
+			o.number = b.unnumbered.Add(1) | noteWithoutRow
 			out.refused(o, mapping.FailShutdown())
 			continue
 		}
@@ -201,6 +207,7 @@ func (b *Bridge) enqueue(out *work, batch []*outbound, owners uint64) {
 	}
 	for _, o := range taken[:n] {
 		b.rows[o.row] = o
+		out.noteRead(o)
 		b.welcome(out, o.sender, o.to.DomainJID(), false)
 		if o.slot != nil {
 			b.unjournaled = append(b.unjournaled, o)
@@ -262,6 +269,9 @@ func (b *Bridge) Committed(marks []Mark, err error) {
 		case err != nil:
 			b.lost(out, o, err)
 		default:
+			if o.kept == 0 {
+				out.note(o, noteJournaled)
+			}
 			o.kept = max(o.kept, m.Rev)
 			b.settled(out, o)
 		}
@@ -376,6 +386,7 @@ func (b *Bridge) finish(out *work, o *outbound, res mapping.Outcome) {
 	}
 	if !o.silent {
 		out.delivered(o, res)
+		out.noteEnd(o, "", eventDelivered, nil)
 		b.stats.ToSIP.delivered(out.now.Sub(o.read))
 		b.accepted(out, o, res)
 	}
@@ -386,6 +397,7 @@ func (b *Bridge) finish(out *work, o *outbound, res mapping.Outcome) {
 func (b *Bridge) finishNotified(out *work, o *outbound) {
 	b.log.Debug("delivered, as a notification has said", "dir", "xmpp-sip", "from", o.from, "to", o.to, "id", o.id, "call_id", o.callID())
 	out.trail(o, eventDelivered, nil)
+	out.noteEnd(o, "", eventDelivered, nil)
 	b.stats.ToSIP.delivered(out.now.Sub(o.read))
 	b.accepted(out, o, mapping.Outcome{})
 	b.end(out, o)

@@ -1,0 +1,337 @@
+package history
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	// MaxMessages are remembered at most.
+	MaxMessages = 10_000
+	// MaxBytes is what they may take together, beside some 2 MiB for the table itself.
+	MaxBytes = 16 << 20
+	// MaxSteps of a message are remembered: the first half of them and the latest.
+	MaxSteps = 24
+	// MaxBody is how much of a text is remembered, if any of it is.
+	MaxBody = 2 << 10
+
+	maxField = 255     // octets of an address or id
+	maxText  = 2 << 10 // octets of all that is said of a message
+	maxSaid  = 255     // octets of what is said of a step
+)
+
+// Book remembers messages. All methods may be called from any goroutine; Put returns at once.
+type Book struct {
+	max   int
+	bytes int
+
+	mu      sync.Mutex        // guards the following
+	ring    []entry           // by number, modulo its length
+	first   uint64            // number of the oldest message; they begin with 1
+	next    uint64            // of the next one
+	byKey   map[uint64]uint64 // number by key
+	used    int               // octets of all entries
+	version uint64            // of what is in the book
+	since   time.Time
+}
+
+// entry is a message. What it refers to is its own.
+type entry struct {
+	key     uint64
+	changed uint64 // the version of the book in which it was last changed
+	read    time.Time
+	fromSIP bool
+	known   bool // it has its Read
+	clipped bool // the user is not whole
+	outcome string
+	status  int
+	size    int
+	omitted int // steps
+	fields  [fieldCount]span
+	text    []byte // what fields and steps refer to
+	body    []byte
+	steps   []step
+}
+
+// span is a part of the text of an entry.
+type span struct{ from, to uint16 }
+
+const (
+	fieldUser = iota
+	fieldContact
+	fieldSIP
+	fieldID
+	fieldCallID
+	fieldType
+	fieldReason
+	fieldCondition
+	fieldRemedy
+	fieldCount
+)
+
+type step struct {
+	after           time.Duration // since the message was read
+	kind            string        // one of the constants
+	said, condition span
+	status          int16
+	n, of           uint16
+}
+
+const stepBytes = 40
+
+// NewBook makes an empty one that knows of what happens from now on.
+func NewBook(now time.Time) *Book { return newBook(now, MaxMessages, MaxBytes) }
+
+func newBook(now time.Time, max, bytes int) *Book {
+	return &Book{max: max, bytes: bytes, first: 1, next: 1, byKey: make(map[uint64]uint64), since: now}
+}
+
+// Put takes notes. It keeps nothing of what they refer to.
+func (b *Book) Put(batch []Note) {
+	if len(batch) == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.version++
+	for i := range batch {
+		b.put(&batch[i])
+	}
+}
+
+func (b *Book) put(n *Note) {
+	e, fresh := b.entryOf(n.Key)
+	had := cap(e.text) + cap(e.body) + stepBytes*cap(e.steps)
+	if fresh {
+		e.begin(n)
+	}
+	e.take(n)
+	e.changed = b.version
+	b.used += cap(e.text) + cap(e.body) + stepBytes*cap(e.steps) - had
+	for b.used > b.bytes && b.first+1 < b.next {
+		b.forget(true)
+	}
+}
+
+// entryOf is that of the message, or a place for it if the book has none.
+func (b *Book) entryOf(key uint64) (e *entry, fresh bool) {
+	if number, ok := b.byKey[key]; ok {
+		return b.at(number), false
+	}
+	if int(b.next-b.first) >= b.max {
+		b.forget(false)
+	}
+	if len(b.ring) < b.max && int(b.next) > len(b.ring) {
+		b.ring = append(b.ring, entry{})
+	}
+	b.byKey[key] = b.next
+	b.next++
+	return b.at(b.next - 1), true
+}
+
+// begin is for the first note of a message.
+func (e *entry) begin(n *Note) {
+	*e = entry{key: n.Key, fromSIP: n.FromSIP, outcome: Open, text: e.text[:0], steps: e.steps[:0]}
+	if e.read = n.Read; e.read.IsZero() {
+		e.read = n.At
+	}
+	e.set(fieldUser, n.User)
+	e.clipped = len(n.User) > maxField
+	e.set(fieldContact, n.Contact)
+	e.set(fieldSIP, n.SIP)
+	e.set(fieldID, n.ID)
+	e.set(fieldCallID, n.CallID)
+}
+
+func (b *Book) at(number uint64) *entry { return &b.ring[(number-1)%uint64(b.max)] }
+
+// Memory of an entry that is larger than that is not kept for the next one.
+const (
+	keepText  = 512
+	keepSteps = 8
+)
+
+// forget ends the oldest message. Its place is used next, unless its memory is wanted back.
+func (b *Book) forget(back bool) {
+	e := b.at(b.first)
+	delete(b.byKey, e.key)
+	b.first++
+	b.used -= cap(e.text) + cap(e.body) + stepBytes*cap(e.steps)
+	e.body = nil
+	if back || cap(e.text) > keepText {
+		e.text = nil
+	}
+	if back || cap(e.steps) > keepSteps {
+		e.steps = nil
+	}
+	b.used += cap(e.text) + stepBytes*cap(e.steps)
+}
+
+func (e *entry) take(n *Note) {
+	if n.Kind == Read || n.Kind == Refused {
+		e.known = true
+	}
+	if n.Type != "" {
+		e.set(fieldType, n.Type)
+	}
+	if n.Size > 0 {
+		e.size = n.Size
+	}
+	if n.Body != "" && len(e.body) == 0 {
+		e.body = append(e.body, clip(n.Body, MaxBody)...)
+	}
+	if n.Outcome != "" {
+		e.outcome = n.Outcome
+		e.set(fieldReason, clip(n.Text, maxSaid))
+		e.set(fieldCondition, n.Condition)
+		e.set(fieldRemedy, n.Remedy)
+	}
+	if n.Status != 0 {
+		e.status = n.Status
+	}
+	if n.Kind == "" {
+		return
+	}
+	s := step{after: n.At.Sub(e.read), kind: n.Kind, status: int16(n.Status), n: uint16(n.N), of: uint16(n.Of)}
+	if n.Text != "" {
+		s.said = e.keep(clip(n.Text, maxSaid))
+	}
+	if n.Condition != "" {
+		s.condition = e.keep(n.Condition)
+	}
+	if len(e.steps) == MaxSteps {
+		copy(e.steps[MaxSteps/2:], e.steps[MaxSteps/2+1:])
+		e.steps = e.steps[:MaxSteps-1]
+		e.omitted++
+	}
+	if e.steps == nil {
+		e.steps = make([]step, 0, 5)
+	}
+	e.steps = append(e.steps, s)
+}
+
+// set has a field say s, if that is something else.
+func (e *entry) set(field int, s string) {
+	s = clip(s, maxField)
+	if string(e.get(e.fields[field])) != s {
+		e.fields[field] = e.keep(s)
+	}
+}
+
+// keep copies s, if there is room. What is there already is not copied again.
+func (e *entry) keep(s string) span {
+	if s == "" || len(e.text)+len(s) > maxText {
+		return span{}
+	}
+	if e.text == nil {
+		e.text = make([]byte, 0, 256)
+	}
+	if r := e.fields[fieldReason]; string(e.get(r)) == s {
+		return r
+	}
+	from := len(e.text)
+	e.text = append(e.text, s...)
+	return span{uint16(from), uint16(len(e.text))}
+}
+
+func (e *entry) get(s span) []byte { return e.text[s.from:s.to] }
+
+// clip is s without what is beyond n octets and what is no UTF-8.
+func clip(s string, n int) string {
+	if len(s) <= n && utf8.ValidString(s) {
+		return s
+	}
+	return strings.ToValidUTF8(s[:min(len(s), n)], "")
+}
+
+// Version changes with what is in the book.
+func (b *Book) Version() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.version
+}
+
+// Since is the time from which on the book knows, and how many messages it has.
+func (b *Book) Since() (since time.Time, n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n = int(b.next - b.first); n >= b.max && b.at(b.first).read.After(b.since) {
+		return b.at(b.first).read, n
+	}
+	return b.since, n
+}
+
+// ForgetTexts forgets the texts of all messages: they are not to be shown any more.
+func (b *Book) ForgetTexts() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.version++
+	for number := b.first; number < b.next; number++ {
+		e := b.at(number)
+		b.used -= cap(e.body)
+		e.body = nil
+	}
+}
+
+// Message is what a Book knows of a message. It is a copy.
+type Message struct {
+	Key     string // names it as long as this process runs
+	FromSIP bool   // to XMPP; else from there
+	User    string // the XMPP user, a JID
+	Contact string // the SIP contact as a JID, "" if there is none
+	SIP     string // the same as a URI
+	ID      string // of the stanza
+	CallID  string
+	Read    time.Time
+	Known   bool // it is known from its beginning
+	Outcome string
+	Status  int    // the last that SIP has said, or was told; 0: none
+	Reason  string // why it did not arrive
+	Remedy  string // what an admin may do about that
+
+	Condition string
+	Type      string // of the content
+	Size      int    // octets of it
+	Body      string // "" unless it is to be shown
+	Steps     []Step // in the order of time
+	Omitted   int    // steps that are not among them
+}
+
+// Step is one of a message.
+type Step struct {
+	After     time.Duration // since it was read
+	Kind      string
+	Status    int
+	N, Of     int
+	Condition string
+	Text      string
+}
+
+// Took is the time from reading a message to its last step.
+func (m *Message) Took() time.Duration {
+	if len(m.Steps) == 0 {
+		return 0
+	}
+	return m.Steps[len(m.Steps)-1].After
+}
+
+// keyOf is how a key is written.
+func keyOf(key uint64) string { return strconv.FormatUint(key, 36) }
+
+func (e *entry) message() Message {
+	m := Message{
+		Key: keyOf(e.key), FromSIP: e.fromSIP, Read: e.read, Known: e.known, Outcome: e.outcome, Status: e.status, Size: e.size, Body: string(e.body), Omitted: e.omitted,
+		User: e.field(fieldUser), Contact: e.field(fieldContact), SIP: e.field(fieldSIP), ID: e.field(fieldID), CallID: e.field(fieldCallID),
+		Type: e.field(fieldType), Reason: e.field(fieldReason), Condition: e.field(fieldCondition), Remedy: e.field(fieldRemedy),
+	}
+	for _, s := range e.steps {
+		m.Steps = append(m.Steps, Step{After: s.after, Kind: s.kind, Status: int(s.status), N: int(s.n), Of: int(s.of), Condition: string(e.get(s.condition)), Text: string(e.get(s.said))})
+	}
+	sortSteps(m.Steps)
+	return m
+}
+
+func (e *entry) field(i int) string { return string(e.get(e.fields[i])) }

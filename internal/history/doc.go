@@ -1,0 +1,23 @@
+// Package history remembers the recent messages and what happened to each of them, step by
+// step, so that "where is my message?" can be answered by looking: on the status page, by
+// stox trail, and by the command that lists a user's own messages.
+//
+// Book is the memory. It is told by Notes, which are plain values of whoever has the message
+// at that moment, in any order: each says which message it is about, so that one that comes
+// before the others makes the entry as well. Nothing is formatted when a Note is taken, and
+// nothing is allocated once the Book is full: what an entry keeps is copied into memory of
+// its own, which the next message in its place uses again.
+//
+// # Memory
+//
+// A Book has MaxMessages messages at most and MaxBytes at most; what is beyond either pushes
+// out the oldest. A message of a usual kind takes 700 octets, so that a full Book has about
+// seven MiB. Addresses and ids are kept up to 255 octets each, what was said of a message up
+// to 2 KiB in all, of its steps the first and the last ones, together MaxSteps.
+//
+// The text of a message is kept only if its Note has it, which is when admin.show_bodies is
+// on, and then up to 2 KiB.
+//
+// Ladder draws a message as text: who said what to whom, and when. Describe has the words of
+// a step. FromTrail makes messages of the events that a trail has kept of them, which know less.
+package history
