@@ -97,13 +97,21 @@ func (b *Book) Put(batch []Note) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.version++
+	var last *entry
 	for i := range batch {
-		b.put(&batch[i])
+		n, fresh := &batch[i], false
+		if last == nil || last.key != n.Key { // most are about the same as the one before
+			last, fresh = b.entryOf(n.Key)
+		}
+		b.put(last, n, fresh)
+		if b.used > b.bytes {
+			b.shrink()
+			last = nil
+		}
 	}
 }
 
-func (b *Book) put(n *Note) {
-	e, fresh := b.entryOf(n.Key)
+func (b *Book) put(e *entry, n *Note, fresh bool) {
 	had := cap(e.text) + cap(e.body) + stepBytes*cap(e.steps)
 	if fresh {
 		e.begin(n)
@@ -111,6 +119,10 @@ func (b *Book) put(n *Note) {
 	e.take(n)
 	e.changed = b.version
 	b.used += cap(e.text) + cap(e.body) + stepBytes*cap(e.steps) - had
+}
+
+// shrink forgets messages until the others have room.
+func (b *Book) shrink() {
 	for b.used > b.bytes && b.first+1 < b.next {
 		b.forget(true)
 	}
@@ -138,12 +150,10 @@ func (e *entry) begin(n *Note) {
 	if e.read = n.Read; e.read.IsZero() {
 		e.read = n.At
 	}
-	e.set(fieldUser, n.User)
 	e.clipped = len(n.User) > maxField
-	e.set(fieldContact, n.Contact)
-	e.set(fieldSIP, n.SIP)
-	e.set(fieldID, n.ID)
-	e.set(fieldCallID, n.CallID)
+	for i, s := range [...]string{fieldUser: n.User, fieldContact: n.Contact, fieldSIP: n.SIP, fieldID: n.ID, fieldCallID: n.CallID} {
+		e.fields[i] = e.keep(clip(s, maxField))
+	}
 }
 
 func (b *Book) at(number uint64) *entry { return &b.ring[(number-1)%uint64(b.max)] }
@@ -215,6 +225,9 @@ func (e *entry) take(n *Note) {
 
 // set has a field say s, if that is something else.
 func (e *entry) set(field int, s string) {
+	if s == "" && e.fields[field] == (span{}) {
+		return
+	}
 	s = clip(s, maxField)
 	if string(e.get(e.fields[field])) != s {
 		e.fields[field] = e.keep(s)
@@ -229,7 +242,7 @@ func (e *entry) keep(s string) span {
 	if e.text == nil {
 		e.text = make([]byte, 0, 256)
 	}
-	if r := e.fields[fieldReason]; string(e.get(r)) == s {
+	if r := e.fields[fieldReason]; r != (span{}) && string(e.get(r)) == s {
 		return r
 	}
 	from := len(e.text)
