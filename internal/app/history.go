@@ -5,6 +5,7 @@ import (
 
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/history"
+	"github.com/stoxgw/stox/internal/store"
 )
 
 // recorder hands what the bridge tells of messages to the book of history: the two rooms do
@@ -36,4 +37,27 @@ func (r recorder) Put(batch []bridge.Note) {
 		*room = notes[:0]
 		r.room.Put(room)
 	}
+}
+
+// remembered is how many events of the trail are read at a start.
+const remembered = 10_000
+
+// remember gives the book what the trail has of the messages before this start. Without it the
+// book begins with this start, and the daemon does not need more.
+func (a *App) remember() {
+	events, err := a.journal.store.NewestTrail(remembered)
+	if err != nil {
+		a.log.Warn("what became of messages before this start is not shown on the status page", "err", err, "remedy", "stox trail may still know")
+		return
+	}
+	a.history.Restore(history.FromTrail(eventsOf(events), bridge.NumberOf))
+}
+
+// eventsOf is what the trail has kept, for the history.
+func eventsOf(events []store.TrailEvent) []history.TrailEvent {
+	out := make([]history.TrailEvent, 0, len(events))
+	for _, e := range events {
+		out = append(out, history.TrailEvent{ID: e.ID, CallID: e.Other, At: e.At, Kind: e.Kind, Detail: e.Detail})
+	}
+	return out
 }

@@ -158,6 +158,9 @@ func (a *App) apply(change *config.Change) (changed []string, err error) {
 	}
 	a.accounts.SetPolicy(of)
 	a.bridge.SetPolicy(policy)
+	if !policy.Texts {
+		a.history.ForgetTexts() // a message that is being taken may keep its own: see bridge.Policy
+	}
 	a.presence.SetPolicy(a.presencePolicy(next, policy))
 	a.bridge.SetLimits(bridgeLimits(next))
 	a.bridge.Announce(a.xmpp.change(next, policy)...)

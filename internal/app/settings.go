@@ -36,8 +36,8 @@ func buildPolicy(cfg *config.Config, of mapping.Accounts) (bridge.Policy, error)
 	return bridge.Policy{
 		Rules: rules, Access: access,
 		Expire: cfg.Queue.Expire, Notice: cfg.XMPP.FailureNotice, Late: bridge.LateErrors(cfg.SIP.LateErrors), IMDN: bridge.IMDN(cfg.SIP.IMDN),
-		Composing: bridge.Composing(cfg.SIP.Composing), UserRate: cfg.Limits.UserRate,
 		Prefixes: cfg.Limits.Prefixes, DailyPerUser: cfg.Limits.DailyPerUser,
+		Composing: bridge.Composing(cfg.SIP.Composing), UserRate: cfg.Limits.UserRate, Texts: cfg.Admin.ShowBodies,
 	}, faults(err)
 }
 

@@ -79,6 +79,7 @@ func (a *App) restore() error {
 	if lost > 0 {
 		a.log.Warn("outcomes of requests in the journal cannot be read; repeats of these requests are not recognised", "batches", lost)
 	}
+	a.remember()
 	err = a.journal.store.LoadContacts(func(batch []store.Contact) error {
 		contacts := contactsOf(batch)
 		a.bridge.RestoreContacts(contacts)

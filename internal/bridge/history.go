@@ -81,6 +81,13 @@ const (
 	noteFromSIP    = 1 << 63
 )
 
+// NumberOf is the number that a message from SIP has in its notes, by the id of its stanza;
+// false if that is none that the gateway makes.
+func NumberOf(stanza string) (uint64, bool) {
+	key, ok := keyOf(stanza)
+	return numberOf(key), ok
+}
+
 // numberOf is the number of a message from SIP.
 func numberOf(k stanzaKey) uint64 { return binary.LittleEndian.Uint64(k[:8]) | noteFromSIP }
 

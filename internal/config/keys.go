@@ -162,8 +162,8 @@ var schema = []key{
 		doc: "The token that callers must show at `admin.listen`, as `Authorization: Bearer TOKEN` or as the password of any user. Profiles (`/debug/pprof/`) need it on loopback, too; without one there they are not shown."},
 	{path: "admin.token_file", file: true, built: true, example: `"admin-token"`,
 		doc: "A file that holds the token, instead of `admin.token`."},
-	{path: "admin.show_bodies", kind: kindBool, def: false, live: true,
-		doc: "Whether the texts of messages may be shown there."},
+	{path: "admin.show_bodies", kind: kindBool, def: false, live: true, built: true,
+		doc: "Whether the status page shows the texts of messages that are read from then on, the first 2 KiB of each, to whoever may open it. They are in memory only; to switch it off forgets them."},
 
 	{path: "log.level", def: "info", values: []string{"debug", "info", "warn", "error"}, live: true, built: true,
 		doc: "What is logged: this level and the graver ones. No level logs the text of a message."},

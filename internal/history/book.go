@@ -260,6 +260,16 @@ func clip(s string, n int) string {
 	return strings.ToValidUTF8(s[:min(len(s), n)], "")
 }
 
+// Restore takes notes of what was before the book was made, the oldest first.
+func (b *Book) Restore(batch []Note) {
+	b.Put(batch)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(batch) > 0 && batch[0].At.Before(b.since) {
+		b.since = batch[0].At
+	}
+}
+
 // Version changes with what is in the book.
 func (b *Book) Version() uint64 {
 	b.mu.Lock()

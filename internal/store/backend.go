@@ -32,6 +32,8 @@ type backend interface {
 	// lookup returns the events of id in the order of time; more than most of them, unless
 	// that is 0, are errMany.
 	lookup(id string, most int) ([]TrailEvent, error)
+	// newestTrail returns the last n events that are committed, in the order of their commits.
+	newestTrail(n int) ([]TrailEvent, error)
 	close() error
 }
 

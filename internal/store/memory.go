@@ -140,6 +140,12 @@ func (m *memory) loadSeen(f func([]Seen) error) (unreadable int, err error) {
 	return 0, f(all)
 }
 
+func (m *memory) newestTrail(n int) ([]TrailEvent, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.trail[max(len(m.trail)-n, 0):]), nil
+}
+
 func (m *memory) lookup(id string, most int) ([]TrailEvent, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

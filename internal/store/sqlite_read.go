@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -158,6 +159,33 @@ func (b *sqliteStore) lookup(id string, most int) ([]TrailEvent, error) {
 		}
 		after = last
 	}
+}
+
+func (b *sqliteStore) newestTrail(n int) ([]TrailEvent, error) {
+	rows, err := b.reader.Query("SELECT data FROM trail ORDER BY batch DESC")
+	if err != nil {
+		return nil, classify(err)
+	}
+	defer rows.Close()
+	var batches [][]TrailEvent
+	for found := 0; found < n && rows.Next(); {
+		var data sql.RawBytes
+		if err := rows.Scan(&data); err != nil {
+			return nil, classify(err)
+		}
+		var batch []TrailEvent
+		if err := unpackTrail(data, func(e TrailEvent) { batch = append(batch, e) }); err != nil {
+			continue
+		}
+		found += len(batch)
+		batches = append(batches, batch)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, classify(err)
+	}
+	slices.Reverse(batches)
+	all := slices.Concat(batches...)
+	return all[max(len(all)-n, 0):], nil
 }
 
 // trailBatches returns which of the next batches may hold the id, and the last

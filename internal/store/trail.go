@@ -233,6 +233,16 @@ func (s *Store) lookup(id string, most int) ([]TrailEvent, error) {
 	})...)), nil
 }
 
+// NewestTrail returns the last n events that are on the disk, or fewer, in the order of time.
+// It reads no more than these take. A batch that cannot be read is passed over.
+func (s *Store) NewestTrail(n int) ([]TrailEvent, error) {
+	if n <= 0 {
+		return nil, nil
+	}
+	events, err := s.b.newestTrail(n)
+	return sortTrail(events), err
+}
+
 func sortTrail(ev []TrailEvent) []TrailEvent {
 	slices.SortStableFunc(ev, func(a, b TrailEvent) int { return a.At.Compare(b.At) })
 	return ev

@@ -84,6 +84,11 @@ func TestTrailOfTwoIDs(t *testing.T) {
 		check("in memory", r.Lookup)
 		r.flushed()
 		check("on disk", r.Lookup)
+		for _, n := range []int{0, 1, 4, 6, 100} {
+			if got, err := r.NewestTrail(n); err != nil || !slices.Equal(got, all[max(len(all)-n, 0):]) {
+				t.Errorf("the newest %d: %v, %v", n, got, err)
+			}
+		}
 		if path == "" {
 			return
 		}
