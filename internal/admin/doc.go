@@ -7,6 +7,7 @@
 //	POST /v1/queue/retry?id=ID           Message, as it is afterwards
 //	POST /v1/queue/drop?id=ID            Message, as it was
 //	GET  /v1/trail?id=ID                 []Step
+//	GET  /v1/history?id=ID               []history.Message, for stox trail: no promise to scripts
 //	GET  /v1/links                       []Link, of the XMPP side
 //	GET  /v1/routes                      []Route, of the SIP side
 //	GET  /v1/presence/list?user=JID&contact=ADDRESS&after_user=JID&after_contact=JID&n=500
@@ -28,5 +29,6 @@
 // Who may open the socket (mode 0600: root and the daemon's own user) may do all of
 // this. The text of a message is never part of it, nor what anybody shows of himself.
 //
-// The package knows nobody: whoever has a queue implements Queue.
+// The package knows nobody but the values of internal/history: whoever has a queue
+// implements Queue.
 package admin

@@ -78,6 +78,7 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("POST /v1/queue/retry", answer(byID(s.queue.Retry)))
 	mux.HandleFunc("POST /v1/queue/drop", answer(byID(s.queue.Drop)))
 	mux.HandleFunc("GET /v1/trail", answer(byID(s.queue.Trail)))
+	mux.HandleFunc("GET /v1/history", answer(byID(s.history)))
 	mux.HandleFunc("GET /v1/links", answer(s.links))
 	mux.HandleFunc("GET /v1/routes", answer(s.routes))
 	mux.HandleFunc("GET /v1/presence/list", answer(s.relations))

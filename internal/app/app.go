@@ -218,7 +218,7 @@ func (a *App) openDoor() error {
 
 // operator is what may be asked of this daemon, once Run has opened the store.
 func (a *App) operator() *liveQueue {
-	return &liveQueue{store: a.journal.store, bridge: a.bridge, links: a.xmpp, sip: a.sip, blocks: a.blocks, usage: a.bridge.Usage, presence: a.presence, rules: a.presence.Rules, watch: a.watch, log: a.log, again: a.Reload}
+	return &liveQueue{store: a.journal.store, history: a.history, bridge: a.bridge, links: a.xmpp, sip: a.sip, blocks: a.blocks, usage: a.bridge.Usage, presence: a.presence, rules: a.presence.Rules, watch: a.watch, log: a.log, again: a.Reload}
 }
 
 // answerOperator runs the operator's socket. Its end is not that of the daemon:

@@ -13,6 +13,7 @@ import (
 	"github.com/stoxgw/stox/internal/admin"
 	"github.com/stoxgw/stox/internal/blocks"
 	"github.com/stoxgw/stox/internal/bridge"
+	"github.com/stoxgw/stox/internal/history"
 	"github.com/stoxgw/stox/internal/store"
 	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside"
@@ -25,15 +26,16 @@ import (
 
 // liveQueue is the queue of this daemon, for its admin.Server.
 type liveQueue struct {
-	store  *store.Store
-	bridge liveBridge
-	links  *links
-	sip    *sipside.UA
-	blocks *blocks.Table
-	usage  func(n int) []bridge.Use
-	watch  *watch
-	log    *slog.Logger
-	again  func(context.Context) (admin.Reloaded, error) // reads the configuration
+	store   *store.Store
+	history *history.Book
+	bridge  liveBridge
+	links   *links
+	sip     *sipside.UA
+	blocks  *blocks.Table
+	usage   func(n int) []bridge.Use
+	watch   *watch
+	log     *slog.Logger
+	again   func(context.Context) (admin.Reloaded, error) // reads the configuration
 
 	presence livePresence
 	rules    func() *mapping.Rules // in force
@@ -41,6 +43,7 @@ type liveQueue struct {
 
 var (
 	_ admin.Linked   = (*liveQueue)(nil)
+	_ admin.Historic = (*liveQueue)(nil)
 	_ admin.Reloader = (*liveQueue)(nil)
 )
 
@@ -122,6 +125,20 @@ func (q *liveQueue) Drop(ctx context.Context, id string) (admin.Message, error) 
 
 func (q *liveQueue) Trail(ctx context.Context, id string) ([]admin.Step, error) {
 	return trail(ctx, q.store.Lookup, q.Show, id)
+}
+
+// History tells what the daemon remembers of a message, without its text.
+func (q *liveQueue) History(ctx context.Context, id string) ([]history.Message, error) {
+	found := q.history.ByID(id)
+	if _, notNumber := strconv.ParseUint(id, 10, 63); len(found) == 0 && notNumber == nil {
+		if m, err := q.Show(ctx, id); err == nil {
+			found = q.history.ByID(m.CallID)
+		}
+	}
+	for i := range found {
+		found[i].Body = ""
+	}
+	return found, nil
 }
 
 // Links tells of each component name, the one of xmpp.domain first.

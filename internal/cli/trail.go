@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/stoxgw/stox/internal/admin"
 	"github.com/stoxgw/stox/internal/config"
+	"github.com/stoxgw/stox/internal/history"
 )
 
 func trailCommand(std IO) *cobra.Command {
@@ -24,6 +26,9 @@ ID is the id of the stanza or the Call-ID; for a message in the queue its number
 does as well. Senders choose the ids of their stanzas, so that one may mean several
 messages; a Call-ID means one.
 
+Of the recent messages a daemon that runs remembers more: who said what to whom, and
+when, which is drawn as a ladder. With --json there is only the trail.
+
 ` + aQueue,
 		Args:    oneArg("one id, of a stanza or a Call-ID"),
 		Example: "  stox trail 5d8c2a1e-purple",
@@ -36,7 +41,13 @@ messages; a Call-ID means one.
 			if err != nil {
 				return err
 			}
-			if len(steps) == 0 {
+			var known []history.Message
+			if h, ok := q.(admin.Historic); ok && !*asJSON {
+				if known, err = h.History(ctx, args[0]); err != nil {
+					return err
+				}
+			}
+			if len(steps) == 0 && len(known) == 0 {
 				return fmt.Errorf("nothing known about %s; kept for %s (store.trail)", printable(args[0]), shortDuration(cfg.Store.Trail))
 			}
 			out := bufio.NewWriter(std.Out)
@@ -49,6 +60,7 @@ messages; a Call-ID means one.
 				return out.Flush()
 			}
 			writeTrail(out, steps)
+			writeLadders(out, known)
 			if n := len(calls(steps)); n > 1 {
 				fmt.Fprintf(std.Err, "stox: %d messages have this id; a Call-ID tells them apart\n", n)
 			}
@@ -56,6 +68,30 @@ messages; a Call-ID means one.
 		})
 	}
 	return cmd
+}
+
+// writeLadders draws what is remembered of messages, the oldest first.
+func writeLadders(out *bufio.Writer, known []history.Message) {
+	for _, m := range slices.Backward(known) {
+		fmt.Fprintf(out, "\n%s  %s  (stanza %s, Call-ID %s)\n", stamp(m.Read), printable(m.Outcome), orNone(m.ID), orNone(m.CallID))
+		fmt.Fprintf(out, "%s -> %s\n\n", printable(firstOf(m.FromSIP, m.Peer(), m.User)), printable(firstOf(m.FromSIP, m.User, m.Peer())))
+		_, _ = out.WriteString(history.Ladder(&m, printable))
+	}
+}
+
+// firstOf is a if first is true, else b.
+func firstOf(first bool, a, b string) string {
+	if first {
+		return a
+	}
+	return b
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return printable(s)
 }
 
 // calls are the Call-IDs of steps, each once.

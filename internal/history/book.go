@@ -341,6 +341,14 @@ func (m *Message) Took() time.Duration {
 	return m.Steps[len(m.Steps)-1].After
 }
 
+// Peer is the address on the SIP side, as far as it is known.
+func (m *Message) Peer() string {
+	if m.SIP != "" {
+		return m.SIP
+	}
+	return m.Contact
+}
+
 // keyOf is how a key is written.
 func keyOf(key uint64) string { return strconv.FormatUint(key, 36) }
 

@@ -41,11 +41,11 @@ var rules = []struct {
 	{"internal/history", []string{"mapping"}, nil},
 	{"internal/config", nil, []string{"github.com/spf13/viper", "github.com/go-viper/mapstructure/v2", "github.com/pelletier/go-toml/v2"}},
 	{"internal/store", []string{"internal/hist"}, []string{"modernc.org/sqlite", "github.com/pressly/goose/v3"}},
-	{"internal/admin", nil, nil},
+	{"internal/admin", []string{"internal/history"}, nil},
 	{"internal/metrics", []string{"internal/hist"}, []string{"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_model/go"}},
 	{"internal/app", []string{"mapping", "component", "sipside", "internal/bridge", "internal/presence", "internal/accounts", "internal/blocks", "internal/commands", "internal/texts", "internal/store", "internal/admin", "internal/config", "internal/version", "internal/metrics", "internal/hist", "internal/history"}, []string{"github.com/coreos/go-systemd/v22/daemon"}},
 	{"internal/doctor", []string{"mapping", "component", "sipside/digest", "sipside/locate", "internal/config", "internal/admin"}, nil},
-	{"internal/cli", []string{"mapping", "internal/app", "internal/doctor", "internal/admin", "internal/config", "internal/version", "contrib"}, []string{"github.com/spf13/cobra"}},
+	{"internal/cli", []string{"mapping", "internal/app", "internal/doctor", "internal/admin", "internal/history", "internal/config", "internal/version", "contrib"}, []string{"github.com/spf13/cobra"}},
 	{"internal/version", nil, nil},
 	{"internal/hist", nil, nil}, // plain values: the rooms that count how long something takes need not know who looks
 	{"internal/xmpptest", nil, nil},
