@@ -10,13 +10,14 @@ import (
 	"time"
 )
 
-// bounded is a listener that takes a connection only when there is room for one. closed
-// tells it that one is over.
+// bounded is a listener that takes a connection only when there is room for one. What it
+// returns is a *conn.
 type bounded struct {
 	net.Listener
-	room chan struct{}
-	end  chan struct{}
-	once sync.Once
+	room    chan struct{}
+	streams chan struct{} // for those that have become a Stream; nil: there are none
+	end     chan struct{}
+	once    sync.Once
 }
 
 func newBounded(l net.Listener, n int) *bounded {
@@ -33,12 +34,10 @@ func (l *bounded) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		<-l.room
+		return nil, err
 	}
-	return c, err
+	return &conn{Conn: c, l: l}, nil
 }
-
-// closed notes the end of a connection that Accept returned.
-func (l *bounded) closed() { <-l.room }
 
 // Close takes no further connections.
 func (l *bounded) Close() error {
@@ -57,20 +56,21 @@ func serveOn(ctx context.Context, l *bounded, handler http.Handler, log *slog.Lo
 	defer cancel()
 	var conns sync.WaitGroup
 	h := &http.Server{
-		Handler:     http.MaxBytesHandler(handler, 4096), // no request has a body
+		Handler:     http.MaxBytesHandler(handler, 4096), // that of a login is the only body
 		ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes:               16 << 10,
 		DisableGeneralOptionsHandler: true,
 		BaseContext:                  func(net.Listener) context.Context { return requests },
+		ConnContext:                  func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		// StateNew is told before Serve returns, StateClosed when the last handler of
 		// the connection has returned.
-		ConnState: func(_ net.Conn, state http.ConnState) {
+		ConnState: func(c net.Conn, state http.ConnState) {
 			switch state {
 			case http.StateNew:
 				conns.Add(1)
 			case http.StateClosed:
-				l.closed()
+				c.(*conn).over()
 				conns.Done()
 			}
 		},

@@ -21,16 +21,22 @@ import (
 const maxWebConns = 32
 
 // Web is the door for programs that watch: an HTTP server on admin.listen, with pages that
-// others put there. It redirects nobody, takes no bodies, and answers only where nothing
-// foreign can be behind the question: with the token; or, if there is none, on loopback to
-// who calls us by a name of loopback, which a web page that has made a name of its own lead
-// here does not (DNS rebinding).
+// others put there. It answers only where nothing foreign can be behind the question: with
+// the token, or the cookie that a person gets for it; or, if there is no token, on loopback
+// to who calls us by a name of loopback, which a web page that has made a name of its own
+// lead here does not (DNS rebinding). It takes no bodies and redirects nobody, but for the
+// form that takes the token.
 type Web struct {
 	listen string
 	token  [sha256.Size]byte
 	locked bool // there is a token
 	log    *slog.Logger
 	mux    *http.ServeMux
+
+	sessions *sessions
+	login    func(http.ResponseWriter, *http.Request, Login) // of HandleLogin; nil: there is no form
+	pages    map[string]bool                                 // patterns of the mux that are for people
+	ending   chan struct{}                                   // closed when Run ends: streams are over
 
 	l        *bounded // of Listen
 	loopback bool     // nobody but this machine comes there
@@ -48,12 +54,14 @@ const (
 	Anybody Access = iota // the page tells by Trusted what it shows
 	Guarded               // the token, if there is one
 	Locked                // the token, and without one nobody
+	Paged                 // Guarded, for people: the cookie does as well, and who has none gets the form
 )
 
 // NewWeb makes a Web for host:port, with an empty one nobody is answered; token may be
 // empty. It opens nothing.
 func NewWeb(listen, token string, log *slog.Logger) *Web {
-	w := &Web{listen: listen, token: sha256.Sum256([]byte(token)), locked: token != "", log: log, mux: http.NewServeMux()}
+	w := &Web{listen: listen, token: sha256.Sum256([]byte(token)), locked: token != "", log: log, mux: http.NewServeMux(),
+		sessions: newSessions(), pages: map[string]bool{"POST /login": true, "POST /logout": true}, ending: make(chan struct{})}
 	w.putProfiles()
 	return w
 }
@@ -61,6 +69,7 @@ func NewWeb(listen, token string, log *slog.Logger) *Web {
 // Handle puts a page at a path, for GET and HEAD. Call it before Run.
 func (w *Web) Handle(path string, a Access, h http.Handler) {
 	w.mux.Handle("GET "+path, w.guard(a, h))
+	w.pages["GET "+path] = a == Paged
 }
 
 var webCauses = []struct {
@@ -89,6 +98,7 @@ func (w *Web) Listen() error {
 		return fmt.Errorf("admin.listen: %s %s: %w; %s", w.listen, what, err, remedy)
 	}
 	w.l = newBounded(l, maxWebConns)
+	w.l.streams = make(chan struct{}, maxStreams)
 	a, err := netip.ParseAddrPort(l.Addr().String())
 	w.loopback = err == nil && a.Addr().IsLoopback()
 	return nil
@@ -118,6 +128,8 @@ func (w *Web) Run(ctx context.Context) error {
 		return nil
 	}
 	defer w.l.Close()
+	stop := context.AfterFunc(ctx, func() { close(w.ending) })
+	defer stop()
 	return serveOn(ctx, w.l, w, w.log)
 }
 
@@ -128,7 +140,7 @@ func (w *Web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	switch {
-	case w.loopback && !ownName(r.Host) && !w.hasToken(r):
+	case w.loopback && !ownName(r.Host) && !w.hasToken(r) && !(w.locked && w.isPage(r)):
 		w.deny(r)
 		http.Error(rw, "This is for programs on this machine: call it by 127.0.0.1 or localhost, or show the token (admin.token).", http.StatusForbidden)
 	case !clean(r.URL.Path): // the mux would redirect to what it takes for the right spelling
@@ -136,6 +148,12 @@ func (w *Web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	default:
 		w.mux.ServeHTTP(rw, r)
 	}
+}
+
+// isPage reports whether a request is for a page for people.
+func (w *Web) isPage(r *http.Request) bool {
+	_, pattern := w.mux.Handler(r)
+	return w.pages[pattern]
 }
 
 // clean reports whether a path is spelled as the mux wants it.
@@ -171,15 +189,22 @@ func (w *Web) hasToken(r *http.Request) bool {
 	} else {
 		_, given, ok = r.BasicAuth()
 	}
+	return ok && w.isToken(given)
+}
+
+func (w *Web) isToken(given string) bool {
 	sum := sha256.Sum256([]byte(given)) // so that not even the length shows in the time it takes
-	return ok && subtle.ConstantTimeCompare(sum[:], w.token[:]) == 1
+	return w.locked && subtle.ConstantTimeCompare(sum[:], w.token[:]) == 1
 }
 
 func (w *Web) guard(a Access, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		switch {
-		case a == Anybody, a == Guarded && w.Trusted(r), a == Locked && w.hasToken(r):
+		case a == Anybody, (a == Guarded || a == Paged) && w.Trusted(r), a == Locked && w.hasToken(r), a == Paged && w.hasSession(r):
 			h.ServeHTTP(rw, r)
+		case a == Paged && w.locked && w.login != nil:
+			rw.WriteHeader(http.StatusUnauthorized)
+			w.login(rw, r, Login{Next: local(r.URL.RequestURI())})
 		case !w.locked:
 			w.deny(r)
 			http.Error(rw, "This needs a token: set admin.token or admin.token_file.", http.StatusForbidden)
