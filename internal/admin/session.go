@@ -61,8 +61,8 @@ func (s *sessions) sign(id []byte) []byte {
 	return mac.Sum(nil)
 }
 
-// hasSession reports whether a request has the cookie of one who has shown the token.
-func (w *Web) hasSession(r *http.Request) bool {
+// HasSession reports whether a request has the cookie of one who has shown the token.
+func (w *Web) HasSession(r *http.Request) bool {
 	if !w.locked {
 		return false
 	}
@@ -72,12 +72,13 @@ func (w *Web) hasSession(r *http.Request) bool {
 
 // Login is what the form of /login needs to know.
 type Login struct {
-	Next  string // the page that was asked for
-	Wrong bool   // a token was given that is not ours
+	Status int    // to be written
+	Next   string // the page that was asked for
+	Wrong  bool   // a token was given that is not ours
 }
 
 // HandleLogin puts the form there that takes the token and gives a cookie for it. show writes
-// it; the status is written already. Call it before Run.
+// it. Call it before Run.
 func (w *Web) HandleLogin(show func(http.ResponseWriter, *http.Request, Login)) {
 	w.login = show
 	same := http.NewCrossOriginProtection() // the only requests that change anything
@@ -88,8 +89,7 @@ func (w *Web) HandleLogin(show func(http.ResponseWriter, *http.Request, Login)) 
 			http.NotFound(rw, r)
 		case !w.isToken(strings.TrimSpace(r.PostFormValue("token"))):
 			w.deny(r)
-			rw.WriteHeader(http.StatusUnauthorized)
-			show(rw, r, Login{Next: next, Wrong: true})
+			show(rw, r, Login{Status: http.StatusUnauthorized, Next: next, Wrong: true})
 		default:
 			http.SetCookie(rw, w.sessions.begin())
 			http.Redirect(rw, r, next, http.StatusSeeOther)

@@ -17,6 +17,7 @@ import (
 func paged(w *Web) {
 	w.Handle("/{$}", Paged, http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { io.WriteString(rw, "the page") }))
 	w.HandleLogin(func(rw http.ResponseWriter, r *http.Request, l Login) {
+		rw.WriteHeader(l.Status)
 		fmt.Fprintf(rw, "the form, next %q wrong %v", l.Next, l.Wrong)
 	})
 	w.HandleStream("/events", Paged, func(s *Stream) {

@@ -200,11 +200,10 @@ func (w *Web) isToken(given string) bool {
 func (w *Web) guard(a Access, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		switch {
-		case a == Anybody, (a == Guarded || a == Paged) && w.Trusted(r), a == Locked && w.hasToken(r), a == Paged && w.hasSession(r):
+		case a == Anybody, (a == Guarded || a == Paged) && w.Trusted(r), a == Locked && w.hasToken(r), a == Paged && w.HasSession(r):
 			h.ServeHTTP(rw, r)
 		case a == Paged && w.locked && w.login != nil:
-			rw.WriteHeader(http.StatusUnauthorized)
-			w.login(rw, r, Login{Next: local(r.URL.RequestURI())})
+			w.login(rw, r, Login{Status: http.StatusUnauthorized, Next: local(r.URL.RequestURI())})
 		case !w.locked:
 			w.deny(r)
 			http.Error(rw, "This needs a token: set admin.token or admin.token_file.", http.StatusForbidden)

@@ -20,6 +20,7 @@ import (
 	"github.com/stoxgw/stox/internal/config"
 	"github.com/stoxgw/stox/internal/history"
 	"github.com/stoxgw/stox/internal/presence"
+	"github.com/stoxgw/stox/internal/statuspage"
 	"github.com/stoxgw/stox/internal/store"
 	"github.com/stoxgw/stox/sipside"
 )
@@ -40,9 +41,10 @@ type App struct {
 	journal  *journal // has its store once Run has opened it
 	history  *history.Book
 	options  store.Options
-	door     *admin.Server // of the operator, once Run has opened it
-	web      *admin.Web    // of programs that watch, once Run has opened it
-	watch    *watch        // the same
+	door     *admin.Server     // of the operator, once Run has opened it
+	web      *admin.Web        // of programs that watch, once Run has opened it
+	pages    *statuspage.Pages // the same
+	watch    *watch            // the same
 	run      services
 	reloads  reloads
 
@@ -173,6 +175,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	sip := run.start("sip side", func(ctx context.Context) error { return a.sip.Run(ctx, handler) })
 	operator := run.start("admin", a.answerOperator)
 	web := run.start("web", a.answerWeb)
+	pages := run.start("pages", a.keepPages)
 	pulse := run.start("pulse", a.watch.feelPulse)
 	disk := run.start("disk", a.watch.lookAtDisk)
 
@@ -191,7 +194,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 		patience = min(patience, failedDrain)
 	}
 	a.drain(patience)
-	errs := []error{failed, a.stop(operator, web, pulse, disk, asked), a.stop(sip)}
+	errs := []error{failed, a.stop(operator, web, pages, pulse, disk, asked), a.stop(sip)}
 	// From here on nobody can be told anything: what the servers still write until
 	// their streams are closed is for the next start.
 	a.bridge.Seal()

@@ -77,3 +77,7 @@ func (h *Histogram) Each(f func(bucket int, n uint64)) {
 		}
 	}
 }
+
+// Bound is the greatest value of the exponential bucket Fine[i], but for the last, which has
+// what is beyond as well.
+func Bound(i int) float64 { return math.Exp2(float64(i+least) / perDoubling) }

@@ -235,6 +235,7 @@ func TestFind(t *testing.T) {
 		{"no part of an id", Query{ID: "c"}, nil},
 		{"an outcome", Query{Outcome: Delivered}, []string{"m4", "m1"}},
 		{"a time", Query{From: after(1000), To: after(3000)}, []string{"m3", "m2"}},
+		{"what went wrong", Query{Faulty: true}, []string{"m2"}},
 		{"several", Query{User: "juliet", Outcome: Open}, []string{"m5", "m3"}},
 		{"behind one", Query{After: "3"}, []string{"m2", "m1"}},
 		{"behind one that is not there", Query{After: "zzz"}, nil},

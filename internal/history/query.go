@@ -16,6 +16,7 @@ type Query struct {
 	Address string    // part of any of the addresses
 	ID      string    // the id of the stanza, or the Call-ID
 	Outcome string    // one of Outcomes
+	Faulty  bool      // Failed, Denied or Uncertain
 	From    time.Time // read then or later
 	To      time.Time // read before
 
@@ -131,6 +132,7 @@ func (m *matcher) matches(e *entry) bool {
 	q := &m.q
 	switch {
 	case q.Outcome != "" && e.outcome != q.Outcome,
+		q.Faulty && e.outcome != Failed && e.outcome != Denied && e.outcome != Uncertain,
 		!q.From.IsZero() && e.read.Before(q.From),
 		!q.To.IsZero() && !e.read.Before(q.To),
 		len(m.user) > 0 && !e.has(fieldUser, m.user),
