@@ -34,7 +34,11 @@ type samples struct {
 func (s *samples) add(now time.Time, c Counters) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if gone := now.Sub(s.at).Seconds(); !s.at.IsZero() && gone > 0 {
+	gone := now.Sub(s.at).Seconds()
+	if !s.at.IsZero() && gone <= 0 {
+		return // not twice the same moment
+	}
+	if !s.at.IsZero() {
 		v := sample{
 			at: now, queue: c.Queue,
 			toSIP: rate(s.last.ToSIP, c.ToSIP, gone), toXMPP: rate(s.last.ToXMPP, c.ToXMPP, gone), failed: rate(s.last.Failed, c.Failed, gone),

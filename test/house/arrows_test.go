@@ -61,6 +61,7 @@ var rules = []struct {
 	{"test/trunk", []string{"internal/app", "internal/config", "mapping"}, nil},          // the same
 	{"test/bench", []string{"internal/app", "internal/config"}, nil},                     // the same, measured
 	{"test/torture", []string{"mapping", "sipside", "internal/siptest"}, nil},
+	{"test/browser", []string{"internal/admin", "internal/hist", "internal/history", "internal/statuspage"}, nil}, // the pages, with what is made up
 	{"test", []string{"test"}, nil},
 }
 
