@@ -16,7 +16,7 @@ COUNT       ?= 1
 TIMEOUT     := 8m
 
 .DEFAULT_GOAL := build
-.PHONY: help build package release release-test container install-test demo go-check test test-long check unit allocations bench interop chaos chaos-long soak soak-long soak-fast presence-load accounts-load torture interop-report pictures generate fuzz needs tidy-check fmt-check clean
+.PHONY: help build package release release-test container install-test demo go-check test test-long check unit allocations bench interop browser chaos chaos-long soak soak-long soak-fast presence-load accounts-load torture interop-report pictures generate fuzz needs tidy-check fmt-check clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -45,16 +45,16 @@ go-check:
 	1.[0-9].*|1.1[0-9]*|1.2[0-5]*) echo "Go $$v is too old: install Go 1.26 or later, see https://go.dev/doc/install"; exit 1;; \
 	esac
 
-test: go-check needs check unit allocations interop chaos soak ## everything CI runs (15 minutes at most)
+test: go-check needs check unit allocations interop browser chaos soak ## everything CI runs (15 minutes at most)
 
 test-long: release-test install-test chaos-long soak-long soak-fast fuzz ## what takes longer: packages, chaos, ten minutes of load, and each parser fuzzed for FUZZTIME
 
 check: fmt-check tidy-check $(STATICCHECK) ## gofmt, vet, staticcheck, go.mod tidy
 	$(GO) vet ./...
-	$(GO) vet -tags interop,soak ./test/...
+	$(GO) vet -tags interop,soak,browser ./test/...
 	$(GO) vet -tags install,release ./test/docs ./contrib/...
 	$(STATICCHECK) ./...
-	$(STATICCHECK) -tags interop,soak ./test/...
+	$(STATICCHECK) -tags interop,soak,browser ./test/...
 	$(STATICCHECK) -tags install,release ./test/docs ./contrib/...
 
 fmt-check:
@@ -79,6 +79,9 @@ bench: go-check ## what a message costs: the whole daemon in one process, and ea
 
 interop: ## real servers and phones, started by the tests in private directories
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop/... ./test/docs/...
+
+browser: ## the status page in Chromium: axe, keyboard, without JavaScript, hostile text
+	$(GO) test -timeout $(TIMEOUT) -tags browser -count 1 ./test/browser
 
 release-test: $(NFPM) ## what make release makes of the last commit: the same bytes in two directories, and lintian
 	$(GO) run ./test/needs lintian
@@ -124,8 +127,9 @@ interop-report: ## write docs/interop.md and the tables of docs/troubleshooting.
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop -update-report
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 ./test/docs -update
 
-pictures: ## draw the pictures of the documentation: what a client shows that the tests use
+pictures: ## draw the pictures of the documentation: what a client and a browser show
 	$(GO) test -timeout $(TIMEOUT) -tags interop -count 1 ./test/interop -run 'OnTheScreen$$' -update-pictures
+	$(GO) test -timeout $(TIMEOUT) -tags browser -count 1 ./test/browser -run '^TestPictures$$' -update-pictures
 
 generate: ## write the configuration reference and the man pages anew
 	$(GO) generate ./...

@@ -155,11 +155,11 @@ var schema = []key{
 		doc: "How long the outcome of a message can be looked up; the oldest go first beyond 1 GiB."},
 
 	{path: "admin.listen", def: "127.0.0.1:9480", empty: "turns it off", built: true,
-		doc: "Where metrics, health and profiles are served over HTTP (`docs/metrics.md`): an IP address and a port. Off loopback a token is required. If the address is not set and its default is taken by another program, stox says so in the log and goes on without."},
+		doc: "Where the status page (`docs/status.md`), metrics, health and profiles (`docs/metrics.md`) are served over HTTP: an IP address and a port. Off loopback a token is required. If the address is not set and its default is taken by another program, stox says so in the log and goes on without."},
 	{path: "admin.socket", file: true, built: true, defText: "`stox.sock` beside `store.path`; none if that is empty", example: `"/run/stox/stox.sock"`,
 		doc: "The Unix socket on which the daemon answers `stox queue`, `stox presence`, `stox trail` and `stox doctor`. Its mode is 0600: root and the user that stox runs as can use it."},
 	{path: "admin.token", secret: true, built: true, example: `"` + exampleSecret + `"`,
-		doc: "The token that callers must show at `admin.listen`, as `Authorization: Bearer TOKEN` or as the password of any user. Profiles (`/debug/pprof/`) need it on loopback, too; without one there they are not shown."},
+		doc: "The token that callers must show at `admin.listen`, as `Authorization: Bearer TOKEN` or as the password of any user; the status page has a form for it. Profiles (`/debug/pprof/`) need it on loopback, too; without one there they are not shown."},
 	{path: "admin.token_file", file: true, built: true, example: `"admin-token"`,
 		doc: "A file that holds the token, instead of `admin.token`."},
 	{path: "admin.show_bodies", kind: kindBool, def: false, live: true, built: true,

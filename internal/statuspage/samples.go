@@ -35,8 +35,8 @@ func (s *samples) add(now time.Time, c Counters) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	gone := now.Sub(s.at).Seconds()
-	if !s.at.IsZero() && gone <= 0 {
-		return // not twice the same moment
+	if !s.at.IsZero() && gone < sampleEvery.Seconds()/2 {
+		return // of so short a time a rate would say nothing
 	}
 	if !s.at.IsZero() {
 		v := sample{

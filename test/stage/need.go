@@ -32,6 +32,10 @@ var Packages = []Package{
 	{"strace", "/usr/bin/strace"},
 	{"prometheus", "/usr/bin/prometheus"},
 	{"sqlite3", "/usr/bin/sqlite3"},
+	{"chromium", "/usr/bin/chromium"},
+	{"fonts-dejavu-core", "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"},
+	{"nodejs", "/usr/bin/node"},
+	{"npm", "/usr/bin/npm"},
 	{"gcc", "/usr/bin/gcc"}, // for go test -race
 	{"libc6-dev", "/usr/include/stdio.h"},
 }
