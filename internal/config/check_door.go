@@ -37,6 +37,9 @@ func (p *parser) checkAdmin() {
 			p.socket = append(p.socket, socket{"admin.listen", a.Listen, true, addr})
 		}
 	}
+	if a.ShowBodies && a.Listen != "" && a.Token.Reveal() == "" && a.TokenFile == "" && !p.bad["admin.token"] {
+		p.warn("admin.show_bodies", "shows the texts of messages to everybody on this machine", "set admin.token_file")
+	}
 	switch {
 	case !p.built(keyAt("admin.socket")) || p.bad["admin.socket"]:
 	case p.origin["admin.socket"] != "":

@@ -253,6 +253,7 @@ sip.route[0].numbers: has no effect: numbers belong to sip.phone_domain (example
 		{"UDP with TCP everywhere", set("sip", `listen = ["tcp://0.0.0.0:5060", "udp://192.0.2.1:5060"]`), ""},
 		{"UDP at any port", set("sip", `listen = ["udp://192.0.2.1:0"]`), ""},
 		{"a certificate that nobody shows", three + "[[sip.peer]]\nname = 'a'\ntls_names = ['x.example']\n", `sip.peer[0].tls_names: has no effect: nothing in sip.listen takes TLS, so nobody shows a certificate; add "tls://0.0.0.0:5061"`},
+		{"texts without a token", three + "[admin]\nshow_bodies = true\n", `admin.show_bodies: shows the texts of messages to everybody on this machine; set admin.token_file`},
 		{"everybody is a peer", three + "[[sip.peer]]\nname = 'all'\naddresses = ['0.0.0.0/0']\n", `sip.peer[0].addresses[0]: "0.0.0.0/0" is everybody; whoever can send a packet to us may write to your users`},
 	}
 	for _, tt := range tests {
