@@ -19,6 +19,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
+
+	"github.com/stoxgw/stox/internal/history"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -571,5 +573,31 @@ func TestOtherVersions(t *testing.T) {
 	c := dial(t, path)
 	if _, err := c.List(t.Context(), 0, 1); !errors.Is(err, ErrUnknown) || !strings.Contains(err.Error(), "of another version") {
 		t.Errorf("%v", err)
+	}
+}
+
+// historicFake is a Queue whose daemon remembers messages.
+type historicFake struct {
+	*fake
+	known []history.Message
+}
+
+func (f historicFake) History(_ context.Context, id string) ([]history.Message, error) {
+	f.note("history", id)
+	return f.known, nil
+}
+
+func TestHistory(t *testing.T) {
+	known := []history.Message{{Key: "a", User: "juliet@example.com", ID: "m\u202e", Read: at, Outcome: history.Failed, Status: 404, Steps: []history.Step{{After: time.Millisecond, Kind: history.Read}}}}
+	path, f := sock(t), &fake{}
+	serve(t, path, historicFake{f, known})
+	got, err := dial(t, path).History(t.Context(), "m\u202e")
+	if diff := cmp.Diff(known, got); err != nil || diff != "" || f.asked[0] != "history m\u202e" {
+		t.Errorf("%v, %q, -want +got\n%s", err, f.asked, diff)
+	}
+	path = sock(t)
+	serve(t, path, &fake{}) // a queue without a daemon
+	if got, err := dial(t, path).History(t.Context(), "x"); err != nil || len(got) != 0 {
+		t.Errorf("%v, %v", got, err)
 	}
 }

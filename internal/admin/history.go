@@ -17,11 +17,11 @@ type Historic interface {
 	History(ctx context.Context, id string) ([]history.Message, error)
 }
 
-// history answers if the Queue is Historic.
+// history answers if the Queue is Historic; any other remembers nothing.
 func (s *Server) history(ctx context.Context, id string) ([]history.Message, error) {
 	h, has := s.queue.(Historic)
 	if !has {
-		return nil, ErrFailed.With("nothing is remembered")
+		return nil, nil
 	}
 	return h.History(ctx, id)
 }
