@@ -113,13 +113,13 @@ func NewFrom(from Source, n Network, cfg *config.Config, log *slog.Logger) (*App
 	}
 	a.presence = presence.New(a.xmpp, a.sip, presence.Options{Policy: a.presencePolicy(cfg, policy), Book: a.book()}, log)
 	a.languages = newLanguages(a.keepLanguage)
+	a.history = history.NewBook(time.Now())
 	a.desk = commands.New(a.xmpp, a.deskOptions(), log)
 	options := bridgeOptions(cfg, policy, a.journal)
 	options.Presence, options.Desk = a.presence, bridgeDesk(a.desk)
 	if cfg.Store.Path != "" {
 		options.Usage = a.journal
 	}
-	a.history = history.NewBook(time.Now())
 	options.History = newRecorder(a.history)
 	a.bridge = bridge.New(a.xmpp, a.sip, a.journal, options, log)
 	return a, nil

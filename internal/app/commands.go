@@ -27,6 +27,7 @@ func (a *App) deskOptions() commands.Options {
 		Admin:     a.isAdmin,
 		Rate:      func() int { return a.config().Limits.UserRate },
 		Rules:     a.presence.Rules,
+		Recent:    deskRecent{a.history},
 		Operator:  deskOperator{a},
 		Left:      func(user, name mapping.JID) { a.bridge.Left(user, name) },
 		Blocks:    deskBlocks{a.blocks},

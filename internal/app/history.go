@@ -4,8 +4,10 @@ import (
 	"sync"
 
 	"github.com/stoxgw/stox/internal/bridge"
+	"github.com/stoxgw/stox/internal/commands"
 	"github.com/stoxgw/stox/internal/history"
 	"github.com/stoxgw/stox/internal/store"
+	"github.com/stoxgw/stox/mapping"
 )
 
 // recorder hands what the bridge tells of messages to the book of history: the two rooms do
@@ -58,6 +60,29 @@ func eventsOf(events []store.TrailEvent) []history.TrailEvent {
 	out := make([]history.TrailEvent, 0, len(events))
 	for _, e := range events {
 		out = append(out, history.TrailEvent{ID: e.ID, CallID: e.Other, At: e.At, Kind: e.Kind, Detail: e.Detail})
+	}
+	return out
+}
+
+// deskRecent are the messages of a user, for the command that lists them.
+type deskRecent struct{ book *history.Book }
+
+var _ commands.Recent = deskRecent{}
+
+// OfUser implements commands.Recent.
+func (r deskRecent) OfUser(user mapping.JID, n int) (out []commands.Message) {
+	for _, m := range r.book.OfUser(user, n) {
+		c := commands.Message{At: m.Read, Sent: !m.FromSIP, Contact: m.Contact, Outcome: m.Outcome, Reason: m.Reason}
+		if c.Contact == "" {
+			c.Contact = m.SIP
+		}
+		switch m.Outcome {
+		case history.Denied:
+			c.Outcome = "failed" // to its sender it is all the same
+		case history.Unknown:
+			c.Outcome = "unconfirmed"
+		}
+		out = append(out, c)
 	}
 	return out
 }

@@ -7,9 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stoxgw/stox/internal/commands"
 	"github.com/stoxgw/stox/internal/config"
 	"github.com/stoxgw/stox/internal/history"
 	"github.com/stoxgw/stox/internal/siptest"
+	"github.com/stoxgw/stox/internal/texts"
 	"github.com/stoxgw/stox/mapping"
 )
 
@@ -92,6 +94,33 @@ func TestTextsAreNotRemembered(t *testing.T) {
 	for _, m := range []history.Message{g.remembered("m1", history.Answer), g.remembered("call-1", history.Answered)} {
 		if m.Body != "" || m.Size == 0 {
 			t.Errorf("%+v", m)
+		}
+	}
+}
+
+// The command "my last messages" has what is remembered, in its own words.
+func TestMessagesOfUser(t *testing.T) {
+	book := history.NewBook(time.Now())
+	at := time.Now()
+	for i, n := range []history.Note{
+		{Contact: "romeo@sip.example.com", SIP: "sip:romeo@pbx.example.net", Outcome: history.Delivered},
+		{FromSIP: true, SIP: "sip:romeo@pbx.example.net", Outcome: history.Unknown},
+		{Contact: "nobody@sip.example.com", Outcome: history.Denied, Text: "no such address"},
+	} {
+		n.Key, n.User, n.Read, n.At, n.Kind = uint64(i+1), "juliet@example.com/balcony", at, at, history.Read
+		book.Put([]history.Note{n})
+	}
+	want := []commands.Message{
+		{At: at, Sent: true, Contact: "nobody@sip.example.com", Outcome: "failed", Reason: "no such address"},
+		{At: at, Contact: "sip:romeo@pbx.example.net", Outcome: "unconfirmed"},
+		{At: at, Sent: true, Contact: "romeo@sip.example.com", Outcome: "delivered"},
+	}
+	if got := (deskRecent{book}).OfUser(mapping.MustParseJID("juliet@example.com"), 10); !slices.Equal(got, want) {
+		t.Errorf("%+v", got)
+	}
+	for _, m := range want {
+		if words := texts.For("en").State(m.Outcome); words == m.Outcome && m.Outcome != "delivered" {
+			t.Errorf("there are no words for %q", m.Outcome)
 		}
 	}
 }
