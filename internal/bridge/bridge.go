@@ -223,7 +223,8 @@ type work struct {
 	requests []mapping.Parcel[mapping.SIP]
 	answers  []mapping.Result
 	events   []event
-	notes    []Note // for History
+	notes    []Note // for history
+	history  History
 	seen     []Seen
 	contacts []Contact
 	// For Presences, in stream order.
@@ -256,7 +257,7 @@ func (b *Bridge) gather() *work {
 	if w == nil {
 		w = new(work)
 	}
-	w.now = time.Now()
+	w.now, w.history = time.Now(), b.history
 	return w
 }
 

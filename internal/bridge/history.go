@@ -8,7 +8,8 @@ import (
 )
 
 // History is told what happens to messages, step by step, for those who want to look at
-// it. It returns at once, keeps nothing of the slice, and does not call the bridge. Notes of
+// it. It returns at once, keeps nothing of the slice, and does not call the bridge, whose lock
+// may be held. Notes of
 // a message may come in another order than its steps.
 //
 // Of what strangers send, and users beyond their rate, it is told no more than the trail:
@@ -91,11 +92,24 @@ func NumberOf(stanza string) (uint64, bool) {
 // numberOf is the number of a message from SIP.
 func numberOf(k stanzaKey) uint64 { return binary.LittleEndian.Uint64(k[:8]) | noteFromSIP }
 
+// noteBatch is how many notes are collected at most: those of a large batch go out in parts.
+const noteBatch = 128
+
+// flush hands over the notes if there are many, with or without the lock.
+func (w *work) flush() {
+	if len(w.notes) >= noteBatch && w.history != nil {
+		w.history.Put(w.notes)
+		clear(w.notes)
+		w.notes = w.notes[:0]
+	}
+}
+
 // note is a Note about o, to which the caller adds what there is to say; nil if o is nobody's.
 func (w *work) note(o *outbound, kind string) *Note {
 	if o.silent {
 		return &Note{}
 	}
+	w.flush()
 	w.notes = append(w.notes, Note{Key: o.number, Read: o.read, At: w.now, Kind: kind,
 		User: o.from.String(), Contact: o.to.String(), SIP: o.lane, ID: o.id, CallID: o.callID()})
 	return &w.notes[len(w.notes)-1]
@@ -159,6 +173,7 @@ func (w *work) noteEnd(o *outbound, kind, outcome string, f *mapping.Failure) {
 
 // noteOf is a Note about a message from SIP.
 func (w *work) noteOf(in *incoming, kind string) *Note {
+	w.flush()
 	w.notes = append(w.notes, Note{Key: in.number, FromSIP: true, Read: in.taken, At: w.now, Kind: kind,
 		User: in.to.String(), Contact: in.from.String(), SIP: in.sender, ID: in.id, CallID: in.callID})
 	return &w.notes[len(w.notes)-1]

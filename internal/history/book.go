@@ -1,6 +1,7 @@
 package history
 
 import (
+	"math"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,6 +28,7 @@ const (
 type Book struct {
 	max   int
 	bytes int
+	made  time.Time
 
 	mu      sync.Mutex        // guards the following
 	ring    []entry           // by number, modulo its length
@@ -41,18 +43,17 @@ type Book struct {
 // entry is a message. What it refers to is its own.
 type entry struct {
 	key     uint64
-	changed uint64 // the version of the book in which it was last changed
-	read    time.Time
+	read    int64 // when it was read, in nanoseconds since 1970 ...
+	mono    int64 // ... and since the book was made, by a clock that nobody sets
+	size    int32
+	status  int16
+	omitted uint16 // steps
+	outcome uint8  // index of outcomeNames
 	fromSIP bool
 	known   bool // it has its Read
 	clipped bool // the user is not whole
-	outcome string
-	status  int
-	size    int
-	omitted int // steps
 	fields  [fieldCount]span
 	text    []byte // what fields and steps refer to
-	body    []byte
 	steps   []step
 }
 
@@ -69,24 +70,41 @@ const (
 	fieldReason
 	fieldCondition
 	fieldRemedy
+	fieldBody
 	fieldCount
 )
 
 type step struct {
-	after           time.Duration // since the message was read
-	kind            string        // one of the constants
+	after           int64 // nanoseconds since the message was read
 	said, condition span
 	status          int16
-	n, of           uint16
+	kind            uint8 // index of kindNames
+	n, of           uint8
 }
 
-const stepBytes = 40
+const stepBytes = 24
+
+var (
+	kindNames = []string{Event, Read, Refused, Sent, Early, Journaled, Loaded, Answer, NoAnswer, NotSent, Retry, Split, Told, Reported, Untold,
+		Processed, Bounced, Unwritten, Unproved, LinkLost, Answered, Joined, Repeated, Late, Receipt}
+	outcomeNames = Outcomes()
+
+	kindIndex, outcomeIndex = indexOf(kindNames), indexOf(outcomeNames)
+)
+
+func indexOf(names []string) map[string]uint8 {
+	m := make(map[string]uint8, len(names))
+	for i, name := range names {
+		m[name] = uint8(i)
+	}
+	return m
+}
 
 // NewBook makes an empty one that knows of what happens from now on.
 func NewBook(now time.Time) *Book { return newBook(now, MaxMessages, MaxBytes) }
 
 func newBook(now time.Time, max, bytes int) *Book {
-	return &Book{max: max, bytes: bytes, first: 1, next: 1, byKey: make(map[uint64]uint64), since: now}
+	return &Book{max: max, bytes: bytes, first: 1, next: 1, byKey: make(map[uint64]uint64), made: now, since: now}
 }
 
 // Put takes notes. It keeps nothing of what they refer to.
@@ -112,13 +130,13 @@ func (b *Book) Put(batch []Note) {
 }
 
 func (b *Book) put(e *entry, n *Note, fresh bool) {
-	had := cap(e.text) + cap(e.body) + stepBytes*cap(e.steps)
+	had := e.bytes()
+	mono := n.At.Sub(b.made).Nanoseconds()
 	if fresh {
-		e.begin(n)
+		e.begin(n, mono)
 	}
-	e.take(n)
-	e.changed = b.version
-	b.used += cap(e.text) + cap(e.body) + stepBytes*cap(e.steps) - had
+	e.take(n, mono)
+	b.used += e.bytes() - had
 }
 
 // shrink forgets messages until the others have room.
@@ -144,17 +162,32 @@ func (b *Book) entryOf(key uint64) (e *entry, fresh bool) {
 	return b.at(b.next - 1), true
 }
 
-// begin is for the first note of a message.
-func (e *entry) begin(n *Note) {
-	*e = entry{key: n.Key, fromSIP: n.FromSIP, outcome: Open, text: e.text[:0], steps: e.steps[:0]}
-	if e.read = n.Read; e.read.IsZero() {
-		e.read = n.At
+// begin is for the first note of a message, at mono.
+func (e *entry) begin(n *Note, mono int64) {
+	*e = entry{key: n.Key, fromSIP: n.FromSIP, text: e.text[:0], steps: e.steps[:0], mono: mono}
+	read := n.Read
+	if read.IsZero() {
+		read = n.At
 	}
+	e.read = read.UnixNano()
+	e.mono -= n.At.Sub(read).Nanoseconds()
 	e.clipped = len(n.User) > maxField
-	for i, s := range [...]string{fieldUser: n.User, fieldContact: n.Contact, fieldSIP: n.SIP, fieldID: n.ID, fieldCallID: n.CallID} {
-		e.fields[i] = e.keep(clip(s, maxField))
+	fields := [...]string{fieldUser: n.User, fieldContact: n.Contact, fieldSIP: n.SIP, fieldID: n.ID, fieldCallID: n.CallID}
+	room := len(n.Type) + min(len(n.Body), MaxBody)
+	for i := range fields {
+		fields[i] = clip(fields[i], maxField)
+		room += len(fields[i])
+	}
+	if cap(e.text) < room {
+		e.text = make([]byte, 0, room)
+	}
+	for i, s := range fields {
+		e.fields[i] = e.keep(s)
 	}
 }
+
+// bytes is what an entry has beside its place in the table.
+func (e *entry) bytes() int { return cap(e.text) + stepBytes*cap(e.steps) }
 
 func (b *Book) at(number uint64) *entry { return &b.ring[(number-1)%uint64(b.max)] }
 
@@ -169,18 +202,17 @@ func (b *Book) forget(back bool) {
 	e := b.at(b.first)
 	delete(b.byKey, e.key)
 	b.first++
-	b.used -= cap(e.text) + cap(e.body) + stepBytes*cap(e.steps)
-	e.body = nil
+	b.used -= e.bytes()
 	if back || cap(e.text) > keepText {
 		e.text = nil
 	}
 	if back || cap(e.steps) > keepSteps {
 		e.steps = nil
 	}
-	b.used += cap(e.text) + stepBytes*cap(e.steps)
+	b.used += e.bytes()
 }
 
-func (e *entry) take(n *Note) {
+func (e *entry) take(n *Note, mono int64) {
 	if n.Kind == Read || n.Kind == Refused {
 		e.known = true
 	}
@@ -188,29 +220,33 @@ func (e *entry) take(n *Note) {
 		e.set(fieldType, n.Type)
 	}
 	if n.Size > 0 {
-		e.size = n.Size
+		e.size = int32(min(n.Size, math.MaxInt32))
 	}
-	if n.Body != "" && len(e.body) == 0 {
-		e.body = append(e.body, clip(n.Body, MaxBody)...)
+	if n.Body != "" && e.fields[fieldBody] == (span{}) {
+		e.fields[fieldBody] = e.append(clip(n.Body, MaxBody))
 	}
 	if n.Outcome != "" {
-		e.outcome = n.Outcome
+		e.outcome = outcomeIndex[n.Outcome] // of an unknown one nothing is decided
 		e.set(fieldReason, clip(n.Text, maxSaid))
 		e.set(fieldCondition, n.Condition)
 		e.set(fieldRemedy, n.Remedy)
 	}
 	if n.Status != 0 {
-		e.status = n.Status
+		e.status = int16(n.Status)
 	}
 	if n.Kind == "" {
 		return
 	}
-	s := step{after: n.At.Sub(e.read), kind: n.Kind, status: int16(n.Status), n: uint16(n.N), of: uint16(n.Of)}
-	if n.Text != "" {
-		s.said = e.keep(clip(n.Text, maxSaid))
+	s := step{after: mono - e.mono, status: int16(n.Status), n: uint8(min(n.N, math.MaxUint8)), of: uint8(min(n.Of, math.MaxUint8))}
+	text, known := n.Text, false
+	if s.kind, known = kindIndex[n.Kind]; !known {
+		text = n.Kind + ": " + n.Text // an Event
+	}
+	if text != "" {
+		s.said = e.keep(clip(text, maxSaid))
 	}
 	if n.Condition != "" {
-		s.condition = e.keep(n.Condition)
+		s.condition = e.keep(clip(n.Condition, maxSaid))
 	}
 	if len(e.steps) == MaxSteps {
 		copy(e.steps[MaxSteps/2:], e.steps[MaxSteps/2+1:])
@@ -218,7 +254,7 @@ func (e *entry) take(n *Note) {
 		e.omitted++
 	}
 	if e.steps == nil {
-		e.steps = make([]step, 0, 5)
+		e.steps = make([]step, 0, 4)
 	}
 	e.steps = append(e.steps, s)
 }
@@ -236,15 +272,17 @@ func (e *entry) set(field int, s string) {
 
 // keep copies s, if there is room. What is there already is not copied again.
 func (e *entry) keep(s string) span {
-	if s == "" || len(e.text)+len(s) > maxText {
+	said := len(e.text) - int(e.fields[fieldBody].to-e.fields[fieldBody].from)
+	if s == "" || said+len(s) > maxText {
 		return span{}
-	}
-	if e.text == nil {
-		e.text = make([]byte, 0, 256)
 	}
 	if r := e.fields[fieldReason]; r != (span{}) && string(e.get(r)) == s {
 		return r
 	}
+	return e.append(s)
+}
+
+func (e *entry) append(s string) span {
 	from := len(e.text)
 	e.text = append(e.text, s...)
 	return span{uint16(from), uint16(len(e.text))}
@@ -281,8 +319,10 @@ func (b *Book) Version() uint64 {
 func (b *Book) Since() (since time.Time, n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if n = int(b.next - b.first); n >= b.max && b.at(b.first).read.After(b.since) {
-		return b.at(b.first).read, n
+	if n = int(b.next - b.first); n >= b.max {
+		if oldest := b.at(b.first).readAt(); oldest.After(b.since) {
+			return oldest, n
+		}
 	}
 	return b.since, n
 }
@@ -294,8 +334,8 @@ func (b *Book) ForgetTexts() {
 	b.version++
 	for number := b.first; number < b.next; number++ {
 		e := b.at(number)
-		b.used -= cap(e.body)
-		e.body = nil
+		clear(e.get(e.fields[fieldBody]))
+		e.fields[fieldBody] = span{}
 	}
 }
 
@@ -354,15 +394,18 @@ func keyOf(key uint64) string { return strconv.FormatUint(key, 36) }
 
 func (e *entry) message() Message {
 	m := Message{
-		Key: keyOf(e.key), FromSIP: e.fromSIP, Read: e.read, Known: e.known, Outcome: e.outcome, Status: e.status, Size: e.size, Body: string(e.body), Omitted: e.omitted,
+		Key: keyOf(e.key), FromSIP: e.fromSIP, Read: e.readAt(), Known: e.known, Outcome: outcomeNames[e.outcome],
+		Status: int(e.status), Size: int(e.size), Body: e.field(fieldBody), Omitted: int(e.omitted),
 		User: e.field(fieldUser), Contact: e.field(fieldContact), SIP: e.field(fieldSIP), ID: e.field(fieldID), CallID: e.field(fieldCallID),
 		Type: e.field(fieldType), Reason: e.field(fieldReason), Condition: e.field(fieldCondition), Remedy: e.field(fieldRemedy),
 	}
 	for _, s := range e.steps {
-		m.Steps = append(m.Steps, Step{After: s.after, Kind: s.kind, Status: int(s.status), N: int(s.n), Of: int(s.of), Condition: string(e.get(s.condition)), Text: string(e.get(s.said))})
+		m.Steps = append(m.Steps, Step{After: time.Duration(s.after), Kind: kindNames[s.kind], Status: int(s.status), N: int(s.n), Of: int(s.of), Condition: string(e.get(s.condition)), Text: string(e.get(s.said))})
 	}
 	sortSteps(m.Steps)
 	return m
 }
+
+func (e *entry) readAt() time.Time { return time.Unix(0, e.read) }
 
 func (e *entry) field(i int) string { return string(e.get(e.fields[i])) }

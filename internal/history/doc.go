@@ -11,8 +11,8 @@
 // # Memory
 //
 // A Book has MaxMessages messages at most and MaxBytes at most; what is beyond either pushes
-// out the oldest. A message of a usual kind takes 700 octets, so that a full Book has about
-// seven MiB. Addresses and ids are kept up to 255 octets each, what was said of a message up
+// out the oldest. A message of a usual kind takes 400 octets, so that a full Book has about
+// four MiB. Addresses and ids are kept up to 255 octets each, what was said of a message up
 // to 2 KiB in all, of its steps the first and the last ones, together MaxSteps.
 //
 // The text of a message is kept only if its Note has it, which is when admin.show_bodies is

@@ -131,15 +131,19 @@ type matcher struct {
 func (m *matcher) matches(e *entry) bool {
 	q := &m.q
 	switch {
-	case q.Outcome != "" && e.outcome != q.Outcome,
-		q.Faulty && e.outcome != Failed && e.outcome != Denied && e.outcome != Uncertain,
-		!q.From.IsZero() && e.read.Before(q.From),
-		!q.To.IsZero() && !e.read.Before(q.To),
+	case q.Outcome != "" && outcomeNames[e.outcome] != q.Outcome,
+		q.Faulty && !faulty(outcomeNames[e.outcome]),
+		!q.From.IsZero() && e.readAt().Before(q.From),
+		!q.To.IsZero() && !e.readAt().Before(q.To),
 		len(m.user) > 0 && !e.has(fieldUser, m.user),
 		q.ID != "" && !e.is(fieldID, q.ID) && !e.is(fieldCallID, q.ID):
 		return false
 	}
 	return len(m.address) == 0 || e.has(fieldUser, m.address) || e.has(fieldContact, m.address) || e.has(fieldSIP, m.address)
+}
+
+func faulty(outcome string) bool {
+	return outcome == Failed || outcome == Denied || outcome == Uncertain
 }
 
 func (e *entry) is(field int, s string) bool { return string(e.get(e.fields[field])) == s }

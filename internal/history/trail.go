@@ -41,7 +41,10 @@ func FromTrail(events []TrailEvent, number func(stanza string) (uint64, bool)) [
 
 // Messages are those of events, the newest first.
 func Messages(events []TrailEvent) []Message {
-	b := newBook(time.Time{}, 100, MaxBytes)
+	if len(events) == 0 {
+		return nil
+	}
+	b := newBook(events[0].At, 100, MaxBytes)
 	b.Put(FromTrail(events, nil))
 	found, _ := b.Find(Query{Limit: 100})
 	return found
