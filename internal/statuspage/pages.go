@@ -26,7 +26,7 @@ type Pages struct {
 	source  Source
 	web     *admin.Web
 	log     *slog.Logger
-	pages   map[string]*template.Template
+	pages   func() map[string]*template.Template // made when the first of them is looked at
 	samples samples
 	hub     hub
 	now     func() time.Time
@@ -38,14 +38,8 @@ type Pages struct {
 
 // New makes the pages and puts them on the web. Call it before that runs.
 func New(s Source, web *admin.Web, log *slog.Logger) *Pages {
-	p := &Pages{source: s, web: web, log: log, now: time.Now, pages: make(map[string]*template.Template)}
-	for _, name := range []string{"overview", "messages", "message", "login"} {
-		t := template.New("frame.html").Funcs(template.FuncMap{
-			"shown": shown, "lines": lines, "clock": clock, "machine": machine, "outcome": outcomeWords,
-			"ago": func(t time.Time) string { return ago(t, p.now()) },
-		})
-		p.pages[name] = template.Must(t.ParseFS(files, "templates/frame.html", "templates/parts.html", "templates/"+name+".html"))
-	}
+	p := &Pages{source: s, web: web, log: log, now: time.Now}
+	p.pages = sync.OnceValue(p.parse)
 	web.Handle("/{$}", admin.Paged, http.HandlerFunc(p.showOverview))
 	web.Handle("/messages", admin.Paged, http.HandlerFunc(p.showMessages))
 	web.Handle("/m/{key}", admin.Paged, http.HandlerFunc(p.showMessage))
@@ -55,6 +49,19 @@ func New(s Source, web *admin.Web, log *slog.Logger) *Pages {
 		web.Handle("/"+name, admin.Anybody, file(name, kind))
 	}
 	return p
+}
+
+// parse makes the pages, which are built in.
+func (p *Pages) parse() map[string]*template.Template {
+	pages := make(map[string]*template.Template)
+	for _, name := range []string{"overview", "messages", "message", "login"} {
+		t := template.New("frame.html").Funcs(template.FuncMap{
+			"shown": shown, "clock": clock, "machine": machine, "outcome": outcomeWords,
+			"ago": func(t time.Time) string { return ago(t, p.now()) },
+		})
+		pages[name] = template.Must(t.ParseFS(files, "templates/frame.html", "templates/parts.html", "templates/"+name+".html"))
+	}
+	return pages
 }
 
 // file is one that belongs to the pages. Nothing in it is anybody's.
@@ -138,7 +145,7 @@ func (p *Pages) show(rw http.ResponseWriter, r *http.Request, name string, f fra
 	q.Set("refresh", "30")
 	f.Again = with(r.URL.Path, q.Encode())
 	var b bytes.Buffer
-	if err := p.pages[name].Execute(&b, f); err != nil {
+	if err := p.pages()[name].Execute(&b, f); err != nil {
 		p.log.Error("a page cannot be shown", "page", name, "err", err)
 		http.Error(rw, "This page cannot be shown; the log says why.", http.StatusInternalServerError)
 		return
