@@ -144,3 +144,24 @@ func TestHistoryOfRepeats(t *testing.T) {
 		t.Errorf("told of a stranger: %v", h.life(2))
 	}
 }
+
+// Messages that are refused, for whatever reason, are messages of their own.
+func TestHistoryOfRefusals(t *testing.T) {
+	b, _, h := newTold(t)
+	p := *b.policy.Load()
+	p.Prefixes = []string{"+49"}
+	b.SetPolicy(p)
+	b.FromXMPP([]mapping.XMPP{
+		fromXMPP("a", "juliet@example.com/x", "+15551234567@sip.example.com", "x"),
+		fromXMPP("b", "nurse@example.com/x", "+15551234567@sip.example.com", "x"),
+		fromXMPP("c", "nurse@example.com/x", `romeo\40@sip.example.com`, "x"),
+	})
+	for i := range h.order {
+		if n := h.notes[h.order[i]]; len(n) != 1 || n[0].Key == 0 || n[0].Outcome != eventRefused || n[0].ID != string(rune('a'+i)) {
+			t.Errorf("%d: %+v", i, n)
+		}
+	}
+	if len(h.order) != 3 {
+		t.Errorf("%d messages", len(h.order))
+	}
+}

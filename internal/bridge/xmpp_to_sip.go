@@ -112,8 +112,8 @@ func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outboun
 	}
 	m.Device = b.talks.device(m.From, m.To, out.now)
 	parts, err := translate(b.log, p.Rules.ToSIP, mapping.XMPP(m))
+	o.number = b.unnumbered.Add(1) | noteWithoutRow // until it has a row
 	if err != nil {
-		o.number = b.unnumbered.Add(1) | noteWithoutRow
 		out.refused(o, asFailure(err))
 		return nil
 	}
@@ -166,15 +166,13 @@ func (b *Bridge) enqueue(out *work, batch []*outbound, owners uint64) {
 	early := 0      // of this batch
 	taken := batch[:0]
 	for _, o := range batch {
-		o.number = b.nextRow + 1
 		if b.closing && (!b.sealed || b.volatile) {
 			b.notDialled(o)
-			o.number = b.unnumbered.Add(1) | noteWithoutRow
 			out.refused(o, mapping.FailShutdown())
 			continue
 		}
 		b.nextRow++
-		o.row, o.rev = b.nextRow, 1
+		o.row, o.rev, o.number = b.nextRow, 1, b.nextRow
 		if b.early(out.now, early) && b.lanes.takeSlot(o) {
 			o.sent, o.attempts = true, 1
 			early++

@@ -118,6 +118,9 @@ func (b *Book) Put(batch []Note) {
 	var last *entry
 	for i := range batch {
 		n, fresh := &batch[i], false
+		if n.Key == 0 { // it would be of all messages that nobody has given a number
+			continue
+		}
 		if last == nil || last.key != n.Key { // most are about the same as the one before
 			last, fresh = b.entryOf(n.Key)
 		}
