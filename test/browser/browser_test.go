@@ -23,6 +23,7 @@ type job struct {
 	Height  int    `json:"height,omitempty"` // of the window; 0: the whole page is drawn
 	Dark    bool   `json:"dark,omitempty"`
 	Plain   bool   `json:"plain,omitempty"` // without JavaScript
+	Quick   bool   `json:"quick,omitempty"` // without axe
 	Steps   []step `json:"steps,omitempty"`
 	Picture string `json:"picture,omitempty"`
 }
@@ -104,7 +105,7 @@ func sound(t *testing.T, j job, v view) {
 	for _, a := range v.Axe {
 		t.Errorf("%s: %s, %s: %s\n%s", name, a.Impact, a.ID, a.Help, strings.Join(a.Nodes, "\n"))
 	}
-	if !j.Plain && v.Passes < 15 {
+	if !j.Plain && !j.Quick && v.Passes < 15 {
 		t.Errorf("%s: axe has looked at %d rules only", name, v.Passes)
 	}
 	if v.Status >= 400 { // the browser notes that as an error
@@ -237,7 +238,7 @@ func TestHostileText(t *testing.T) {
 	s.attack()
 	jobs := []job{{Path: "/"}, {Path: "/messages"}, {Path: "/messages?user=%22%3E%3Cscript%3Eattacked%3D1%3C/script%3E&id=%3Cimg%20src%3Dx%20onerror%3Dattacked%3D1%3E"}}
 	for _, p := range s.keys(100) { // each has another step
-		jobs = append(jobs, job{Path: p})
+		jobs = append(jobs, job{Path: p, Quick: true})
 	}
 	jobs[3].Steps = []step{{Click: "summary:has-text('Stanza')"}, {Click: "summary:has-text('Request')"}}
 	for i, v := range look(t, s, jobs) {

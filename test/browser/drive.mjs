@@ -72,6 +72,8 @@ for (const job of jobs) {
     if (!job.plain) {
       seen.attacked = await page.evaluate(() => "attacked" in window);
       seen.wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    }
+    if (!job.plain && !job.quick) {
       await page.evaluate(axe);
       const found = await page.evaluate(() => axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
       seen.axe = found.violations.map((v) => ({ id: v.id, impact: v.impact, help: v.help, nodes: v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200)) }));
