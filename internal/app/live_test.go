@@ -294,6 +294,16 @@ var effects = []effect{
 		}
 		return fmt.Sprint(len(events) > 0)
 	}},
+	{key: "admin.show_bodies", after: []string{"admin: show_bodies=true"}, was: "[]", is: "[hi]", look: func(h *home) string {
+		h.toSIP("romeo", "m1", "hi")
+		var texts []string
+		for _, m := range h.app.history.ByID("m1") {
+			if m.Body != "" {
+				texts = append(texts, m.Body)
+			}
+		}
+		return fmt.Sprint(texts)
+	}},
 	{key: "log.level", after: []string{"log: level='error'"}, look: func(h *home) string { return h.logging.Level }, is: "error"},
 	{key: "log.format", after: []string{"log: format='json'"}, look: func(h *home) string { return h.logging.Format }, is: "json"},
 }

@@ -171,7 +171,7 @@ func TestPortOfMetricsIsTaken(t *testing.T) {
 	defer l.Close()
 	g := newGateway(t, "udp", func(cfg *config.Config) { cfg.Admin.Listen = l.Addr().String() }) // the key is not in the file
 	g.run()
-	g.log.await("level=WARN", "there are no metrics: their port cannot be opened", "is taken by another program", "set admin.listen")
+	g.log.await("level=WARN", "there are no metrics and no status page: their port cannot be opened", "is taken by another program", "set admin.listen")
 	g.peer.Answer(func(m *siptest.Message) string { return m.Reply(200, "OK") })
 	g.message("m1", "romeo@sip.example.com", "hello")
 	g.peer.Await(1)

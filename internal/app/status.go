@@ -64,4 +64,10 @@ func (a *App) trailOf(_ context.Context, id string) ([]history.TrailEvent, error
 }
 
 // keepPages keeps the pages up to date, if there are any.
-func (a *App) keepPages(ctx context.Context) error { return a.pages.Run(ctx) }
+func (a *App) keepPages(ctx context.Context) error {
+	if a.web.Addr() == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return a.pages.Run(ctx)
+}
