@@ -44,10 +44,11 @@ var rules = []struct {
 	{"internal/admin", []string{"internal/history"}, nil},
 	{"internal/statuspage", []string{"internal/admin", "internal/history", "internal/hist"}, []string{"golang.org/x/net/html"}}, // its tests read what it writes
 	{"internal/metrics", []string{"internal/hist"}, []string{"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_model/go"}},
-	{"internal/app", []string{"mapping", "component", "sipside", "internal/bridge", "internal/presence", "internal/accounts", "internal/blocks", "internal/commands", "internal/texts", "internal/store", "internal/admin", "internal/config", "internal/version", "internal/metrics", "internal/hist", "internal/history", "internal/statuspage"}, []string{"github.com/coreos/go-systemd/v22/daemon"}},
+	{"internal/app", []string{"mapping", "component", "sipside", "internal/bridge", "internal/presence", "internal/accounts", "internal/blocks", "internal/commands", "internal/texts", "internal/store", "internal/admin", "internal/config", "internal/version", "internal/metrics", "internal/hist", "internal/history", "internal/statuspage", "internal/wire"}, []string{"github.com/coreos/go-systemd/v22/daemon"}},
 	{"internal/doctor", []string{"mapping", "component", "sipside/digest", "sipside/locate", "internal/config", "internal/admin"}, nil},
 	{"internal/cli", []string{"mapping", "internal/app", "internal/doctor", "internal/admin", "internal/history", "internal/config", "internal/version", "contrib"}, []string{"github.com/spf13/cobra"}},
 	{"internal/version", nil, nil},
+	{"internal/wire", []string{"mapping"}, nil},
 	{"internal/hist", nil, nil}, // plain values: the rooms that count how long something takes need not know who looks
 	{"internal/xmpptest", nil, nil},
 	{"internal/siptest", []string{"sipside/locate"}, nil},
