@@ -77,6 +77,8 @@ type Config struct {
 	TLS *TLS
 	// Network makes the sockets; nil is the system's.
 	Network Network
+	// Tap is shown all messages while somebody looks; nil: nobody does.
+	Tap Tap
 }
 
 // Peer is a SIP system that may send requests to us.

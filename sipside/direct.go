@@ -34,6 +34,7 @@ func (rd *reader) directRequest(b []byte, source netip.AddrPort, uri, start int)
 	if !ok {
 		return 0
 	}
+	rd.show(b[:rd.head.size+len(body)])
 	text := string(b[:rd.head.size])
 	r := request{method: methodMessage, target: text[len("MESSAGE "):uri], version: text[uri+1 : start-2], set: set, peer: peer}
 	if len(body) > 0 {
@@ -58,6 +59,7 @@ func (rd *reader) directResponse(b []byte, source netip.AddrPort, status, start 
 	if !ok {
 		return 0
 	}
+	rd.show(b[:rd.head.size+len(body)])
 	text := string(b[:rd.head.size])
 	f := fields{vias: rd.rows[:0]}
 	rd.head.fields(&f, text)

@@ -57,6 +57,7 @@ func (s *udpSocket) putAll(list []packet) int {
 	s.mu.Lock()
 	n := min(len(list), s.room())
 	s.queue = append(s.queue, list[:n]...)
+	s.show(false, list[:n])
 	s.mu.Unlock()
 	if n < len(list) {
 		s.u.stats.Dropped.Add(uint64(len(list) - n))
@@ -81,6 +82,7 @@ func (s *udpSocket) respond(e *echo, r reply) bool {
 		s.slab = s.slab[:used+len(b)]
 	}
 	s.queue = append(s.queue, packet{b: b, to: e.path.to})
+	s.show(false, s.queue[len(s.queue)-1:])
 	return true
 }
 

@@ -181,6 +181,7 @@ func (s *stream) next() (ready bool, err error) {
 		}
 		if f := s.f; f.status != 0 && f.fatal {
 			s.rd.flush() // what came before gets its answer
+			s.show(true, s.buf[:min(f.head, len(s.buf))])
 			if f.first != "" && !f.response() {
 				s.rd.refuseFrame(s.buf[:f.head], f, s.remote)
 			} else {
@@ -195,6 +196,7 @@ func (s *stream) next() (ready bool, err error) {
 		}
 		f := s.f
 		s.known, s.scanned, s.used = false, 0, size
+		s.show(true, s.buf[:size])
 		if f.status != 0 {
 			if f.first == "" {
 				return false, errors.New("not SIP")

@@ -48,6 +48,9 @@ func (s *stream) add(b []byte, encode *link) (start uint64, ok bool) {
 	if !s.takes(len(b)) {
 		return 0, false
 	}
+	if encode != nil || s.link == nil {
+		s.show(false, b)
+	}
 	if encode != nil {
 		return s.grown(encode.encode(s.out, b)), true
 	}
@@ -56,7 +59,7 @@ func (s *stream) add(b []byte, encode *link) (start uint64, ok bool) {
 
 // respond implements sender.
 func (s *stream) respond(e *echo, r reply) bool {
-	if s.link != nil {
+	if s.link != nil || s.u.tapped() {
 		_, ok := s.add(e.response(r), s.link)
 		return ok
 	}

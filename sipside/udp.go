@@ -109,6 +109,7 @@ func (s *udpSocket) fill() error {
 		n, err := s.io.read(bufs)
 		if err == nil {
 			s.in = bufs[:n]
+			s.show(true, s.in)
 			switch {
 			case n == s.reads:
 				s.reads = min(2*n, udpBatch)
