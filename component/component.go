@@ -73,6 +73,9 @@ type Config struct {
 	Barrier        BarrierMode   // when a written message counts as processed; BarrierAuto
 	BarrierTimeout time.Duration // how long its barrier is awaited, and a lost link; 5 s
 
+	// Tap is shown all stanzas while somebody looks; nil: nobody does.
+	Tap Tap
+
 	// Dial replaces the TCP dialer, for tests.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }

@@ -92,6 +92,7 @@ func (l *link) handshake() error {
 	b = appendAttr(b, "xmlns:stream", stanza.NSStream)
 	b = appendAttr(b, "to", l.q.from)
 	b = append(b, '>')
+	l.show(false, b)
 	if _, err := l.conn.Write(b); err != nil {
 		return err
 	}
@@ -109,6 +110,7 @@ func (l *link) handshake() error {
 	b = append(b[:0], "<handshake>"...)
 	b = append(b, handshakeHash(id, l.cfg.Secret)...)
 	b = append(b, "</handshake>"...)
+	l.show(false, b)
 	_, werr := l.conn.Write(b) // may fail because the server has said why and gone
 	e, _, err := l.rd.next()
 	switch {
@@ -136,6 +138,7 @@ func handshakeHash(id, secret string) string {
 func (l *link) run(ctx context.Context, up func()) error {
 	readDone, writeDone := make(chan error, 1), make(chan error, 1)
 	l.told = up
+	l.q.showTo(func(b []byte) { l.show(false, b) })
 	l.q.openOver(l.pingID, writesAtOnce(l.conn))
 	go func() { readDone <- l.rd.run() }()
 	go func() { writeDone <- l.write() }()
@@ -182,6 +185,7 @@ func (l *link) run(ctx context.Context, up func()) error {
 				// The server has said goodbye and deserves an answer; it reads nothing else now.
 				l.finishBy(time.Second)
 				if <-writeDone == nil {
+					l.show(false, []byte(stanza.StreamClose))
 					l.conn.Write([]byte(stanza.StreamClose))
 				}
 				l.conn.Close()
@@ -251,6 +255,7 @@ func (l *link) goodbye(readDone, writeDone <-chan error) (clean bool) {
 	}
 	l.finishBy(l.cfg.CloseTimeout)
 	if werr == nil {
+		l.show(false, []byte(stanza.StreamClose))
 		_, werr = l.conn.Write([]byte(stanza.StreamClose))
 	}
 	if werr != nil {

@@ -118,6 +118,9 @@ func (q *queue) push() (handed bool) {
 func (q *queue) seize() (out []byte) {
 	out, q.buf, q.spare = q.buf, q.spare, nil
 	q.busy = true
+	if q.show != nil {
+		q.show(out)
+	}
 	return out
 }
 

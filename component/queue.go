@@ -57,17 +57,18 @@ type queue struct {
 
 	mu       sync.Mutex // guards everything below
 	state    queueState
-	epoch    uint64 // counts links
-	pingID   string // of this epoch, unguessable; the ids of our pings begin with it
-	buf      []byte // to be written
-	spare    []byte // the other buffer, when it has been written and given back
-	busy     bool   // somebody writes what he has taken out of buf
-	direct   direct // how anybody may write at once; nil: only the writer can
-	rest     []byte // what somebody could not write at once: the writer is busy with it
-	broken   error  // why not, if the connection is to blame
-	freed    bool   // reply slots have become free
-	end      uint64 // position of the last octet in buf
-	written  uint64 // position of the last octet that the kernel has taken
+	epoch    uint64       // counts links
+	pingID   string       // of this epoch, unguessable; the ids of our pings begin with it
+	buf      []byte       // to be written
+	spare    []byte       // the other buffer, when it has been written and given back
+	busy     bool         // somebody writes what he has taken out of buf
+	direct   direct       // how anybody may write at once; nil: only the writer can
+	rest     []byte       // what somebody could not write at once: the writer is busy with it
+	broken   error        // why not, if the connection is to blame
+	show     func([]byte) // is shown what is taken out of buf, with mu held; nil: nobody is
+	freed    bool         // reply slots have become free
+	end      uint64       // position of the last octet in buf
+	written  uint64       // position of the last octet that the kernel has taken
 	replies  []replyMark
 	repSize  int // octets of replies
 	pending  pendingTable
@@ -347,6 +348,13 @@ func (q *queue) openOver(pingID string, d direct) {
 	if len(q.inquiries) > 0 {
 		q.lookAt(q.inquiries[0].due)
 	}
+}
+
+// showTo has show be shown what is written from now on.
+func (q *queue) showTo(show func([]byte)) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.show = show
 }
 
 // atHome is how many barriers of the link check have come home.

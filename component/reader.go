@@ -50,6 +50,9 @@ type reader struct {
 func newReader(l *link, h Handler) *reader {
 	r := &reader{l: l, h: h, read: readsFrom(l.conn), pings: l.pingID + "-"}
 	r.scan.fill, r.scan.buf = r.fill, make([]byte, readSize)
+	if l.cfg.Tap != nil {
+		r.scan.tape.tapped = l.cfg.Tap.On
+	}
 	return r
 }
 
@@ -102,6 +105,7 @@ func (r *reader) hand(v mapping.XMPP) {
 func (r *reader) header() (id string, err error) {
 	r.scan.begin(16 << 10)
 	root, empty, err := r.scan.header()
+	r.l.show(true, r.scan.played())
 	switch {
 	case err != nil:
 		return "", err
@@ -121,7 +125,9 @@ func (r *reader) next() (e *element, over string, err error) {
 	if r.ended {
 		return nil, "", errStreamEnd
 	}
-	return r.scan.stanza(r.l.cfg.MaxStanzaBytes)
+	e, over, err = r.scan.stanza(r.l.cfg.MaxStanzaBytes)
+	r.l.show(true, r.scan.played())
+	return e, over, err
 }
 
 // run reads until the link ends and says why.

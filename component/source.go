@@ -26,11 +26,13 @@ type source struct {
 	begun int // where counting began; below 0 once that has left the buffer
 	limit int
 	err   error // what fill or the limit said
+	tape  tape
 }
 
 // begin starts counting anew.
 func (s *source) begin(limit int) {
 	s.begun, s.limit = s.r, limit
+	s.tape.rewind(s.r)
 	s.clip()
 }
 
@@ -55,6 +57,7 @@ func (s *source) more() error {
 		s.err = errTooBig
 		return s.err
 	}
+	s.tape.roll(s.buf, s.r)
 	s.w = copy(s.buf, s.buf[s.r:s.w])
 	s.begun -= s.r
 	s.r = 0
