@@ -52,7 +52,7 @@ func newHandler(c config.Log, w io.Writer) slog.Handler {
 	if c.Format == "json" {
 		return slog.NewJSONHandler(w, o)
 	}
-	return slog.NewTextHandler(w, o)
+	return newBlocks(w, o)
 }
 
 // liveHandler writes to the handler of the moment, with the attributes and groups that were
