@@ -18,6 +18,10 @@
 //	                                     Relation, as it was; both directions if none is given
 //	GET  /v1/health                      Health, with 200 also where it is bad
 //	POST /v1/reload                      Reloaded
+//	GET  /v1/wire                        Wire
+//	POST /v1/wire/on?of=ADDRESS&full=1&seconds=600
+//	                                     Wire, as it is afterwards; of as often as there are addresses
+//	POST /v1/wire/off                    the same
 //
 // An answer other than 200 is an Error. A list is read page by page: nothing is
 // held in between, on either side, however long the queue is and however slowly

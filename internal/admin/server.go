@@ -90,6 +90,9 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /v1/usage", answer(s.usage))
 	mux.HandleFunc("GET /v1/health", answer(s.health))
 	mux.HandleFunc("POST /v1/reload", answer(s.reload))
+	mux.HandleFunc("GET /v1/wire", s.tracing(wireNow))
+	mux.HandleFunc("POST /v1/wire/on", s.tracing(wireOn))
+	mux.HandleFunc("POST /v1/wire/off", s.tracing(wireOff))
 	return mux
 }
 

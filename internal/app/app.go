@@ -22,6 +22,8 @@ import (
 	"github.com/stoxgw/stox/internal/presence"
 	"github.com/stoxgw/stox/internal/statuspage"
 	"github.com/stoxgw/stox/internal/store"
+	"github.com/stoxgw/stox/internal/wire"
+	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside"
 )
 
@@ -36,6 +38,7 @@ type App struct {
 	tls      *sipside.TLS
 	bridge   *bridge.Bridge
 	presence *presence.Engine
+	wire     *wire.Room
 	accounts *accounts.Engine
 	blocks   *blocks.Table
 	journal  *journal // has its store once Run has opened it
@@ -84,6 +87,7 @@ func NewFrom(from Source, n Network, cfg *config.Config, log *slog.Logger) (*App
 	}
 	a.blocks = a.newBlocks()
 	policy = a.minded(policy)
+	a.wire = newWire(func() *mapping.Rules { return a.presence.Rules() }, a)
 	accountsPolicy, err := accountsPolicy(cfg, policy)
 	if err != nil {
 		return nil, err
@@ -94,7 +98,7 @@ func NewFrom(from Source, n Network, cfg *config.Config, log *slog.Logger) (*App
 		return nil, err
 	}
 	a.admins.Store(&who)
-	a.xmpp, err = newLinks(cfg, policy, n.DialXMPP, a.announceDesk, log)
+	a.xmpp, err = newLinks(cfg, policy, n.DialXMPP, a.equip, log)
 	if err != nil {
 		return nil, faults(err)
 	}
@@ -106,6 +110,7 @@ func NewFrom(from Source, n Network, cfg *config.Config, log *slog.Logger) (*App
 	if n.Locator != nil {
 		sipConfig.Locator = n.Locator
 	}
+	sipConfig.Tap = a.wire.SIP()
 	a.tls = sipConfig.TLS
 	a.sip, err = sipside.New(sipConfig, log.With("side", "sip"))
 	if err != nil {
@@ -163,6 +168,8 @@ func (a *App) Run(ctx context.Context) (err error) {
 	a.accounts.Start()
 
 	run := &a.run
+	a.wire.Change(wireSettings(a.config()))
+	traces := run.start("wire", a.wire.Run)
 	journal := run.start("store", func(ctx context.Context) error { return a.journal.store.Run(ctx, a.storeEvents()) })
 	handler := middle{bridge: a.bridge, presence: a.presence, desk: a.desk}
 	messages := run.start("bridge", a.bridge.Run)
@@ -198,7 +205,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	// From here on nobody can be told anything: what the servers still write until
 	// their streams are closed is for the next start.
 	a.bridge.Seal()
-	errs = append(errs, a.stop(xmpp...), a.stop(messages, watching), a.stop(journal))
+	errs = append(errs, a.stop(xmpp...), a.stop(messages, watching), a.stop(journal), a.stop(traces))
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
@@ -221,7 +228,7 @@ func (a *App) openDoor() error {
 
 // operator is what may be asked of this daemon, once Run has opened the store.
 func (a *App) operator() *liveQueue {
-	return &liveQueue{store: a.journal.store, history: a.history, bridge: a.bridge, links: a.xmpp, sip: a.sip, blocks: a.blocks, usage: a.bridge.Usage, presence: a.presence, rules: a.presence.Rules, watch: a.watch, log: a.log, again: a.Reload}
+	return &liveQueue{store: a.journal.store, history: a.history, bridge: a.bridge, links: a.xmpp, sip: a.sip, blocks: a.blocks, usage: a.bridge.Usage, presence: a.presence, rules: a.presence.Rules, watch: a.watch, log: a.log, again: a.Reload, wire: a.wire, config: a.config}
 }
 
 // answerOperator runs the operator's socket. Its end is not that of the daemon:

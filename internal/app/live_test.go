@@ -305,6 +305,19 @@ var effects = []effect{
 		return fmt.Sprint(texts)
 	}},
 	{key: "log.level", after: []string{"log: level='error'"}, look: func(h *home) string { return h.logging.Level }, is: "error"},
+	{key: "log.wire", after: []string{"log: wire='headers'"}, was: "0", is: "2", look: func(h *home) string {
+		h.fromSIP(neighbour, 1, romeo, juliet, "a text")
+		synctest.Wait()
+		if strings.Contains(h.log.String(), "a text") {
+			h.t.Error("the text is in the log")
+		}
+		return fmt.Sprint(strings.Count(h.log.String(), " side=sip transport=udp peer=127.0.0.1:5070 "))
+	}},
+	{key: "log.hep", after: []string{"log: hep='127.0.0.1:9'"}, was: "false", is: "true", look: func(h *home) string {
+		h.fromSIP(neighbour, 1, romeo, juliet, "hi")
+		synctest.Wait()
+		return fmt.Sprint(h.app.wire.Stats().Copied > 0) // a datagram to nobody is sent like any other
+	}},
 	{key: "log.format", after: []string{"log: format='json'"}, look: func(h *home) string { return h.logging.Format }, is: "json"},
 }
 

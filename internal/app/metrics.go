@@ -12,6 +12,7 @@ import (
 	m "github.com/stoxgw/stox/internal/metrics"
 	"github.com/stoxgw/stox/internal/presence"
 	"github.com/stoxgw/stox/internal/version"
+	"github.com/stoxgw/stox/internal/wire"
 	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside"
 )
@@ -26,6 +27,7 @@ func (a *App) gather(b *m.Batch) {
 	gatherDesk(b, a.desk.Stats())
 	a.gatherJournal(b, now)
 	a.gatherSIP(b)
+	gatherWire(b, a.wire.Stats())
 	gatherPresence(b, a.presence.Tally())
 	a.gatherRoutes(b)
 }
@@ -180,6 +182,12 @@ func (a *App) gatherSIP(b *m.Batch) {
 	b.Put(m.SIPUnmatched, float64(s.Unmatched.Load()))
 	b.Put(m.SIPDropped, float64(s.Dropped.Load()))
 	b.Put(m.SIPPanics, float64(s.Panics.Load()))
+}
+
+func gatherWire(b *m.Batch, s wire.Stats) {
+	b.Put(m.WireLogged, float64(s.Logged))
+	b.Put(m.WireCopied, float64(s.Copied))
+	b.Put(m.WireDropped, float64(s.Dropped))
 }
 
 func gatherPresence(b *m.Batch, t presence.Tally) {

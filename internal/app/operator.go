@@ -13,8 +13,10 @@ import (
 	"github.com/stoxgw/stox/internal/admin"
 	"github.com/stoxgw/stox/internal/blocks"
 	"github.com/stoxgw/stox/internal/bridge"
+	"github.com/stoxgw/stox/internal/config"
 	"github.com/stoxgw/stox/internal/history"
 	"github.com/stoxgw/stox/internal/store"
+	"github.com/stoxgw/stox/internal/wire"
 	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside"
 )
@@ -36,6 +38,9 @@ type liveQueue struct {
 	watch   *watch
 	log     *slog.Logger
 	again   func(context.Context) (admin.Reloaded, error) // reads the configuration
+
+	wire   *wire.Room
+	config func() *config.Config // in force
 
 	presence livePresence
 	rules    func() *mapping.Rules // in force

@@ -165,6 +165,7 @@ func (a *App) apply(change *config.Change) (changed []string, err error) {
 	a.bridge.SetLimits(bridgeLimits(next))
 	a.bridge.Announce(a.xmpp.change(next, policy)...)
 	a.journal.store.SetLimits(next.Queue.MaxMessages, next.Store.Trail)
+	a.wire.Change(wireSettings(next))
 	a.admins.Store(&who)
 	if a.level != nil {
 		a.level.reset(next.Log)

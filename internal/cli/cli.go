@@ -115,7 +115,7 @@ func root(std IO) *cobra.Command {
 	cmd.SetErr(std.Err)
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{err.Error(), cmd.CommandPath()} })
 	cmd.CompletionOptions.HiddenDefaultCmd = true
-	cmd.AddCommand(runCommand(std), reloadCommand(std), checkCommand(std), doctorCommand(std), initCommand(std), mapCommand(std), queueCommand(std), presenceCommand(std), blockCommand(std), usageCommand(std), trailCommand(std), healthCommand(std), versionCommand())
+	cmd.AddCommand(runCommand(std), reloadCommand(std), checkCommand(std), doctorCommand(std), initCommand(std), mapCommand(std), queueCommand(std), presenceCommand(std), blockCommand(std), usageCommand(std), trailCommand(std), wireCommand(std), healthCommand(std), versionCommand())
 	return cmd
 }
 

@@ -123,6 +123,15 @@ var (
 	SIPPanics         = sip.counter("sip_panics", "Messages that stox could not handle for a fault of its own: please report it", "")
 )
 
+// Traces.
+var (
+	traces = section("Traces")
+
+	WireLogged  = traces.counter("wire_packets_logged", "Packets and stanzas that were written into the log", "")
+	WireCopied  = traces.counter("wire_packets_copied", "SIP packets that were copied to log.hep", "")
+	WireDropped = traces.counter("wire_packets_dropped", "Packets that are missing in a trace: there was no room for them, or log.hep could not be reached", "")
+)
+
 // Presence.
 var (
 	presence = section("Presence")
