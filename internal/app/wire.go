@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"net/netip"
 	"time"
@@ -71,11 +72,11 @@ func (q *liveQueue) WireOff(ctx context.Context) (admin.Wire, error) {
 }
 
 // Wire is admin.Tracer's.
-func (q *liveQueue) Wire(context.Context) (admin.Wire, error) {
+func (q *liveQueue) Wire(ctx context.Context) (admin.Wire, error) {
 	s := q.wire.Status()
 	out := admin.Wire{All: string(s.Wire), HEP: s.HEP, HEPTexts: s.Texts && s.HEP != "", Targets: s.Watch.Targets, Mode: string(s.Watch.Mode), Until: s.Until,
 		Logged: s.Logged, Copied: s.Copied, Dropped: s.Dropped}
-	if q.config().Log.Level == "warn" || q.config().Log.Level == "error" {
+	if !q.log.Enabled(ctx, slog.LevelInfo) {
 		out.Quiet = q.config().Log.Level
 	}
 	return out, nil
