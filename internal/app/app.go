@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -39,6 +40,7 @@ type App struct {
 	bridge   *bridge.Bridge
 	presence *presence.Engine
 	wire     *wire.Room
+	spans    *wire.Spans // nil: nobody wants them
 	accounts *accounts.Engine
 	blocks   *blocks.Table
 	journal  *journal // has its store once Run has opened it
@@ -65,6 +67,8 @@ type Network struct {
 	DialXMPP func(ctx context.Context, network, address string) (net.Conn, error)
 	SIP      sipside.Network
 	Locator  sipside.Locator // of the SIP side
+	// Collector reaches the collector of spans (log.otlp).
+	Collector http.RoundTripper
 }
 
 // New puts the daemon together. It opens nothing; an error is a fault of the
@@ -125,7 +129,8 @@ func NewFrom(from Source, n Network, cfg *config.Config, log *slog.Logger) (*App
 	if cfg.Store.Path != "" {
 		options.Usage = a.journal
 	}
-	options.History = newRecorder(a.history)
+	a.spans = newSpans(cfg, n.Collector, log)
+	options.History = withSpans(newRecorder(a.history), a.spans)
 	a.bridge = bridge.New(a.xmpp, a.sip, a.journal, options, log)
 	return a, nil
 }
@@ -169,7 +174,10 @@ func (a *App) Run(ctx context.Context) (err error) {
 
 	run := &a.run
 	a.wire.Change(wireSettings(a.config()))
-	traces := run.start("wire", a.wire.Run)
+	traces := []*service{run.start("wire", a.wire.Run)}
+	if a.spans != nil {
+		traces = append(traces, run.start("spans", a.spans.Run))
+	}
 	journal := run.start("store", func(ctx context.Context) error { return a.journal.store.Run(ctx, a.storeEvents()) })
 	handler := middle{bridge: a.bridge, presence: a.presence, desk: a.desk}
 	messages := run.start("bridge", a.bridge.Run)
@@ -205,7 +213,7 @@ func (a *App) Run(ctx context.Context) (err error) {
 	// From here on nobody can be told anything: what the servers still write until
 	// their streams are closed is for the next start.
 	a.bridge.Seal()
-	errs = append(errs, a.stop(xmpp...), a.stop(messages, watching), a.stop(journal), a.stop(traces))
+	errs = append(errs, a.stop(xmpp...), a.stop(messages, watching), a.stop(journal), a.stop(traces...))
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}

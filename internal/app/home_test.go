@@ -82,6 +82,12 @@ func newHome(t *testing.T, dir string, lines ...string) *home {
 // newHomeWith is newHome where the others in SIP say something else from the beginning.
 func newHomeWith(t *testing.T, dir string, reply func(m *siptest.Message) string, lines ...string) *home {
 	t.Helper()
+	return newHomeOn(t, Network{}, dir, reply, lines...)
+}
+
+// newHomeOn is newHomeWith with what of n is not in memory anyhow.
+func newHomeOn(t *testing.T, n Network, dir string, reply func(m *siptest.Message) string, lines ...string) *home {
+	t.Helper()
 	h := &home{t: t, dir: dir, ended: make(chan struct{}), reply: reply}
 	h.file = filepath.Join(h.dir, "stox.toml")
 	time.Sleep(max(0, time.Until(began))) // a bubble begins before there was SIP
@@ -98,7 +104,8 @@ func newHomeWith(t *testing.T, dir string, reply func(m *siptest.Message) string
 	cfg.Admin.Socket = "" // in a bubble nobody may wait for what is outside
 	h.server = xmpptest.NewMemory(t, xmpptest.Options{Domain: "sip.example.com", Secret: "component secret", OnIQ: h.onIQ, OnStanza: h.onStanza})
 	h.sip = siptest.NewMemory(t, elsewhere, h.onSIP)
-	h.app, err = NewFrom(source, Network{DialXMPP: h.server.Dial, SIP: h.sip, Locator: h.sip}, cfg, slog.New(slog.NewTextHandler(&h.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	n.DialXMPP, n.SIP, n.Locator = h.server.Dial, h.sip, h.sip
+	h.app, err = NewFrom(source, n, cfg, slog.New(slog.NewTextHandler(&h.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
 	}

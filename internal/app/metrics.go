@@ -27,7 +27,7 @@ func (a *App) gather(b *m.Batch) {
 	gatherDesk(b, a.desk.Stats())
 	a.gatherJournal(b, now)
 	a.gatherSIP(b)
-	gatherWire(b, a.wire.Stats())
+	gatherWire(b, a.wire.Stats(), a.spans)
 	gatherPresence(b, a.presence.Tally())
 	a.gatherRoutes(b)
 }
@@ -184,7 +184,13 @@ func (a *App) gatherSIP(b *m.Batch) {
 	b.Put(m.SIPPanics, float64(s.Panics.Load()))
 }
 
-func gatherWire(b *m.Batch, s wire.Stats) {
+func gatherWire(b *m.Batch, s wire.Stats, spans *wire.Spans) {
+	var of wire.SpanStats
+	if spans != nil {
+		of = spans.Stats()
+	}
+	b.Put(m.SpansSent, float64(of.Sent))
+	b.Put(m.SpansDropped, float64(of.Dropped))
 	b.Put(m.WireLogged, float64(s.Logged))
 	b.Put(m.WireCopied, float64(s.Copied))
 	b.Put(m.WireDropped, float64(s.Dropped))

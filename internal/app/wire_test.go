@@ -12,7 +12,9 @@ import (
 )
 
 // tracer is the daemon of h as the operator's socket has it.
-func (h *home) tracer() *liveQueue { return &liveQueue{wire: h.app.wire, config: h.app.config, log: h.app.log} }
+func (h *home) tracer() *liveQueue {
+	return &liveQueue{wire: h.app.wire, config: h.app.config, log: h.app.log}
+}
 
 // traced are the lines of the log that are packets.
 func (h *home) traced() (all []string) {

@@ -163,7 +163,7 @@ var schema = []key{
 	{path: "admin.token_file", file: true, built: true, example: `"admin-token"`,
 		doc: "A file that holds the token, instead of `admin.token`."},
 	{path: "admin.show_bodies", kind: kindBool, def: false, live: true, built: true,
-		doc: "Whether the status page shows the texts of messages that are read from then on, the first 2 KiB of each, to whoever may open it. They are in memory only; to switch it off forgets them."},
+		doc: "Whether the status page shows the texts of messages that are read from then on, the first 2 KiB of each, to whoever may open it. They are in memory only; to switch it off forgets them. Copies for `log.hep` have texts as well, then."},
 
 	{path: "log.level", def: "info", values: []string{"debug", "info", "warn", "error"}, live: true, built: true,
 		doc: "What is logged: this level and the graver ones. No level logs the text of a message."},
@@ -173,8 +173,8 @@ var schema = []key{
 		doc: "Whether all packets and stanzas are logged, at level `info`: not at all, without the texts of users, or with them. Passwords are never part of it. `stox wire on` does the same for one user or one server, and for some minutes (`docs/tracing.md`)."},
 	{path: "log.hep", def: "off", live: true, built: true,
 		doc: "Where copies of all SIP packets are sent to, host:port, for Homer and the like (HEP 3 over UDP), or `\"off\"`. Where the texts of users are, copies have asterisks, unless `admin.show_bodies` is set."},
-	{path: "log.otlp", def: "off",
-		doc: "The URL where spans are sent to (OTLP), or `\"off\"`."},
+	{path: "log.otlp", def: "off", built: true,
+		doc: "The URL of a collector of OpenTelemetry that spans of messages are sent to (OTLP over HTTP), such as `http://127.0.0.1:4318`, or `\"off\"`. They name neither users nor contacts (`docs/tracing.md`)."},
 }
 
 // peerMarks are what a peer can be known by.

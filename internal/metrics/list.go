@@ -127,9 +127,11 @@ var (
 var (
 	traces = section("Traces")
 
-	WireLogged  = traces.counter("wire_packets_logged", "Packets and stanzas that were written into the log", "")
-	WireCopied  = traces.counter("wire_packets_copied", "SIP packets that were copied to log.hep", "")
-	WireDropped = traces.counter("wire_packets_dropped", "Packets that are missing in a trace: there was no room for them, or log.hep could not be reached", "")
+	WireLogged   = traces.counter("wire_packets_logged", "Packets and stanzas that were written into the log", "")
+	WireCopied   = traces.counter("wire_packets_copied", "SIP packets that were copied to log.hep", "")
+	WireDropped  = traces.counter("wire_packets_dropped", "Packets that are missing in a trace: there was no room for them, or log.hep could not be reached", "")
+	SpansSent    = traces.counter("spans_messages_sent", "Messages whose spans the collector at log.otlp has taken", "")
+	SpansDropped = traces.counter("spans_messages_dropped", "Messages whose spans are missing there: there was no room for them, or the collector did not take them", "")
 )
 
 // Presence.

@@ -210,10 +210,13 @@ type exporter struct {
 	sent, dropped atomic.Uint64 // messages
 }
 
-func newExporter(to, version, instance string, log *slog.Logger) *exporter {
+func newExporter(to, version, instance string, transport http.RoundTripper, log *slog.Logger) *exporter {
+	if transport == nil {
+		transport = &http.Transport{Proxy: http.ProxyFromEnvironment, MaxConnsPerHost: 1, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: otlpTimeout}
+	}
 	e := &exporter{url: tracesURL(to), log: log, id: randomID, http: &http.Client{
 		Timeout:       otlpTimeout,
-		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment, MaxConnsPerHost: 1, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: otlpTimeout},
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	e.resource.Resource.Attributes = attributes(textAttribute("service.name", "stox"), textAttribute("service.version", version), textAttribute("service.instance.id", instance))

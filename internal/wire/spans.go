@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -62,7 +63,6 @@ const (
 // Spans makes spans of OpenTelemetry of what happens to messages, and sends them to a collector
 // (OTLP over HTTP). Make it with NewSpans, and run it.
 type Spans struct {
-	log  *slog.Logger
 	to   *exporter
 	full chan []*life // to be sent
 
@@ -97,9 +97,10 @@ type stage struct {
 	condition string
 }
 
-// NewSpans makes Spans for the collector at a URL: its base, or that of /v1/traces.
-func NewSpans(url, version, instance string, log *slog.Logger) *Spans {
-	return &Spans{log: log, to: newExporter(url, version, instance, log), full: make(chan []*life, batches), lives: make(map[uint64]*life)}
+// NewSpans makes Spans for the collector at a URL: its base, or that of /v1/traces. version and
+// instance say which stox it is. It is reached by transport; nil is the system's.
+func NewSpans(url, version, instance string, transport http.RoundTripper, log *slog.Logger) *Spans {
+	return &Spans{to: newExporter(url, version, instance, transport, log), full: make(chan []*life, batches), lives: make(map[uint64]*life)}
 }
 
 // SpanStats are numbers of messages since NewSpans.
@@ -136,10 +137,13 @@ func (s *Spans) put(step *Step, now time.Time) {
 		}
 	}
 	l.take(step)
+	if step.Status != 0 {
+		l.status = step.Status // of the last request, if the outcome has none of its own
+	}
 	if step.Outcome == "" {
 		return
 	}
-	l.outcome, l.status, l.reason, l.ended = step.Outcome, step.Status, label(step.Condition), step.At
+	l.outcome, l.reason, l.ended = step.Outcome, label(step.Condition), step.At
 	if !l.finished {
 		l.finished, l.due = true, now.Add(linger)
 		s.ending = append(s.ending, l)

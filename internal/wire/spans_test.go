@@ -41,7 +41,7 @@ func counting() func(int) string {
 
 // TestOTLPGolden: the JSON of a message, as the protocol describes it.
 func TestOTLPGolden(t *testing.T) {
-	s := NewSpans("http://collector.example:4318", "v1", "sip.example.com", slog.New(slog.DiscardHandler))
+	s := NewSpans("http://collector.example:4318", "v1", "sip.example.com", nil, slog.New(slog.DiscardHandler))
 	s.to.id = counting()
 	s.Put(steps(1, false, Step{Kind: "read", At: after(0)}, Step{Kind: "early", At: after(1), N: 1}, Step{Kind: "journaled", At: after(5)},
 		Step{Kind: "answer", At: after(7), Status: 200}, Step{At: after(7), Status: 200, Outcome: "delivered"}))
@@ -182,7 +182,7 @@ func TestSpans(t *testing.T) {
 		{"halves", false, []Step{{Kind: "sent", At: after(1)}, {Kind: "reported", At: after(2)}, {Kind: "told", At: after(3)}, {At: after(3), Outcome: "failed"}},
 			"message xmpp-sip 0-3 failed! [sent 1 told 3], error 2-2 reported"},
 	} {
-		s := NewSpans("http://collector.example:4318", "v1", "", slog.New(slog.DiscardHandler))
+		s := NewSpans("http://collector.example:4318", "v1", "", nil, slog.New(slog.DiscardHandler))
 		s.Put(steps(7, tt.toXMPP, tt.steps...))
 		body, err := s.to.encode(s.ending)
 		if err != nil {
@@ -217,7 +217,7 @@ func TestSpansToACollector(t *testing.T) {
 			got = append(got, decodeOTLP(t, body)...)
 			io.WriteString(w, `{"partialSuccess":{}}`)
 		}))
-		s := NewSpans(strings.Replace(collector.URL, "://", "://me:pass@", 1)+path, "v1", "", slog.New(slog.DiscardHandler))
+		s := NewSpans(strings.Replace(collector.URL, "://", "://me:pass@", 1)+path, "v1", "", nil, slog.New(slog.DiscardHandler))
 		for i := range uint64(maxBatch + 1) {
 			s.Put(steps(i, false, Step{Kind: "read", At: after(0)}, Step{At: after(7), Status: 200, Outcome: "delivered"}))
 		}
@@ -282,7 +282,7 @@ func TestCollectorFails(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			b, f := new(book), &fakeCollector{answer: tt.answer}
-			s := NewSpans("http://me:pass@collector.example:4318", "v1", "", slog.New(slog.NewJSONHandler(b, nil)))
+			s := NewSpans("http://me:pass@collector.example:4318", "v1", "", nil, slog.New(slog.NewJSONHandler(b, nil)))
 			s.to.http.Transport = f
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error)
@@ -313,7 +313,7 @@ func TestCollectorFails(t *testing.T) {
 // however much there is to be sent.
 func TestStopWithoutCollector(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := NewSpans("http://collector.example:4318", "v1", "", slog.New(slog.DiscardHandler))
+		s := NewSpans("http://collector.example:4318", "v1", "", nil, slog.New(slog.DiscardHandler))
 		s.to.http.Transport = hanging{}
 		for i := range uint64(3 * maxBatch) {
 			s.Put(steps(i, false, Step{Kind: "read", At: after(0)}, Step{At: after(7), Outcome: "delivered"}))
@@ -344,7 +344,7 @@ func (hanging) RoundTrip(r *http.Request) (*http.Response, error) {
 // TestSpansAreBounded: more messages than are kept, messages without end, steps without end, and
 // a collector that takes nothing: what is kept is bounded, the rest is counted.
 func TestSpansAreBounded(t *testing.T) {
-	s := NewSpans("http://collector.example:4318", "v1", "", slog.New(slog.DiscardHandler))
+	s := NewSpans("http://collector.example:4318", "v1", "", nil, slog.New(slog.DiscardHandler))
 	for i := range uint64(maxLives + 100) { // these never end
 		s.Put(steps(i, false, Step{Kind: "read", At: after(0)}))
 	}
@@ -366,7 +366,7 @@ func TestSpansAreBounded(t *testing.T) {
 		t.Errorf("%d dropped, %d open, not %d in all", s.Stats().Dropped, len(s.lives), want)
 	}
 
-	one := NewSpans("http://collector.example:4318", "v1", "", slog.New(slog.DiscardHandler))
+	one := NewSpans("http://collector.example:4318", "v1", "", nil, slog.New(slog.DiscardHandler))
 	for i := range 1000 {
 		one.Put(steps(1, false, Step{Kind: "sent", At: after(i), Condition: strings.Repeat("é", 1000), N: i}))
 	}
@@ -388,7 +388,7 @@ func held(full chan []*life) (n uint64) {
 // TestAfterTheEnd: what is told of a message whose spans have left begins none, unless it has
 // come again as a message of its own.
 func TestAfterTheEnd(t *testing.T) {
-	s := NewSpans("http://collector.example:4318", "v1", "", slog.New(slog.DiscardHandler))
+	s := NewSpans("http://collector.example:4318", "v1", "", nil, slog.New(slog.DiscardHandler))
 	s.Put(steps(1, true, Step{Kind: "read", At: after(0)}, Step{Kind: "answered", At: after(1), Outcome: "delivered"}))
 	s.Put(steps(1, true, Step{Kind: "read", At: after(2)})) // while the first is waited for
 	if len(s.lives) != 1 || len(s.ending) != 1 {
@@ -411,7 +411,7 @@ func TestAfterTheEnd(t *testing.T) {
 // TestPutWhileRunning: from many sides, while spans are sent; every message is accounted for.
 func TestPutWhileRunning(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := NewSpans("http://collector.example:4318", "v1", "", slog.New(slog.DiscardHandler))
+		s := NewSpans("http://collector.example:4318", "v1", "", nil, slog.New(slog.DiscardHandler))
 		s.to.http.Transport = &fakeCollector{answer: func(int) (int, string, error) { return 200, "", nil }}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
