@@ -165,7 +165,9 @@ func head(rw http.ResponseWriter) {
 	h := rw.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)
-	h.Set("Referrer-Policy", "no-referrer")
+	// Not no-referrer: with that a browser says "Origin: null" of the form for the token, which
+	// cannot be told from another site's where there is no Sec-Fetch-Site (HTTP off loopback).
+	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }

@@ -285,6 +285,35 @@ func TestLinkToOneMessage(t *testing.T) {
 	}
 }
 
+// A browser has to say where the form for the token comes from, or nobody could log in by HTTP
+// off loopback: it sends no Sec-Fetch-Site there, and with no-referrer only "Origin: null".
+func TestFormHasAnOrigin(t *testing.T) {
+	s := open(t, "secret")
+	for _, path := range []string{"/", "/messages", "/m/1"} {
+		status, head, page := s.get(path)
+		if status != 401 || !strings.Contains(page, `action="/login"`) || head.Get("Referrer-Policy") != "same-origin" {
+			t.Errorf("%s: %d, Referrer-Policy %q", path, status, head.Get("Referrer-Policy"))
+		}
+	}
+	origin := "http://" + s.web.Addr().String()
+	for given, want := range map[string]int{origin: http.StatusSeeOther, "null": http.StatusForbidden, "http://evil.example": http.StatusForbidden} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, origin+"/login", strings.NewReader("token=secret"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Origin", given)
+		resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("Origin %s: %d, want %d", given, resp.StatusCode, want)
+		}
+	}
+}
+
 // However many look on, the parts of the daemon are asked once a second.
 func TestOverviewIsShared(t *testing.T) {
 	fixed := time.Now()
