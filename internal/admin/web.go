@@ -55,6 +55,7 @@ const (
 	Guarded               // the token, if there is one
 	Locked                // the token, and without one nobody
 	Paged                 // Guarded, for people: the cookie does as well, and who has none gets the form
+	Plain                 // Anybody, for what belongs to such pages and tells nothing: where they are asked for by another name, it is there as well
 )
 
 // NewWeb makes a Web for host:port, with an empty one nobody is answered; token may be
@@ -69,7 +70,7 @@ func NewWeb(listen, token string, log *slog.Logger) *Web {
 // Handle puts a page at a path, for GET and HEAD. Call it before Run.
 func (w *Web) Handle(path string, a Access, h http.Handler) {
 	w.mux.Handle("GET "+path, w.guard(a, h))
-	w.pages["GET "+path] = a == Paged
+	w.pages["GET "+path] = a == Paged || a == Plain
 }
 
 var webCauses = []struct {
@@ -200,7 +201,7 @@ func (w *Web) isToken(given string) bool {
 func (w *Web) guard(a Access, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		switch {
-		case a == Anybody, (a == Guarded || a == Paged) && w.Trusted(r), a == Locked && w.hasToken(r), a == Paged && w.HasSession(r):
+		case a == Anybody, a == Plain, (a == Guarded || a == Paged) && w.Trusted(r), a == Locked && w.hasToken(r), a == Paged && w.HasSession(r):
 			h.ServeHTTP(rw, r)
 		case a == Paged && w.locked && w.login != nil:
 			w.login(rw, r, Login{Status: http.StatusUnauthorized, Next: local(r.URL.RequestURI())})

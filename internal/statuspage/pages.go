@@ -46,7 +46,7 @@ func New(s Source, web *admin.Web, log *slog.Logger) *Pages {
 	web.HandleStream("/events", admin.Paged, p.events)
 	web.HandleLogin(p.showLogin)
 	for name, kind := range map[string]string{"style.css": "text/css; charset=utf-8", "live.js": "text/javascript; charset=utf-8", "icon.svg": "image/svg+xml"} {
-		web.Handle("/"+name, admin.Anybody, file(name, kind))
+		web.Handle("/"+name, admin.Plain, file(name, kind))
 	}
 	return p
 }

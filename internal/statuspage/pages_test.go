@@ -314,6 +314,31 @@ func TestFormHasAnOrigin(t *testing.T) {
 	}
 }
 
+// Behind a proxy that keeps its own name, who has the token sees the page as it is: also what
+// belongs to it, which the browser asks for without the token.
+func TestFilesByAnotherName(t *testing.T) {
+	s := open(t, "secret")
+	for _, path := range []string{"/", "/style.css", "/live.js", "/icon.svg"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.web.Addr().String()+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = "status.example.com"
+		resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		want := http.StatusOK
+		if path == "/" {
+			want = http.StatusUnauthorized // the form
+		}
+		if resp.StatusCode != want {
+			t.Errorf("%s: %d, want %d", path, resp.StatusCode, want)
+		}
+	}
+}
+
 // However many look on, the parts of the daemon are asked once a second.
 func TestOverviewIsShared(t *testing.T) {
 	fixed := time.Now()
