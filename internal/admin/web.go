@@ -17,8 +17,13 @@ import (
 	"time"
 )
 
-// maxWebConns at the same time are served; more wait in the kernel.
-const maxWebConns = 32
+// maxWebConns at the same time are served; more wait in the kernel. While more than keptWebConns
+// are there each has one answer: browsers that ask every few seconds would hold all of them
+// between their questions, and programs that ask would wait for good.
+const (
+	maxWebConns  = 32
+	keptWebConns = maxWebConns / 2
+)
 
 // Web is the door for programs that watch: an HTTP server on admin.listen, with pages that
 // others put there. It answers only where nothing foreign can be behind the question: with
@@ -140,6 +145,9 @@ func (w *Web) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	if w.l != nil && len(w.l.room) > keptWebConns {
+		h.Set("Connection", "close")
+	}
 	switch {
 	case w.loopback && !ownName(r.Host) && !w.hasToken(r) && !(w.locked && w.isPage(r)):
 		w.deny(r)

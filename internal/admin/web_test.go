@@ -264,6 +264,38 @@ func TestWebStopWaitsForAnswers(t *testing.T) {
 	}
 }
 
+// Browsers that keep their connections for the next question leave room for others.
+func TestWebKeepsRoom(t *testing.T) {
+	w, _, _ := web(t, "", nil)
+	kept := 0
+	for range 2 * maxWebConns {
+		c, err := net.Dial("tcp", w.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := io.WriteString(c, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != 200 {
+			t.Fatal(resp.StatusCode, err)
+		}
+		if !resp.Close {
+			kept++
+		}
+		if kept > keptWebConns {
+			t.Fatalf("%d connections are kept", kept)
+		}
+	}
+	if kept == 0 {
+		t.Error("no connection is kept")
+	}
+}
+
 // Those who hold connections and say nothing keep others waiting at most, and the stop not
 // at all.
 func TestWebConnectionsAreBounded(t *testing.T) {
