@@ -44,7 +44,7 @@ type within struct {
 // their namespace, and in what is submitted all that does not say what it is. So is what is
 // said between a user and the gateway itself, where people type commands.
 func maskStanza(b []byte, s stanza, texts bool) []byte {
-	top := within{hide: s.name == "message" && (!strings.Contains(s.to, "@") || !strings.Contains(s.from, "@"))}
+	top := within{hide: local(s.name) == "message" && (ofDomain(s.to) || ofDomain(s.from))}
 	stack := []within{top}
 	from := len(b)
 	for i := 0; i < len(s.raw); {
@@ -80,6 +80,12 @@ func maskStanza(b []byte, s stanza, texts bool) []byte {
 		}
 	}
 	return append(b[:from], maskURIs(string(b[from:]))...)
+}
+
+// ofDomain reports whether a JID is nobody's at a domain, with whatever resource.
+func ofDomain(jid string) bool {
+	bare, _, _ := strings.Cut(jid, "/")
+	return !strings.Contains(bare, "@")
 }
 
 // child is what is known of a child of an element.

@@ -100,7 +100,7 @@ func stars(s string) string { return strings.Repeat("*", len(s)) }
 
 // Passwords in SIP URIs (RFC 3261 §19.1.1), and headers in them.
 var (
-	uriPassword = regexp.MustCompile(`(?i)(sips?:[^\s:@<>"']*):[^\s<>"']*@`)
+	uriPassword = regexp.MustCompile(`(?i)(sips?:[^\s:@<>"]*):[^\s<>"]*@`)
 	uriHeaders  = regexp.MustCompile(`(?i)(authorization|authenticate|authentication-info)=[^\s&<>"']*`)
 )
 
