@@ -25,6 +25,7 @@ func (a *App) newPages() *statuspage.Pages {
 func (a *App) snapshot() statuspage.Snapshot {
 	s := statuspage.Snapshot{Health: a.watch.health(time.Now())}
 	if !s.Health.Alive {
+		s.Silent = true
 		return s
 	}
 	q := liveQueue{links: a.xmpp, sip: a.sip}

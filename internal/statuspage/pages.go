@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/stoxgw/stox/internal/admin"
@@ -31,14 +32,14 @@ type Pages struct {
 	hub     hub
 	now     func() time.Time
 
-	mu       sync.Mutex // guards the following
-	overview overview   // made at ...
-	made     time.Time  // ... this time
+	asking   chan struct{}        // whoever makes an overview is in it
+	patience time.Duration        // with him
+	last     atomic.Pointer[made] // the last one
 }
 
 // New makes the pages and puts them on the web. Call it before that runs.
 func New(s Source, web *admin.Web, log *slog.Logger) *Pages {
-	p := &Pages{source: s, web: web, log: log, now: time.Now}
+	p := &Pages{source: s, web: web, log: log, now: time.Now, asking: make(chan struct{}, 1), patience: overviewWait}
 	p.pages = sync.OnceValue(p.parse)
 	web.Handle("/{$}", admin.Paged, http.HandlerFunc(p.showOverview))
 	web.Handle("/messages", admin.Paged, http.HandlerFunc(p.showMessages))

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -350,6 +351,63 @@ func TestOverviewIsShared(t *testing.T) {
 	}
 	if s.asked != 1 {
 		t.Errorf("asked %d times", s.asked)
+	}
+}
+
+// A part that does not answer holds up one who looks, not all of them: they would take the room of
+// programs that ask whether the daemon is alive. What they see is not older than some seconds.
+func TestOverviewWaitsForNobody(t *testing.T) {
+	var clock atomic.Int64
+	var asks int
+	asked, answer := make(chan struct{}), make(chan struct{})
+	s := open(t, "", func(p *Pages) {
+		p.patience = 0
+		p.now = func() time.Time { return time.Unix(1_800_000_000+clock.Load(), 0) }
+		of := p.source.Now
+		p.source.Now = func() Snapshot {
+			if asks++; asks == 2 {
+				close(asked)
+				<-answer
+			}
+			return of()
+		}
+	})
+	p := s.pages
+	p.makeOverview()
+	clock.Add(2)
+	var first sync.WaitGroup
+	first.Go(func() { p.makeOverview() })
+	<-asked
+	if o := p.makeOverview(); o.Silent || len(o.Faults) != 0 {
+		t.Errorf("two seconds: %+v", o.Snapshot)
+	}
+	clock.Add(10)
+	if o := p.makeOverview(); !o.Silent || len(o.Faults) != 1 {
+		t.Errorf("later: %+v", o.Snapshot)
+	}
+	if _, _, page := s.get("/"); strings.Contains(page, "All is well") || !strings.Contains(page, "does not say how it does") {
+		t.Errorf("later: %s", page)
+	}
+	close(answer)
+	first.Wait()
+	if o := p.makeOverview(); o.Silent || asks != 3 {
+		t.Errorf("at the end, asked %d times: %+v", asks, o.Snapshot)
+	}
+}
+
+// Where a part does not answer, the page does not say of the others that there is nothing.
+func TestSilentParts(t *testing.T) {
+	s := open(t, "")
+	s.now = Snapshot{Silent: true}
+	s.now.Health.Put(admin.CheckProcess, false, "the bridge does not answer")
+	_, _, page := s.get("/")
+	if !strings.Contains(page, "the bridge does not answer") || !strings.Contains(page, "were not asked") {
+		t.Errorf("it does not say what is wrong\n%s", page)
+	}
+	for _, never := range []string{"No route has a next hop", "In the journal", "Links to XMPP servers", "Messages since the start"} {
+		if strings.Contains(page, never) {
+			t.Errorf("it says %q", never)
+		}
 	}
 }
 

@@ -28,6 +28,7 @@ type Source struct {
 // Snapshot is how the gateway does at this moment.
 type Snapshot struct {
 	Health admin.Health
+	Silent bool // a part does not answer: those below were not asked
 	Links  []admin.Link
 	Routes []admin.Route
 	Flows  []Flow
