@@ -6,8 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"maps"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -18,43 +20,82 @@ import (
 const (
 	sessionCookie = "stox_session"
 	sessionFor    = 12 * time.Hour
+
+	maxEnded = 1024 // sessions that were ended before their time and are remembered
 )
+
+// sessionID is when a session ends, and what no other one has.
+type sessionID [24]byte
+
+func (id sessionID) until() int64 { return int64(binary.BigEndian.Uint64(id[:])) }
 
 // sessions makes and checks cookies.
 type sessions struct {
-	key [sha256.Size]byte
 	now func() time.Time
+
+	mu    sync.Mutex // guards the following
+	key   [sha256.Size]byte
+	ended map[sessionID]bool // before their time
 }
 
 func newSessions() *sessions {
 	s := &sessions{now: time.Now}
-	_, _ = rand.Read(s.key[:]) // never fails
+	s.renew()
 	return s
+}
+
+// renew ends all sessions. mu is held, or nobody else has s.
+func (s *sessions) renew() {
+	_, _ = rand.Read(s.key[:]) // never fails
+	s.ended = make(map[sessionID]bool)
 }
 
 // begin is the cookie of a new session.
 func (s *sessions) begin() *http.Cookie {
-	var id [24]byte
+	var id sessionID
 	_, _ = rand.Read(id[8:])
 	binary.BigEndian.PutUint64(id[:], uint64(s.now().Add(sessionFor).Unix()))
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	value := base64.RawURLEncoding.EncodeToString(append(id[:], s.sign(id[:])...))
 	return &http.Cookie{Name: sessionCookie, Value: value, Path: "/", MaxAge: int(sessionFor.Seconds()), HttpOnly: true, SameSite: http.SameSiteStrictMode}
 }
 
-// end is the cookie that takes the place of one that is given back.
-func (s *sessions) end() *http.Cookie {
+// end ends the session of a cookie, wherever else a copy of it may be, and gives the cookie that
+// takes its place.
+func (s *sessions) end(value string) *http.Cookie {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if id, ok := s.read(value); ok {
+		maps.DeleteFunc(s.ended, func(id sessionID, _ bool) bool { return s.now().Unix() >= id.until() })
+		if len(s.ended) >= maxEnded { // each of them has shown the token
+			s.renew()
+		} else {
+			s.ended[id] = true
+		}
+	}
 	return &http.Cookie{Name: sessionCookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteStrictMode}
 }
 
-// good reports whether a cookie is one of ours that has not expired.
+// good reports whether a cookie is one of ours that has not ended.
 func (s *sessions) good(value string) bool {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(value)
-	if err != nil || len(b) != 24+sha256.Size || !hmac.Equal(b[24:], s.sign(b[:24])) {
-		return false
-	}
-	return s.now().Unix() < int64(binary.BigEndian.Uint64(b))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.read(value)
+	return ok
 }
 
+// read is the session of a cookie. mu is held.
+func (s *sessions) read(value string) (id sessionID, ok bool) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(value)
+	if err != nil || len(b) != len(id)+sha256.Size || !hmac.Equal(b[len(id):], s.sign(b[:len(id)])) {
+		return id, false
+	}
+	id = sessionID(b[:len(id)])
+	return id, s.now().Unix() < id.until() && !s.ended[id]
+}
+
+// sign is the signature of an id. mu is held.
 func (s *sessions) sign(id []byte) []byte {
 	mac := hmac.New(sha256.New, s.key[:])
 	mac.Write(id)
@@ -96,7 +137,11 @@ func (w *Web) HandleLogin(show func(http.ResponseWriter, *http.Request, Login)) 
 		}
 	})))
 	w.mux.Handle("POST /logout", same.Handler(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		http.SetCookie(rw, w.sessions.end())
+		value := ""
+		if c, err := r.Cookie(sessionCookie); err == nil {
+			value = c.Value
+		}
+		http.SetCookie(rw, w.sessions.end(value))
 		http.Redirect(rw, r, "/", http.StatusSeeOther)
 	})))
 }

@@ -101,6 +101,9 @@ func TestLogin(t *testing.T) {
 	if status, all := raw(t, w, post("/logout", "localhost", "", cookie)); status != 303 || !strings.Contains(all, "Max-Age=0") {
 		t.Errorf("to log out: %d\n%s", status, all)
 	}
+	if status, _ := raw(t, w, get("/", "localhost", cookie)); status != 401 {
+		t.Errorf("a copy of the cookie after that: %d", status)
+	}
 	if strings.Contains(log.String(), webToken) {
 		t.Error("the log has the token")
 	}
@@ -143,6 +146,31 @@ func TestSessionsEnd(t *testing.T) {
 	b[0] ^= 0x01 // later
 	if s.good(base64.RawURLEncoding.EncodeToString(b)) || newSessions().good(value) || s.good("") || s.good(value+"=") {
 		t.Error("a forged one is good")
+	}
+}
+
+// A session that was given back has ended for all who have its cookie, and for none besides; so
+// many may be given back that those are not remembered one by one.
+func TestSessionsGivenBack(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	s := newSessions()
+	s.now = func() time.Time { return now }
+	first, other := s.begin().Value, s.begin().Value
+	s.end(first)
+	s.end(first)
+	s.end("x")
+	if s.good(first) || !s.good(other) || len(s.ended) != 1 {
+		t.Error(s.good(first), s.good(other), len(s.ended))
+	}
+	now = now.Add(sessionFor)
+	if s.end(s.begin().Value); len(s.ended) != 1 {
+		t.Errorf("%d are remembered when one has ended by itself", len(s.ended))
+	}
+	for range maxEnded + 10 {
+		last := s.begin().Value
+		if s.end(last); s.good(last) || len(s.ended) > maxEnded {
+			t.Fatal(s.good(last), len(s.ended))
+		}
 	}
 }
 
