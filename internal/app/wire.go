@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/stoxgw/stox/component"
@@ -92,9 +93,10 @@ func withServers(ctx context.Context, targets []string, routes []config.Route) [
 	defer cancel()
 	out := targets
 	for _, t := range targets {
+		t = strings.TrimPrefix(t, "sip:")
 		for _, r := range routes {
 			via, err := NextHop(r.Via)
-			if r.Via == "" || err != nil || t == wire.Everybody || t != r.Domain && t != via.Host {
+			if r.Via == "" || err != nil || t == wire.Everybody || !strings.EqualFold(t, r.Domain) && !strings.EqualFold(t, via.Host) {
 				continue
 			}
 			for _, ip := range addressesOf(ctx, via.Host) {

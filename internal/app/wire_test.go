@@ -119,6 +119,8 @@ func TestWireOfRoutes(t *testing.T) {
 		{"*", "*"},
 		{"juliet@example.com a.example", "juliet@example.com a.example 192.0.2.7"},
 		{"2001:db8::7", "2001:db8::7 2001:db8::7"},
+		{"A.Example", "A.Example 192.0.2.7"},
+		{"sip:a.example", "sip:a.example 192.0.2.7"},
 	} {
 		if got := strings.Join(withServers(t.Context(), strings.Fields(tt.named), routes), " "); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.named, got, tt.want)
