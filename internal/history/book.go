@@ -12,7 +12,7 @@ import (
 const (
 	// MaxMessages are remembered at most.
 	MaxMessages = 10_000
-	// MaxBytes is what they may take together, beside some 2 MiB for the table itself.
+	// MaxBytes is what they may take together, beside half a MiB for the table of them.
 	MaxBytes = 16 << 20
 	// MaxSteps of a message are remembered: the first half of them and the latest.
 	MaxSteps = 24
@@ -31,16 +31,25 @@ type Book struct {
 	made  time.Time
 
 	mu      sync.Mutex        // guards the following
-	ring    []entry           // by number, modulo its length
+	ring    []place           // by number, modulo its length
+	blocks  blocks            // what is in the ring
+	open    entry             // the one that is looked at or changed
+	packed  []byte            // room for it
 	first   uint64            // number of the oldest message; they begin with 1
 	next    uint64            // of the next one
 	byKey   map[uint64]uint64 // number by key
-	used    int               // octets of all entries
 	version uint64            // of what is in the book
 	since   time.Time
 }
 
-// entry is a message. What it refers to is its own.
+// place is where an entry is at rest.
+type place struct {
+	key  uint64
+	at   uint32 // its first block
+	size uint32
+}
+
+// entry is a message, unpacked to be looked at or changed.
 type entry struct {
 	key     uint64
 	read    int64 // when it was read, in nanoseconds since 1970 ...
@@ -82,8 +91,6 @@ type step struct {
 	n, of           uint8
 }
 
-const stepBytes = 24
-
 var (
 	kindNames = []string{Event, Read, Refused, Sent, Early, Journaled, Loaded, Answer, NoAnswer, NotSent, Retry, Split, Told, Reported, Untold,
 		Processed, Bounced, Unwritten, Unproved, LinkLost, Answered, Joined, Repeated, Late, Receipt}
@@ -104,7 +111,7 @@ func indexOf(names []string) map[string]uint8 {
 func NewBook(now time.Time) *Book { return newBook(now, MaxMessages, MaxBytes) }
 
 func newBook(now time.Time, max, bytes int) *Book {
-	return &Book{max: max, bytes: bytes, first: 1, next: 1, byKey: make(map[uint64]uint64), made: now, since: now}
+	return &Book{max: max, bytes: bytes, ring: make([]place, max), first: 1, next: 1, byKey: make(map[uint64]uint64), made: now, since: now}
 }
 
 // Put takes notes. It keeps nothing of what they refer to.
@@ -115,54 +122,58 @@ func (b *Book) Put(batch []Note) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.version++
-	var last *entry
+	number := uint64(0) // of the open entry
 	for i := range batch {
-		n, fresh := &batch[i], false
+		n := &batch[i]
 		if n.Key == 0 { // it would be of all messages that nobody has given a number
 			continue
 		}
-		if last == nil || last.key != n.Key { // most are about the same as the one before
-			last, fresh = b.entryOf(n.Key)
+		if number == 0 || b.open.key != n.Key { // most are about the same as the one before
+			b.close(number)
+			number = b.openKey(n)
 		}
-		b.put(last, n, fresh)
-		if b.used > b.bytes {
-			b.shrink()
-			last = nil
-		}
+		b.open.take(n, b.mono(n))
 	}
+	b.close(number)
 }
 
-func (b *Book) put(e *entry, n *Note, fresh bool) {
-	had := e.bytes()
-	mono := n.At.Sub(b.made).Nanoseconds()
-	if fresh {
-		e.begin(n, mono)
+// mono is when a note was, by the clock that nobody sets.
+func (b *Book) mono(n *Note) int64 { return n.At.Sub(b.made).Nanoseconds() }
+
+// close packs the open entry, which has that number, and makes room if that is needed.
+func (b *Book) close(number uint64) {
+	if number == 0 {
+		return
 	}
-	e.take(n, mono)
-	b.used += e.bytes() - had
+	b.packed = b.open.pack(b.packed[:0], b.made.UnixNano())
+	p := b.place(number)
+	p.at, p.size = b.blocks.write(p.at, b.packed), uint32(len(b.packed))
+	b.shrink()
 }
 
 // shrink forgets messages until the others have room.
 func (b *Book) shrink() {
-	for b.used > b.bytes && b.first+1 < b.next {
-		b.forget(true)
+	for b.blocks.bytes() > b.bytes && b.first+1 < b.next {
+		b.forget()
 	}
 }
 
-// entryOf is that of the message, or a place for it if the book has none.
-func (b *Book) entryOf(key uint64) (e *entry, fresh bool) {
-	if number, ok := b.byKey[key]; ok {
-		return b.at(number), false
+// openKey opens the entry of the message of n, a new one if the book has none, and returns
+// its number.
+func (b *Book) openKey(n *Note) uint64 {
+	if number, ok := b.byKey[n.Key]; ok {
+		b.at(number)
+		return number
 	}
 	if int(b.next-b.first) >= b.max {
-		b.forget(false)
+		b.forget()
 	}
-	if len(b.ring) < b.max && int(b.next) > len(b.ring) {
-		b.ring = append(b.ring, entry{})
-	}
-	b.byKey[key] = b.next
+	number := b.next
 	b.next++
-	return b.at(b.next - 1), true
+	b.byKey[n.Key] = number
+	*b.place(number) = place{key: n.Key}
+	b.open.begin(n, b.mono(n))
+	return number
 }
 
 // begin is for the first note of a message, at mono.
@@ -175,44 +186,28 @@ func (e *entry) begin(n *Note, mono int64) {
 	e.read = read.UnixNano()
 	e.mono -= n.At.Sub(read).Nanoseconds()
 	e.clipped = len(n.User) > maxField
-	fields := [...]string{fieldUser: n.User, fieldContact: n.Contact, fieldSIP: n.SIP, fieldID: n.ID, fieldCallID: n.CallID}
-	room := len(n.Type) + min(len(n.Body), MaxBody)
-	for i := range fields {
-		fields[i] = clip(fields[i], maxField)
-		room += len(fields[i])
-	}
-	if cap(e.text) < room {
-		e.text = make([]byte, 0, room)
-	}
-	for i, s := range fields {
-		e.fields[i] = e.keep(s)
+	for i, s := range [...]string{fieldUser: n.User, fieldContact: n.Contact, fieldSIP: n.SIP, fieldID: n.ID, fieldCallID: n.CallID} {
+		e.fields[i] = e.keep(clip(s, maxField))
 	}
 }
 
-// bytes is what an entry has beside its place in the table.
-func (e *entry) bytes() int { return cap(e.text) + stepBytes*cap(e.steps) }
+func (b *Book) place(number uint64) *place { return &b.ring[(number-1)%uint64(b.max)] }
 
-func (b *Book) at(number uint64) *entry { return &b.ring[(number-1)%uint64(b.max)] }
+// at opens the entry with that number. It is there until another one is opened.
+func (b *Book) at(number uint64) *entry {
+	p := b.place(number)
+	b.packed = b.blocks.read(b.packed[:0], p.at, int(p.size))
+	b.open.unpack(p.key, b.packed, b.made.UnixNano())
+	return &b.open
+}
 
-// Memory of an entry that is larger than that is not kept for the next one.
-const (
-	keepText  = 512
-	keepSteps = 8
-)
-
-// forget ends the oldest message. Its place is used next, unless its memory is wanted back.
-func (b *Book) forget(back bool) {
-	e := b.at(b.first)
-	delete(b.byKey, e.key)
+// forget ends the oldest message.
+func (b *Book) forget() {
+	p := b.place(b.first)
+	delete(b.byKey, p.key)
+	b.blocks.release(p.at)
+	*p = place{}
 	b.first++
-	b.used -= e.bytes()
-	if back || cap(e.text) > keepText {
-		e.text = nil
-	}
-	if back || cap(e.steps) > keepSteps {
-		e.steps = nil
-	}
-	b.used += e.bytes()
 }
 
 func (e *entry) take(n *Note, mono int64) {
@@ -255,9 +250,6 @@ func (e *entry) take(n *Note, mono int64) {
 		copy(e.steps[MaxSteps/2:], e.steps[MaxSteps/2+1:])
 		e.steps = e.steps[:MaxSteps-1]
 		e.omitted++
-	}
-	if e.steps == nil {
-		e.steps = make([]step, 0, 4)
 	}
 	e.steps = append(e.steps, s)
 }
@@ -336,10 +328,14 @@ func (b *Book) ForgetTexts() {
 	defer b.mu.Unlock()
 	b.version++
 	for number := b.first; number < b.next; number++ {
-		e := b.at(number)
-		clear(e.get(e.fields[fieldBody]))
-		e.fields[fieldBody] = span{}
+		if e := b.at(number); e.fields[fieldBody] != (span{}) {
+			clear(e.get(e.fields[fieldBody]))
+			e.fields[fieldBody] = span{}
+			b.close(number)
+		}
 	}
+	clear(b.packed[:cap(b.packed)])
+	clear(b.open.text[:cap(b.open.text)])
 }
 
 // Message is what a Book knows of a message. It is a copy.

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"bytes"
 	"fmt"
 	"runtime"
 	"strings"
@@ -136,9 +137,10 @@ func TestMemoryIsBounded(t *testing.T) {
 	runtime.ReadMemStats(&now)
 	used := int64(now.HeapAlloc) - int64(before.HeapAlloc)
 	_, n := b.Since()
-	t.Logf("%d messages, %d octets counted, %d in all", n, b.used, used)
-	if b.used > MaxBytes || used > MaxBytes+8<<20 {
-		t.Errorf("%d octets counted, %d in all", b.used, used)
+	counted := b.blocks.bytes()
+	t.Logf("%d messages, %d octets counted, %d in all", n, counted, used)
+	if counted > MaxBytes || used > MaxBytes+1<<20 {
+		t.Errorf("%d octets counted, %d in all", counted, used)
 	}
 	if n < 1000 {
 		t.Errorf("only %d messages are left", n)
@@ -147,28 +149,55 @@ func TestMemoryIsBounded(t *testing.T) {
 	if len(m.Steps) != MaxSteps || m.Omitted != 40-MaxSteps || len(m.User) > 255 {
 		t.Errorf("%d steps and %d omitted, a user of %d octets", len(m.Steps), m.Omitted, len(m.User))
 	}
-	var sum int
-	for i := b.first; i < b.next; i++ {
-		sum += b.at(i).bytes()
+	// No block is lost, and none belongs to two.
+	seen := make(map[uint32]bool)
+	chain := func(at uint32) {
+		for ; at != 0; at = b.blocks.next[at-1] {
+			if seen[at] {
+				t.Fatalf("block %d is there twice", at)
+			}
+			seen[at] = true
+		}
 	}
-	if free := b.used - sum; free < 0 { // what is kept for reuse may be counted besides
-		t.Errorf("%d octets are counted, there are %d", b.used, sum)
+	for i := b.first; i < b.next; i++ {
+		chain(b.place(i).at)
+	}
+	if len(seen) != b.blocks.used {
+		t.Errorf("%d blocks are counted, there are %d", b.blocks.used, len(seen))
+	}
+	chain(b.blocks.free)
+	if len(seen) != len(b.blocks.next) {
+		t.Errorf("of %d blocks %d are lost", len(b.blocks.next), len(b.blocks.next)-len(seen))
 	}
 }
 
 // A full book with usual messages: what doc.go says of it.
 func TestUsualMemory(t *testing.T) {
+	var before, now runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
 	b := NewBook(start)
 	for i := range uint64(3 * MaxMessages) {
-		b.Put([]Note{toSIP(i, 0, Read), toSIP(i, 0, Early), toSIP(i, 2, Journaled), with(toSIP(i, 3, Answer), func(n *Note) { n.Status = 200 }),
-			with(toSIP(i, 3, ""), func(n *Note) { n.Outcome = Delivered })})
+		n := toSIP(i+1, 0, Read)
+		n.ID, n.CallID, n.Type = fmt.Sprintf("abcdef-%016x", i), fmt.Sprintf("stox-%016x-%08x", i*7919, i), "text/plain;charset=UTF-8"
+		batch := []Note{n, n, n, n, n}
+		for j, kind := range []string{Read, Early, Journaled, Answer, ""} {
+			batch[j].Kind, batch[j].At = kind, start.Add(time.Duration(i)*time.Millisecond+time.Duration(j)*1234567)
+		}
+		batch[3].Status, batch[4].Outcome = 200, Delivered
+		b.Put(batch)
 	}
-	if each := b.used / MaxMessages; each < 150 || each > 350 {
-		t.Errorf("%d octets a message, beside its place in the table", each)
+	runtime.GC()
+	runtime.ReadMemStats(&now)
+	each := (int(now.HeapAlloc) - int(before.HeapAlloc)) / MaxMessages
+	t.Logf("%d octets a message, %d of them in blocks", each, b.blocks.bytes()/MaxMessages)
+	if each < 200 || each > 400 {
+		t.Errorf("%d octets a message", each)
 	}
+	runtime.KeepAlive(b)
 }
 
-// Once it is full, notes cost no allocations.
+// Notes cost no allocations once there are blocks enough, and while these are made next to none.
 func TestNoAllocations(t *testing.T) {
 	b := newBook(start, 500, MaxBytes)
 	key := uint64(0)
@@ -179,6 +208,9 @@ func TestNoAllocations(t *testing.T) {
 			notes[i].Key = key
 		}
 		b.Put(notes)
+	}
+	if n := testing.AllocsPerRun(400, put); n >= 1 {
+		t.Errorf("%v allocations a message, as long as the book is not full", n)
 	}
 	for range 2000 {
 		put()
@@ -196,8 +228,13 @@ func TestForgetTexts(t *testing.T) {
 		t.Errorf("%d octets", len(m.Body))
 	}
 	b.ForgetTexts()
-	if m, _ := b.Get("1"); m.Body != "" {
-		t.Error("the text is still there")
+	if m, _ := b.Get("1"); m.Body != "" || m.ID != "m1" {
+		t.Errorf("%+v", m)
+	}
+	for i, c := range append(b.blocks.chunks, b.packed[:cap(b.packed)], b.open.text[:cap(b.open.text)]) {
+		if bytes.Contains(c, []byte("éé")) {
+			t.Errorf("the text is still in memory (%d of %d)", i, len(b.blocks.chunks))
+		}
 	}
 }
 
@@ -282,8 +319,8 @@ func TestRace(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if b.used > 64<<10 {
-		t.Errorf("%d octets", b.used)
+	if n := b.blocks.bytes(); n > 64<<10 {
+		t.Errorf("%d octets", n)
 	}
 	if got, _ := b.Find(Query{Limit: 10}); len(got) != 10 {
 		t.Errorf("%d messages", len(got))
