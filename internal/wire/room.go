@@ -29,7 +29,7 @@ type Room struct {
 	mu      sync.Mutex              // serialises what changes now
 	changed chan struct{}           // capacity 1: now is another one
 
-	waiting chan packet
+	waiting chan *packet // pointers, since the room for them is there even if nobody ever looks
 	bytes   atomic.Int64 // of waiting
 
 	logged, copied, dropped atomic.Uint64
@@ -49,7 +49,7 @@ type packet struct {
 
 // New makes a Room that shows nothing.
 func New(names Directory, log *slog.Logger) *Room {
-	return &Room{log: log, names: names, changed: make(chan struct{}, 1), waiting: make(chan packet, maxWaiting)}
+	return &Room{log: log, names: names, changed: make(chan struct{}, 1), waiting: make(chan *packet, maxWaiting)}
 }
 
 // SIP is where the SIP side shows its packets.
@@ -66,7 +66,7 @@ func (t *SIPTap) On() bool {
 
 // Packet takes one. It keeps a copy of data, or drops it if there is no room; it never blocks.
 func (t *SIPTap) Packet(in bool, transport string, local, remote netip.AddrPort, data []byte) {
-	t.r.take(packet{at: time.Now(), in: in, side: "sip", transport: transport, local: local, remote: remote}, data)
+	t.r.take(&packet{at: time.Now(), in: in, side: "sip", transport: transport, local: local, remote: remote}, data)
 }
 
 // XMPP is where the links of the XMPP side show what goes over them.
@@ -81,10 +81,10 @@ func (t *XMPPTap) On() bool { return t.r.now.Load().logs() }
 // Stanzas takes what was read or is being written in one go: whole children of the stream, or the
 // beginning or end of that. It keeps a copy of data, or drops it if there is no room; it never blocks.
 func (t *XMPPTap) Stanzas(in bool, component string, remote netip.AddrPort, data []byte) {
-	t.r.take(packet{at: time.Now(), in: in, side: "xmpp", component: component, remote: remote}, data)
+	t.r.take(&packet{at: time.Now(), in: in, side: "xmpp", component: component, remote: remote}, data)
 }
 
-func (r *Room) take(p packet, data []byte) {
+func (r *Room) take(p *packet, data []byte) {
 	size := int64(len(data))
 	if r.bytes.Add(size) > maxBytes {
 		r.bytes.Add(-size)
@@ -146,7 +146,7 @@ func (r *Room) Run(ctx context.Context) error {
 }
 
 // handle shows one packet. Whatever is in it, it costs no more than that packet.
-func (r *Room) handle(c *copier, p packet) {
+func (r *Room) handle(c *copier, p *packet) {
 	r.bytes.Add(-int64(len(p.data)))
 	defer func() {
 		if v := recover(); v != nil {
@@ -159,13 +159,13 @@ func (r *Room) handle(c *copier, p packet) {
 		return
 	}
 	if p.side == "sip" {
-		r.handleSIP(c, s, &p)
+		r.handleSIP(c, s, p)
 		return
 	}
 	for _, one := range stanzas(p.data) {
 		mode := s.modeFor(p.at, func() party { return r.names.ofStanza(p.remote, &one) })
 		if mode != Off {
-			r.logStanza(&p, &one, mode)
+			r.logStanza(p, &one, mode)
 		}
 	}
 }

@@ -3,6 +3,8 @@ package wire
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -311,4 +313,16 @@ func TestFaultOfOurs(t *testing.T) {
 	if n := len(b.packets(t)); n != 3 || r.Stats().Dropped != 1 || strings.Contains(b.String(), word) { // one of the three is the fault
 		t.Errorf("%d packets\n%s", n, b)
 	}
+}
+
+// As long as nobody looks, a Room takes next to no memory.
+func TestIdleRoomIsSmall(t *testing.T) {
+	var before, now runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r := New(Directory{}, slog.New(slog.DiscardHandler))
+	runtime.ReadMemStats(&now)
+	if n := now.TotalAlloc - before.TotalAlloc; n > 256<<10 {
+		t.Errorf("%d octets", n)
+	}
+	runtime.KeepAlive(r)
 }
