@@ -5,15 +5,16 @@
 // Book is the memory. It is told by Notes, which are plain values of whoever has the message
 // at that moment, in any order: each says which message it is about, so that one that comes
 // before the others makes the entry as well. Nothing is formatted when a Note is taken, and
-// nothing is allocated once the Book is full: what an entry keeps is copied into memory of
-// its own, which the next message in its place uses again.
+// nothing is allocated once the Book is full, and next to nothing before: what an entry keeps is
+// packed into blocks of one size that are the Book's own.
 //
 // # Memory
 //
 // A Book has MaxMessages messages at most and MaxBytes at most; what is beyond either pushes
-// out the oldest. A message of a usual kind takes 400 octets, so that a full Book has about
-// four MiB. Addresses and ids are kept up to 255 octets each, what was said of a message up
-// to 2 KiB in all, of its steps the first and the last ones, together MaxSteps.
+// out the oldest. A message of a usual kind takes 320 octets, 270 of them in blocks and the rest in
+// the table, so that a full Book has some three MiB. Blocks that were needed once, for longer
+// ones, stay the Book's. Addresses and ids are kept up to 255 octets each, what was said of a
+// message up to 2 KiB in all, of its steps the first and the last ones, together MaxSteps.
 //
 // The text of a message is kept only if its Note has it, which is when admin.show_bodies is
 // on, and then up to 2 KiB.
