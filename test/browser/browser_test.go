@@ -134,6 +134,7 @@ func picture(name string) string {
 
 // Every page, in light and dark, wide and narrow, and without JavaScript.
 func TestPages(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, "")
 	s.tell(10_000)
 	retried := s.keys(2)[1]
@@ -153,6 +154,7 @@ func TestPages(t *testing.T) {
 
 // Somebody with a keyboard gets everywhere, and sees where he is.
 func TestKeyboard(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, "")
 	s.tell(60)
 	jobs := []job{
@@ -206,6 +208,7 @@ func TestKeyboard(t *testing.T) {
 
 // Without JavaScript all of it works: links, search, pages, and to load the page again.
 func TestWithoutJavaScript(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, "")
 	s.tell(300)
 	jobs := []job{
@@ -234,6 +237,7 @@ func TestWithoutJavaScript(t *testing.T) {
 
 // What strangers choose is shown and never runs, in any field of any page.
 func TestHostileText(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, "")
 	s.attack()
 	jobs := []job{{Path: "/"}, {Path: "/messages"}, {Path: "/messages?user=%22%3E%3Cscript%3Eattacked%3D1%3C/script%3E&id=%3Cimg%20src%3Dx%20onerror%3Dattacked%3D1%3E"}}
@@ -254,6 +258,7 @@ func TestHostileText(t *testing.T) {
 
 // News comes by itself, and stops coming when that is wanted.
 func TestLive(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, "")
 	s.tell(3)
 	jobs := []job{{Path: "/messages", Steps: []step{{Await: "text=This page keeps itself up to date."}, {Await: "#live td:has-text('mercutio-is-new')"}}}}
@@ -274,6 +279,7 @@ func TestLive(t *testing.T) {
 
 // A person logs in with the token, stays in, and gets out.
 func TestToken(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, token)
 	s.tell(3)
 	jobs := []job{
@@ -303,6 +309,7 @@ func TestToken(t *testing.T) {
 
 // The pictures of docs/status.md, and what is on them.
 func TestPictures(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, "")
 	s.tell(400)
 	well := []job{

@@ -10,13 +10,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 )
+
+var installing sync.Mutex
 
 // modules is a directory with the packages of package-lock.json, made once for each version
 // of that file.
 func modules(t *testing.T) string {
 	t.Helper()
+	installing.Lock()
+	defer installing.Unlock()
 	lock, err := os.ReadFile("package-lock.json")
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +59,7 @@ func modules(t *testing.T) string {
 		t.Fatalf("npm ci: %v\n%s\nIt fetches playwright-core and axe-core once. Are node and npm there (make needs), and can the package registry be reached?", err, out)
 	}
 	if err := os.Rename(fresh, dir); err != nil && !errors.Is(err, fs.ErrExist) {
-		if _, there := os.Stat(dir); there != nil { // another test was quicker
+		if _, there := os.Stat(dir); there != nil { // another run of the tests was quicker
 			t.Fatal(err)
 		}
 	}
