@@ -24,8 +24,6 @@ func (b *blocks) block(at uint32) []byte {
 	return b.chunks[(at-1)/chunk][from : from+blockSize]
 }
 
-func (b *blocks) behind(at uint32) *uint32 { return &b.next[at-1] }
-
 // write has the chain that begins with first (0: there is none yet) keep p, which is not
 // empty, instead of what it had. It returns where it begins now.
 func (b *blocks) write(first uint32, p []byte) uint32 {
