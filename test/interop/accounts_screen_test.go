@@ -161,6 +161,7 @@ func (s *subscriber) asks() {
 	s.types("/msg " + s.component)
 	s.says("account", "SIP address: "+s.own)
 	s.sees("State: registered")
+	s.says("messages", "Contact: bob@"+s.component)
 	s.says("help", "account, ", "lookup, block, unblock")
 	s.says("commands", "lookup ADDRESS: what an address or a number is on the other side")
 	s.says("lookup bob@pbx.example.net", "XMPP address: bob@"+s.component)
