@@ -82,7 +82,7 @@ var startFaults = []fault{
 	editFault("unknown-key", "A key is misspelt", "Correct it; [config.md](config.md) has all keys.", "xmpp.server", serverLine, `serevr = "127.0.0.1:5347"`),
 	editFault("bare-number", "A time without a unit", "Write it as a text with a unit.", "shutdown_timeout", "[xmpp]\n", "shutdown_timeout = 15\n[xmpp]\n"),
 	editFault("not-yet", "A key that this version does not have", "Remove it; the end of [config.md](config.md) lists such keys.", "store.url",
-		"[xmpp]\n", "[store]\nurl = \"postgres://stox@db.example.com/stox\"\n\n[xmpp]\n"),
+		"[store]\n", "[store]\nurl = \"postgres://stox@db.example.com/stox\"\n"),
 	{id: "unknown-variable", what: "A variable of the environment that means nothing", remedy: "Correct its name in the unit file; each key in [config.md](config.md) has its variable.",
 		names: []string{"STOX_XMPP_SERVER"}, plant: func(p *plant) seen {
 			p.env = []string{"STOX_XMPP_SEVRER=127.0.0.1:5347"}

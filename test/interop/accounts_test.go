@@ -57,10 +57,12 @@ func TestAccounts(t *testing.T) {
 		l.german()
 		l.byChat()
 		l.admins()
+		before := []*stage.XMPPClient{l.juliet, l.other, l.romeo}
+		l.serverAgain()
 		l.restarts()
 		l.leaves()
 		l.byCommand()
-		l.keepsSecrets([]string{julAccount.Password, "a wrong password", "Montague-1595"}, 3, l.ids, l.juliet, l.other, l.romeo)
+		l.keepsSecrets([]string{julAccount.Password, "a wrong password", "Montague-1595"}, 3, l.ids, append(before, l.juliet)...)
 		l.sealed()
 		l.serverDown()
 	})
@@ -356,6 +358,19 @@ func (l *lines) byCommand() {
 		l.t.Fatalf("the account: %+v", c)
 	}
 	l.formsCrossed("registered, after a password that was wrong", "account by an ad-hoc command")
+}
+
+// serverAgain: the XMPP server comes back, and finds the accounts as they were.
+func (l *lines) serverAgain() {
+	at := len(l.stox.Lines())
+	_, err := l.server.Stop(l.ctx)
+	l.must(err)
+	l.must(l.server.Boot(l.ctx))
+	_, err = l.stox.WaitLink(l.ctx, at)
+	l.must(err)
+	l.juliet = l.login(juliet)
+	l.messages("reconnected")
+	l.linesCrossed(both, "messages go on, under the account", "restart of the XMPP server with accounts")
 }
 
 // sealed: the password is in the file of no store.
