@@ -24,29 +24,10 @@ const maxBlocksWait = 262144
 
 // PutBlocks keeps new versions, which replace older ones. They are written as contacts are, in
 // batches and without a report.
-func (s *Store) PutBlocks(batch []Block) {
-	if len(batch) == 0 {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return
-	}
-	defer s.signalLocked(s.toDo())
-	s.sideLocked()
-	s.blocks = append(s.blocks, batch...)
-	s.boundBlocksLocked()
-}
+func (s *Store) PutBlocks(batch []Block) { putSide(s, &s.blocks, batch) }
 
 func (q *queue) boundBlocksLocked() {
-	if len(q.blocks) <= maxBlocksWait {
-		return
-	}
-	q.blocks = newest(q.blocks, Block.key)
-	n := max(0, len(q.blocks)-maxBlocksWait/2)
-	q.blocks = dropOldest(q.blocks, n)
-	q.dropped += uint64(n)
+	q.blocks = boundSideLocked(q, q.blocks, Block.key, maxBlocksWait)
 }
 
 // LoadBlocks calls f with all blocks on the disk, in batches, in the order of owners, and stops

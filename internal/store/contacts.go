@@ -23,31 +23,12 @@ const maxContactsWait = 131072
 // PutContacts keeps new versions, which replace older ones. They are written like
 // outcomes, in batches and without a report; during a fault at most 131072 wait. Of more, what
 // has a newer version is dropped, then the oldest down to 65536.
-func (s *Store) PutContacts(batch []Contact) {
-	if len(batch) == 0 {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return
-	}
-	defer s.signalLocked(s.toDo())
-	s.sideLocked()
-	s.contacts = append(s.contacts, batch...)
-	s.boundLocked()
-}
+func (s *Store) PutContacts(batch []Contact) { putSide(s, &s.contacts, batch) }
 
 // boundContactsLocked drops what is too much to wait. Whoever changes his mind again and
 // again does not push out what there is of others.
 func (q *queue) boundContactsLocked() {
-	if len(q.contacts) <= maxContactsWait {
-		return
-	}
-	q.contacts = newest(q.contacts, Contact.key)
-	n := max(0, len(q.contacts)-maxContactsWait/2)
-	q.contacts = dropOldest(q.contacts, n)
-	q.dropped += uint64(n)
+	q.contacts = boundSideLocked(q, q.contacts, Contact.key, maxContactsWait)
 }
 
 // LoadContacts calls f with all contacts on the disk, in batches, and stops with the first

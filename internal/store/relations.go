@@ -31,20 +31,7 @@ const (
 // a newer version is dropped first, then what one user has beyond the last 1024, then the
 // oldest down to 131072: nobody, however often he changes his mind, pushes out that another
 // one has taken back what he had granted.
-func (s *Store) PutRelations(batch []Relation) {
-	if len(batch) == 0 {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return
-	}
-	defer s.signalLocked(s.toDo())
-	s.sideLocked()
-	s.relations = append(s.relations, batch...)
-	s.boundRelationsLocked()
-}
+func (s *Store) PutRelations(batch []Relation) { putSide(s, &s.relations, batch) }
 
 func (q *queue) boundRelationsLocked() {
 	if len(q.relations) <= maxRelationsWait {

@@ -27,29 +27,10 @@ const (
 // PutUsage keeps new versions, which replace older ones. They are written as contacts are, in
 // batches and without a report: a kill of the process costs what came in the 40 ms before it.
 // Days are kept for 35 days.
-func (s *Store) PutUsage(batch []Usage) {
-	if len(batch) == 0 {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return
-	}
-	defer s.signalLocked(s.toDo())
-	s.sideLocked()
-	s.usage = append(s.usage, batch...)
-	s.boundUsageLocked()
-}
+func (s *Store) PutUsage(batch []Usage) { putSide(s, &s.usage, batch) }
 
 func (q *queue) boundUsageLocked() {
-	if len(q.usage) <= maxUsageWait {
-		return
-	}
-	q.usage = newest(q.usage, Usage.key)
-	n := max(0, len(q.usage)-maxUsageWait/2)
-	q.usage = dropOldest(q.usage, n)
-	q.dropped += uint64(n)
+	q.usage = boundSideLocked(q, q.usage, Usage.key, maxUsageWait)
 }
 
 // usageBefore is the first day that is kept.
