@@ -39,7 +39,7 @@ func TestUnitIsExplained(t *testing.T) {
 		t.Fatal(err)
 	}
 	// How it is started, run and stopped is in the unit's own comments.
-	life := []string{"Type", "ExecStart", "ExecReload", "Restart", "RestartSec", "RestartPreventExitStatus", "WatchdogSec", "TimeoutStopSec", "TimerSlackNSec"}
+	life := []string{"Type", "ExecStart", "ExecReload", "Restart", "RestartSec", "RestartPreventExitStatus", "WatchdogSec", "TimeoutStopSec", "TimerSlackNSec", "CPUSchedulingPolicy"}
 	_, section, _ := strings.Cut(string(unit), "[Service]\n")
 	section, _, _ = strings.Cut(section, "[Install]\n")
 	var set []string

@@ -45,6 +45,9 @@ log says which.`,
 		if err != nil {
 			return err
 		}
+		if err := scheduleAsBatch(); err != nil {
+			log.Debug("the ordinary scheduling policy stays", "err", err)
+		}
 		ctx, stop := stopOnSignal(context.Background(), std, log, a.RequestReload)
 		defer stop()
 		if err := a.Run(ctx); err != nil {
