@@ -106,7 +106,11 @@ func (b *Bridge) serve(out *work, l *lane) {
 func (b *Bridge) eligible(out *work, l *lane) (found *fifo, short bool) {
 	slot := b.lanes.held.room(b.lanes.limits, held{open: 1})
 	i, marked, passed := 0, false, false
-	for n := 0; i < len(l.turn) && n < b.ahead && (slot || i < b.ahead); {
+	ahead, trial := b.ahead, l.onTrial()
+	if trial {
+		ahead = 1
+	}
+	for n := 0; i < len(l.turn) && n < ahead && (slot || i < b.ahead); {
 		f := l.turn[i]
 		if len(f.queue) == 0 || !f.queue[0].due(out.now) || out.now.Before(l.until) {
 			l.leave(f) // stir sees to it
@@ -127,22 +131,26 @@ func (b *Bridge) eligible(out *work, l *lane) (found *fifo, short bool) {
 		i++
 	}
 	// Who is passed over, as with a message that is tried again, does not wait for others.
-	b.markNext(out, l.turn[:i], slot, marked && !passed)
+	b.markNext(out, l.turn[:i], slot, trial, marked && !passed)
 	return found, short
 }
 
-// markNext has the next messages of these FIFOs, a share of each, written as ones that may leave.
-// While one of them is, it waits until there are as many that are not: one commit for all.
-func (b *Bridge) markNext(out *work, fifos []*fifo, slot, marked bool) {
-	if len(fifos) == 0 {
+// markNext has the next messages of these FIFOs, a share of each, written as ones that may leave;
+// in a trial only the first whose sender has room, when the slot is free. While one of them is, it waits until there
+// are as many that are not: one commit for all.
+func (b *Bridge) markNext(out *work, fifos []*fifo, slot, trial, marked bool) {
+	if len(fifos) == 0 || trial && fifos[0].lane.open != nil {
 		return
 	}
 	share := max(b.ahead/len(fifos), 1)
+	if trial {
+		share = 1
+	}
 	var room [2 * markAhead]*outbound
 	todo := room[:0]
 	have := 0
 	for i, f := range fifos {
-		if i >= b.ahead && !(slot && b.lanes.room(f.sender.Domain(), held{open: 1})) {
+		if (trial || i >= b.ahead) && !(slot && b.lanes.room(f.sender.Domain(), held{open: 1})) {
 			continue
 		}
 		for _, e := range f.queue[:min(share, len(f.queue))] {

@@ -52,6 +52,10 @@ type lane struct {
 	until    time.Time
 }
 
+// onTrial reports whether nothing has got there since the circuit was opened: messages are tried
+// one by one.
+func (l *lane) onTrial() bool { return !l.until.IsZero() }
+
 // fifo has what one sender has waiting for one destination. A message that is under
 // way is not in it; if it has to be tried again it comes back to the front.
 type fifo struct {

@@ -459,7 +459,7 @@ func (w *world) checkHead(l *lane, f *fifo, now time.Time, quiet bool) {
 			stuck++
 		}
 	}
-	if stuck >= b.ahead {
+	if stuck >= b.ahead || stuck > 0 && l.onTrial() {
 		return // as many as are marked wait for the journal to take that, and then it is marked
 	}
 	switch {
