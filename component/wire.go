@@ -114,10 +114,19 @@ func appendValue(b []byte, v mapping.XMPP, by string, limit int) []byte {
 func appendOpen(b []byte, name, from, to, id, typ string) []byte {
 	b = append(b, '<')
 	b = append(b, name...)
-	b = appendAttr(b, "from", from)
-	b = appendAttr(b, "to", to)
-	b = appendOptAttr(b, "id", id)
-	return appendOptAttr(b, "type", typ)
+	b = append(b, " from='"...)
+	b = appendEscaped(b, from, true)
+	b = append(b, "' to='"...)
+	b = appendEscaped(b, to, true)
+	if id != "" {
+		b = append(b, "' id='"...)
+		b = appendEscaped(b, id, true)
+	}
+	if typ != "" {
+		b = append(b, "' type='"...)
+		b = appendEscaped(b, typ, true)
+	}
+	return append(b, '\'')
 }
 
 // bounce matches an error stanza with what it answers. One that matches nothing

@@ -42,18 +42,18 @@ func appendTextElement(b []byte, name, lang, text string) []byte {
 // value of an attribute in single quotes. CR, and in attributes LF and TAB too,
 // become references, since a parser would fold them (XML 1.0 §2.11, §3.3.3).
 //
-// Nearly all that is written has nothing to escape, so eight octets are looked at in
-// one go; those among which there may be something are gone through one by one.
+// Nearly all that is written has nothing to escape: unescaped finds that out.
 func appendEscaped(b []byte, s string, attr bool) []byte {
+	if i := unescaped(s); i < len(s) {
+		return appendFrom(b, s, i, attr)
+	}
+	return append(b, s...)
+}
+
+// appendFrom is appendEscaped of an s that has nothing to escape before i.
+func appendFrom(b []byte, s string, i int, attr bool) []byte {
 	last := 0
-	for i := 0; i < len(s); {
-		if len(s)-i >= 8 && unmarked(word(s[i:i+8])) {
-			i += 8
-			continue
-		}
-		if len(s)-i < 8 && len(s) >= 8 && unmarked(word(s[len(s)-8:])) {
-			break // the rest, and something of what is before it
-		}
+	for ; i < len(s); i += unescaped(s[i:]) {
 		for end := min(i+8, len(s)); i < end; {
 			size, esc := 1, ""
 			if c := s[i]; c < utf8.RuneSelf {
@@ -78,6 +78,29 @@ func appendEscaped(b []byte, s string, attr bool) []byte {
 	return append(b, s[last:]...)
 }
 
+// unescaped is how many octets at the beginning of s certainly stay as they are, looked at
+// eight at a time.
+func unescaped(s string) int {
+	if len(s) < 8 {
+		for i := range len(s) {
+			if c := s[i]; c >= utf8.RuneSelf || escapes[c] != "" {
+				return i
+			}
+		}
+		return len(s)
+	}
+	i := 0
+	for ; len(s)-i >= 8; i += 8 {
+		if marks(word(s[i:])) != 0 {
+			return i
+		}
+	}
+	if marks(word(s[len(s)-8:])) != 0 { // the rest, and something of what is before it
+		return i
+	}
+	return len(s)
+}
+
 // escapes is what is written in an attribute in place of an ASCII character; "": itself.
 var escapes = func() (t [utf8.RuneSelf]string) {
 	for c := range byte(' ') {
@@ -98,12 +121,13 @@ func word(s string) uint64 {
 		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
-// unmarked reports whether eight octets stay as they are, in texts and attributes: all are
-// ASCII from the space on, and none is & or ' or < or >. The octet of a difference has its
-// highest bit if it was too small; only behind such a one may another be mistaken for one.
-func unmarked(w uint64) bool {
-	small := (w - each*' ') &^ w
-	quote := (w | each*('&'^'\'')) ^ each*('&'|'\'') // 0 where one of the two is
-	angle := (w | each*('<'^'>')) ^ each*('<'|'>')
-	return (w|small|(quote-each)&^quote|(angle-each)&^angle)&(each*0x80) == 0
+// marks is 0 if eight octets stay as they are, in texts and attributes: all are ASCII from
+// the space on, and none is & or ' or < or >. A difference has the highest bit of an octet if
+// that was too small, or if it had that bit before and is no ASCII, or if what is below it was
+// too small: so there may be a mark too many behind one, but never one too few.
+func marks(w uint64) uint64 {
+	small := w - each*' '
+	quote := ((w | each*('&'^'\'')) ^ each*('&'|'\'')) - each // of 0 where it is one of the two
+	angle := ((w | each*('<'^'>')) ^ each*('<'|'>')) - each
+	return (w | small | quote | angle) & (each * 0x80)
 }
