@@ -51,10 +51,10 @@ func (q *queue) lose(how ending, now time.Time) {
 		case p.again && (how == endLost || p.end > q.written):
 			q.uncertain(p)
 		case p.end > q.written:
-			q.finish(p, mapping.Outcome{Kind: mapping.NotWritten, Failure: mapping.FailNoLink()})
+			q.finish(p, mapping.NotWritten, mapping.FailNoLink())
 			q.pending.recycle(p)
 		case how != endLost:
-			q.finish(p, mapping.Outcome{Kind: mapping.Unknown})
+			q.finish(p, mapping.Unknown, nil)
 			q.pending.recycle(p)
 		default:
 			fresh++
@@ -79,6 +79,7 @@ func (q *queue) lose(how ending, now time.Time) {
 	q.pending.forget(q.again)
 	q.own = ownTrack(q.from, q.timeout)
 	clear(q.domains)
+	q.recent = nil
 	if len(q.again) > 0 {
 		q.lookAt(q.again[0].due)
 	}
@@ -104,7 +105,7 @@ func (q *queue) writeAgain(now time.Time) {
 		q.end += uint64(len(q.buf) - start)
 		q.pending.open--
 		q.pending.held -= p.size
-		p.end, p.again = q.end, true
+		p.end, p.again, p.due = q.end, true, now.Add(q.timeout)
 		q.enqueue(t, p, a.id, now)
 		q.counts.Rewritten++
 	}
@@ -114,7 +115,7 @@ func (q *queue) writeAgain(now time.Time) {
 
 // uncertain gives up p, which is in no track. q.mu is held.
 func (q *queue) uncertain(p *pending) {
-	q.finish(p, mapping.Outcome{Kind: mapping.Uncertain})
+	q.finish(p, mapping.Uncertain, nil)
 	q.pending.recycle(p)
 }
 

@@ -258,7 +258,7 @@ func TestLoseAtTheOctet(t *testing.T) {
 		}
 		q, now := c.q, time.Now()
 		for i, id := range []string{"a", "b"} {
-			q.enqueue(&q.own, &pending{ref: i, value: message(id, "x"), bounces: i == 0, end: uint64(100 * (i + 1)), again: tt.second}, id, now)
+			q.enqueue(&q.own, &pending{ref: i, value: message(id, "x"), bounces: i == 0, end: uint64(100 * (i + 1)), due: now.Add(q.timeout), again: tt.second}, id, now)
 		}
 		q.written = tt.written
 		q.lose(tt.how, now)

@@ -384,12 +384,12 @@ func (q *queue) homecoming(n uint64, now time.Time) (up bool, err error) {
 // confirm settles what a barrier that has come home confirms. q.mu is held.
 func (q *queue) confirm(t *track, b *barrier, now time.Time) {
 	if !q.settled(t) {
-		q.settleUpTo(t, b.covers, mapping.Outcome{Kind: mapping.Processed})
+		q.settleUpTo(t, b.covers, mapping.Processed, nil)
 		t.dropWaves(b.covers)
 		return
 	}
 	settles := t.ripe(b.at) // of now: a bounce may have come since that shows that it was early
-	q.settleUpTo(t, settles, mapping.Outcome{Kind: mapping.Processed})
+	q.settleUpTo(t, settles, mapping.Processed, nil)
 	t.dropWaves(settles)
 	t.wave(b.covers, now)
 }
@@ -404,17 +404,17 @@ func (q *queue) software(domain string, prosody bool, now time.Time) {
 	}
 	if t.prosody = prosody; !q.settled(t) && len(t.waves) > 0 {
 		upTo := t.waves[len(t.waves)-1].upTo
-		q.settleUpTo(t, upTo, mapping.Outcome{Kind: mapping.Processed})
+		q.settleUpTo(t, upTo, mapping.Processed, nil)
 		t.dropWaves(upTo)
 	}
 }
 
 // settleUpTo ends everything of a track up to a position. q.mu is held.
-func (q *queue) settleUpTo(t *track, pos uint64, o mapping.Outcome) {
+func (q *queue) settleUpTo(t *track, pos uint64, k mapping.OutcomeKind, f *mapping.Failure) {
 	for p := t.front(); p != nil && p.end <= pos; p = t.front() {
 		q.popFront(t)
 		if !p.done {
-			q.finish(p, o)
+			q.finish(p, k, f)
 		}
 		q.pending.recycle(p)
 	}
@@ -426,10 +426,17 @@ func (q *queue) popFront(t *track) {
 }
 
 // finish settles a value. q.mu is held.
-func (q *queue) finish(p *pending, o mapping.Outcome) {
-	o.Doubtful = p.again && o.Kind != mapping.Uncertain
+func (q *queue) finish(p *pending, k mapping.OutcomeKind, f *mapping.Failure) {
 	q.pending.finish(p)
-	q.results = append(q.results, mapping.Result{Ref: p.ref, Outcome: o})
+	q.tellLater(p.ref, k, f)
+	q.results[len(q.results)-1].Outcome.Doubtful = p.again && k != mapping.Uncertain
+}
+
+// tellLater notes a result. q.mu is held.
+func (q *queue) tellLater(ref any, k mapping.OutcomeKind, f *mapping.Failure) {
+	q.results = append(q.results, mapping.Result{Ref: ref})
+	o := &q.results[len(q.results)-1].Outcome
+	o.Kind, o.Failure = k, f
 }
 
 // appendBarrier is appendPing for an id that is not there yet. pingID has nothing that

@@ -42,6 +42,7 @@ func (q *queue) look(now time.Time) {
 				q.lookAt(gone)
 			} else {
 				delete(q.domains, t.domain)
+				q.recent = nil
 			}
 		}
 	}
@@ -81,7 +82,7 @@ func (q *queue) lookTrack(t *track, now time.Time) {
 				q.blocked = true
 				break
 			}
-			q.finish(p, mapping.Outcome{Kind: mapping.Unknown})
+			q.finish(p, mapping.Unknown, nil)
 		}
 		t.popFirst()
 		q.pending.entries--

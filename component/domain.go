@@ -47,7 +47,10 @@ func (q *queue) trackOf(a *addressed, now time.Time) *track {
 		return &q.own
 	}
 	domain := a.to.Domain()
-	t := q.domains[domain]
+	t := q.recent
+	if t == nil || t.domain != domain {
+		t = q.domains[domain]
+	}
 	if t == nil {
 		if len(q.domains) >= maxDomains && !q.forgetIdle() {
 			return nil
@@ -56,7 +59,7 @@ func (q *queue) trackOf(a *addressed, now time.Time) *track {
 		q.domains[domain] = t
 		q.lookAt(now.Add(forgetDomain))
 	}
-	t.used = now
+	t.used, q.recent = now, t
 	return t
 }
 
@@ -78,6 +81,7 @@ func (q *queue) forgetIdle() (any bool) {
 			any = true
 		}
 	}
+	q.recent = nil
 	return any
 }
 
@@ -106,19 +110,19 @@ func (q *queue) answered(domain string, n uint64, f *mapping.Failure, now time.T
 	case at > 0:
 		// An older one is missing. The way to that server may have broken between
 		// them, and with it what was before.
-		q.settleUpTo(t, b.covers, mapping.Outcome{Kind: mapping.Unknown})
+		q.settleUpTo(t, b.covers, mapping.Unknown, nil)
 		t.dropWaves(b.covers)
 	case f == nil, f.Condition == mapping.CondServiceUnavailable, f.Condition == mapping.CondFeatureNotImplemented:
 		q.confirm(t, &b, now)
 	case strings.HasPrefix(string(f.Condition), "remote-server-"), f.Condition == mapping.CondInternalServerError:
 		if n := len(t.waves); n > 0 { // an earlier barrier has found them handled
-			q.settleUpTo(t, t.waves[n-1].upTo, mapping.Outcome{Kind: mapping.Unknown})
+			q.settleUpTo(t, t.waves[n-1].upTo, mapping.Unknown, nil)
 		}
-		q.settleUpTo(t, b.covers, mapping.Outcome{Kind: mapping.Bounced, Failure: f})
+		q.settleUpTo(t, b.covers, mapping.Bounced, f)
 		t.dropWaves(b.covers)
 	default:
 		// Somebody would not let the ping pass: that says nothing about messages.
-		q.settleUpTo(t, b.covers, mapping.Outcome{Kind: mapping.Unknown})
+		q.settleUpTo(t, b.covers, mapping.Unknown, nil)
 		t.dropWaves(b.covers)
 	}
 	q.writeBarriers(t, now)

@@ -262,14 +262,7 @@ func TestDomainForgotten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q, now := c.q, time.Now()
-	q.open("p")
-	for n := range uint64(linkCheck) {
-		if _, err := q.homecoming(n+1, now); err != nil {
-			t.Fatal(err)
-		}
-	}
-	q.turn(discard{})
+	q, now := openQueue(t, c), time.Now()
 	write := func() {
 		t.Helper()
 		out, _, _ := q.take(nil)
@@ -295,4 +288,42 @@ func TestDomainForgotten(t *testing.T) {
 	if q.pending.open != 0 {
 		t.Errorf("%d are pending, want none", q.pending.open)
 	}
+}
+
+// The track that was used last is not found any more when it is gone, however it went.
+func TestRecentDomainForgotten(t *testing.T) {
+	for name, forget := range map[string]func(q *queue, now time.Time){
+		"no room":   func(q *queue, _ time.Time) { q.forgetIdle() },
+		"idle":      func(q *queue, now time.Time) { q.collect(nil, now.Add(forgetDomain)) },
+		"link lost": func(q *queue, _ time.Time) { q.close(endLost); q.open("p") },
+	} {
+		c, err := New(Config{Server: "x:1", Domain: testDomain, Secret: "s", Barrier: BarrierSingle}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, now := openQueue(t, c), time.Now()
+		a := addressed{to: mapping.MustParseJID("x@example.net"), bounces: true}
+		before := q.trackOf(&a, now)
+		if q.trackOf(&a, now) != before || q.domains["example.net"] != before {
+			t.Fatal("a track is made twice")
+		}
+		forget(q, now)
+		if after := q.trackOf(&a, now); after == before || q.domains["example.net"] != after {
+			t.Errorf("%s: a track that was forgotten is used", name)
+		}
+	}
+}
+
+// openQueue is the queue of c, whose link is up.
+func openQueue(t *testing.T, c *Component) *queue {
+	t.Helper()
+	q := c.q
+	q.open("p")
+	for n := range uint64(linkCheck) {
+		if _, err := q.homecoming(n+1, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	q.turn(discard{})
+	return q
 }

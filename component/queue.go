@@ -74,6 +74,7 @@ type queue struct {
 	pending  pendingTable
 	own      track             // our own domain
 	domains  map[string]*track // others
+	recent   *track            // the one of domains that was asked for last; nil: none, or it is gone
 	touched  []*track          // those that have been appended to and have no barrier yet
 	unsent   []sentBarrier     // in the order of positions
 	again    []*pending        // to be written once more when the link returns
@@ -162,8 +163,9 @@ func (q *queue) deliver(batch []mapping.Parcel[mapping.XMPP]) {
 	q.mu.Lock()
 	defer q.release()
 	q.touched = q.touched[:0]
+	due := now.Add(q.timeout)
 	for i := range batch {
-		q.deliverOne(&batch[i], now)
+		q.deliverOne(&batch[i], now, due)
 	}
 	q.coverTouched(now)
 }
@@ -176,27 +178,20 @@ func (q *queue) coverTouched(now time.Time) {
 	clear(q.touched)
 }
 
-func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
-	settle := func(k mapping.OutcomeKind, f *mapping.Failure) {
-		q.results = append(q.results, mapping.Result{Ref: p.Ref, Outcome: mapping.Outcome{Kind: k, Failure: f}})
-	}
-	a, err := address(p.Value)
+// deliverOne is deliver of one. Its outcome is due at that time. q.mu is held.
+func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now, due time.Time) {
+	var a addressed
+	err := address(p.Value, &a)
 	if q.state != queueOpen && (q.state != queueChecking || err != nil || a.bounces) {
-		settle(mapping.NotWritten, mapping.FailNoLink())
+		q.tellLater(p.Ref, mapping.NotWritten, mapping.FailNoLink())
 		return
 	}
 	at := -1 // the inquiry that it answers
 	if a.answers {
 		at = q.inquired(&a)
 	}
-	reject := func(k mapping.OutcomeKind, f *mapping.Failure, instead stanzaError) {
-		if at >= 0 {
-			q.closeInquiry(at, instead)
-		}
-		settle(k, f)
-	}
 	if err != nil {
-		reject(mapping.Refused, mapping.FailInternal(err), errBadReply)
+		q.reject(p, at, mapping.Refused, mapping.FailInternal(err), &errBadReply)
 		return
 	}
 	if a.from.Domain() != q.domain.Domain() {
@@ -204,11 +199,11 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
 		// message from before its component name was taken out of the configuration.
 		err := fmt.Errorf("refusing to write a stanza from %q: not in %s", a.from, q.from)
 		q.log.Error("stanza with a foreign sender refused; unless its component name was taken out of the configuration this is a fault of stox", "from", a.from.String(), "id", a.id)
-		settle(mapping.Refused, mapping.FailInternal(err))
+		q.tellLater(p.Ref, mapping.Refused, mapping.FailInternal(err))
 		return
 	}
 	if a.answers && at < 0 {
-		settle(mapping.Refused, mapping.FailInternal(errors.New("an answer that nobody waits for")))
+		q.tellLater(p.Ref, mapping.Refused, mapping.FailInternal(errors.New("an answer that nobody waits for")))
 		return
 	}
 	// An error is the answer to a stanza that was read. There is always room for it:
@@ -216,12 +211,12 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
 	// may be long: in its place there is always room for an error.
 	unwritten := int(q.end - q.written)
 	if (a.bounces || a.answers) && (unwritten >= q.maxBytes || q.pending.entries >= q.maxPending || q.pending.held >= heldFactor*q.maxBytes) {
-		reject(mapping.NotWritten, mapping.FailBusy(1), errInquiries)
+		q.reject(p, at, mapping.NotWritten, mapping.FailBusy(1), &errInquiries)
 		return
 	}
 	t := q.trackOf(&a, now)
 	if t == nil {
-		settle(mapping.NotWritten, mapping.FailBusy(1))
+		q.tellLater(p.Ref, mapping.NotWritten, mapping.FailBusy(1))
 		return
 	}
 	start := len(q.buf)
@@ -229,12 +224,12 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
 	size := len(q.buf) - start
 	if size > q.maxStanza {
 		q.buf = q.buf[:start]
-		reject(mapping.Refused, mapping.FailTooLarge(q.maxStanza), errLargeReply)
+		q.reject(p, at, mapping.Refused, mapping.FailTooLarge(q.maxStanza), &errLargeReply)
 		return
 	}
 	if (a.bounces || a.answers) && unwritten+size > q.maxBytes {
 		q.buf = q.buf[:start]
-		reject(mapping.NotWritten, mapping.FailBusy(1), errInquiries)
+		q.reject(p, at, mapping.NotWritten, mapping.FailBusy(1), &errInquiries)
 		return
 	}
 	if a.answers {
@@ -242,11 +237,20 @@ func (q *queue) deliverOne(p *mapping.Parcel[mapping.XMPP], now time.Time) {
 	}
 	q.end += uint64(size)
 	r := q.pending.make()
-	r.ref, r.value, r.size, r.end, r.bounces = p.Ref, p.Value, size, q.end, a.bounces
+	r.ref, r.value, r.size, r.end, r.due, r.bounces = p.Ref, p.Value, size, q.end, due, a.bounces
 	q.enqueue(t, r, a.id, now)
 	if !a.bounces {
 		q.takeSlot(size)
 	}
+}
+
+// reject settles what is not written. at is the inquiry that it was to answer, which is
+// answered otherwise; below 0: none. q.mu is held.
+func (q *queue) reject(p *mapping.Parcel[mapping.XMPP], at int, k mapping.OutcomeKind, f *mapping.Failure, instead *stanzaError) {
+	if at >= 0 {
+		q.closeInquiry(at, *instead)
+	}
+	q.tellLater(p.Ref, k, f)
 }
 
 // takeSlot notes that an answer of so many octets ends the buffer. q.mu is held.
@@ -259,9 +263,9 @@ func (q *queue) takeSlot(size int) {
 // heldFactor is how much more than may be unwritten may be pending.
 const heldFactor = 4
 
-// enqueue takes in p, which has just been appended to the buffer. q.mu is held.
+// enqueue takes in p, which has just been appended to the buffer, and is due as it says
+// unless its domain is not waited for. q.mu is held.
 func (q *queue) enqueue(t *track, p *pending, id string, now time.Time) {
-	p.due = now.Add(q.timeout)
 	if t.suspended() {
 		p.due = now
 	}
@@ -394,7 +398,7 @@ func (q *queue) bounced(id string, from, to mapping.JID, f *mapping.Failure) boo
 	if a := p.addressed(); q.isOwn(&a) {
 		q.own.refused(p.end, time.Now())
 	}
-	q.finish(p, mapping.Outcome{Kind: mapping.Bounced, Failure: f})
+	q.finish(p, mapping.Bounced, f)
 	return true
 }
 

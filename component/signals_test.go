@@ -130,7 +130,7 @@ func TestSignalsOut(t *testing.T) {
 		{&mapping.XMPPReceipt{From: from, To: to, ID: "i", About: "m1", Read: true},
 			`<message from='ohara@sip.example.com' to='juliet@example.com/a&amp;b' id='i'><displayed xmlns='urn:xmpp:chat-markers:0' id='m1'/></message>`},
 	} {
-		if _, err := address(tt.v); err != nil {
+		if err := address(tt.v, new(addressed)); err != nil {
 			t.Error(err)
 		}
 		if got := string(appendValue(nil, tt.v, "", 1<<20)); got != tt.want {
@@ -143,7 +143,7 @@ func TestSignalsOut(t *testing.T) {
 		t.Error(got)
 	}
 	for _, v := range []mapping.XMPP{&mapping.XMPPReceipt{From: from, To: to}, (*mapping.XMPPReceipt)(nil), &mapping.XMPPReceipt{From: from, About: "m1"}, &mapping.IMDN{From: from, To: to}} {
-		if _, err := address(v); err == nil {
+		if err := address(v, new(addressed)); err == nil {
 			t.Errorf("%+v is taken", v)
 		}
 	}

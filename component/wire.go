@@ -9,69 +9,68 @@ import (
 	"github.com/stoxgw/stox/mapping"
 )
 
-// address returns what the pending table needs, or why the value cannot be a
-// stanza of ours.
-func address(v mapping.XMPP) (addressed, error) {
-	var a addressed
+// address fills a, which is empty, with what the pending table needs. The error says why
+// the value cannot be a stanza of ours; what was known before it was found is there.
+func address(v mapping.XMPP, a *addressed) error {
 	switch v := v.(type) {
 	case *mapping.XMPPMessage:
 		if v == nil {
-			return a, errors.New("nil message")
+			return errors.New("nil message")
 		}
-		a = addressed{id: v.ID, from: v.From, to: v.To, bounces: true}
+		a.id, a.from, a.to, a.bounces = v.ID, v.From, v.To, true
 		switch stanza.StanzaType(v.Type) {
 		case "", stanza.MessageTypeNormal, stanza.MessageTypeChat, stanza.MessageTypeHeadline:
 		default:
-			return a, fmt.Errorf("message of type %q", v.Type)
+			return fmt.Errorf("message of type %q", v.Type)
 		}
 	case *mapping.XMPPError:
 		if v == nil || v.Failure == nil {
-			return a, errors.New("error stanza without a failure")
+			return errors.New("error stanza without a failure")
 		}
-		a = addressed{id: v.ID, from: v.From, to: v.To}
+		a.id, a.from, a.to = v.ID, v.From, v.To
 	case *mapping.XMPPReceipt:
 		if v == nil || v.About == "" {
-			return a, errors.New("receipt of nothing")
+			return errors.New("receipt of nothing")
 		}
-		a = addressed{id: v.ID, from: v.From, to: v.To, bounces: true}
+		a.id, a.from, a.to, a.bounces = v.ID, v.From, v.To, true
 	case *mapping.XMPPState:
 		if v == nil || !v.State.Known() {
-			return a, errors.New("no chat state")
+			return errors.New("no chat state")
 		}
-		a = addressed{id: v.ID, from: v.From, to: v.To, bounces: true}
+		a.id, a.from, a.to, a.bounces = v.ID, v.From, v.To, true
 	case *mapping.XMPPPresence:
 		if v == nil || !v.Type.Known() || (v.Type == mapping.PresenceError) != (v.Failure != nil) {
-			return a, errors.New("no presence")
+			return errors.New("no presence")
 		}
-		a = addressed{id: v.ID, from: v.From, to: v.To}
+		a.id, a.from, a.to = v.ID, v.From, v.To
 	case *mapping.XMPPIntroduction:
 		if v == nil {
-			return a, errors.New("nil introduction")
+			return errors.New("nil introduction")
 		}
-		a = addressed{from: v.From, to: v.To}
+		a.from, a.to = v.From, v.To
 	case *mapping.XMPPCommandReply:
 		if v == nil {
-			return a, errors.New("nil reply")
+			return errors.New("nil reply")
 		}
-		a = addressed{id: v.ID, from: v.From, to: v.To, answers: true}
+		a.id, a.from, a.to, a.answers = v.ID, v.From, v.To, true
 		if v.Failure == nil && (v.Node == "" || !commandStatus(v.Status) || !writable(v.Form)) {
-			return a, errors.New("no reply to a command")
+			return errors.New("no reply to a command")
 		}
 	case *mapping.XMPPRegisterReply:
 		if v == nil {
-			return a, errors.New("nil reply")
+			return errors.New("nil reply")
 		}
-		a = addressed{id: v.ID, from: v.From, to: v.To, answers: true}
+		a.id, a.from, a.to, a.answers = v.ID, v.From, v.To, true
 		if !writable(v.Form) {
-			return a, errors.New("no reply to a registration")
+			return errors.New("no reply to a registration")
 		}
 	default:
-		return a, fmt.Errorf("no stanza for a %T", v)
+		return fmt.Errorf("no stanza for a %T", v)
 	}
 	if a.to.IsZero() {
-		return a, errors.New("stanza without an addressee")
+		return errors.New("stanza without an addressee")
 	}
-	return a, nil
+	return nil
 }
 
 // append appends the stanza of a value that address has passed. q.mu is held.
