@@ -51,6 +51,7 @@ const bigScratch = 16 << 10
 type scanner struct {
 	source
 	forest
+	lexicon
 
 	open     []frame
 	names    []byte            // of the open elements, as they are written
@@ -61,8 +62,7 @@ type scanner struct {
 	path []*element // from a stanza to where the scanner is
 
 	raw    []byte // a name in pieces; what is read and not kept
-	values []byte // of the attributes of one tag
-	cuts   []cut
+	values []byte // of the attributes of a stanza
 }
 
 // frame is an open element.
@@ -77,13 +77,11 @@ type binding struct {
 	had        bool
 }
 
-// cut is where in values the value of an attribute is.
-type cut struct{ attr, from, to int }
-
 // header reads the start of the stream: its declaration, if any, and the start tag of its
 // root.
 func (s *scanner) header() (root *element, empty bool, err error) {
 	s.forest.clear()
+	s.values = s.values[:0]
 	for first := true; ; first = false {
 		_, c, err := s.space()
 		switch {
@@ -105,8 +103,8 @@ func (s *scanner) header() (root *element, empty bool, err error) {
 			continue
 		}
 		root = s.plant()
-		_, empty, err = s.startTag(root)
-		return root, empty, err
+		_, how, err := s.startTag(root, false)
+		return root, how == void, err
 	}
 }
 
@@ -121,11 +119,11 @@ func (s *scanner) declaration() error {
 		return errRestricted
 	}
 	d := s.plant()
-	s.values, s.cuts = s.values[:0], s.cuts[:0]
 	if _, _, err := s.attributes(d, '?'); err != nil {
 		return err
 	}
-	s.cutValues(d)
+	s.keepValues(d, 0, 0)
+	d.cutValues()
 	return checkDeclaration(d)
 }
 
@@ -177,7 +175,7 @@ func (s *scanner) stanza(soft int) (root *element, over string, err error) {
 func (s *scanner) tree(soft int) (root *element, over string, err error) {
 	outside := len(s.open)
 	root = s.plant()
-	attrs, empty, err := s.startTag(root)
+	attrs, how, err := s.startTag(root, false)
 	if err != nil {
 		return nil, "", err
 	}
@@ -195,8 +193,8 @@ func (s *scanner) tree(soft int) (root *element, over string, err error) {
 	note(attrs, maxAttrs, tooRich)
 	for len(s.open) > outside {
 		note(s.taken(), soft, tooLong)
-		if empty {
-			empty = false
+		if how == void {
+			how = open
 			s.shut()
 			s.leave()
 			continue
@@ -233,18 +231,21 @@ func (s *scanner) tree(soft int) (root *element, over string, err error) {
 			top := s.path[len(s.path)-1]
 			top.text, err = s.cdata(top.text, true)
 		case over != "":
-			_, empty, err = s.startTag(nil)
+			_, how, err = s.startTag(nil, false)
 		default:
 			child := s.plant()
-			attrs, empty, err = s.startTag(child)
+			depth := len(s.open) + 1 - outside
+			attrs, how, err = s.startTag(child, true)
 			elements++
-			note(len(s.open)-outside, maxDepth, tooDeep)
+			note(depth, maxDepth, tooDeep)
 			note(elements, maxElements, tooMany)
 			note(attrs, maxAttrs, tooRich)
 			if over == "" {
 				top := s.path[len(s.path)-1]
 				top.children = append(top.children, child)
-				s.path = append(s.path, child)
+				if how != whole {
+					s.path = append(s.path, child)
+				}
 			}
 		}
 		if err != nil {
@@ -265,7 +266,7 @@ func (s *scanner) leave() {
 // tidy forgets the stanza before, and the room that an unusual one took.
 func (s *scanner) tidy() {
 	s.forest.clear()
-	s.path = s.path[:0]
+	s.path, s.values = s.path[:0], s.values[:0]
 	for _, b := range []*[]byte{&s.raw, &s.values} {
 		if cap(*b) > bigScratch {
 			*b = nil
@@ -282,35 +283,53 @@ func (s *scanner) tidy() {
 	}
 }
 
+// shape is what startTag has read.
+type shape uint8
+
+const (
+	open  shape = iota // the start tag of an element that goes on
+	void               // the tag of one that has nothing in it, and has to be closed
+	whole              // an element to its end, which was never opened
+)
+
 // startTag reads a start tag, of which "<" has been taken, and opens its element. e gets
-// its name and attributes, unless it is nil.
-func (s *scanner) startTag(e *element) (attrs int, empty bool, err error) {
-	before := s.taken()
+// its name and attributes, unless it is nil. If leaf is set, it may read all of an element that
+// has no children.
+func (s *scanner) startTag(e *element, leaf bool) (attrs int, how shape, err error) {
+	if e != nil {
+		if attrs, how, ok := s.quickTag(e, leaf); ok {
+			return attrs, how, nil
+		}
+	}
+	before, values := s.taken(), len(s.values)
 	raw, colon, err := s.name()
 	if err != nil {
-		return 0, false, err
+		return 0, open, err
 	}
 	at := len(s.names)
 	s.names = append(s.names, raw...)
 	s.open = append(s.open, frame{name: at, ns: s.ns, undo: len(s.undo)})
-	s.values, s.cuts = s.values[:0], s.cuts[:0]
-	if attrs, empty, err = s.attributes(e, '/'); err != nil || e == nil {
-		return attrs, empty, err
+	attrs, empty, err := s.attributes(e, '/')
+	if empty {
+		how = void
 	}
-	e.big = s.taken()-before > smallTag
-	s.cutValues(e)
+	if err != nil || e == nil {
+		return attrs, how, err
+	}
+	s.keepValues(e, values, s.taken()-before)
 	s.bind(e)
-	e.name.Space, e.name.Local = s.ns, wordOf(s.names[at+colon:])
+	e.name.Space, e.name.Local = s.ns, s.word(s.names[at+colon:])
 	if colon > 0 {
-		e.name.Space = s.meaning(wordOf(s.names[at : at+colon-1]))
+		e.name.Space = s.meaning(s.word(s.names[at : at+colon-1]))
 	}
-	return attrs, empty, nil
+	return attrs, how, nil
 }
 
 // attributes reads attributes up to the end of a tag, before whose ">" may be that last
-// octet, and counts them. e gets them as they are written, but for the values, which
-// cutValues gives to it.
+// octet, and counts them. e gets them as they are written, but for the values, of which
+// keepValues gives it the octets.
 func (s *scanner) attributes(e *element, last byte) (n int, found bool, err error) {
+	values := len(s.values)
 	for {
 		spaced, c, err := s.space()
 		switch {
@@ -329,7 +348,7 @@ func (s *scanner) attributes(e *element, last byte) (n int, found bool, err erro
 			return n, false, errTag
 		}
 		n++
-		if err := s.attribute(e); err != nil {
+		if err := s.attribute(e, values); err != nil {
 			return n, false, err
 		}
 	}
@@ -342,8 +361,8 @@ func orElse(err, otherwise error) error {
 	return otherwise
 }
 
-// attribute reads one attribute.
-func (s *scanner) attribute(e *element) error {
+// attribute reads one attribute. The values of its tag begin there in s.values.
+func (s *scanner) attribute(e *element, values int) error {
 	raw, colon, err := s.name()
 	if err != nil {
 		return err
@@ -351,9 +370,9 @@ func (s *scanner) attribute(e *element) error {
 	keep := e != nil
 	var name xml.Name
 	if keep {
-		name.Local = wordOf(raw[colon:])
+		name.Local = s.word(raw[colon:])
 		if colon > 0 {
-			name.Space = wordOf(raw[:colon-1])
+			name.Space = s.word(raw[:colon-1])
 		}
 		for i := range e.attrs {
 			if e.attrs[i].Name == name {
@@ -379,21 +398,17 @@ func (s *scanner) attribute(e *element) error {
 	if s.values, err = s.value(s.values, quote, true); err != nil {
 		return err
 	}
-	value := ""
+	e.attrs = append(e.attrs, attr{})
+	a := &e.attrs[len(e.attrs)-1]
+	a.Name = name
 	switch got := s.values[from:]; {
 	case len(got) == 0:
-	case name.Local == "xmlns", name.Space == "xmlns":
-		value = wordOf(got)
-		s.values = s.values[:from]
-	case name.Local == "type", name.Local == "lang":
-		value = wordOf(got)
+	case name.Local == "xmlns", name.Space == "xmlns", name.Local == "type", name.Local == "lang":
+		a.Value = s.word(got)
 		s.values = s.values[:from]
 	default:
-		s.cuts = append(s.cuts, cut{len(e.attrs), from, len(s.values)})
+		a.from, a.to = from-values, len(s.values)-values
 	}
-	e.attrs = append(e.attrs, xml.Attr{})
-	a := &e.attrs[len(e.attrs)-1]
-	a.Name, a.Value = name, value
 	return nil
 }
 
@@ -409,19 +424,21 @@ func isAddressing(name xml.Name) bool {
 	return false
 }
 
-// cutValues gives the attributes of e their values: parts of one string, unless that may
-// be so long that whoever keeps a part would keep too much.
-func (s *scanner) cutValues(e *element) {
-	if e.big {
-		for _, c := range s.cuts {
-			e.attrs[c.attr].Value = string(s.values[c.from:c.to])
-		}
+// keepValues gives e the values of its attributes, which are in s.values from there on: its
+// tag has so many octets. They will be parts of one string, unless that may be so long that
+// whoever keeps a part would keep too much.
+func (s *scanner) keepValues(e *element, from, tag int) {
+	e.values, e.big = s.values[from:], tag > smallTag
+	if !e.big {
 		return
 	}
-	all := string(s.values)
-	for _, c := range s.cuts {
-		e.attrs[c.attr].Value = all[c.from:c.to]
+	for i := range e.attrs {
+		if a := &e.attrs[i]; a.to > 0 {
+			a.Value = string(e.values[a.from:a.to])
+			a.to = 0
+		}
 	}
+	e.values, s.values = nil, s.values[:from]
 }
 
 // endTag reads an end tag, of which "</" has been taken, and closes its element.

@@ -135,7 +135,11 @@ func readElement(d *xml.Decoder, src *byteSource, start xml.StartElement, softBy
 }
 
 func newElement(t xml.StartElement) *element {
-	return &element{name: t.Name, attrs: t.Attr}
+	e := &element{name: t.Name}
+	for _, a := range t.Attr {
+		e.attrs = append(e.attrs, attr{Attr: a})
+	}
+	return e
 }
 
 // oracle reads streams by it.

@@ -47,6 +47,7 @@ func readAllTrees(r stanzaReader, soft int) (trees []string, err error) {
 // describe is e in one text. Of what has too many attributes only the first are in it.
 func describe(e *element) string {
 	var b strings.Builder
+	e.cutValues()
 	fmt.Fprintf(&b, "<%q %q", e.name.Space, e.name.Local)
 	for _, a := range e.attrs[:min(len(e.attrs), maxAttrs)] {
 		fmt.Fprintf(&b, " %q %q=%q", a.Name.Space, a.Name.Local, a.Value)

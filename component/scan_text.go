@@ -1,6 +1,7 @@
 package component
 
 import (
+	"encoding/binary"
 	"unicode/utf8"
 )
 
@@ -11,6 +12,7 @@ const (
 	inName     // or beyond ASCII
 	isColon
 	isWide  // not ASCII
+	isPlain // in a name, and none of these two
 	inText  // stands for itself, between tags and in CDATA
 	inValue // stands for itself, in an attribute
 )
@@ -19,9 +21,9 @@ var classes = func() (t [256]uint8) {
 	for c := range 256 {
 		switch {
 		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', c == '_', c == ':':
-			t[c] |= startsName | inName
+			t[c] |= startsName | inName | isPlain
 		case '0' <= c && c <= '9', c == '-', c == '.':
-			t[c] |= inName
+			t[c] |= inName | isPlain
 		case c >= utf8.RuneSelf:
 			t[c] |= startsName | inName | isWide
 		}
@@ -30,7 +32,8 @@ var classes = func() (t [256]uint8) {
 		}
 	}
 	t[':'] |= isColon
-	for _, c := range "<&]>" {
+	t[':'] &^= isPlain
+	for _, c := range "<&>" {
 		t[c] &^= inText
 	}
 	for _, c := range `<&'"` {
@@ -39,18 +42,39 @@ var classes = func() (t [256]uint8) {
 	return t
 }()
 
+// leading is how many octets at the beginning of b are of a class that has all of ASCII that
+// stands for itself between tags. Nearly always there are many, so they are looked at eight at
+// a time; those among which there may be another are gone through one by one.
+func leading(b []byte, class uint8) int {
+	for i := 0; i < len(b); {
+		if len(b)-i >= 8 && marks(binary.LittleEndian.Uint64(b[i:])) == 0 {
+			i += 8
+			continue
+		}
+		for end := min(i+8, len(b)); i < end; i++ {
+			if classes[b[i]]&class == 0 {
+				return i
+			}
+		}
+	}
+	return len(b)
+}
+
 // text reads character data up to the next "<", which is not taken, and appends it to dst.
 // Unless it is to be kept, dst is a scratch.
 func (s *scanner) text(dst []byte, keep bool) ([]byte, error) {
 	brackets := 0 // just before
 	for {
-		i, buf := s.r, s.buf[:s.end]
-		for i < len(buf) && classes[buf[i]]&inText != 0 {
-			i++
-		}
-		if i > s.r {
-			dst = s.takeTo(i, dst, keep)
-			brackets = 0
+		if n := leading(s.buf[s.r:s.end], inText); n > 0 {
+			last := n
+			for last > 0 && s.buf[s.r+last-1] == ']' {
+				last--
+			}
+			if last > 0 {
+				brackets = 0
+			}
+			brackets += n - last
+			dst = s.takeTo(s.r+n, dst, keep)
 		}
 		c, err := s.peek()
 		if err != nil {
@@ -59,10 +83,6 @@ func (s *scanner) text(dst []byte, keep bool) ([]byte, error) {
 		switch {
 		case c == '<':
 			return dst, nil
-		case c == ']':
-			brackets++
-			dst = s.takeTo(s.r+1, dst, keep)
-			continue
 		case c == '>':
 			if brackets >= 2 {
 				return dst, errBrackets // XML 1.0 §2.4
@@ -118,7 +138,7 @@ func (s *scanner) cdata(dst []byte, keep bool) ([]byte, error) {
 		dst = appendBrackets(dst, brackets, keep)
 		brackets = 0
 		i, buf := s.r, s.buf[:s.end]
-		for i < len(buf) && (classes[buf[i]]&inText != 0 || buf[i] == '<' || buf[i] == '&' || buf[i] == '>') {
+		for i < len(buf) && (classes[buf[i]]&inText != 0 && buf[i] != ']' || buf[i] == '<' || buf[i] == '&' || buf[i] == '>') {
 			i++
 		}
 		if i > s.r {

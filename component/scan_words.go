@@ -4,8 +4,8 @@ import "gosrc.io/xmpp/stanza"
 
 // words are what stanzas are made of, names, prefixes, namespaces and values of attributes
 // like type: reading one of them makes no new string. Nothing but time depends on what is here.
-var words = func() map[string]string {
-	table := make(map[string]string)
+// A word is in the first free slot from that of its hash on; half of them and more are free.
+var words = func() (table [wordSlots]string) {
 	for _, w := range [...]string{
 		"message", "iq", "presence", "id", "from", "to", "type", "xmlns", "lang", "body", "subject", "thread",
 		"error", "text", "code", "by", "x", "request", "received", "markable", "displayed", "active", "composing",
@@ -20,15 +20,48 @@ var words = func() map[string]string {
 		nsHints, nsDelay, nsOOB, nsNick, nsIdle, nsCaps, nsPing, nsVersion, nsVCard, nsFallback, nsEncryption,
 		nsOldOMEMO, nsXHTMLIM, stanza.NSDiscoInfo, stanza.NSDiscoItems,
 	} {
-		table[w] = w
+		i := hashWord([]byte(w)) % wordSlots
+		for table[i] != "" && table[i] != w {
+			i = (i + 1) % wordSlots
+		}
+		table[i] = w
 	}
 	return table
 }()
 
-// wordOf is b as a string.
-func wordOf(b []byte) string {
-	if w, ok := words[string(b)]; ok {
-		return w
+const wordSlots = 512
+
+// hashWord is a hash of b, which is not empty: good for words, and for nothing that is to
+// withstand somebody who looks for two that are alike.
+func hashWord(b []byte) uint32 {
+	n := len(b)
+	return (uint32(n) | uint32(b[0])<<8 | uint32(b[n/2])<<16 | uint32(b[n-1])<<24) * 0x9E3779B1 >> 16
+}
+
+// lexicon makes strings of names and the like without making the same one again and again:
+// the words, and those that have come last, one for each slot.
+type lexicon [64]string
+
+// longestWord is how long what is kept may be.
+const longestWord = 64
+
+// word is b as a string.
+func (l *lexicon) word(b []byte) string {
+	if len(b) == 0 {
+		return ""
 	}
-	return string(b)
+	h := hashWord(b)
+	for i := h % wordSlots; words[i] != ""; i = (i + 1) % wordSlots {
+		if words[i] == string(b) {
+			return words[i]
+		}
+	}
+	if len(b) > longestWord {
+		return string(b)
+	}
+	w := &l[h%uint32(len(l))]
+	if *w != string(b) {
+		*w = string(b)
+	}
+	return *w
 }

@@ -17,10 +17,32 @@ const (
 // there until the next stanza is read; its strings may be kept.
 type element struct {
 	name     xml.Name
-	attrs    []xml.Attr
+	attrs    []attr
+	values   []byte // of attrs, where nobody has asked for one yet
 	text     []byte // direct character data, in order
 	children []*element
 	big      bool // its tag is
+}
+
+// attr is an attribute.
+type attr struct {
+	xml.Attr     // without its value as long as that is among those of its element
+	from, to int // where it is there; 0 if it is not
+}
+
+// cutValues gives the attributes their values, as parts of one string. That is put off until
+// somebody asks for one, which nobody does of most elements.
+func (e *element) cutValues() {
+	if e.values == nil {
+		return
+	}
+	all := string(e.values)
+	e.values = nil
+	for i := range e.attrs {
+		if a := &e.attrs[i]; a.to > 0 {
+			a.Value = all[a.from:a.to]
+		}
+	}
 }
 
 // attr returns an attribute without namespace, "" if absent.
@@ -31,9 +53,14 @@ func (e *element) lang() string { return e.attrNS(nsXML, "lang") }
 
 func (e *element) attrNS(space, local string) string {
 	for i := range e.attrs {
-		if e.attrs[i].Name.Local == local && e.attrs[i].Name.Space == space {
-			return e.attrs[i].Value
+		a := &e.attrs[i]
+		if a.Name.Local != local || a.Name.Space != space {
+			continue
 		}
+		if a.to > 0 {
+			e.cutValues()
+		}
+		return a.Value
 	}
 	return ""
 }
@@ -110,7 +137,7 @@ func (f *forest) clear() {
 			*e = element{}
 			continue
 		}
-		e.attrs, e.children, e.text = e.attrs[:0], e.children[:0], e.text[:0]
+		e.attrs, e.values, e.children, e.text = e.attrs[:0], nil, e.children[:0], e.text[:0]
 	}
 	f.used = 0
 }
