@@ -304,11 +304,11 @@ func (l *link) closing() bool {
 	return !l.closeBy.IsZero()
 }
 
-func (l *link) readDeadline(d time.Duration) {
+func (l *link) readDeadline(t time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closeBy.IsZero() {
-		l.conn.SetReadDeadline(time.Now().Add(d))
+		l.conn.SetReadDeadline(t)
 	}
 }
 

@@ -212,6 +212,10 @@ func TestWhitespaceKeepsAlive(t *testing.T) {
 		if n := conn.Waiting(); n != 0 || r.Status().State != StateUp {
 			t.Errorf("%d stanzas written, status %+v", n, r.Status())
 		}
+		begin := time.Now() // the deadline of an earlier wait ends in between
+		if st := conn.Next(); time.Since(begin) != time.Minute || st.Name != "iq" {
+			t.Errorf("after %v: %s", time.Since(begin), st.Raw)
+		}
 		r.stop()
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"gosrc.io/xmpp/stanza"
 
@@ -44,6 +45,7 @@ type reader struct {
 	batch []mapping.XMPP
 
 	watch         bool // the idle check is on: the handshake is over
+	armed         bool // the connection has the deadline of this or an earlier wait of IdlePing
 	warnedForeign bool
 }
 
@@ -60,13 +62,16 @@ func newReader(l *link, h Handler) *reader {
 // the server, so what has gathered is handed over first.
 //
 // Idle check (GW-09): nothing read for IdlePing, a ping is sent; nothing read for
-// PingTimeout after that, the link is lost.
+// PingTimeout after that, the link is lost. To set a deadline costs more than to ask for the
+// time, so that of an earlier wait stays until it is over, or another one is needed.
 func (r *reader) fill(p []byte) (int, error) {
 	r.flush()
-	for wait, pinged := r.l.cfg.IdlePing, false; ; wait, pinged = r.l.cfg.PingTimeout, true {
-		if r.watch {
-			r.l.readDeadline(wait)
-		}
+	begun, wait, pinged := time.Now(), r.l.cfg.IdlePing, false
+	if r.watch && !r.armed {
+		r.armed = true
+		r.l.readDeadline(begun.Add(wait))
+	}
+	for {
 		n, err := r.read(p)
 		switch {
 		case n > 0:
@@ -75,10 +80,16 @@ func (r *reader) fill(p []byte) (int, error) {
 			return 0, io.ErrNoProgress
 		case !r.watch || !isTimeout(err) || r.l.closing():
 			return 0, err
-		case pinged:
-			return 0, errNoAnswer
 		}
-		r.l.q.control(r.l.ping())
+		if now := time.Now(); !now.Before(begun.Add(wait)) {
+			if pinged {
+				return 0, errNoAnswer
+			}
+			r.l.q.control(r.l.ping())
+			begun, wait, pinged = now, r.l.cfg.PingTimeout, true
+			r.armed = false // not for a wait like this
+		}
+		r.l.readDeadline(begun.Add(wait))
 	}
 }
 
