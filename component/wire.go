@@ -160,17 +160,18 @@ type routed struct {
 
 // route reads the addresses of a stanza. bad is the answer if they will not do.
 func (r *reader) route(st *element) (rt routed, bad *stanzaError) {
+	said := st.attr("to")
 	rt.replyAs, rt.replyTo = r.l.q.from, st.attr("from")
-	to, errTo := mapping.ParseJID(st.attr("to"))
+	to, errTo := mapping.ParseJID(said)
 	if errTo == nil && to.Domain() == r.l.q.domain.Domain() {
 		rt.to, rt.replyAs = to, to.String()
 	}
 	var err error
-	if rt.from, err = mapping.ParseJID(st.attr("from")); err != nil {
+	if rt.from, err = mapping.ParseJID(rt.replyTo); err != nil {
 		return rt, &stanzaError{cond: mapping.CondJIDMalformed, text: "The address of the sender is malformed."}
 	}
 	switch {
-	case st.attr("to") == "":
+	case said == "":
 		return rt, &stanzaError{cond: mapping.CondBadRequest, text: "The stanza has no addressee."}
 	case errTo != nil:
 		return rt, &stanzaError{cond: mapping.CondJIDMalformed, text: "The address is malformed."}
