@@ -434,9 +434,9 @@ func (q *queue) finish(p *pending, k mapping.OutcomeKind, f *mapping.Failure) {
 
 // tellLater notes a result. q.mu is held.
 func (q *queue) tellLater(ref any, k mapping.OutcomeKind, f *mapping.Failure) {
-	q.results = append(q.results, mapping.Result{Ref: ref})
-	o := &q.results[len(q.results)-1].Outcome
-	o.Kind, o.Failure = k, f
+	q.results = append(q.results, mapping.Result{})
+	r := &q.results[len(q.results)-1]
+	r.Ref, r.Outcome.Kind, r.Outcome.Failure = ref, k, f
 }
 
 // appendBarrier is appendPing for an id that is not there yet. pingID has nothing that

@@ -82,12 +82,13 @@ func newServices(cfg Config, since time.Time) *services {
 // iq handles an iq stanza: every get and set gets exactly one answer, a result
 // or an error none (RFC 6120 §8.2.3; GW-11, GW-12).
 func (r *reader) iq(st *element, over string) {
-	typ := stanza.StanzaType(st.attr("type"))
+	h := st.head()
+	typ := stanza.StanzaType(h.typ)
 	if typ == stanza.IQTypeResult || typ == stanza.IQTypeError {
 		return // ours took the answers that we wait for
 	}
 	srv := r.l.srv.Load()
-	rt, bad := r.route(st)
+	rt, bad := r.route(&h)
 	switch {
 	case bad != nil:
 	case over != "":
@@ -95,7 +96,7 @@ func (r *reader) iq(st *element, over string) {
 		bad = &e
 	case typ != stanza.IQTypeGet && typ != stanza.IQTypeSet:
 		bad = &stanzaError{cond: mapping.CondBadRequest, text: "The type of an iq is get, set, result or error."}
-	case st.attr("id") == "":
+	case h.id == "":
 		bad = &stanzaError{cond: mapping.CondBadRequest, text: "The iq has no id."}
 	case len(st.children) != 1:
 		bad = &stanzaError{cond: mapping.CondBadRequest, text: "The iq must have exactly one child."}
@@ -105,7 +106,7 @@ func (r *reader) iq(st *element, over string) {
 	var result []byte
 	if bad == nil {
 		payload := st.children[0]
-		q := &asked{payload: payload, from: rt.from, id: st.attr("id"), lang: cmp.Or(payload.lang(), st.lang()), to: rt.to}
+		q := &asked{payload: payload, from: rt.from, id: h.id, lang: cmp.Or(payload.lang(), h.lang), to: rt.to}
 		if result, bad = srv.serve(request{typ, payload.name}, q); bad == nil && q.inquiry != nil {
 			if bad = r.inquire(q); bad == nil {
 				return
@@ -117,7 +118,7 @@ func (r *reader) iq(st *element, over string) {
 		return
 	}
 	r.answer(st, func(b []byte) []byte {
-		b = appendOpen(b, "iq", rt.replyAs, rt.replyTo, st.attr("id"), string(stanza.IQTypeResult))
+		b = appendOpen(b, "iq", rt.replyAs, rt.replyTo, h.id, string(stanza.IQTypeResult))
 		b = append(b, '>')
 		b = append(b, result...)
 		return append(b, "</iq>"...)

@@ -18,7 +18,8 @@ const (
 
 // message handles a message stanza.
 func (r *reader) message(st *element, over string) {
-	typ := stanza.StanzaType(st.attr("type"))
+	h := st.head()
+	typ := stanza.StanzaType(h.typ)
 	if typ == stanza.MessageTypeError {
 		r.bounce(st) // never answered (SEC-10)
 		return
@@ -26,12 +27,12 @@ func (r *reader) message(st *element, over string) {
 	if r.privilege(st) {
 		return
 	}
-	m := readMessage(st)
+	m := readMessage(st, &h)
 	if over == "" && !hasText(m.Bodies) && len(m.URLs) == 0 && !m.Encrypted {
-		r.signals(st)
+		r.signals(st, &h)
 		return
 	}
-	rt, bad := r.route(st)
+	rt, bad := r.route(&h)
 	m.From, m.To = rt.from, rt.to
 	switch typ {
 	case stanza.MessageTypeChat, stanza.MessageTypeNormal, stanza.MessageTypeHeadline, "", stanza.MessageTypeGroupchat:
@@ -54,14 +55,14 @@ func (r *reader) message(st *element, over string) {
 // readMessage reads what a message stanza says, all but its addresses. Only direct
 // children count: what is in a forwarded, carbon copied or archived message, in an event
 // or in a fallback mark is not said by this stanza (GW-29).
-func readMessage(st *element) *mapping.XMPPMessage {
+func readMessage(st *element, h *head) *mapping.XMPPMessage {
 	// Nearly all have one body, so there is room for one beside the message.
 	with := new(struct {
 		mapping.XMPPMessage
 		body [1]mapping.Text
 	})
 	m := &with.XMPPMessage
-	m.ID, m.Type, m.Lang = st.attr("id"), st.attr("type"), st.lang()
+	m.ID, m.Type, m.Lang = h.id, h.typ, h.lang
 	more := false // there is something beside the texts
 	for _, c := range st.children {
 		switch c.name.Space {

@@ -121,7 +121,7 @@ yes</body><reply xmlns='urn:xmpp:reply:0' id='m1'/><fallback xmlns='urn:xmpp:fal
 		{name: "markup", in: `<html xmlns='http://jabber.org/protocol/xhtml-im'><body xmlns='http://www.w3.org/1999/xhtml'><p>x</p></body></html>`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			m := readMessage(parse(t, `<message xmlns='jabber:component:accept' from='a@b' to='c@d' id='i'>`+tt.in+`</message>`))
+			m := messageOf(parse(t, `<message xmlns='jabber:component:accept' from='a@b' to='c@d' id='i'>`+tt.in+`</message>`))
 			var bodies []string
 			for _, b := range m.Bodies {
 				bodies = append(bodies, b.Value)
@@ -183,5 +183,29 @@ func TestSilentStanzas(t *testing.T) {
 	send(t, conn, `<message from='juliet@example.com/b' to='romeo@sip.example.com' id='i' type='groupchat'>`+omemoText+`</message>`)
 	if got := fence(t, conn); len(got) != 1 || got[0].Condition != string(mapping.CondServiceUnavailable) {
 		t.Errorf("a room's message: %v", got)
+	}
+}
+
+// messageOf is what a message says.
+func messageOf(e *element) *mapping.XMPPMessage {
+	h := e.head()
+	return readMessage(e, &h)
+}
+
+// What the tag of a stanza says in one go is what it says one by one, also where a prefix of
+// its own stands for that of XML.
+func TestHead(t *testing.T) {
+	for _, tag := range []string{
+		`<message/>`,
+		`<message from='a' to='b' id='c' type='d' xml:lang='e'/>`,
+		`<message xml:lang='e' type='chat' id='' to='b&amp;' from='a'/>`,
+		`<message xmlns:p='http://www.w3.org/XML/1998/namespace' p:lang='1' xml:lang='2' p:id='3' lang='4'/>`,
+		`<message xmlns:p='http://www.w3.org/XML/1998/namespace' xml:lang='' p:lang='2' xmlns:q='u' q:from='x' q:to='y' q:type='z'/>`,
+	} {
+		e := parse(t, tag)
+		want := head{e.attr("from"), e.attr("to"), e.attr("id"), e.attr("type"), e.lang()}
+		if got := e.head(); got != want {
+			t.Errorf("%s: %+v, want %+v", tag, got, want)
+		}
 	}
 }

@@ -20,11 +20,12 @@ const maxStatuses = 8
 // over and never answered (GW-29, SEC-10): they may be forged, and are believed only where
 // something was asked.
 func (r *reader) presence(st *element, over string) {
-	typ := mapping.PresenceType(st.attr("type"))
+	h := st.head()
+	typ := mapping.PresenceType(h.typ)
 	if !typ.Known() {
 		return
 	}
-	rt, bad := r.route(st)
+	rt, bad := r.route(&h)
 	if bad == nil && over != "" {
 		e := tooBig(over)
 		bad = &e
@@ -35,7 +36,7 @@ func (r *reader) presence(st *element, over string) {
 		}
 		return
 	}
-	v := &mapping.XMPPPresence{From: rt.from, To: rt.to, ID: st.attr("id"), Type: typ}
+	v := &mapping.XMPPPresence{From: rt.from, To: rt.to, ID: h.id, Type: typ}
 	switch typ {
 	case mapping.Available, mapping.Unavailable:
 		readShown(v, st)

@@ -155,7 +155,7 @@ func TestScanAllocates(t *testing.T) {
 				t.Fatal(err)
 			}
 			if e.name.Local == "message" {
-				readMessage(e)
+				messageOf(e)
 			}
 		})
 		if got > tt.want {

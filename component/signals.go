@@ -24,9 +24,9 @@ func readWishes(m *mapping.XMPPMessage, c *element) {
 // signals hands over what a stanza without a text says: one receipt, one marker, or else one
 // chat state. It is never answered: what is
 // wrong with it, or with its addresses, is nobody's message.
-func (r *reader) signals(st *element) {
-	rt, bad := r.route(st)
-	if bad != nil || rt.to.Local() == "" || st.attr("type") == "groupchat" {
+func (r *reader) signals(st *element, h *head) {
+	rt, bad := r.route(h)
+	if bad != nil || rt.to.Local() == "" || h.typ == "groupchat" {
 		return
 	}
 	var received, displayed bool
@@ -44,7 +44,7 @@ func (r *reader) signals(st *element) {
 				continue
 			}
 			*said = true
-			r.hand(&mapping.XMPPReceipt{From: rt.from, To: rt.to, ID: st.attr("id"), Type: st.attr("type"), About: about, Read: read})
+			r.hand(&mapping.XMPPReceipt{From: rt.from, To: rt.to, ID: h.id, Type: h.typ, About: about, Read: read})
 		case nsStates:
 			if s := mapping.ChatState(c.name.Local); s.Known() && state == "" {
 				state = s
@@ -53,7 +53,7 @@ func (r *reader) signals(st *element) {
 	}
 	// What a client does with a receipt says nothing about typing.
 	if state != "" && !received && !displayed {
-		r.hand(&mapping.XMPPState{From: rt.from, To: rt.to, ID: st.attr("id"), State: state})
+		r.hand(&mapping.XMPPState{From: rt.from, To: rt.to, ID: h.id, State: state})
 	}
 }
 

@@ -110,7 +110,7 @@ func TestReadWishes(t *testing.T) {
 		`<x xmlns='urn:x'><request xmlns='urn:xmpp:receipts'/></x>`:         {},
 		`<request xmlns='urn:xmpp:chat-markers:0'/>` + omemoKey + forwarded: {},
 	} {
-		m := readMessage(parse(t, `<message xmlns='jabber:component:accept'><body>x</body>`+in+`</message>`))
+		m := messageOf(parse(t, `<message xmlns='jabber:component:accept'><body>x</body>`+in+`</message>`))
 		if m.WantReceipt != want[0] || m.Markable != want[1] {
 			t.Errorf("%s: receipt %t, marker %t; want %v", in, m.WantReceipt, m.Markable, want)
 		}

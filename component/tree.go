@@ -65,6 +65,31 @@ func (e *element) attrNS(space, local string) string {
 	return ""
 }
 
+// head is what the tag of a stanza says, "" what it does not.
+type head struct{ from, to, id, typ, lang string }
+
+// head reads the tag of a stanza as attr and lang do, in one go.
+func (e *element) head() (h head) {
+	e.cutValues()
+	for i := len(e.attrs) - 1; i >= 0; i-- { // of two alike the first counts
+		a := &e.attrs[i]
+		switch {
+		case a.Name.Space == nsXML && a.Name.Local == "lang":
+			h.lang = a.Value
+		case a.Name.Space != "":
+		case a.Name.Local == "from":
+			h.from = a.Value
+		case a.Name.Local == "to":
+			h.to = a.Value
+		case a.Name.Local == "id":
+			h.id = a.Value
+		case a.Name.Local == "type":
+			h.typ = a.Value
+		}
+	}
+	return h
+}
+
 // own reports whether e is the named element of the stanza vocabulary.
 func (e *element) own(local string) bool {
 	return e.name.Local == local && isStanzaNS(e.name.Space)

@@ -159,10 +159,9 @@ type routed struct {
 }
 
 // route reads the addresses of a stanza. bad is the answer if they will not do.
-func (r *reader) route(st *element) (rt routed, bad *stanzaError) {
-	said := st.attr("to")
-	rt.replyAs, rt.replyTo = r.l.q.from, st.attr("from")
-	to, errTo := mapping.ParseJID(said)
+func (r *reader) route(h *head) (rt routed, bad *stanzaError) {
+	rt.replyAs, rt.replyTo = r.l.q.from, h.from
+	to, errTo := mapping.ParseJID(h.to)
 	if errTo == nil && to.Domain() == r.l.q.domain.Domain() {
 		rt.to, rt.replyAs = to, to.String()
 	}
@@ -171,7 +170,7 @@ func (r *reader) route(st *element) (rt routed, bad *stanzaError) {
 		return rt, &stanzaError{cond: mapping.CondJIDMalformed, text: "The address of the sender is malformed."}
 	}
 	switch {
-	case said == "":
+	case h.to == "":
 		return rt, &stanzaError{cond: mapping.CondBadRequest, text: "The stanza has no addressee."}
 	case errTo != nil:
 		return rt, &stanzaError{cond: mapping.CondJIDMalformed, text: "The address is malformed."}
