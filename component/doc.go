@@ -5,7 +5,8 @@
 // # Spoken
 //
 //   - XEP-0114 1.6, RFC 6120 streams and stanza errors: link.go, reader.go, fault.go; the
-//     XML of a stream: scan.go, scan_text.go, scan_name.go, tree.go
+//     XML of a stream: scan.go, scan_quick.go, scan_attributes.go, scan_text.go, scan_name.go,
+//     scan_words.go, tree.go
 //   - RFC 6121 §5 messages: inward message_in.go, outward message_out.go, what both and
 //     errors share wire.go
 //   - XEP-0066 links beside a text, XEP-0203 and XEP-0091 delays, read: message_in.go
