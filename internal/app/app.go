@@ -130,7 +130,7 @@ func NewFrom(from Source, n Network, cfg *config.Config, log *slog.Logger) (*App
 		options.Usage = a.journal
 	}
 	a.spans = newSpans(cfg, n.Collector, log)
-	options.History = withSpans(newRecorder(a.history), a.spans)
+	options.History = withSpans(recorder{a.history}, a.spans)
 	a.bridge = bridge.New(a.xmpp, a.sip, a.journal, options, log)
 	return a, nil
 }

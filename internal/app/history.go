@@ -1,8 +1,6 @@
 package app
 
 import (
-	"sync"
-
 	"github.com/stoxgw/stox/internal/bridge"
 	"github.com/stoxgw/stox/internal/commands"
 	"github.com/stoxgw/stox/internal/history"
@@ -11,34 +9,14 @@ import (
 )
 
 // recorder hands what the bridge tells of messages to the book of history: the two rooms do
-// not know each other.
-type recorder struct {
-	book *history.Book
-	room *sync.Pool // of *[]history.Note
-}
+// not know each other, and their notes are the same.
+type recorder struct{ book *history.Book }
 
 var _ bridge.History = recorder{}
 
-func newRecorder(book *history.Book) recorder {
-	return recorder{book, &sync.Pool{New: func() any { return new([]history.Note) }}}
-}
-
-// maxNotes is how many notes a slice has room for that is kept.
-const maxNotes = 1024
-
 // Put implements bridge.History.
 func (r recorder) Put(batch []bridge.Note) {
-	room := r.room.Get().(*[]history.Note)
-	notes := (*room)[:0]
-	for i := range batch {
-		notes = append(notes, history.Note(batch[i]))
-	}
-	r.book.Put(notes)
-	clear(notes) // they refer to what was read
-	if cap(notes) <= maxNotes {
-		*room = notes[:0]
-		r.room.Put(room)
-	}
+	r.book.PutEach(len(batch), func(i int) *history.Note { return (*history.Note)(&batch[i]) })
 }
 
 // remembered is how many events of the trail are read at a start.

@@ -28,6 +28,9 @@ type spanRecorder struct {
 	room  *sync.Pool // of *[]wire.Step
 }
 
+// maxNotes is how many notes a slice has room for that is kept.
+const maxNotes = 1024
+
 func withSpans(h bridge.History, spans *wire.Spans) bridge.History {
 	if spans == nil {
 		return h

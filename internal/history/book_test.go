@@ -137,7 +137,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	runtime.ReadMemStats(&now)
 	used := int64(now.HeapAlloc) - int64(before.HeapAlloc)
 	_, n := b.Since()
-	counted := b.blocks.bytes()
+	counted := b.blocks.bytes() + MaxBytes - b.bytes
 	t.Logf("%d messages, %d octets counted, %d in all", n, counted, used)
 	if counted > MaxBytes || used > MaxBytes+1<<20 {
 		t.Errorf("%d octets counted, %d in all", counted, used)
@@ -160,7 +160,7 @@ func TestMemoryIsBounded(t *testing.T) {
 		}
 	}
 	for i := b.first; i < b.next; i++ {
-		chain(b.place(i).at)
+		chain(b.place(i).first)
 	}
 	if len(seen) != b.blocks.used {
 		t.Errorf("%d blocks are counted, there are %d", b.blocks.used, len(seen))
@@ -179,10 +179,12 @@ func TestUsualMemory(t *testing.T) {
 	b := NewBook(start)
 	for i := range uint64(3 * MaxMessages) {
 		n := toSIP(i+1, 0, Read)
-		n.ID, n.CallID, n.Type = fmt.Sprintf("abcdef-%016x", i), fmt.Sprintf("stox-%016x-%08x", i*7919, i), "text/plain;charset=UTF-8"
+		n.ID, n.CallID = fmt.Sprintf("abcdef-%016x", i), fmt.Sprintf("stox-%016x-%08x", i*7919, i)
 		batch := []Note{n, n, n, n, n}
+		batch[0].Type, batch[0].Size = "text/plain;charset=UTF-8", 100
 		for j, kind := range []string{Read, Early, Journaled, Answer, ""} {
-			batch[j].Kind, batch[j].At = kind, start.Add(time.Duration(i)*time.Millisecond+time.Duration(j)*1234567)
+			batch[j].Kind, batch[j].Read = kind, start.Add(time.Duration(i)*time.Millisecond)
+			batch[j].At = batch[j].Read.Add(time.Duration(j) * 1234567)
 		}
 		batch[3].Status, batch[4].Outcome = 200, Delivered
 		b.Put(batch)

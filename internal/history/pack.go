@@ -4,7 +4,7 @@ import "encoding/binary"
 
 // An entry is at rest as a sequence of octets, without pointers and without room to spare:
 //
-//	flags, outcome, the numbers of the message
+//	flags, outcome, the numbers of the message but for those in its place
 //	each field: its length and, if it has one, where it begins
 //	the number of steps; each: its kind, what it has (hasStatus ...), that
 //	the text
@@ -12,8 +12,7 @@ import "encoding/binary"
 // Numbers are varints. It is never read by anybody but the process that wrote it.
 
 const (
-	isFromSIP = 1 << iota
-	isKnown
+	isKnown = 1 << iota
 	isClipped
 )
 
@@ -24,11 +23,9 @@ const (
 	hasNumbers
 )
 
-// pack appends what is to be kept of e to p. wall is when its book was made, since 1970.
-func (e *entry) pack(p []byte, wall int64) []byte {
-	p = append(p, bit(e.fromSIP, isFromSIP)|bit(e.known, isKnown)|bit(e.clipped, isClipped), e.outcome)
-	p = binary.AppendVarint(p, e.mono)
-	p = binary.AppendVarint(p, e.read-wall-e.mono) // next to nothing, unless somebody sets the clock
+// pack appends what is to be kept of e to p, but for what its place has.
+func (e *entry) pack(p []byte) []byte {
+	p = append(p, bit(e.known, isKnown)|bit(e.clipped, isClipped), e.outcome)
 	p = binary.AppendVarint(p, int64(e.size))
 	p = binary.AppendVarint(p, int64(e.status))
 	p = binary.AppendUvarint(p, uint64(e.omitted))
@@ -71,13 +68,12 @@ func bit(is bool, b byte) byte {
 	return 0
 }
 
-// unpack makes e what pack was given. The memory that e has is used again.
-func (e *entry) unpack(key uint64, p []byte, wall int64) {
+// unpack makes e what pack was given, but for what its place has. The memory that e has is used
+// again.
+func (e *entry) unpack(p []byte) {
 	r := unpacker(p)
 	flags := r.octet()
-	*e = entry{key: key, fromSIP: flags&isFromSIP != 0, known: flags&isKnown != 0, clipped: flags&isClipped != 0, outcome: r.octet(),
-		mono: r.varint(), text: e.text[:0], steps: e.steps[:0]}
-	e.read = r.varint() + wall + e.mono
+	*e = entry{known: flags&isKnown != 0, clipped: flags&isClipped != 0, outcome: r.octet(), text: e.text[:0], steps: e.steps[:0]}
 	e.size, e.status, e.omitted = int32(r.varint()), int16(r.varint()), uint16(r.uvarint())
 	for i := range e.fields {
 		e.fields[i] = r.span()

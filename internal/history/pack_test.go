@@ -15,9 +15,9 @@ func TestPack(t *testing.T) {
 	var got entry // it has what the one before had
 	for range 500 {
 		e := entry{
-			key: r.Uint64(), read: some(0, 1, -1, math.MaxInt64/4, start.UnixNano()), mono: some(0, -1, 1e9, math.MaxInt64/4), size: int32(some(0, 5, math.MaxInt32)),
+			size:   int32(some(0, 5, math.MaxInt32)),
 			status: int16(some(0, 100, 699, -1, math.MaxInt16)), omitted: uint16(some(0, 1, math.MaxUint16)), outcome: uint8(r.IntN(len(outcomeNames))),
-			fromSIP: r.IntN(2) == 0, known: r.IntN(2) == 0, clipped: r.IntN(2) == 0,
+			known: r.IntN(2) == 0, clipped: r.IntN(2) == 0,
 		}
 		part := func() span {
 			if r.IntN(2) == 0 {
@@ -35,8 +35,7 @@ func TestPack(t *testing.T) {
 		for i := range e.text {
 			e.text[i] = byte(r.Uint32())
 		}
-		wall := some(0, start.UnixNano())
-		got.unpack(e.key, e.pack(nil, wall), wall)
+		got.unpack(e.pack(nil))
 		if diff := cmp.Diff(e, got, cmp.AllowUnexported(entry{}, step{}, span{}), cmp.Transformer("empty", func(b []byte) string { return string(b) }),
 			cmp.Transformer("none", func(s []step) []step { return append([]step{}, s...) })); diff != "" {
 			t.Fatalf("-want +got\n%s", diff)

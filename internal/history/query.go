@@ -74,7 +74,7 @@ func (b *Book) Get(key string) (Message, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if number, ok := b.number(key); ok {
-		return b.at(number).message(), true
+		return b.load(b.place(number)).message(), true
 	}
 	return Message{}, false
 }
@@ -94,8 +94,12 @@ func (b *Book) number(key string) (uint64, bool) {
 	if err != nil || keyOf(k) != key {
 		return 0, false
 	}
-	number, ok := b.byKey[k]
-	return number, ok
+	at := b.index.find(b.ring, k)
+	if at == 0 {
+		return 0, false
+	}
+	oldest := b.at(b.first)
+	return b.first + uint64((int(at-1)-int(oldest)+b.max)%b.max), true
 }
 
 // scan calls f with entries, the newest first, as long as it returns true. It lets others in
@@ -112,7 +116,7 @@ func (b *Book) scan(after string, f func(*entry) bool) {
 	}
 	for n := 1; number > b.first; n++ {
 		number--
-		if !f(b.at(number)) {
+		if !f(b.load(b.place(number))) {
 			return
 		}
 		if n%scanned == 0 {
