@@ -109,10 +109,23 @@ func (w *work) note(o *outbound, kind string) *Note {
 	if o.silent {
 		return &Note{}
 	}
+	n := w.newNote(o.number, kind)
+	n.Read, n.User, n.Contact, n.SIP, n.ID, n.CallID = o.read, o.from.String(), o.to.String(), o.lane, o.id, o.callID()
+	return n
+}
+
+// newNote is a Note that has nothing yet but this and its time. What is behind the end of
+// w.notes is empty, so that there is nothing to be copied.
+func (w *work) newNote(number uint64, kind string) *Note {
 	w.flush()
-	w.notes = append(w.notes, Note{Key: o.number, Read: o.read, At: w.now, Kind: kind,
-		User: o.from.String(), Contact: o.to.String(), SIP: o.lane, ID: o.id, CallID: o.callID()})
-	return &w.notes[len(w.notes)-1]
+	if i := len(w.notes); i < cap(w.notes) {
+		w.notes = w.notes[:i+1]
+	} else {
+		w.notes = append(w.notes, Note{})
+	}
+	n := &w.notes[len(w.notes)-1]
+	n.Key, n.At, n.Kind = number, w.now, kind
+	return n
 }
 
 // because adds to a note why.
@@ -164,8 +177,15 @@ func (w *work) noteRetry(o *outbound) {
 	}
 }
 
-// noteEnd tells what has become of o.
+// noteEnd tells what has become of o. If there is nothing else to say, the note before says
+// it, too, which is that of its answer.
 func (w *work) noteEnd(o *outbound, kind, outcome string, f *mapping.Failure) {
+	if i := len(w.notes) - 1; i >= 0 && kind == "" && f == nil && !o.silent {
+		if last := &w.notes[i]; last.Key == o.number && last.Kind == noteAnswer && last.Outcome == "" && last.Text == "" && last.Condition == "" {
+			last.Outcome = outcome
+			return
+		}
+	}
 	n := w.note(o, kind)
 	n.Outcome = outcome
 	n.because(f)
@@ -173,10 +193,9 @@ func (w *work) noteEnd(o *outbound, kind, outcome string, f *mapping.Failure) {
 
 // noteOf is a Note about a message from SIP.
 func (w *work) noteOf(in *incoming, kind string) *Note {
-	w.flush()
-	w.notes = append(w.notes, Note{Key: in.number, FromSIP: true, Read: in.taken, At: w.now, Kind: kind,
-		User: in.to.String(), Contact: in.from.String(), SIP: in.sender, ID: in.id, CallID: in.callID})
-	return &w.notes[len(w.notes)-1]
+	n := w.newNote(in.number, kind)
+	n.FromSIP, n.Read, n.User, n.Contact, n.SIP, n.ID, n.CallID = true, in.taken, in.to.String(), in.from.String(), in.sender, in.id, in.callID
+	return n
 }
 
 // noteTaken tells that a message from SIP was read and handed over. b.mu is held.
@@ -225,5 +244,6 @@ func (w *work) noteFinished(in *incoming, e *event) {
 
 // noteLater is a Note about a message from SIP that is not in memory any more.
 func (w *work) noteLater(key stanzaKey, id string, user, contact mapping.JID, kind, text string) {
-	w.notes = append(w.notes, Note{Key: numberOf(key), FromSIP: true, At: w.now, Kind: kind, User: user.String(), Contact: contact.String(), ID: id, Text: text})
+	n := w.newNote(numberOf(key), kind)
+	n.FromSIP, n.User, n.Contact, n.ID, n.Text = true, user.String(), contact.String(), id, text
 }

@@ -56,11 +56,11 @@ func TestHistoryOfXMPP(t *testing.T) {
 	}{
 		{"delivered before its commit", "romeo@sip.example.com", func(b *Bridge, s *side) {
 			b.SIPOutcomes([]mapping.Result{{Ref: s.requests[0].Ref, Outcome: answered(200)}})
-		}, "read, early, answer 200, =delivered"},
+		}, "read, early, answer 200=delivered"},
 		{"delivered", "romeo@sip.example.com", func(b *Bridge, s *side) {
 			s.journal.commit()
 			b.SIPOutcomes([]mapping.Result{{Ref: s.requests[0].Ref, Outcome: answered(200)}})
-		}, "read, early, journaled, answer 200, =delivered"},
+		}, "read, early, journaled, answer 200=delivered"},
 		{"refused by SIP", "romeo@sip.example.com", func(b *Bridge, s *side) {
 			s.journal.commit()
 			b.SIPOutcomes([]mapping.Result{{Ref: s.requests[0].Ref, Outcome: answered(404)}})

@@ -269,7 +269,8 @@ func (b *Bridge) tellWish(out *work, in *incoming, w *wish, what mapping.Notice,
 	b.stats.ReceiptsToXMPP.count(what)
 	out.receiptEvent(w.id, w.name, w.way(), what)
 	if w.number != 0 {
-		out.notes = append(out.notes, Note{Key: w.number, At: out.now, Kind: noteReceipt, User: w.from.String(), Contact: w.to.String(), ID: w.id, Text: what.String()})
+		n := out.newNote(w.number, noteReceipt)
+		n.User, n.Contact, n.ID, n.Text = w.from.String(), w.to.String(), w.id, what.String()
 	}
 	parcel := mapping.Parcel[mapping.XMPP]{Value: v}
 	if in != nil {
