@@ -150,8 +150,8 @@ func (r *Rules) displayName(j JID, from *URI) string {
 // that was registered for it, or under its address. found is false if it did not.
 func (r *Rules) accountUser(m *SIPMessage) (j JID, found bool, f *Failure) {
 	u := m.RequestURI
-	if m.Account.Host != "" {
-		u = m.Account
+	if m.Account != nil {
+		u = *m.Account
 	} else if u.Scheme != "sip" || u.User == "" || u.Port != 0 || !r.fromAccount(u.Host) {
 		return JID{}, false, nil
 	}
@@ -159,7 +159,7 @@ func (r *Rules) accountUser(m *SIPMessage) (j JID, found bool, f *Failure) {
 	if f == nil {
 		j, found = r.lines.UserOf(accountKey(p))
 	}
-	if !found && m.Account.Host != "" { // it has just ended
+	if !found && m.Account != nil { // it has just ended
 		return JID{}, true, notServed()
 	}
 	return j, found, nil

@@ -120,7 +120,7 @@ func TestAccounts(t *testing.T) {
 			t.Errorf("%s toward %s: %s, %v; want %s", c.user, c.toward, u, err, c.want)
 		}
 	}
-	account := MustParseURI("sip:Juliet.C@pbx.example.net")
+	account, ended := MustParseURI("sip:Juliet.C@pbx.example.net"), MustParseURI("sip:romeo@pbx.example.net")
 	for _, c := range []struct {
 		name    string
 		m       SIPMessage
@@ -128,9 +128,9 @@ func TestAccounts(t *testing.T) {
 		contact string // of From
 	}{
 		{"under its address", SIPMessage{RequestURI: MustParseURI("sip:juliet.c@pbx.example.net")}, "juliet@example.com", ""},
-		{"at its contact", SIPMessage{RequestURI: MustParseURI("sip:x7f3a@192.0.2.4:5060"), Account: account}, "juliet@example.com", ""},
-		{"at its contact, whatever else the user part is", SIPMessage{RequestURI: MustParseURI("sip:7001@192.0.2.4"), Account: account, Here: true}, "juliet@example.com", ""},
-		{"at the contact of one that has ended", SIPMessage{RequestURI: MustParseURI("sip:romeo@example.com"), Account: MustParseURI("sip:romeo@pbx.example.net")}, "", ""},
+		{"at its contact", SIPMessage{RequestURI: MustParseURI("sip:x7f3a@192.0.2.4:5060"), Account: &account}, "juliet@example.com", ""},
+		{"at its contact, whatever else the user part is", SIPMessage{RequestURI: MustParseURI("sip:7001@192.0.2.4"), Account: &account, Here: true}, "juliet@example.com", ""},
+		{"at the contact of one that has ended", SIPMessage{RequestURI: MustParseURI("sip:romeo@example.com"), Account: &ended}, "", ""},
 		{"of nobody", SIPMessage{RequestURI: MustParseURI("sip:romeo@pbx.example.net")}, "", ""},
 		{"under its address with a port", SIPMessage{RequestURI: MustParseURI("sip:juliet.c@pbx.example.net:5070")}, "", ""},
 		{"his own address", SIPMessage{RequestURI: MustParseURI("sip:juliet@example.com")}, "juliet@example.com", ""},
@@ -246,7 +246,7 @@ func TestAccountProperties(t *testing.T) {
 			if back, err := r.RecipientOf(&SIPMessage{RequestURI: reparse(t, u)}); err != nil || back.Bare() != user {
 				t.Fatalf("%s is %s toward %s, which is %s, %v", user, u, toward, back, err)
 			}
-			if back, err := r.RecipientOf(&SIPMessage{RequestURI: MustParseURI("sip:token@192.0.2.4"), Account: aor}); err != nil || back != user {
+			if back, err := r.RecipientOf(&SIPMessage{RequestURI: MustParseURI("sip:token@192.0.2.4"), Account: &aor}); err != nil || back != user {
 				t.Fatalf("the contact of %s is %s, %v", aor, back, err)
 			}
 			contact, err := r.Sender(reparse(t, aor))

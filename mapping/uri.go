@@ -15,8 +15,8 @@ type URI struct {
 	User      string // percent-decoded, no control characters; tel: the whole subscriber in canonical form
 	Host      string // lower case, A-label; IPv6 without brackets; "" only for tel
 	Port      uint16 // 0 = none
-	GR        string // value of the gr parameter, decoded; "" also for a temporary GRUU (ADDR-11)
 	Phone     bool   // user=phone
+	GR        string // value of the gr parameter, decoded; "" also for a temporary GRUU (ADDR-11)
 	Transport string // transport parameter in lower case
 }
 

@@ -182,7 +182,7 @@ type SIPMessage struct {
 
 	// From SIP only. The headers that describe the body are as they came, "" if there is none.
 
-	Written     URI           // what From says, if From is not that but who is asserted to have sent it (RFC 3325); else zero
+	Written     *URI          // what From says, if From is not that but who is asserted to have sent it (RFC 3325); else nil
 	Agent       string        // User-Agent, "" if there is none
 	Encoding    string        // Content-Encoding, several rows joined by commas
 	Disposition string        // Content-Disposition
@@ -190,7 +190,7 @@ type SIPMessage struct {
 	Expires     time.Duration // how long it is of use, from Date or else from Received on; 0 says nothing
 	Here        bool          // the Request-URI names a socket of ours; looked at where its domain is not served
 	Routes      []string      // the domains of the routes that lead to who sent it; with Here
-	Account     URI           // the address of the user's account to whose contact it was sent, by its registrar; else zero
+	Account     *URI          // the address of the user's account to whose contact it was sent, by its registrar; else nil
 
 	// To SIP only.
 

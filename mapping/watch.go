@@ -33,5 +33,9 @@ func (r *Rules) DeniesWatch(a Access, v *SIPEvent) bool { return r.Denies(a, v.a
 
 // addressed is a message that came by the same way to the same address.
 func (v *SIPEvent) addressed() *SIPMessage {
-	return &SIPMessage{RequestURI: v.RequestURI, To: v.To, Here: v.Here, Routes: v.Ways, Account: v.Account}
+	m := &SIPMessage{RequestURI: v.RequestURI, To: v.To, Here: v.Here, Routes: v.Ways}
+	if !v.Account.IsZero() {
+		m.Account = &v.Account
+	}
+	return m
 }

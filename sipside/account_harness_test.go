@@ -270,7 +270,9 @@ func (x *carriers) call(network string, from netip.Addr, method, target, sender 
 	if len(x.bridge.requests) > before {
 		switch v := x.bridge.last().(type) {
 		case *mapping.SIPMessage:
-			account = shown(v.Account)
+			if v.Account != nil {
+				account = shown(*v.Account)
+			}
 		case *mapping.SIPSubscribe:
 			account = shown(v.Account)
 		case *mapping.SIPNotify:

@@ -159,14 +159,21 @@ func (u *UA) checkMessage(r *request, target mapping.URI) (mapping.SIP, *reply) 
 	}
 	// 10. Content (SIP-29, CT-01).
 	m := &mapping.SIPMessage{
-		RequestURI: target, From: from, Written: written, To: to,
+		RequestURI: target, From: from, To: to,
 		Name:   strings.Clone(mapping.HeaderText(name)), // kept for long as a nick: without the message around it
 		CallID: r.f.callID, FromTag: r.from.tag, CSeq: r.cseq,
 		Subject:     mapping.HeaderText(r.f.subject),
 		ContentType: r.f.contentType, Encoding: r.f.encoding, Disposition: r.f.disposition, Body: r.body,
 		Date: parseDate(r.f.date), Expires: parseExpires(r.f.expires), Received: r.read, Agent: r.f.agent,
 	}
-	m.Account = r.account
+	if !written.IsZero() {
+		asserted := written
+		m.Written = &asserted
+	}
+	if !r.account.IsZero() {
+		account := r.account
+		m.Account = &account
+	}
 	m.Here, m.Routes = u.reached(target, r)
 	if f := r.content(); f != nil {
 		return refuse(f)

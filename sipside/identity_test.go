@@ -85,7 +85,7 @@ func TestIdentity(t *testing.T) {
 					if got.From != mapping.MustParseURI(tt.want) || got.Name != tt.name {
 						t.Errorf("%s: from %v, name %q, want %s, %q", source, got.From, got.Name, tt.want, tt.name)
 					}
-					if wrote, _ := parseNameAddr(strings.TrimPrefix(tt.edits[0], "From: ")); tt.same != got.Written.IsZero() || !tt.same && got.Written != mapping.MustParseURI(wrote.uri) {
+					if wrote, _ := parseNameAddr(strings.TrimPrefix(tt.edits[0], "From: ")); tt.same != (got.Written == nil) || !tt.same && *got.Written != mapping.MustParseURI(wrote.uri) {
 						t.Errorf("%s: From says %v", source, got.Written)
 					}
 				}

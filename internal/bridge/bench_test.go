@@ -53,6 +53,7 @@ func (s *benchSide) PutSeen(b []Seen)               { s.kept += len(b) }
 func (s *benchSide) PutTrail(b []Event)             { s.kept += len(b) }
 func (s *benchSide) PutContacts(b []Contact)        { s.kept += len(b) }
 func (s *benchSide) Lookup(string) ([]Event, error) { return nil, nil }
+func (s *benchSide) Put(b []Note)                   { s.kept += len(b) }
 
 func newBenchBridge(b *testing.B) (*Bridge, *benchSide) {
 	b.Helper()
@@ -76,6 +77,7 @@ func newBenchBridge(b *testing.B) (*Bridge, *benchSide) {
 		Secret:   []byte("secret"),
 		Limits:   Limits{Alone: true},
 		Contacts: s,
+		History:  s,
 	}, slog.New(slog.DiscardHandler)), s
 }
 

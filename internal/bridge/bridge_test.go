@@ -241,7 +241,8 @@ func TestStanzaID(t *testing.T) {
 	if got := stanzaID(g.key(same, juliet)); got != want {
 		t.Errorf("a repeat has another id: %s, %s", got, want)
 	}
-	same.From, same.Written = mapping.MustParseURI("sip:+15551234567@trunk.example"), base().From
+	written := base().From
+	same.From, same.Written = mapping.MustParseURI("sip:+15551234567@trunk.example"), &written
 	if got := stanzaID(g.key(same, juliet)); got != want {
 		t.Errorf("a repeat whose path asserts another identity has another id: %s, %s", got, want)
 	}

@@ -51,7 +51,7 @@ type stanzaKey = [16]byte
 // From URI is that of the header: who is asserted to have sent it may differ by the path.
 // from is m.From as a text.
 func (g *ids) identity(m *mapping.SIPMessage, from string, to mapping.JID) stanzaKey {
-	if !m.Written.IsZero() {
+	if m.Written != nil {
 		from = m.Written.String()
 	}
 	return g.sum(m.CSeq, m.CallID, m.FromTag, from, to.Bare().String())
