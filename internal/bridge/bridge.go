@@ -116,7 +116,9 @@ type Bridge struct {
 	noEarly  bool
 	full     func(error) bool
 	ahead    int           // markAhead; tests have less
-	works    sync.Pool     // of *work: see begin
+	works    sync.Pool     // of *work: see gather
+	// Of *incoming and *outbound: see records.go.
+	incomings, outbounds sync.Pool
 	wake     chan struct{} // capacity 1: Run has to look
 	lookups  chan lookup   // questions to the trail
 	desk     Desk
@@ -248,6 +250,10 @@ type work struct {
 	taken []*outbound
 	rows  []Row
 	kept  []Event
+
+	// Records that nobody has any more: see records.go.
+	answered []*incoming
+	sentOut  []*outbound
 }
 
 // gather is a work that has what was allocated for those before it. It is for what is done
@@ -265,11 +271,13 @@ func (b *Bridge) gather() *work {
 // only.
 func (b *Bridge) release(w *work) {
 	b.unlock(w)
+	b.recycle(w)
 	*w = work{
 		stanzas: emptied(w.stanzas), requests: emptied(w.requests), answers: emptied(w.answers),
 		events: emptied(w.events), notes: emptied(w.notes), seen: emptied(w.seen), updates: emptied(w.updates), done: emptied(w.done),
 		reports: emptied(w.reports), refusals: emptied(w.refusals),
 		read: emptied(w.read), taken: emptied(w.taken), rows: emptied(w.rows), kept: emptied(w.kept),
+		answered: emptied(w.answered), sentOut: emptied(w.sentOut),
 	}
 	b.works.Put(w)
 }

@@ -51,6 +51,8 @@ type outbound struct {
 	rev, kept uint32
 	partNext  bool // it has the slot, and its next part waits for the row
 	over      bool // done or given up: nothing about it counts any more
+	unkept    bool // in Bridge.unjournaled
+	spent     bool // its record is used again once it is not there; see records.go
 }
 
 // message is the request that is next.

@@ -288,6 +288,13 @@ func TestRepeatsWhileStopping(t *testing.T) {
 // The outcome of several stanzas of a request is the worst of them, and doubtful if
 // any is.
 func TestWorse(t *testing.T) {
+	worst := func(all ...mapping.Outcome) mapping.Outcome {
+		var in incoming
+		for i := range all {
+			in.came(&all[i])
+		}
+		return in.outcome
+	}
 	kinds := []mapping.OutcomeKind{mapping.Processed, mapping.Unknown, mapping.Uncertain, mapping.Bounced}
 	for i, better := range kinds {
 		for _, bad := range kinds[i:] {
@@ -295,7 +302,7 @@ func TestWorse(t *testing.T) {
 				a := mapping.Outcome{Kind: better, Doubtful: doubtful&1 != 0}
 				b := mapping.Outcome{Kind: bad, Doubtful: doubtful&2 != 0}
 				want := mapping.Outcome{Kind: bad, Doubtful: doubtful != 0}
-				if x, y := worse(worse(mapping.Outcome{}, a), b), worse(worse(mapping.Outcome{}, b), a); x != want || y != want {
+				if x, y := worst(a, b), worst(b, a); x != want || y != want {
 					t.Errorf("%+v and %+v: %+v, %+v", a, b, x, y)
 				}
 			}

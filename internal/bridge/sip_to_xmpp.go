@@ -60,7 +60,10 @@ func (b *Bridge) FromSIP(batch []mapping.Parcel[mapping.SIP]) {
 
 // readSIP translates a request. It returns nil if that has already answered it.
 func (b *Bridge) readSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) *incoming {
-	in := &incoming{ref: ref, taken: out.now, sender: m.From.String(), host: m.From.Host, callID: m.CallID, request: m, quiet: hasType(m, mapping.TypeComposing)}
+	in := b.newIncoming()
+	in.ref, in.taken, in.request = ref, out.now, m
+	in.sender, in.host, in.callID = m.From.String(), m.From.Host, m.CallID
+	in.quiet = hasType(m, mapping.TypeComposing)
 	b.formats.notified(p.Rules, m, out.now)
 	stanzas, err := translate(b.log, p.toXMPP, m)
 	switch {
@@ -194,17 +197,18 @@ func (b *Bridge) XMPPOutcomes(batch []mapping.Result) {
 	out := b.gather()
 	p := b.policy.Load()
 	down := false
-	for _, r := range batch {
-		if r.Outcome.Kind == mapping.NotWritten {
+	for i := range batch {
+		if batch[i].Outcome.Kind == mapping.NotWritten {
 			down = !b.xmpp.Up() // not with the lock held
 			break
 		}
 	}
 	b.mu.Lock()
-	for _, r := range batch {
+	for i := range batch {
+		r := &batch[i]
 		switch ref := r.Ref.(type) {
 		case *incoming:
-			ref.outcome = worse(ref.outcome, r.Outcome)
+			ref.came(&r.Outcome)
 			if ref.left--; ref.left == 0 {
 				b.finishSIP(out, p, ref, down)
 			}
@@ -280,6 +284,7 @@ func (b *Bridge) finishSIP(out *work, p *Policy, in *incoming, down bool) {
 	if in.late != nil {
 		b.noteLate(out, p, in.key, in.late)
 	}
+	out.answered = append(out.answered, in)
 }
 
 // failureToSIP is Rules.FailureToSIP without addresses that access would refuse.
@@ -299,28 +304,28 @@ func (p *Policy) failureToSIP(f *mapping.Failure, toward string) *mapping.Failur
 	return told
 }
 
-// worse is the outcome of two stanzas of one request: what failed for certain
-// outranks what may have failed, and that what did not.
-func worse(a, b mapping.Outcome) mapping.Outcome {
-	rank := func(o mapping.Outcome) int {
-		switch o.Kind {
-		case 0: // none yet
-			return 0
-		case mapping.Processed:
-			return 1
-		case mapping.Unknown:
-			return 2
-		case mapping.Uncertain:
-			return 3
-		}
-		return 4
+// came takes the outcome of one stanza. That of a request with several is the worst of
+// them: what failed for certain outranks what may have failed, and that what did not.
+func (in *incoming) came(o *mapping.Outcome) {
+	doubtful := in.outcome.Doubtful || o.Doubtful
+	if rank(o.Kind) > rank(in.outcome.Kind) {
+		in.outcome = *o
 	}
-	doubtful := a.Doubtful || b.Doubtful
-	if rank(b) > rank(a) {
-		a = b
+	in.outcome.Doubtful = doubtful
+}
+
+func rank(k mapping.OutcomeKind) int {
+	switch k {
+	case 0: // none yet
+		return 0
+	case mapping.Processed:
+		return 1
+	case mapping.Unknown:
+		return 2
+	case mapping.Uncertain:
+		return 3
 	}
-	a.Doubtful = doubtful
-	return a
+	return 4
 }
 
 func refused(ref any, f *mapping.Failure) mapping.Result {

@@ -98,7 +98,9 @@ func (b *Bridge) takeOther(out *work, p *Policy, v mapping.XMPP) {
 
 // takeXMPP translates a message; nil if nothing is left to be done.
 func (b *Bridge) takeXMPP(out *work, p *Policy, m *mapping.XMPPMessage) *outbound {
-	o := &outbound{from: m.From, to: m.To, id: m.ID, sender: m.From.Bare(), read: out.now, expire: out.now.Add(p.expire())}
+	o := b.newOutbound()
+	o.from, o.to, o.id, o.sender = m.From, m.To, m.ID, m.From.Bare()
+	o.read, o.expire = out.now, out.now.Add(p.expire())
 	// Access comes before the address is looked at: whoever may not send learns
 	// nothing about addresses (SEC-13).
 	if !p.Access.Allows(m.From) {
@@ -173,7 +175,7 @@ func (b *Bridge) enqueue(out *work, batch []*outbound, owners uint64) {
 		}
 		b.nextRow++
 		o.row, o.rev, o.number = b.nextRow, 1, b.nextRow
-		if b.early(out.now, early) && b.lanes.takeSlot(o) {
+		if b.early(out, early) && b.lanes.takeSlot(o) {
 			o.sent, o.attempts = true, 1
 			early++
 		} else {
@@ -208,7 +210,7 @@ func (b *Bridge) enqueue(out *work, batch []*outbound, owners uint64) {
 		out.noteRead(o)
 		b.welcome(out, o.sender, o.to.DomainJID(), false)
 		if o.slot != nil {
-			b.unjournaled = append(b.unjournaled, o)
+			b.unjournaled, o.unkept = append(b.unjournaled, o), true
 			b.stats.Early++
 			b.send(out, o)
 		} else if f := b.front(o); f != nil {
@@ -239,8 +241,13 @@ func (b *Bridge) notJournaled(out *work, o *outbound, err error) {
 
 // early reports whether a message may leave before its row is on the disk, if so many
 // more are about to.
-func (b *Bridge) early(now time.Time, more int) bool {
+func (b *Bridge) early(out *work, more int) bool {
 	for len(b.unjournaled) > 0 && (b.unjournaled[0].kept > 0 || b.unjournaled[0].over) {
+		if o := b.unjournaled[0]; o.spent {
+			out.sentOut = append(out.sentOut, o)
+		} else {
+			o.unkept = false
+		}
 		b.unjournaled[0] = nil
 		b.unjournaled = b.unjournaled[1:]
 	}
@@ -251,7 +258,7 @@ func (b *Bridge) early(now time.Time, more int) bool {
 	if n+more >= maxUnjournaled {
 		return false
 	}
-	return n == 0 || now.Sub(b.unjournaled[0].read) < maxUnjournaledAge
+	return n == 0 || out.now.Sub(b.unjournaled[0].read) < maxUnjournaledAge
 }
 
 // Committed takes what the store reports of commits, in the order of Append and
@@ -389,6 +396,7 @@ func (b *Bridge) finish(out *work, o *outbound, res mapping.Outcome) {
 		b.accepted(out, o, res)
 	}
 	b.end(out, o)
+	b.spend(out, o)
 }
 
 // finishNotified ends a message of which a notification has said that it has arrived.
