@@ -115,13 +115,13 @@ type Bridge struct {
 	volatile bool
 	noEarly  bool
 	full     func(error) bool
-	ahead    int           // markAhead; tests have less
-	works    sync.Pool     // of *work: see gather
+	ahead    int       // markAhead; tests have less
+	works    sync.Pool // of *work: see gather
 	// Of *incoming and *outbound: see records.go.
 	incomings, outbounds sync.Pool
-	wake     chan struct{} // capacity 1: Run has to look
-	lookups  chan lookup   // questions to the trail
-	desk     Desk
+	wake                 chan struct{} // capacity 1: Run has to look
+	lookups              chan lookup   // questions to the trail
+	desk                 Desk
 
 	unnumbered atomic.Uint64 // see noteWithoutRow
 
@@ -245,10 +245,10 @@ type work struct {
 	wake bool // Run has to look
 
 	// What is of use only while a batch is taken.
-	room  int // that the rows of taken need, about
 	read  []*incoming
 	taken []*outbound
-	rows  []Row
+	rows  []Row  // see encode
+	data  []byte // the same
 	kept  []Event
 
 	// Records that nobody has any more: see records.go.
@@ -276,7 +276,7 @@ func (b *Bridge) release(w *work) {
 		stanzas: emptied(w.stanzas), requests: emptied(w.requests), answers: emptied(w.answers),
 		events: emptied(w.events), notes: emptied(w.notes), seen: emptied(w.seen), updates: emptied(w.updates), done: emptied(w.done),
 		reports: emptied(w.reports), refusals: emptied(w.refusals),
-		read: emptied(w.read), taken: emptied(w.taken), rows: emptied(w.rows), kept: emptied(w.kept),
+		read: emptied(w.read), taken: emptied(w.taken), rows: emptied(w.rows), data: w.data[:0], kept: emptied(w.kept),
 		answered: emptied(w.answered), sentOut: emptied(w.sentOut),
 	}
 	b.works.Put(w)
@@ -336,16 +336,13 @@ func (b *Bridge) writeUpdates(out *work) {
 	if len(out.updates) == 0 {
 		return
 	}
-	rows := emptied(out.rows)
 	changed := out.updates[:0]
 	for _, o := range out.updates {
 		if o.row != 0 { // it may have been lost meanwhile
-			rows = append(rows, o.encode())
 			changed = append(changed, o)
 		}
 	}
-	out.rows = rows
-	n, _ := b.journal.Update(rows) // why it would not take the rest makes no difference
+	n, _ := b.journal.Update(out.encode(changed)) // why it would not take the rest makes no difference
 	for _, o := range changed[n:] {
 		b.refused[o] = true
 		b.retryUpdates = out.now.Add(tryStoreAgain)

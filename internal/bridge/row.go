@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -51,37 +52,33 @@ const maxParts = 1024
 var errRow = errors.New("bridge: the row cannot be read")
 
 // encode makes the row of o. The text of a message that is given up is not in it.
-func (o *outbound) encode() Row {
-	r, _ := o.encodeIn(make([]byte, 0, o.rowSize()))
-	return r
+func (o *outbound) encode() Row { return o.rowOf(o.appendRow(nil)) }
+
+func (o *outbound) rowOf(data []byte) Row {
+	return Row{ID: o.row, Rev: o.rev, Lane: o.lane, Data: data, Read: o.read, Expire: o.expire}
 }
 
-// encodeIn is encode, with Data behind what is in slab, and returns slab with it: the rows
-// of a batch go to the disk together, and share their memory until then.
-func (o *outbound) encodeIn(slab []byte) (Row, []byte) {
-	b := o.appendRow(slab)
-	return Row{ID: o.row, Rev: o.rev, Lane: o.lane, Data: b[len(slab):len(b):len(b)], Read: o.read, Expire: o.expire}, b
-}
+// maxRowBuf is how big a buffer for the rows of a batch may be that is kept.
+const maxRowBuf = 128 << 10
 
-// rowSize is about how long the row of o is, and rarely too little.
-func (o *outbound) rowSize() int {
-	n := 64 + len(o.from.String()) + len(o.to.String()) + len(o.id) + len(o.typ) + len(o.messageID)
-	for _, f := range [...]*mapping.Failure{o.problem, o.reported} {
-		if f != nil {
-			n += 256
-		}
+// encode makes the rows of messages, which share the memory of their Data: they go to the
+// disk together. They are valid until the next call.
+func (w *work) encode(messages []*outbound) []Row {
+	rows, buf := emptied(w.rows), w.data[:0]
+	for _, o := range messages {
+		from := len(buf)
+		buf = o.appendRow(buf)
+		rows = append(rows, o.rowOf(buf[from:])) // how long it is counts
 	}
-	for _, p := range o.parts {
-		m := p.(*mapping.SIPMessage)
-		n += 64 + len(m.Name) + len(m.CallID) + len(m.FromTag) + len(m.Subject) + len(m.Lang) + len(m.ContentType) + len(m.Body)
-		for _, u := range [...]*mapping.URI{&m.RequestURI, &m.From, &m.To} {
-			n += 12 + len(u.Scheme) + len(u.User) + len(u.Host) + len(u.GR) + len(u.Transport)
-		}
-		for _, t := range m.Subjects {
-			n += 6 + len(t.Lang) + len(t.Value)
-		}
+	all := bytes.Clone(buf)
+	for i := range rows {
+		n := len(rows[i].Data)
+		rows[i].Data, all = all[:n:n], all[n:]
 	}
-	return n
+	if w.rows, w.data = rows, buf; cap(buf) > maxRowBuf {
+		w.data = nil
+	}
+	return rows
 }
 
 func (o *outbound) flags() (flags byte) {

@@ -58,9 +58,6 @@ func (b *Bridge) FromXMPP(batch []mapping.XMPP) {
 			other = append(other, v)
 		}
 	}
-	for _, o := range out.taken {
-		out.room += o.rowSize()
-	}
 	b.mu.Lock()
 	for _, e := range late {
 		b.takeLate(out, p, e)
@@ -163,9 +160,7 @@ func (b *Bridge) enqueue(out *work, batch []*outbound, owners uint64) {
 			}
 		}
 	}
-	rows := emptied(out.rows)
-	var slab []byte // the journal keeps it
-	early := 0      // of this batch
+	early := 0 // of this batch
 	taken := batch[:0]
 	for _, o := range batch {
 		if b.closing && (!b.sealed || b.volatile) {
@@ -189,19 +184,12 @@ func (b *Bridge) enqueue(out *work, batch []*outbound, owners uint64) {
 				o.sent, o.attempts = true, 1
 			}
 		}
-		if slab == nil {
-			slab = make([]byte, 0, max(out.room, o.rowSize()))
-		}
-		var row Row
-		row, slab = o.encodeIn(slab)
-		rows = append(rows, row)
 		taken = append(taken, o)
 	}
-	if len(rows) == 0 {
+	if len(taken) == 0 {
 		return
 	}
-	out.rows = rows
-	n, err := b.journal.Append(rows)
+	n, err := b.journal.Append(out.encode(taken))
 	for i := len(taken) - 1; i >= n; i-- { // in reverse: each is the last of its FIFO
 		b.notJournaled(out, taken[i], err)
 	}
