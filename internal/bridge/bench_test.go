@@ -222,3 +222,22 @@ func BenchmarkTranslation(b *testing.B) {
 		}
 	})
 }
+
+func BenchmarkIdentity(b *testing.B) {
+	g := newIDs([]byte("secret"), time.Now())
+	m := benchFromSIP(1)[0].Value.(*mapping.SIPMessage)
+	to, from := mapping.MustParseJID("user1@example.com"), m.From.String()
+	for b.Loop() {
+		g.identity(m, from, to)
+	}
+}
+
+func BenchmarkFill(b *testing.B) {
+	g := newIDs([]byte("secret"), time.Now())
+	var m mapping.SIPMessage
+	b.ReportAllocs()
+	for b.Loop() {
+		m.CallID = ""
+		g.fill(&m)
+	}
+}

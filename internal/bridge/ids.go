@@ -16,8 +16,9 @@ import (
 
 // ids makes the identifiers that mapping leaves empty.
 type ids struct {
-	hashes sync.Pool // of *keyed
-	cseq   atomic.Uint32
+	hashes  sync.Pool // of *keyed
+	randoms sync.Pool // of *random
+	cseq    atomic.Uint32
 }
 
 // keyed is a keyed hash, and what goes through it: so no step of it has to allocate.
@@ -110,7 +111,12 @@ func (g *ids) fill(m *mapping.SIPMessage) {
 		m.FromTag, m.CSeq = g.tag()
 		return
 	}
-	both := randomText(callIDLen + tagLen)
+	r, _ := g.randoms.Get().(*random)
+	if r == nil {
+		r = new(random)
+	}
+	both := encodeRandom(r.take(maxRandom), callIDLen+tagLen)
+	g.randoms.Put(r)
 	m.CallID, m.FromTag, m.CSeq = both[:callIDLen], both[callIDLen:], g.next()
 }
 
@@ -131,13 +137,39 @@ func (g *ids) next() uint32 { return g.cseq.Add(1) & 0x7fffffff }
 
 // randomText is as many random characters, of five bits each.
 func randomText(n int) string {
-	const most = (callIDLen + tagLen + 7) / 8
-	var bits [most * 5]byte
-	var b [most * 8]byte
-	octets := (n*5 + 7) / 8
-	rand.Read(bits[:octets]) // it never fails
-	textEncoding.Encode(b[:], bits[:octets])
+	var bits [maxRandom]byte
+	rand.Read(bits[:randomOctets(n)]) // it never fails
+	return encodeRandom(bits[:randomOctets(n)], n)
+}
+
+// maxRandom is how many octets the longest random text needs.
+const maxRandom = ((callIDLen+tagLen)*5 + 7) / 8
+
+// randomOctets is how many octets a random text of n characters needs.
+func randomOctets(n int) int { return (n*5 + 7) / 8 }
+
+// encodeRandom is octets, as many as randomOctets says, as n characters.
+func encodeRandom(octets []byte, n int) string {
+	var b [(maxRandom + 4) / 5 * 8]byte
+	textEncoding.Encode(b[:], octets)
 	return string(b[:n])
+}
+
+// random has random octets for several messages: the system is asked for them once.
+type random struct {
+	octets [16 * maxRandom]byte
+	left   int // at the end
+}
+
+// take is so many octets, which nobody else gets. They are valid until the next call.
+func (r *random) take(n int) []byte {
+	if r.left < n {
+		rand.Read(r.octets[:]) // it never fails
+		r.left = len(r.octets)
+	}
+	from := len(r.octets) - r.left
+	r.left -= n
+	return r.octets[from : from+n]
 }
 
 var textEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
