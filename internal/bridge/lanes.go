@@ -23,17 +23,44 @@ type lanes struct {
 	limits Limits
 	byKey  map[string]*lane
 	held
-	domains map[string]held // by the domain of the sender
-	alarms  alarms          // FIFOs that have to be looked at at some time
-	starved []*lane         // have a message that could go, but for the limit on open slots
+	domains domains // by the domain of the sender
+	alarms  alarms  // FIFOs that have to be looked at at some time
+	starved []*lane // have a message that could go, but for the limit on open slots
 
-	// Lanes come and go with nearly every message, so some are used again: those in gone
-	// once nobody can be looking at them any more (see reuse).
-	gone, spare []*lane
+	// Lanes and FIFOs come and go with nearly every message, so some are used again: those in
+	// gone and left once nobody can be looking at them any more (see reuse).
+	gone, spare     []*lane
+	left, spareFIFO []*fifo
 }
 
-// maxSpare is how many lanes are kept to be used again.
+// maxSpare is how many lanes and FIFOs are kept to be used again.
 const maxSpare = 512
+
+// domains is what is held by the users of each domain. Nearly all messages are of one of
+// them: what is held by that which was asked for last is at hand.
+type domains struct {
+	last string
+	held // by those of last; all has something older for it, if anything
+	all  map[string]held
+}
+
+// of is what is held by the users of a domain, until the next call.
+func (d *domains) of(domain string) *held {
+	if domain != d.last {
+		d.settle()
+		d.last, d.held = domain, d.all[domain]
+	}
+	return &d.held
+}
+
+// settle puts what is at hand where the others are.
+func (d *domains) settle() {
+	if d.held == (held{}) {
+		delete(d.all, d.last)
+	} else {
+		d.all[d.last] = d.held
+	}
+}
 
 // lane exists while its slot is held or something waits; an idle destination costs
 // nothing.
@@ -62,8 +89,10 @@ type fifo struct {
 	lane   *lane
 	sender mapping.JID // bare
 	queue  []entry
-	inTurn bool // in lane.turn
-	wanted bool // in Bridge.wanted
+	empty  []entry // the memory of queue while that is empty
+	inTurn bool    // in lane.turn
+	wanted bool    // in Bridge.wanted
+	loaded bool    // has been there: Run may look at it without the lock
 
 	at    time.Time // when it has to be looked at
 	index int       // in lanes.alarms, -1 if not
@@ -84,12 +113,12 @@ func (e *entry) due(now time.Time) bool {
 }
 
 func newLanes(l Limits) *lanes {
-	return &lanes{limits: l.withDefaults(), byKey: make(map[string]*lane), domains: make(map[string]held)}
+	return &lanes{limits: l.withDefaults(), byKey: make(map[string]*lane), domains: domains{all: make(map[string]held)}}
 }
 
 // room reports whether there is room for h more of that domain, in all and for it.
 func (ls *lanes) room(domain string, h held) bool {
-	return ls.held.room(ls.limits, h) && ls.domains[domain].room(ls.limits.share(), h)
+	return ls.held.room(ls.limits, h) && ls.domains.of(domain).room(ls.limits.share(), h)
 }
 
 // tryCount is count, if there is room.
@@ -97,26 +126,19 @@ func (ls *lanes) tryCount(domain string, h held) bool {
 	if !ls.held.room(ls.limits, h) {
 		return false
 	}
-	d := ls.domains[domain]
+	d := ls.domains.of(domain)
 	if !d.room(ls.limits.share(), h) {
 		return false
 	}
 	ls.held.add(h)
 	d.add(h)
-	ls.domains[domain] = d
 	return true
 }
 
 // count notes what is taken or given back.
 func (ls *lanes) count(domain string, h held) {
-	d := ls.domains[domain]
 	ls.held.add(h)
-	d.add(h)
-	if d == (held{}) {
-		delete(ls.domains, domain)
-	} else {
-		ls.domains[domain] = d
-	}
+	ls.domains.of(domain).add(h)
 }
 
 // takeSlot gives o the slot of a destination for which nothing waits or is under
@@ -148,6 +170,14 @@ func (ls *lanes) add(key string) *lane {
 // reuse is told that nobody looks at lanes at the moment: those that are gone may be used
 // again. One that had much in it is left to the collector, and one that is starved too.
 func (ls *lanes) reuse() {
+	for i, f := range ls.left {
+		ls.left[i] = nil
+		if len(ls.spareFIFO) < maxSpare && !f.loaded && cap(f.empty) <= maxSpareQueue {
+			*f = fifo{queue: f.empty, empty: f.empty}
+			ls.spareFIFO = append(ls.spareFIFO, f)
+		}
+	}
+	ls.left = ls.left[:0]
 	for i, l := range ls.gone {
 		ls.gone[i] = nil
 		if len(ls.spare) < maxSpare && !l.starving && !l.wide {
@@ -156,6 +186,9 @@ func (ls *lanes) reuse() {
 	}
 	ls.gone = ls.gone[:0]
 }
+
+// maxSpareQueue is how long the queue may be of a FIFO that is used again.
+const maxSpareQueue = 16
 
 // push lets o wait; nil if there is no room for it.
 func (ls *lanes) push(o *outbound) *fifo {
@@ -171,9 +204,20 @@ func (ls *lanes) push(o *outbound) *fifo {
 	}
 	ls.count(o.sender.Domain(), h)
 	f := ls.fifo(o.lane, o.sender)
-	f.queue = append(f.queue, entry{row: o.row, o: o, expire: o.expire})
-	f.lane.waiting++
+	f.append(entry{row: o.row, o: o, expire: o.expire})
 	return f
+}
+
+// append adds what waits.
+func (f *fifo) append(e entry) {
+	f.queue = append(f.queue, e)
+	if len(f.queue) == 1 {
+		f.empty = f.queue[:0]
+	}
+	f.lane.waiting++
+	if e.o != nil {
+		e.o.waits = f
+	}
 }
 
 // pushStored lets a message wait whose row an earlier run has left. It has been
@@ -181,8 +225,7 @@ func (ls *lanes) push(o *outbound) *fifo {
 func (ls *lanes) pushStored(key string, sender mapping.JID, e entry) *fifo {
 	f := ls.fifo(key, sender)
 	ls.count(sender.Domain(), held{stored: 1})
-	f.queue = append(f.queue, e)
-	f.lane.waiting++
+	f.append(e)
 	return f
 }
 
@@ -194,7 +237,13 @@ func (ls *lanes) fifo(key string, sender mapping.JID) *fifo {
 	}
 	f := l.fifos[sender]
 	if f == nil {
-		f = &fifo{lane: l, sender: sender, index: -1}
+		if n := len(ls.spareFIFO) - 1; n >= 0 {
+			f = ls.spareFIFO[n]
+			ls.spareFIFO = ls.spareFIFO[:n]
+		} else {
+			f = new(fifo)
+		}
+		f.lane, f.sender, f.index = l, sender, -1
 		if l.fifos == nil {
 			l.fifos = make(map[mapping.JID]*fifo)
 		}
@@ -209,10 +258,10 @@ func (ls *lanes) back(o *outbound) *fifo {
 	f := ls.fifo(o.lane, o.sender)
 	f.lane.open, o.slot = nil, nil
 	ls.count(o.sender.Domain(), held{open: -1, waiting: 1})
-	f.queue = append(f.queue, entry{})
+	e := entry{row: o.row, o: o, expire: o.expire}
+	f.append(e)
 	copy(f.queue[1:], f.queue)
-	f.queue[0] = entry{row: o.row, o: o, expire: o.expire}
-	f.lane.waiting++
+	f.queue[0] = e
 	return f
 }
 
@@ -226,9 +275,9 @@ func (ls *lanes) release(o *outbound) *lane {
 
 // remove takes the i-th entry out of f.
 func (ls *lanes) remove(f *fifo, i int) {
-	e := f.queue[i]
-	if e.o != nil {
-		ls.count(f.sender.Domain(), held{waiting: -1, bytes: -e.o.size})
+	if o := f.queue[i].o; o != nil {
+		o.waits = nil
+		ls.count(f.sender.Domain(), held{waiting: -1, bytes: -o.size})
 	} else {
 		ls.count(f.sender.Domain(), held{stored: -1})
 	}
@@ -239,6 +288,9 @@ func (ls *lanes) remove(f *fifo, i int) {
 		copy(f.queue[i:], f.queue[i+1:])
 		f.queue[len(f.queue)-1] = entry{}
 		f.queue = f.queue[:len(f.queue)-1]
+	}
+	if len(f.queue) == 0 {
+		f.queue = f.empty
 	}
 	f.lane.waiting--
 }
@@ -256,13 +308,14 @@ func (ls *lanes) start(f *fifo) *outbound {
 func (ls *lanes) park(f *fifo, i int) {
 	e := &f.queue[i]
 	ls.count(f.sender.Domain(), held{waiting: -1, bytes: -e.o.size, stored: 1})
+	e.o.waits = nil
 	e.o = nil
 }
 
 // unpark puts a message that was read from the store into the first place of f.
 func (ls *lanes) unpark(f *fifo, o *outbound) {
 	ls.count(f.sender.Domain(), held{waiting: 1, bytes: o.size, stored: -1})
-	f.queue[0].o = o
+	f.queue[0].o, o.waits = o, f
 }
 
 // tidy forgets f and its lane if there is nothing in them.
@@ -273,6 +326,9 @@ func (ls *lanes) tidy(f *fifo) {
 		l.leave(f)
 		if l.fifos[f.sender] == f {
 			delete(l.fifos, f.sender)
+			if len(ls.left) < maxSpare {
+				ls.left = append(ls.left, f)
+			}
 		}
 	}
 	ls.tidyLane(l)

@@ -65,8 +65,8 @@ func TestLanesAreBounded(t *testing.T) {
 		ls.remove(f, len(f.queue)-1)
 		ls.tidy(f)
 	}
-	if ls.held != (held{}) || len(ls.domains) != 0 || len(ls.byKey) != 0 {
-		t.Errorf("left behind: %+v, %v, %d lanes", ls.held, ls.domains, len(ls.byKey))
+	if ls.held != (held{}) || len(ls.domains.each()) != 0 || len(ls.byKey) != 0 {
+		t.Errorf("left behind: %+v, %v, %d lanes", ls.held, ls.domains.each(), len(ls.byKey))
 	}
 }
 
@@ -131,7 +131,7 @@ func TestComingBackLocksNobodyOut(t *testing.T) {
 		r.text("a", "juliet@example.com/x")
 		r.text("b", "nurse@example.com/x")
 		r.answer(answered(503)) // two wait
-		if h := r.lanes.domains["example.com"]; h.waiting+h.open != 2 || h.open != 1 {
+		if h := r.lanes.domains.of("example.com"); h.waiting+h.open != 2 || h.open != 1 {
 			t.Fatalf("held %+v, want one under way and one waiting", h)
 		}
 		r.answer(answered(503))
@@ -280,4 +280,10 @@ func TestSetLimits(t *testing.T) {
 	if !room(100_000) {
 		t.Error("the default")
 	}
+}
+
+// each is what is held by the users of each domain.
+func (d *domains) each() map[string]held {
+	d.settle()
+	return d.all
 }

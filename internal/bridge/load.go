@@ -31,7 +31,7 @@ func (l *loads) empty() bool { return len(l.fifos)+len(l.reports) == 0 }
 func (b *Bridge) fetch(f *fifo) {
 	b.lanes.setAlarm(f, time.Time{})
 	if !f.wanted {
-		f.wanted = true
+		f.wanted, f.loaded = true, true
 		b.wanted = append(b.wanted, f)
 	}
 	b.poke()

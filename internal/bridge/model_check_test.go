@@ -341,6 +341,9 @@ func (w *world) check() {
 					continue
 				}
 				count(e.o, sender, held{waiting: 1})
+				if e.o.waits != f {
+					w.Errorf("%s does not know that it waits in lane %s", e.o.id, key)
+				}
 				if e.o.arrived > 0 && e.o.problem == nil {
 					w.yields++
 				}
@@ -365,8 +368,8 @@ func (w *world) check() {
 	if all != b.lanes.held {
 		w.Errorf("held: %+v, counted: %+v", b.lanes.held, all)
 	}
-	if fmt.Sprint(domains) != fmt.Sprint(b.lanes.domains) {
-		w.Errorf("held by domain: %v, counted: %v", b.lanes.domains, domains)
+	if fmt.Sprint(domains) != fmt.Sprint(b.lanes.domains.each()) {
+		w.Errorf("held by domain: %v, counted: %v", b.lanes.domains.each(), domains)
 	}
 	limits := b.lanes.limits
 	domains[""] = all
@@ -466,7 +469,7 @@ func (w *world) checkHead(l *lane, f *fifo, now time.Time, quiet bool) {
 	case !l.starving:
 		w.Errorf("%s may go and does not: sent=%v rev=%d kept=%d inTurn=%v", o.id, o.sent, o.rev, o.kept, f.inTurn)
 	case b.lanes.room(f.sender.Domain(), held{open: 1}):
-		w.Errorf("%s may go to %s, has room and does not: %+v %+v, %d lanes starve", o.id, l.key, b.lanes.held, b.lanes.domains, len(b.lanes.starved))
+		w.Errorf("%s may go to %s, has room and does not: %+v %+v, %d lanes starve", o.id, l.key, b.lanes.held, b.lanes.domains.each(), len(b.lanes.starved))
 	default:
 		w.starved++
 	}
@@ -479,8 +482,8 @@ func (w *world) checkEnd() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	ls := b.lanes
-	if ls.held != (held{}) || len(ls.domains)+len(ls.byKey)+len(ls.alarms) > 0 {
-		w.Errorf("left in the lanes: %+v %v %v, %d alarms", ls.held, ls.domains, ls.byKey, len(ls.alarms))
+	if ls.held != (held{}) || len(ls.domains.each())+len(ls.byKey)+len(ls.alarms) > 0 {
+		w.Errorf("left in the lanes: %+v %v %v, %d alarms", ls.held, ls.domains.each(), ls.byKey, len(ls.alarms))
 	}
 	if len(b.rows)+len(b.wanted)+len(b.refused)+len(b.waiting)+len(ls.starved) > 0 {
 		w.Errorf("left: rows %v, %d wanted, %d refused, %d starved", b.rows, len(b.wanted), len(b.refused), len(ls.starved))

@@ -15,6 +15,7 @@ type outbound struct {
 	number   uint64        // of it in its notes
 	text     string        // until History is told of it; "" unless that is told texts
 	slot     *lane         // of lane, if it has that
+	waits    *fifo         // of lane, if it waits there
 	lane     string        // canonical address of record of the Request-URI
 	parts    []mapping.SIP // without those that have arrived
 	arrived  int           // so many before them have; see parts.go

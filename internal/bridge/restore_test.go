@@ -140,10 +140,10 @@ func TestStoredMessagesLeaveRoom(t *testing.T) {
 		r.settle()
 		r.Bridge.mu.Lock()
 		defer r.Bridge.mu.Unlock()
-		if h := r.lanes.domains["example.com"]; h.waiting > 2 || h.open != 1 {
+		if h := *r.lanes.domains.of("example.com"); h.waiting > 2 || h.open != 1 {
 			t.Errorf("example.com holds %+v, more than its share", h)
 		}
-		if h := r.lanes.domains["example.org"]; h.open != 1 {
+		if h := *r.lanes.domains.of("example.org"); h.open != 1 {
 			t.Errorf("example.org holds %+v: its message has not left", h)
 		}
 	})

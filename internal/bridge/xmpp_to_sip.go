@@ -283,6 +283,9 @@ func (b *Bridge) settled(out *work, o *outbound) {
 	} else if l = b.lanes.byKey[o.lane]; l == nil {
 		return
 	}
+	if !out.now.Before(l.until) && b.lanes.stored == 0 {
+		return // there is nothing to be left to the store
+	}
 	f := l.fifos[o.sender]
 	if f == nil || len(f.queue) == 0 || b.closing {
 		return
@@ -297,14 +300,7 @@ func (b *Bridge) settled(out *work, o *outbound) {
 
 // front is the FIFO whose first message o is, nil if it is not the first of one.
 func (b *Bridge) front(o *outbound) *fifo {
-	if o.slot != nil {
-		return nil
-	}
-	l := b.lanes.byKey[o.lane]
-	if l == nil {
-		return nil
-	}
-	if f := l.fifos[o.sender]; f != nil && len(f.queue) > 0 && f.queue[0].o == o {
+	if f := o.waits; f != nil && f.queue[0].o == o {
 		return f
 	}
 	return nil
