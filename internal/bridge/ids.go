@@ -115,7 +115,7 @@ func (g *ids) fill(m *mapping.SIPMessage) {
 	if r == nil {
 		r = new(random)
 	}
-	both := encodeRandom(r.take(maxRandom), callIDLen+tagLen)
+	both := charsOf(r.take(callIDLen + tagLen))
 	g.randoms.Put(r)
 	m.CallID, m.FromTag, m.CSeq = both[:callIDLen], both[callIDLen:], g.next()
 }
@@ -137,22 +137,22 @@ func (g *ids) next() uint32 { return g.cseq.Add(1) & 0x7fffffff }
 
 // randomText is as many random characters, of five bits each.
 func randomText(n int) string {
-	var bits [maxRandom]byte
-	rand.Read(bits[:randomOctets(n)]) // it never fails
-	return encodeRandom(bits[:randomOctets(n)], n)
+	var octets [maxRandom]byte
+	rand.Read(octets[:n]) // it never fails
+	return charsOf(octets[:n])
 }
 
-// maxRandom is how many octets the longest random text needs.
-const maxRandom = ((callIDLen+tagLen)*5 + 7) / 8
+// maxRandom is how long the longest random text is.
+const maxRandom = callIDLen + tagLen
 
-// randomOctets is how many octets a random text of n characters needs.
-func randomOctets(n int) int { return (n*5 + 7) / 8 }
-
-// encodeRandom is octets, as many as randomOctets says, as n characters.
-func encodeRandom(octets []byte, n int) string {
-	var b [(maxRandom + 4) / 5 * 8]byte
-	textEncoding.Encode(b[:], octets)
-	return string(b[:n])
+// charsOf is a character for each of some random octets.
+func charsOf(octets []byte) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+	var b [maxRandom]byte
+	for i, c := range octets {
+		b[i] = alphabet[c%32]
+	}
+	return string(b[:len(octets)])
 }
 
 // random has random octets for several messages: the system is asked for them once.
@@ -171,8 +171,6 @@ func (r *random) take(n int) []byte {
 	r.left -= n
 	return r.octets[from : from+n]
 }
-
-var textEncoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
 // noticeID is the id of the message that goes with a late error: the same whenever it
 // is written again.

@@ -56,7 +56,7 @@ func (b *Bridge) takeLate(out *work, p *Policy, e *mapping.XMPPError) {
 		b.log.Debug("error stanza dropped: it answers nothing of ours", "from", e.From, "to", e.To, "id", e.ID)
 		return
 	}
-	if in := b.repeats.pending[key]; in != nil {
+	if in := b.repeats.pending.get(key); in != nil {
 		// It has overtaken the outcome, which is told from another goroutine.
 		if e.To.Bare() == in.from.Bare() && (e.From.Bare() == in.to.Bare() || e.From == in.to.DomainJID()) {
 			in.late = e

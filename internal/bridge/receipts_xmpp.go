@@ -217,7 +217,7 @@ func (b *Bridge) accepted(out *work, o *outbound, res mapping.Outcome) {
 // takeNotice takes a notification from SIP. b.mu is held.
 func (b *Bridge) takeNotice(out *work, p *Policy, in *incoming) {
 	b.incoming++
-	b.repeats.pending[in.key] = in
+	b.repeats.pending.add(in)
 	n := in.notice
 	key := wishKey{n.To.Bare(), n.From.Bare(), n.MessageID}
 	if w, ok := b.receipts.fromXMPP.get(key); ok {

@@ -16,13 +16,13 @@ import (
 
 // repeats is guarded by the bridge's mutex.
 type repeats struct {
-	pending map[stanzaKey]*incoming
+	pending pending
 	seen    seenTable
 	started time.Time // with the monotonic clock: that of the wall may be set
 }
 
 func newRepeats(now time.Time) repeats {
-	return repeats{pending: make(map[stanzaKey]*incoming), started: now}
+	return repeats{started: now}
 }
 
 // ms is a time as the table has it.
@@ -101,7 +101,7 @@ func (b *Bridge) RestoreSeen(batch []Seen) {
 
 // repeat deals with in if it is a repeat. b.mu is held.
 func (b *Bridge) repeat(out *work, in *incoming) bool {
-	if first := b.repeats.pending[in.key]; first != nil {
+	if first := b.repeats.pending.get(in.key); first != nil {
 		b.tally.Joined++
 		first.joined = append(first.joined, in.ref)
 		if !in.quiet && in.notice == nil {

@@ -256,8 +256,8 @@ func repeatsModel(t *testing.T, seed uint64) {
 	if len(r.j.seen) != kept {
 		t.Errorf("%d outcomes in the journal, want %d", len(r.j.seen), kept)
 	}
-	if err := r.Drain(context.Background()); err != nil || len(r.repeats.pending) != 0 {
-		t.Errorf("in the end %d requests are pending; Drain: %v", len(r.repeats.pending), err)
+	if err := r.Drain(context.Background()); err != nil || r.repeats.pending.n != 0 {
+		t.Errorf("in the end %d requests are pending; Drain: %v", r.repeats.pending.n, err)
 	}
 }
 

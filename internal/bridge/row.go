@@ -193,9 +193,13 @@ func decode(r Row) (*outbound, error) {
 	return o, nil
 }
 
-func appendText[T string | []byte](b []byte, s T) []byte {
-	b = binary.AppendUvarint(b, uint64(len(s)))
-	return append(b, s...)
+func appendText(b []byte, s string) []byte { return append(appendLen(b, len(s)), s...) }
+
+func appendLen(b []byte, n int) []byte {
+	if n < 0x80 {
+		return append(b, byte(n))
+	}
+	return binary.AppendUvarint(b, uint64(n))
 }
 
 func appendTime(b []byte, t time.Time) []byte {
@@ -231,7 +235,7 @@ func appendMessage(b []byte, m *mapping.SIPMessage) []byte {
 	b = appendTime(b, m.Date)
 	b = binary.AppendUvarint(b, uint64(m.CSeq))
 	b = binary.AppendUvarint(b, uint64(m.Target))
-	return appendText(b, m.Body)
+	return append(appendLen(b, len(m.Body)), m.Body...)
 }
 
 func appendURI(b []byte, u *mapping.URI) []byte {

@@ -19,6 +19,7 @@ type incoming struct {
 	request *mapping.SIPMessage // until it is known what becomes of it
 
 	key      stanzaKey // its identity
+	next     *incoming // in pending
 	id       string    // of its stanzas
 	number   uint64    // of it in its notes
 	from, to mapping.JID
@@ -160,7 +161,7 @@ func (b *Bridge) takeSIP(out *work, p *Policy, in *incoming) {
 // handOver hands over the stanzas of a request that is not a repeat. b.mu is held.
 func (b *Bridge) handOver(out *work, in *incoming) {
 	b.incoming++
-	b.repeats.pending[in.key] = in
+	b.repeats.pending.add(in)
 	b.noteTaken(out, in)
 	b.remind(out, in)
 	in.left = len(in.stanzas)
@@ -231,7 +232,7 @@ func (b *Bridge) XMPPOutcomes(batch []mapping.Result) {
 // that no link is up. b.mu is held.
 func (b *Bridge) finishSIP(out *work, p *Policy, in *incoming, down bool) {
 	b.incoming--
-	delete(b.repeats.pending, in.key)
+	b.repeats.pending.remove(in)
 	if in.notice != nil {
 		in.untoldNotice()
 	}
