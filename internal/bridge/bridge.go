@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"hash/maphash"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -106,6 +107,7 @@ type Bridge struct {
 	history  History
 	log      *slog.Logger
 	ids      *ids
+	pairs    pairs
 	talks    *conversations
 	formats  *formats
 	rates    *rates
@@ -173,15 +175,15 @@ func New(x XMPPSide, s SIPSide, j Journal, o Options, log *slog.Logger) *Bridge 
 	if o.Full == nil {
 		o.Full = func(error) bool { return false }
 	}
-	g := newIDs(o.Secret, o.Now)
+	g, hash := newIDs(o.Secret, o.Now), pairs{maphash.MakeSeed()}
 	b := &Bridge{xmpp: x, sip: s, journal: j, presence: o.Presence, history: o.History, log: log, ids: g, talks: newConversations(g), formats: newFormats(), rates: newRates(),
-		quota: newQuota(o.Zone, time.Now(), o.Limits.Alone, o.Usage != nil), usage: o.Usage, composing: newComposing(),
+		quota: newQuota(o.Zone, time.Now(), o.Limits.Alone, o.Usage != nil), usage: o.Usage, composing: newComposing(), pairs: hash,
 		lanes:    newLanes(o.Limits),
 		volatile: o.Volatile, noEarly: o.NoEarly, full: o.Full, ahead: markAhead, wake: make(chan struct{}, 1), lookups: make(chan lookup, maxLookups), lookupsOf: make(map[mapping.JID]int),
 		// A number is not used again after a restart: an operator may still have it in mind.
 		nextRow: uint64(o.Now.UnixMilli()) << 4,
 		rows:    make(map[uint64]*outbound), refused: make(map[*outbound]bool), waiting: make(map[*outbound]time.Time),
-		repeats: newRepeats(time.Now()), late: newLate(), contacts: newContacts(o.Contacts, o.Limits.Alone)}
+		repeats: newRepeats(time.Now()), late: newLate(), contacts: newContacts(o.Contacts, o.Limits.Alone, hash)}
 	b.unnumbered.Store(uint64(o.Now.UnixMilli()) << 4)
 	b.stats.ToSIP, b.stats.ToXMPP = newFlow(), newFlow()
 	b.desk = o.Desk

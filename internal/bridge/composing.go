@@ -46,11 +46,20 @@ type composing struct {
 }
 
 func newComposing() composing {
-	return composing{shown: newTypists(), told: newTypists(), heard: heard{seed: maphash.MakeSeed()}, openOf: make(map[string]int)}
+	return composing{shown: newTypists(), told: newTypists(), openOf: make(map[string]int)}
 }
 
 // pair is an XMPP user and a contact, both bare.
 type pair struct{ user, contact mapping.JID }
+
+// pairs makes hashes of pairs, which nobody can foresee.
+type pairs struct{ seed maphash.Seed }
+
+// of is the hash of a pair. One of two strings is of two different ones: the first is
+// multiplied by an odd number.
+func (h pairs) of(k pair) uint64 {
+	return maphash.String(h.seed, k.user.String())*0x9e3779b97f4a7c15 + maphash.String(h.seed, k.contact.String())
+}
 
 // typist is somebody who is seen typing by the other one of the pair.
 type typist struct {
@@ -149,19 +158,11 @@ func (h *byTime) Pop() any {
 // heard has, as hashes, the pairs of which the contact has written to the user. What is
 // not heard again in a whole generation is forgotten.
 type heard struct {
-	seed       maphash.Seed
 	young, old map[uint64]struct{}
 	turned     time.Time
 }
 
-// key is the hash of a pair. One of two strings is of two different ones: the first is
-// multiplied by an odd number.
-func (h *heard) key(k pair) uint64 {
-	return maphash.String(h.seed, k.user.String())*0x9e3779b97f4a7c15 + maphash.String(h.seed, k.contact.String())
-}
-
-func (h *heard) note(k pair, now time.Time) {
-	key := h.key(k)
+func (h *heard) note(key uint64, now time.Time) {
 	if _, ok := h.young[key]; ok && now.Sub(h.turned) < heardFor {
 		return
 	}
@@ -174,8 +175,7 @@ func (h *heard) note(k pair, now time.Time) {
 	h.young[key] = struct{}{}
 }
 
-func (h *heard) has(k pair, now time.Time) bool {
-	key := h.key(k)
+func (h *heard) has(key uint64, now time.Time) bool {
 	age := now.Sub(h.turned)
 	if _, ok := h.young[key]; ok {
 		return age < 2*heardFor

@@ -18,7 +18,7 @@ type stopped struct{}
 func (b *Bridge) takeState(out *work, in *incoming) {
 	v, ts := in.state, &b.composing.shown
 	k := pair{in.to.Bare(), in.from.Bare()}
-	b.composing.heard.note(k, out.now)
+	b.composing.heard.note(in.pair, out.now)
 	t := ts.byPair[k]
 	composing := v.State == mapping.StateComposing
 	news := composing == (t == nil)
@@ -75,12 +75,11 @@ func (b *Bridge) rememberState(out *work, in *incoming) {
 // wroteBack is told that contact has written to user: who writes is not typing any more,
 // which need not be said. b.mu is held.
 func (b *Bridge) wroteBack(out *work, p *Policy, in *incoming) {
-	k := pair{in.to.Bare(), in.from.Bare()}
 	if p.Composing != ComposingAlways && p.Composing != ComposingNever {
-		b.composing.heard.note(k, out.now)
+		b.composing.heard.note(in.pair, out.now)
 	}
 	if len(b.composing.shown.byPair) > 0 {
-		if t := b.composing.shown.byPair[k]; t != nil {
+		if t := b.composing.shown.byPair[pair{in.to.Bare(), in.from.Bare()}]; t != nil {
 			b.composing.shown.remove(t)
 		}
 	}

@@ -129,7 +129,7 @@ func (b *Bridge) maySay(p *Policy, k pair, now time.Time) bool {
 		return false
 	case ComposingAlways:
 	default:
-		if !b.composing.heard.has(k, now) {
+		if !b.composing.heard.has(b.pairs.of(k), now) {
 			return false
 		}
 	}

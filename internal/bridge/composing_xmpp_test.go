@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"fmt"
+	"hash/maphash"
 	"testing"
 	"time"
 
@@ -98,8 +99,9 @@ func TestUserTypingAtTheEnd(t *testing.T) {
 // Who has written is known for a day at least and for two at most, and for no more than so
 // many conversations.
 func TestHeard(t *testing.T) {
-	at := func(i int) pair {
-		return pair{mapping.MustParseJID("juliet@example.com"), mapping.MustParseJID(fmt.Sprintf("u%d@sip.example.com", i))}
+	hash := pairs{maphash.MakeSeed()}
+	at := func(i int) uint64 {
+		return hash.of(pair{mapping.MustParseJID("juliet@example.com"), mapping.MustParseJID(fmt.Sprintf("u%d@sip.example.com", i))})
 	}
 	now := time.Now()
 	h := newComposing().heard

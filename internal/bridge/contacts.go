@@ -46,6 +46,7 @@ const (
 	maxContactsOf    = 512     // of one user, beside the names of the gateway …
 	maxIntroductions = 256     // … of which so many may have come by themselves
 	maxSessions      = 16384
+	maxMet           = 1 << 15 // pairs of whom it is at hand that they have met
 )
 
 // introduceEvery is how often a user is told of a new contact at most. One that comes too
@@ -71,6 +72,11 @@ type contacts struct {
 	entries  int
 	byDomain map[string]int
 
+	// Pairs, as hashes, whose contact needs no introduction, which is asked for every message
+	// that it sends. Any of them may be missing.
+	met map[uint64]struct{}
+	pairs
+
 	names    map[mapping.JID]struct{} // of the gateway, whose link has been up
 	sessions map[session]struct{}     // whose start has been answered
 	rounds   map[mapping.JID]*round   // by the name of the gateway that is announced
@@ -79,8 +85,9 @@ type contacts struct {
 // session is a device that has told the gateway that it is there.
 type session struct{ user, name mapping.JID }
 
-func newContacts(book ContactBook, alone bool) contacts {
-	return contacts{book: book, alone: alone, people: make(map[mapping.JID]*person), byDomain: make(map[string]int),
+func newContacts(book ContactBook, alone bool, hash pairs) contacts {
+	return contacts{book: book, alone: alone, pairs: hash, met: make(map[uint64]struct{}),
+		people: make(map[mapping.JID]*person), byDomain: make(map[string]int),
 		names: make(map[mapping.JID]struct{}), sessions: make(map[session]struct{}), rounds: make(map[mapping.JID]*round)}
 }
 
@@ -90,6 +97,17 @@ func (c *contacts) marks(user, contact mapping.JID) ContactMarks {
 		return p.contacts[contact]
 	}
 	return 0
+}
+
+// met reports whether a contact needs no introduction.
+func (m ContactMarks) met() bool { return m&^MarkSubscribed != 0 }
+
+// meet notes that a contact needs none, by the hash of the pair.
+func (c *contacts) meet(pair uint64) {
+	if len(c.met) >= maxMet {
+		clear(c.met)
+	}
+	c.met[pair] = struct{}{}
 }
 
 // set replaces the marks of a user and a contact, and reports whether there was room.
@@ -102,6 +120,10 @@ func (c *contacts) set(user, contact mapping.JID, marks ContactMarks) bool {
 	switch {
 	case old == marks:
 		return true
+	case old.met() && !marks.met():
+		delete(c.met, c.pairs.of(pair{user, contact}))
+	}
+	switch {
 	case old == 0 && !c.room(p, user, contact):
 		return false
 	case p == nil:

@@ -243,7 +243,7 @@ func (b *Bridge) settle(out *work, o *outbound, res mapping.Outcome) {
 	} else {
 		b.finish(out, o, res)
 	}
-	if f := l.fifos[o.sender]; f != nil {
+	if f := l.of(o.sender); f != nil {
 		b.stir(out, f)
 	}
 	b.hold(out, l)

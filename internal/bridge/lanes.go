@@ -68,6 +68,7 @@ type lane struct {
 	key      string
 	open     *outbound // has the slot
 	fifos    map[mapping.JID]*fifo
+	recent   *fifo   // one of fifos: the one asked for last
 	turn     []*fifo // whose first message may go, next one first
 	waiting  int     // entries of all FIFOs
 	starving bool    // in lanes.starved
@@ -198,7 +199,7 @@ func (ls *lanes) push(o *outbound) *fifo {
 		return nil
 	}
 	if l != nil {
-		if f := l.fifos[o.sender]; f != nil && len(f.queue) >= ls.limits.FIFO {
+		if f := l.of(o.sender); f != nil && len(f.queue) >= ls.limits.FIFO {
 			return nil
 		}
 	}
@@ -229,13 +230,24 @@ func (ls *lanes) pushStored(key string, sender mapping.JID, e entry) *fifo {
 	return f
 }
 
+// of is the FIFO of a sender, nil if there is none.
+func (l *lane) of(sender mapping.JID) *fifo {
+	if l.recent == nil || l.recent.sender != sender {
+		if len(l.fifos) == 0 {
+			return nil
+		}
+		l.recent = l.fifos[sender]
+	}
+	return l.recent
+}
+
 // fifo finds or makes the FIFO of a sender.
 func (ls *lanes) fifo(key string, sender mapping.JID) *fifo {
 	l := ls.byKey[key]
 	if l == nil {
 		l = ls.add(key)
 	}
-	f := l.fifos[sender]
+	f := l.of(sender)
 	if f == nil {
 		if n := len(ls.spareFIFO) - 1; n >= 0 {
 			f = ls.spareFIFO[n]
@@ -247,7 +259,7 @@ func (ls *lanes) fifo(key string, sender mapping.JID) *fifo {
 		if l.fifos == nil {
 			l.fifos = make(map[mapping.JID]*fifo)
 		}
-		l.fifos[sender] = f
+		l.fifos[sender], l.recent = f, f
 		l.wide = l.wide || len(l.fifos) > 8
 	}
 	return f
@@ -324,8 +336,9 @@ func (ls *lanes) tidy(f *fifo) {
 	if len(f.queue) == 0 {
 		ls.setAlarm(f, time.Time{})
 		l.leave(f)
-		if l.fifos[f.sender] == f {
+		if l.of(f.sender) == f {
 			delete(l.fifos, f.sender)
+			l.recent = nil
 			if len(ls.left) < maxSpare {
 				ls.left = append(ls.left, f)
 			}

@@ -61,7 +61,7 @@ func TestLanesAreBounded(t *testing.T) {
 			ls.tidyLane(l)
 			continue
 		}
-		f := l.fifos[o.sender]
+		f := l.of(o.sender)
 		ls.remove(f, len(f.queue)-1)
 		ls.tidy(f)
 	}

@@ -192,7 +192,7 @@ func (b *Bridge) operate(id uint64, do func(out *work, o *outbound, f *fifo, i i
 	if l.open != nil && l.open.row == id {
 		return ErrUnderWay
 	}
-	if f := l.fifos[o.sender]; f != nil {
+	if f := l.of(o.sender); f != nil {
 		for i := range f.queue {
 			if f.queue[i].row == id {
 				return do(&out, o, f, i)

@@ -137,7 +137,7 @@ func (b *Bridge) yield(out *work, o *outbound, f *mapping.Failure) {
 	if f != nil {
 		b.lanes.release(o)
 		b.giveUp(out, o, f)
-		if next := l.fifos[o.sender]; next != nil {
+		if next := l.of(o.sender); next != nil {
 			b.stir(out, next)
 		}
 	} else {

@@ -163,7 +163,7 @@ func (p *Policy) notification(a *asked, who mapping.JID, what mapping.Notice) (*
 // sendNotice is sendSilent, but leaves half of the room of its FIFO to messages.
 func (b *Bridge) sendNotice(out *work, o *outbound) {
 	if l := b.lanes.byKey[o.lane]; l != nil {
-		if f := l.fifos[o.sender]; f != nil && len(f.queue) >= max(b.lanes.limits.FIFO/2, 1) {
+		if f := l.of(o.sender); f != nil && len(f.queue) >= max(b.lanes.limits.FIFO/2, 1) {
 			b.log.Debug("a notification is dropped: messages wait already", "to", o.to, "id", o.id)
 			return
 		}

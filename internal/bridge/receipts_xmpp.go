@@ -189,7 +189,7 @@ func (b *Bridge) confirm(out *work, w *wish) {
 		return
 	}
 	if l := b.lanes.byKey[w.lane]; l != nil {
-		if f := l.fifos[w.from.Bare()]; f != nil && len(f.queue) > 0 && f.queue[0].row == w.row && f.queue[0].o == nil {
+		if f := l.of(w.from.Bare()); f != nil && len(f.queue) > 0 && f.queue[0].row == w.row && f.queue[0].o == nil {
 			b.fetch(f)
 		}
 	}

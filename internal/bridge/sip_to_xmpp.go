@@ -23,6 +23,7 @@ type incoming struct {
 	id       string    // of its stanzas
 	number   uint64    // of it in its notes
 	from, to mapping.JID
+	pair     uint64               // a hash of the two
 	nick     string               // that the stanza tells
 	stanzas  []mapping.XMPP       // until they are handed over
 	asks     *mapping.IMDNRequest // what its sender wants to be notified of
@@ -93,6 +94,7 @@ func (b *Bridge) readSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) *
 			in.key = b.ids.identity(m, in.sender, x.To)
 			in.id, in.number = stanzaID(in.key), numberOf(in.key)
 			in.from, in.to, x.ID = x.From, x.To, in.id
+			in.pair = b.pairs.of(pair{x.To.Bare(), x.From.Bare()})
 			b.talks.incoming(x, out.now)
 			b.formats.wrote(x.From, m, out.now)
 			in.nick = x.Nick
@@ -108,6 +110,7 @@ func (b *Bridge) readSIP(out *work, p *Policy, ref any, m *mapping.SIPMessage) *
 			in.key = b.ids.identity(m, in.sender, x.To)
 			in.id, in.number = stanzaID(in.key), numberOf(in.key)
 			in.from, in.to, x.ID = x.From, x.To, in.id
+			in.pair = b.pairs.of(pair{x.To.Bare(), x.From.Bare()})
 			in.quiet, in.state = true, x
 			b.formats.wrote(x.From, m, out.now)
 			b.formats.saysComposing(x.From, out.now)
@@ -273,7 +276,7 @@ func (b *Bridge) finishSIP(out *work, p *Policy, in *incoming, down bool) {
 		b.talks.told(in.to, in.from, in.nick, out.now)
 	}
 	if in.outcome.Kind == mapping.Processed {
-		b.introduce(out, p, in.to.Bare(), in.from.Bare(), in.nick)
+		b.introduce(out, p, in)
 	}
 	e := in.finished(out.now)
 	if e.Kind == eventUncertain {

@@ -162,9 +162,17 @@ type introduction struct{ user, contact mapping.JID }
 // user who does not want it, or has removed it, is not asked again, so nobody is where
 // nothing outlives the process. Nor is he for somebody who has not said who he is. b.mu is
 // held.
-func (b *Bridge) introduce(out *work, p *Policy, user, contact mapping.JID, nick string) {
+func (b *Bridge) introduce(out *work, p *Policy, in *incoming) {
 	c := &b.contacts
-	if c.book == nil || b.volatile || b.closing || user.Local() == "" || contact.Local() == "" || c.marks(user, contact)&^MarkSubscribed != 0 {
+	if _, met := c.met[in.pair]; met || c.book == nil || b.volatile || b.closing {
+		return
+	}
+	user, contact, nick := in.to.Bare(), in.from.Bare(), in.nick
+	if user.Local() == "" || contact.Local() == "" {
+		return
+	}
+	if c.marks(user, contact).met() {
+		c.meet(in.pair)
 		return
 	}
 	if u, err := p.Rules.SIPAddress(contact); err != nil || u.Host == anonymousHost {

@@ -71,6 +71,19 @@ func TestIntroductions(t *testing.T) {
 		expect(t, "again", hear(b, s, 2, romeo, juliet), romeoIntroduced)
 	})
 
+	t.Run("one that has not left yet when the next message comes", func(t *testing.T) {
+		b, s := acquainted(t, newBook(), nil)
+		for i := range 3 {
+			b.FromSIP([]mapping.Parcel[mapping.SIP]{{Ref: i, Value: fromSIP(fmt.Sprint("c", i), romeo, juliet, "hi")}})
+			last := len(s.stanzas) - 1
+			text := s.stanzas[last]
+			s.stanzas = s.stanzas[:last]
+			b.XMPPOutcomes([]mapping.Result{{Ref: text.Ref, Outcome: mapping.Outcome{Kind: mapping.Processed}}})
+		}
+		expect(t, "first", s.said(b, mapping.NotWritten), `romeo@sip.example.com>juliet@example.com introduced as ""`)
+		expect(t, "again", hear(b, s, 9, romeo, juliet), romeoIntroduced)
+	})
+
 	t.Run("not for what did not arrive", func(t *testing.T) {
 		b, s := acquainted(t, newBook(), nil)
 		b.FromSIP([]mapping.Parcel[mapping.SIP]{{Ref: 1, Value: fromSIP("c", romeo, juliet, "hi")}})

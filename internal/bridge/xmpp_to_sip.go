@@ -214,7 +214,7 @@ func (b *Bridge) notJournaled(out *work, o *outbound, err error) {
 		b.lanes.release(o)
 		b.lanes.tidyLane(l)
 	} else {
-		f := l.fifos[o.sender]
+		f := l.of(o.sender)
 		b.lanes.remove(f, len(f.queue)-1)
 		b.lanes.tidy(f)
 	}
@@ -286,7 +286,7 @@ func (b *Bridge) settled(out *work, o *outbound) {
 	if !out.now.Before(l.until) && b.lanes.stored == 0 {
 		return // there is nothing to be left to the store
 	}
-	f := l.fifos[o.sender]
+	f := l.of(o.sender)
 	if f == nil || len(f.queue) == 0 || b.closing {
 		return
 	}
@@ -320,7 +320,7 @@ func (b *Bridge) lost(out *work, o *outbound, err error) {
 		b.sendPart(out, o)
 		return
 	}
-	f := l.fifos[o.sender]
+	f := l.of(o.sender)
 	if f == nil {
 		return
 	}
