@@ -11,8 +11,8 @@ import (
 // nobody.
 type Access struct {
 	all bool
-	set map[JID]struct{} // bare JIDs, and domains as JIDs without a localpart
-	not func(JID) bool   // whom it does not allow all the same; nil: nobody
+	set map[string]struct{} // bare JIDs, and domains
+	not func(JID) bool      // whom it does not allow all the same; nil: nobody
 }
 
 // Except is a without those of whom not reports true, which is asked each time.
@@ -25,7 +25,7 @@ func (a Access) Except(not func(JID) bool) Access {
 // resource; a domain allows its users and itself, but not its subdomains; "*"
 // allows everybody. The error names every entry that is none of these.
 func NewAccess(entries []string) (Access, error) {
-	a := Access{set: make(map[JID]struct{}, len(entries))}
+	a := Access{set: make(map[string]struct{}, len(entries))}
 	var errs []error
 	for _, e := range entries {
 		if e == "*" {
@@ -39,7 +39,7 @@ func NewAccess(entries []string) (Access, error) {
 		case strings.Contains(j.Local(), "*") || strings.Contains(j.Domain(), "*"):
 			errs = append(errs, fmt.Errorf("%q: there are no patterns; a domain alone allows all of its users", e))
 		default:
-			a.set[j.Bare()] = struct{}{}
+			a.set[j.Bare().String()] = struct{}{}
 		}
 	}
 	if len(errs) > 0 {
@@ -56,10 +56,10 @@ func (a Access) Allows(j JID) bool {
 	if a.all {
 		return true
 	}
-	if _, ok := a.set[j.DomainJID()]; ok {
+	if _, ok := a.set[j.Domain()]; ok {
 		return true
 	}
-	_, ok := a.set[j.Bare()]
+	_, ok := a.set[j.Bare().String()]
 	return ok
 }
 
