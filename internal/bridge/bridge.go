@@ -253,6 +253,9 @@ type work struct {
 	data  []byte // the same
 	kept  []Event
 
+	recalled uint64   // seenTable.puts as of recall
+	outcomes []seenOf // see keepOutcomes
+
 	// Records that nobody has any more: see records.go.
 	answered []*incoming
 	sentOut  []*outbound
@@ -279,7 +282,7 @@ func (b *Bridge) release(w *work) {
 		events: emptied(w.events), notes: emptied(w.notes), seen: emptied(w.seen), updates: emptied(w.updates), done: emptied(w.done),
 		reports: emptied(w.reports), refusals: emptied(w.refusals),
 		read: emptied(w.read), taken: emptied(w.taken), rows: emptied(w.rows), data: w.data[:0], kept: emptied(w.kept),
-		answered: emptied(w.answered), sentOut: emptied(w.sentOut),
+		outcomes: emptied(w.outcomes), answered: emptied(w.answered), sentOut: emptied(w.sentOut),
 	}
 	b.works.Put(w)
 }
@@ -319,6 +322,7 @@ func (b *Bridge) unlock(out *work) {
 			b.usage.PutUsage(used)
 		}
 	}
+	b.keepOutcomes(out)
 	b.writeUpdates(out)
 	if len(out.done) > 0 {
 		b.journal.Done(out.done)

@@ -99,7 +99,25 @@ func (b *Bridge) RestoreSeen(batch []Seen) {
 	b.sweepSeen(&out)
 }
 
-// repeat deals with in if it is a repeat. b.mu is held.
+// outcome is what is remembered of a request, 0 if that is nothing.
+func (r *repeats) outcome(key stanzaKey, now int64) uint16 {
+	if e := r.seen.get(key, now); e != nil {
+		return uint16(e.meta)
+	}
+	return 0
+}
+
+// recall looks up the requests of a batch in one go: the table is larger than the caches of
+// a processor, which fetches for several of them at a time what it does not have. b.mu is held.
+func (b *Bridge) recall(out *work) {
+	now := b.repeats.ms(out.now)
+	for _, in := range out.read {
+		in.seen = b.repeats.outcome(in.key, now)
+	}
+	out.recalled = b.repeats.seen.puts
+}
+
+// repeat deals with in, which was recalled, if it is a repeat. b.mu is held.
 func (b *Bridge) repeat(out *work, in *incoming) bool {
 	if first := b.repeats.pending.get(in.key); first != nil {
 		b.tally.Joined++
@@ -112,12 +130,14 @@ func (b *Bridge) repeat(out *work, in *incoming) bool {
 		}
 		return true
 	}
-	e := b.repeats.seen.get(in.key, b.repeats.ms(in.taken))
-	if e == nil {
+	if out.recalled != b.repeats.seen.puts {
+		in.seen = b.repeats.outcome(in.key, b.repeats.ms(in.taken))
+	}
+	if in.seen == 0 {
 		return false
 	}
 	b.tally.Repeated++
-	o := repeatOutcome(uint16(e.meta))
+	o := repeatOutcome(in.seen)
 	out.answers = append(out.answers, mapping.Result{Ref: in.ref, Outcome: o})
 	// The trail of the first one may be lost with the last second before a kill.
 	in.outcome = o
@@ -143,9 +163,32 @@ func (b *Bridge) remember(out *work, in *incoming) {
 	if in.asks != nil {
 		known |= seenAsked
 	}
-	b.repeats.seen.put(in.key, known, b.repeats.ms(out.now))
+	if in.asks == nil && in.late == nil {
+		out.outcomes = append(out.outcomes, seenOf{in.key, known}) // see keepOutcomes
+	} else { // it is needed at once
+		b.repeats.seen.put(in.key, known, b.repeats.ms(out.now))
+	}
 	b.sweepSeen(out)
 	out.seen = append(out.seen, Seen{Key: in.key, Outcome: code, At: out.now})
+}
+
+// seenOf is what is to be remembered of a request.
+type seenOf struct {
+	key     stanzaKey
+	outcome uint16
+}
+
+// keepOutcomes puts what is to be remembered of the requests of a batch, in one go as recall
+// does. b.mu is held.
+func (b *Bridge) keepOutcomes(out *work) {
+	if len(out.outcomes) == 0 {
+		return
+	}
+	now := b.repeats.ms(out.now)
+	for i := range out.outcomes {
+		o := &out.outcomes[i]
+		b.repeats.seen.put(o.key, o.outcome, now)
+	}
 }
 
 // finished is the event of a request that has been answered: who to whom, status,

@@ -285,6 +285,17 @@ func TestRepeatsWhileStopping(t *testing.T) {
 	}
 }
 
+// A request that ends while the batch is taken that it came in is known to those behind it.
+func TestRepeatInTheSameBatch(t *testing.T) {
+	run(t, func(r *running) {
+		says := isComposing("c", romeoSIP, "idle") // no news: it ends at once
+		r.FromSIP([]mapping.Parcel[mapping.SIP]{{Ref: 1, Value: says}, {Ref: 2, Value: says}})
+		if got := r.Tally().Repeated; got != 1 || len(r.answers) != 2 {
+			t.Errorf("%d repeats, %d answers; want 1 and 2", got, len(r.answers))
+		}
+	})
+}
+
 // The outcome of several stanzas of a request is the worst of them, and doubtful if
 // any is.
 func TestWorse(t *testing.T) {

@@ -29,6 +29,7 @@ const (
 // for concurrent use.
 type seenTable struct {
 	shards [seenShards]seenShard
+	puts   uint64 // so many times something was put
 }
 
 // seenShard has two generations: entries are put into cur; when that is full, or
@@ -81,6 +82,7 @@ func (t *seenTable) put(key stanzaKey, outcome uint16, at int64) {
 		// The next one will have about as many: that saves the growing.
 		s.cur, s.old = seenGeneration{slots: make([]seenEntry, slotsFor(s.cur.n))}, s.cur
 	}
+	t.puts++
 	s.cur.put(key, outcome, at)
 	s.cur.last = max(s.cur.last, at)
 }

@@ -20,6 +20,7 @@ type incoming struct {
 
 	key      stanzaKey // its identity
 	next     *incoming // in pending
+	seen     uint16    // what its repeats are told, 0 if it has not ended; see recall
 	id       string    // of its stanzas
 	number   uint64    // of it in its notes
 	from, to mapping.JID
@@ -53,6 +54,7 @@ func (b *Bridge) FromSIP(batch []mapping.Parcel[mapping.SIP]) {
 		}
 	}
 	b.mu.Lock()
+	b.recall(out)
 	for _, in := range out.read {
 		b.takeSIP(out, p, in)
 		in.request = nil
