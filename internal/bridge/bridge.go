@@ -344,7 +344,7 @@ func (b *Bridge) writeUpdates(out *work) {
 	}
 	changed := out.updates[:0]
 	for _, o := range out.updates {
-		if o.row != 0 { // it may have been lost meanwhile
+		if o.row != 0 && !o.spent { // it may have been lost meanwhile, or delivered
 			changed = append(changed, o)
 		}
 	}

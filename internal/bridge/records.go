@@ -20,8 +20,8 @@ func (b *Bridge) newOutbound() *outbound {
 	return new(outbound)
 }
 
-// spend notes that o has been delivered. Its record is used again when it is not among those
-// that are not on the disk any more. b.mu is held.
+// spend notes that o has been delivered. Its record is used again as soon as it is not in
+// Bridge.unjournaled either. b.mu is held.
 func (b *Bridge) spend(out *work, o *outbound) {
 	if len(b.refused)+len(b.waiting) > 0 { // it may be among them
 		return
@@ -31,7 +31,7 @@ func (b *Bridge) spend(out *work, o *outbound) {
 	}
 }
 
-// recycle takes the records that have been used up, with nothing of the lock held.
+// recycle takes the records that nobody has any more. It needs no lock.
 func (b *Bridge) recycle(w *work) {
 	for _, in := range w.answered {
 		*in = incoming{}
