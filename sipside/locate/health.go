@@ -3,6 +3,7 @@ package locate
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +22,8 @@ const (
 // the time is given by the caller.
 type Health struct {
 	most int
+
+	some atomic.Int32 // how many are known: without the lock, for those who ask about nothing
 
 	mu    sync.Mutex // guards the following
 	known map[server]rest
@@ -93,9 +96,18 @@ func (h *Health) Unavailable(t Target, retryAfter time.Duration, now time.Time) 
 // Worked tells of any other answer: the target is in its place again, and its next
 // failure is a first one.
 func (h *Health) Worked(t Target) {
+	if h.some.Load() == 0 {
+		return
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.known, keyOf(t))
+	h.forget(keyOf(t))
+}
+
+// forget is told that nothing is to be said of a target any more. The lock is held.
+func (h *Health) forget(k server) {
+	delete(h.known, k)
+	h.some.Store(int32(len(h.known)))
 }
 
 // Silent tells that a target did not answer a question that only asks whether it is there
@@ -120,10 +132,13 @@ func (h *Health) Silent(t Target, counts bool, now time.Time) {
 // is in its place again. One that answers them all along and fails other requests has its
 // rest: the answer to a question says nothing about those.
 func (h *Health) Answers(t Target) {
+	if h.some.Load() == 0 {
+		return
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.known[keyOf(t)].deaf {
-		delete(h.known, keyOf(t))
+		h.forget(keyOf(t))
 	}
 }
 
@@ -145,10 +160,14 @@ func (h *Health) put(k server, r rest, now time.Time) {
 		}
 	}
 	h.known[k] = r
+	h.some.Store(int32(len(h.known)))
 }
 
 // Avoided reports whether t is to be tried after others, and until when.
 func (h *Health) Avoided(t Target, now time.Time) (until time.Time, yes bool) {
+	if h.some.Load() == 0 {
+		return time.Time{}, false
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	r := h.known[keyOf(t)]
