@@ -107,7 +107,7 @@ func (m *outRequest) fault() *mapping.Failure {
 func (m *outRequest) plain() bool {
 	return plainAddress(&m.RequestURI) && plainAddress(&m.From) && plainAddress(&m.To) &&
 		printable(m.Name) && printable(m.Subject) && printable(m.Lang) && printable(m.ContentType) &&
-		isToken(m.FromTag) && m.CallID != "" && printable(m.CallID) && strings.IndexByte(m.CallID, ' ') < 0 &&
+		isToken(m.FromTag) && m.CallID != "" && visible(m.CallID) &&
 		m.CSeq != 0 && m.CSeq < 1<<31 && (m.ContentType != "" || len(m.Body) == 0)
 }
 
@@ -120,22 +120,50 @@ func plainAddress(u *mapping.URI) bool {
 	case u.Scheme != "sip" || u.Host == "":
 		return false
 	}
-	for i := 0; i < len(u.Host); i++ {
-		if c := u.Host[i]; !tokenChar[c] && c != ':' {
+	host := u.Host
+	for i := 0; i < len(host); i++ {
+		if !tokenChar[host[i]] && host[i] != ':' {
 			return false
 		}
 	}
 	return u.Transport == "" || isToken(u.Transport)
 }
 
-// printable reports whether s has nothing but the printable characters of ASCII.
-func printable(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i]-' ' > '~'-' ' {
+// printable reports whether s has nothing but the printable characters of ASCII, and visible
+// whether there is no space among them, either.
+func printable(s string) bool { return within(s, ' ') }
+func visible(s string) bool   { return within(s, '!') }
+
+// within reports whether s has nothing but characters of ASCII from first to '~'. It looks at
+// eight bytes at a time, and at some of the last ones twice.
+func within(s string, first byte) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	if len(s) < 8 {
+		for i := 0; i < len(s); i++ {
+			if s[i]-first > '~'-first {
+				return false
+			}
+		}
+		return true
+	}
+	for i := 0; ; i = min(i+8, len(s)-8) {
+		// A byte of which the top bit is not set has it set by what is added if it is 0x7f. What
+		// is below first borrows it; so do others only above such a one.
+		w := eightBytes(s[i:])
+		if (w|(w+ones)|(w-uint64(first)*ones))&tops != 0 {
 			return false
 		}
+		if i == len(s)-8 {
+			return true
+		}
 	}
-	return true
+}
+
+// eightBytes are the first ones of s, as a number.
+func eightBytes(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 // wire gives the bytes of a request: see appendRequest.
@@ -170,59 +198,63 @@ func (u *UA) appendRequest(b []byte, m *outRequest, r *Route, transport, sentBy 
 	}
 	b = append(append(b, " SIP/2.0\r\nVia: SIP/2.0/"...), transport...)
 	b = append(append(append(b, ' '), sentBy...), ";rport;branch="...)
-	b = append(append(b, branch...), "\r\n"...)
+	b = append(b, branch...)
 	if e != nil {
 		for _, r := range e.routes {
-			b = append(append(append(b, "Route: <"...), r...), ">\r\n"...)
+			b = append(append(append(b, "\r\nRoute: <"...), r...), '>')
 		}
 	}
 	if r != nil && r.Loose && (e == nil || len(e.routes) == 0) {
-		b = append(r.Via.AppendTo(append(b, "Route: <"...)), ";lr>\r\n"...)
+		b = append(r.Via.AppendTo(append(b, "\r\nRoute: <"...)), ";lr>"...)
 	}
-	b = append(b, "Max-Forwards: 70\r\nFrom: "...)
-	if m.Name != "" {
-		b = append(append(append(b, '"'), quotedPairs.Replace(m.Name)...), `" `...)
+	if m.Name == "" {
+		b = append(b, "\r\nMax-Forwards: 70\r\nFrom: <"...)
+	} else {
+		b = append(append(append(b, "\r\nMax-Forwards: 70\r\nFrom: \""...), quotedPairs.Replace(m.Name)...), `" <`...)
 	}
-	b = append(m.From.AppendTo(append(b, '<')), ">;tag="...)
+	b = append(m.From.AppendTo(b), ">;tag="...)
 	b = append(append(b, m.FromTag...), "\r\nTo: <"...)
-	b = append(m.To.AppendTo(b), '>')
+	b = m.To.AppendTo(b)
 	if e != nil && e.toTag != "" {
-		b = append(append(b, ";tag="...), e.toTag...)
+		b = append(append(append(b, ">;tag="...), e.toTag...), "\r\nCall-ID: "...)
+	} else {
+		b = append(b, ">\r\nCall-ID: "...)
 	}
-	b = appendLine(append(b, "\r\n"...), "Call-ID: ", m.CallID)
-	b = strconv.AppendUint(append(b, "CSeq: "...), uint64(m.CSeq), 10)
-	b = append(append(append(b, ' '), m.method...), "\r\n"...)
+	b = append(append(b, m.CallID...), "\r\nCSeq: "...)
+	b = append(append(strconv.AppendUint(b, uint64(m.CSeq), 10), ' '), m.method...)
 	if date := formatDate(m.Date); date != "" {
-		b = appendLine(b, "Date: ", date)
+		b = append(append(b, "\r\nDate: "...), date...)
 	}
 	if m.accept != "" {
-		b = appendLine(b, "Accept: ", m.accept)
+		b = append(append(b, "\r\nAccept: "...), m.accept...)
 	}
 	if m.contact != nil {
-		b = appendLine(b, "Contact: ", m.contact(transport, sentBy))
+		b = append(append(b, "\r\nContact: "...), m.contact(transport, sentBy)...)
 	}
 	if e != nil && e.hasContact {
-		b = appendLine(b, "Contact: ", u.ownContact(e.contact, transport, sentBy))
+		b = append(append(b, "\r\nContact: "...), u.ownContact(e.contact, transport, sentBy)...)
 	}
-	b = append(b, m.extra...)
-	b = append(b, m.auth...)
+	b = appendLines(appendLines(b, m.extra), m.auth)
 	if m.Subject != "" {
-		b = appendLine(b, "Subject: ", m.Subject)
+		b = append(append(b, "\r\nSubject: "...), m.Subject...)
 	}
 	if m.Lang != "" {
-		b = appendLine(b, "Content-Language: ", m.Lang)
+		b = append(append(b, "\r\nContent-Language: "...), m.Lang...)
 	}
 	if u.cfg.UserAgent != "" {
-		b = appendLine(b, "User-Agent: ", u.cfg.UserAgent)
+		b = append(append(b, "\r\nUser-Agent: "...), u.cfg.UserAgent...)
 	}
 	if m.ContentType != "" {
-		b = appendLine(b, "Content-Type: ", m.ContentType)
+		b = append(append(b, "\r\nContent-Type: "...), m.ContentType...)
 	}
-	b = strconv.AppendInt(append(b, "Content-Length: "...), int64(len(m.Body)), 10)
+	b = strconv.AppendUint(append(b, "\r\nContent-Length: "...), uint64(len(m.Body)), 10)
 	return append(append(b, "\r\n\r\n"...), m.Body...)
 }
 
-// appendLine appends a header line.
-func appendLine(b []byte, name, value string) []byte {
-	return append(append(append(b, name...), value...), "\r\n"...)
+// appendLines appends complete header lines behind a line of which the end is not there yet.
+func appendLines(b []byte, lines string) []byte {
+	if lines == "" {
+		return b
+	}
+	return append(append(b, "\r\n"...), strings.TrimSuffix(lines, "\r\n")...)
 }
