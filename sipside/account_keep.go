@@ -99,7 +99,7 @@ func (k *natKeeper) ask(f *openFlow) {
 	us := u.ownURI()
 	req := ownRequest(methodOptions, f.asks, us, f.asks, freshCallID(), freshTag(), 1)
 	req.accept, req.probe = queryAccept, &probe{}
-	u.client.ask(req, f.hop.only(f.to), func(a ownAnswer) {
+	u.client.ask(req, f.hop.at(f.to), func(a ownAnswer) {
 		k.mu.Lock()
 		f.asking, f.due = false, time.Now().Add(mostOf(f.every))
 		switch {

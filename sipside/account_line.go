@@ -126,16 +126,19 @@ func (l *line) serves(h *hop) bool {
 }
 
 // identify has a request that is of an account say so to the servers of that account, and of
-// no other one.
-func (ls *accountLines) identify(from *mapping.URI, h *hop) {
+// no other one: it gives the hop that does.
+func (ls *accountLines) identify(from *mapping.URI, h *hop) *hop {
 	if from.Scheme != "sip" {
-		return
+		return h
 	}
 	ls.mu.RLock()
 	defer ls.mu.RUnlock()
 	if l := ls.byAOR[aorOf(*from)]; l != nil && l.serves(h) {
-		h.login = l.login
+		known := *h
+		known.login = l.login
+		return &known
 	}
+	return h
 }
 
 // describe tells how the line does.

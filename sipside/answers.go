@@ -33,7 +33,7 @@ func (c *client) response(rd *reader, status int, first string, f *fields) {
 func (c *client) match(rd *reader, status int, first string, id uint64, method string, f *fields) (again *clientTx, o mapping.Outcome, kept *fields) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	tx := c.open[id]
+	tx := c.open.get(id)
 	// Over UDP the source is not looked at (RFC 3261 §17.1.3): a server with several
 	// addresses may answer from another one, and who knows the branch has seen the
 	// request.
@@ -45,7 +45,6 @@ func (c *client) match(rd *reader, status int, first string, id uint64, method s
 	if status < 200 {
 		if tx.udp != nil && !tx.proceeding {
 			tx.proceeding, tx.step = true, len(timerE)-1 // from now on every T2
-			tx.unshare()
 			tx.again.stop()
 			c.steps[tx.step].push(&tx.again, tx, time.Now())
 		}
@@ -63,7 +62,7 @@ func (c *client) match(rd *reader, status int, first string, id uint64, method s
 		}
 		tx.login.learn(tx, kept)
 	}
-	c.endWith(tx, o, kept)
+	c.endWith(tx, &o, kept)
 	return nil, o, nil
 }
 

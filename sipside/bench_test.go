@@ -76,18 +76,20 @@ func BenchmarkReceive(b *testing.B) {
 // BenchmarkResponse is a response to a request of ours from the datagram to its outcome.
 // A provisional one leaves the request open; for a final one there is a new one each time.
 func BenchmarkResponse(b *testing.B) {
-	for _, status := range []string{"100 Trying", "200 OK"} {
+	for _, status := range []string{"100 Trying", "486 Busy Here"} {
 		b.Run(status[:3], func(b *testing.B) {
 			u := fuzzUA(b)
 			u.sentBys = []sentBy{{"gw.example.com", 5060}}
 			s := newUDPSocket(u, nil, memSelf)
-			tx := &clientTx{ref: "x", req: outRequest{method: methodMessage}, id: 7, udp: s}
+			tx := &clientTx{ref: "x", req: outRequest{method: methodMessage}, id: 7, udp: s, hop: &hop{}}
 			text := "SIP/2.0 " + status + "\r\nVia: SIP/2.0/UDP gw.example.com;branch=" + u.client.branch(tx.id) + ";rport=5060;received=192.0.2.1\r\n" +
 				"From: <sip:juliet@example.com>;tag=0000000000\r\nTo: <sip:romeo@example.net>;tag=vwxyz\r\n" +
 				"Call-ID: 9E97FB43-85F4-4A00-8751-1124FD4C7B2E\r\nCSeq: 1 MESSAGE\r\nServer: phone/1.0\r\nContent-Length: 0\r\n\r\n"
 			s.io = &manyIO{n: b.N, text: []byte(text), at: strings.Index(text, "0000000000\r"), begin: func() {
 				tx.ended, tx.sent = false, true
-				u.client.open[tx.id] = tx
+				if u.client.open.get(tx.id) == nil {
+					u.client.open.put(tx)
+				}
 				u.outbox.list = u.outbox.list[:0]
 			}}
 			b.ReportAllocs()

@@ -6,22 +6,19 @@ import (
 	"encoding/hex"
 	"hash/maphash"
 	"strings"
-	"sync"
 
 	"github.com/emiago/sipgo/sip"
 )
 
 // ids makes the ids of transactions. Nobody can guess one: each is of random bytes of the
 // system, which are asked for some at a time, as that costs more than all else about an id.
+// It is guarded by the lock of its owner.
 type ids struct {
-	mu   sync.Mutex // guards the following
 	rest []byte
 	mem  [512]byte
 }
 
 func (r *ids) next() uint64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if len(r.rest) < 8 {
 		rand.Read(r.mem[:])
 		r.rest = r.mem[:]

@@ -23,13 +23,13 @@ type client struct {
 	seed   maphash.Seed   // keys the part of a branch that says it is ours
 	health *locate.Health // of targets
 	sizes  sizeLog
-	ids    ids
-	spare  sync.Pool // of clientTx: see pooled
 
 	scratches sync.Pool
 
 	mu       sync.Mutex // guards the following
-	open     map[uint64]*clientTx
+	ids      ids
+	spare    []*clientTx // that were pooled, and are over
+	open     openTable
 	held     map[hopKey]*holding // of open, by next hop
 	lastHeld *holding            // the last one that was counted in; never nil
 	events   int                 // of open, those about events
@@ -46,7 +46,8 @@ type clientTx struct {
 	ref  any     // of Deliver
 	done ownDone // of ours; nil for those of Deliver
 	req  outRequest
-	hop  hop
+	hop  *hop     // that of others, too: not changed
+	text textSize // what count says of the text
 
 	login   *login         // who we are there, nil: nobody
 	attempt digest.Attempt // what the request says of it
@@ -62,8 +63,7 @@ type clientTx struct {
 	udp        *udpSocket
 	stream     *stream
 	start      uint64 // TCP: where in the stream the request begins
-	wire       []byte // UDP: for retransmission
-	shared     bool   // wire is part of the memory of several requests
+	wire       []byte // UDP: for retransmission; memory that stays with a request that is pooled
 	pooled     bool   // nobody but the table, the timers and the socket's queue knows it
 	holding    *holding
 	step       int  // index in timerE
@@ -75,7 +75,7 @@ type clientTx struct {
 }
 
 func newClient(u *UA) *client {
-	c := &client{u: u, seed: maphash.MakeSeed(), health: locate.NewHealth(maxNames), sizes: sizeLog{log: u.log}, open: make(map[uint64]*clientTx), held: make(map[hopKey]*holding), lastHeld: new(holding)}
+	c := &client{u: u, seed: maphash.MakeSeed(), health: locate.NewHealth(maxNames), sizes: sizeLog{log: u.log}, held: make(map[hopKey]*holding), lastHeld: new(holding)}
 	for i := range c.steps {
 		c.steps[i].after = timerE[i]
 	}
@@ -88,7 +88,8 @@ func newClient(u *UA) *client {
 func (c *client) launch(tx *clientTx) {
 	tx.start = math.MaxUint64
 	if f := c.begin(tx); f != nil {
-		c.tell(tx, notWritten(f), nil)
+		o := notWritten(f)
+		c.tell(tx, &o, nil)
 		return
 	}
 	if s := tx.hop.flow; s != nil && (c.sendFlow(tx, s) || !c.unflow(tx)) {
@@ -109,17 +110,17 @@ func (c *client) launch(tx *clientTx) {
 }
 
 // tell says what became of a request, with the headers of the final response if there was one.
-func (c *client) tell(tx *clientTx, o mapping.Outcome, f *fields) {
+func (c *client) tell(tx *clientTx, o *mapping.Outcome, f *fields) {
 	switch {
 	case tx.done != nil:
 	case o.Kind == mapping.Answered: // by a read loop, which tells it before it reads on
-		c.u.outbox.put(tx.ref, &o)
+		c.u.outbox.put(tx.ref, o)
 		return
 	default:
-		c.u.outbox.add(tx.ref, o)
+		c.u.outbox.add(tx.ref, *o)
 		return
 	}
-	tx.done(ownAnswer{o, f, tx.to, tx.stream})
+	tx.done(ownAnswer{*o, f, tx.to, tx.stream})
 }
 
 // begin gives tx a place in the table (SEC-30) and its id. No next hop may have
@@ -129,9 +130,9 @@ func (c *client) tell(tx *clientTx, o mapping.Outcome, f *fields) {
 // next hop has a quarter: however many there are, no message waits for one of them. Those that
 // keep the accounts of users are not counted among messages, either: each account has one at most.
 func (c *client) begin(tx *clientTx) *mapping.Failure {
-	tx.id = c.ids.next()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	tx.id = c.ids.next()
 	return c.enter(tx)
 }
 
@@ -141,20 +142,21 @@ func (c *client) enter(tx *clientTx) *mapping.Failure {
 		return mapping.FailShutdown()
 	}
 	most, key := c.u.cfg.MaxPending, tx.hop.key()
-	count := len(c.open) - c.events - c.accounts
+	count := c.open.count - c.events - c.accounts
 	if tx.hop.events {
 		most, count = max(most/4, 1), c.events
 	}
 	open := 0
-	if h := c.holdingOf(key); h != nil {
+	h := c.holdingOf(key)
+	if h != nil {
 		open = h.open
 	}
 	full := count >= most || open >= max(most/4, 1)
-	if full && tx.done == nil || c.open[tx.id] != nil {
+	if full && tx.done == nil || c.open.get(tx.id) != nil {
 		return mapping.FailBusy(busySeconds)
 	}
-	c.open[tx.id] = tx
-	c.hold(tx, key)
+	c.open.put(tx)
+	c.hold(tx, key, h)
 	if tx.hop.events {
 		c.events++
 	}
@@ -167,7 +169,7 @@ func (c *client) enter(tx *clientTx) *mapping.Failure {
 // send builds the request for its target and gives it to a socket. targets are those of
 // the next hop, one at least.
 func (c *client) send(tx *clientTx, targets []locate.Target) {
-	if targets = c.u.abroad(&tx.hop, targets); len(targets) == 0 {
+	if targets = c.u.abroad(tx.hop, targets); len(targets) == 0 {
 		c.fail(tx, notWritten(failNear()))
 		return
 	}
@@ -220,7 +222,7 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 	switch dest := to.Addr; {
 	case f != nil:
 		o := notWritten(f)
-		o.Room, o.Chars = room, tx.hop.chars
+		o.Room, o.Chars = room, tx.text.chars
 		c.fail(tx, o)
 	case c.u.isSelf(tx.hop.query.Host, to):
 		c.fail(tx, notWritten(mapping.FailLoop()))
@@ -238,7 +240,7 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 // fit decides about the size of tx: see hop.fit.
 func (tx *clientTx) fit(n int, stream bool) (overTCP bool, room int, f *mapping.Failure) {
 	if tx.req.event == nil {
-		return tx.hop.fit(n, len(tx.req.Body), stream)
+		return tx.hop.fit(n, len(tx.req.Body), stream, tx.text.long)
 	}
 	overTCP, f = tx.hop.fitWhole(n, stream)
 	return overTCP, 0, f
@@ -274,16 +276,23 @@ func (c *client) sendTCP(tx *clientTx, s *stream) bool {
 }
 
 // end takes tx out and tells its outcome. The lock is held.
-func (c *client) end(tx *clientTx, o mapping.Outcome) { c.endWith(tx, o, nil) }
+func (c *client) end(tx *clientTx, o mapping.Outcome) { c.endWith(tx, &o, nil) }
 
 // endWith is end with the headers of the final response. The lock is held. tx may be of
 // another request when it returns.
-func (c *client) endWith(tx *clientTx, o mapping.Outcome, f *fields) {
+func (c *client) endWith(tx *clientTx, o *mapping.Outcome, f *fields) {
 	if tx.ended {
 		return
 	}
+	c.takeOut(tx, o)
+	c.tell(tx, o, f)
+	c.recycle(tx, o)
+}
+
+// takeOut takes out what has ended, and completes its outcome. The lock is held.
+func (c *client) takeOut(tx *clientTx, o *mapping.Outcome) {
 	tx.ended = true
-	delete(c.open, tx.id)
+	c.open.remove(tx.id)
 	c.let(tx)
 	if tx.hop.events {
 		c.events--
@@ -299,15 +308,23 @@ func (c *client) endWith(tx *clientTx, o mapping.Outcome, f *fields) {
 	}
 	o.More = tx.more && !o.Accepted()
 	o.CSeq = tx.cseq
-	c.judge(tx, &o)
+	c.judge(tx, o)
 	tx.again.stop()
 	tx.giveUp.stop()
-	c.tell(tx, o, f)
-	if tx.pooled && o.Kind == mapping.Answered {
-		// Its only packet that knows it has left, or there would be no answer: the socket
-		// will not come back to it.
-		c.freeTx(tx)
+}
+
+// recycle gives the memory of what has ended to another request, if that can be. The lock is
+// held.
+func (c *client) recycle(tx *clientTx, o *mapping.Outcome) {
+	if !tx.pooled || o.Kind != mapping.Answered {
+		return
 	}
+	// Its only packet that knows it has left, or there would be no answer: the socket will
+	// not come back to it. One that repeats it may still wait there.
+	if tx.repeated {
+		tx.wire = nil
+	}
+	c.freeTx(tx)
 }
 
 // judge remembers how the target of a request did. What ended for a lack of ours, or
@@ -375,7 +392,7 @@ func (c *client) refused(dest netip.AddrPort, wire []byte, err error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	tx := c.open[id]
+	tx := c.open.get(id)
 	if tx == nil || tx.udp == nil || tx.dest != dest || tx.repeated || tx.proceeding || !bytes.HasPrefix(tx.wire, wire[:at+branchLen]) {
 		return
 	}
@@ -400,7 +417,7 @@ func (c *client) lost(s *stream, taken uint64, err error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, tx := range c.open {
+	for _, tx := range c.open.all() {
 		switch {
 		case tx.stream != s:
 		case tx.start >= taken:
@@ -443,7 +460,6 @@ func (c *client) retransmit(now time.Time) (next time.Time, socks []*udpSocket) 
 			}
 			tx := e.item
 			tx.repeated = true
-			tx.unshare()
 			tx.udp.putAll([]packet{{b: tx.wire, to: tx.dest}})
 			if !slices.Contains(socks, tx.udp) {
 				socks = append(socks, tx.udp)
@@ -460,7 +476,7 @@ func (c *client) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	for _, tx := range c.open {
+	for _, tx := range c.open.all() {
 		if tx.sent {
 			c.end(tx, unknown(nil))
 		} else {

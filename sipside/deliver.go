@@ -1,7 +1,6 @@
 package sipside
 
 import (
-	"bytes"
 	"fmt"
 	"net/netip"
 	"time"
@@ -13,30 +12,13 @@ import (
 // departing is how many requests leave with one lock of the client at most.
 const departing = udpBatch
 
-// departure is a few requests that leave over UDP together. Only what is plain takes this
-// way: a request without a login, whose target is known at once, and which fits. All else
-// is launched, one by one, and so is whatever is found not to be that plain on the way.
-type departure struct {
-	now  time.Time
-	list [departing]*clientTx
-	n    int
-	slab []byte // the requests stand in it one behind the other
-}
-
-// Requests of a batch share memory: so many, and only those that do not take much of it. It
-// is there until the last of them has been answered, or for half a second: see unshare.
+// Memory of requests that are over is kept for others: of so many, and each of that many
+// bytes at most.
 const (
-	sharing   = 8
-	maxShared = 2048
+	maxSpare       = 512
+	maxSpareWire   = 2048
+	maxScratchWire = 8192 // see scratch
 )
-
-// unshare gives a request that is slow memory of its own: it keeps nothing of the others.
-// The lock is held.
-func (tx *clientTx) unshare() {
-	if tx.shared {
-		tx.wire, tx.shared = bytes.Clone(tx.wire), false
-	}
-}
 
 // deliver begins a transaction for each value.
 func (c *client) deliver(batch []mapping.Parcel[mapping.SIP]) {
@@ -47,128 +29,122 @@ func (c *client) deliver(batch []mapping.Parcel[mapping.SIP]) {
 	}
 }
 
+// deliverSome has requests leave together over UDP. Only what is plain takes this way: a
+// request without a login, whose target is known at once, and which fits. All else is
+// launched, one by one, and so is whatever is found not to be that plain on the way.
 func (c *client) deliverSome(batch []mapping.Parcel[mapping.SIP]) {
-	d := departure{now: time.Now()}
+	var list [departing]*clientTx
+	c.draw(list[:len(batch)])
+	now, n := time.Now(), 0 // so many of list leave
 	for i := range batch {
-		p := &batch[i]
-		tx := c.newTx()
-		var ok bool
-		if tx.req, ok = requestOf(p.Value); !ok {
-			c.u.outbox.add(p.Ref, notWritten(mapping.FailInternal(fmt.Errorf("sipside: no request for %T", p.Value))))
-			c.freeTx(tx)
-			continue
+		p, tx := &batch[i], list[i]
+		var f *mapping.Failure
+		if m, ok := p.Value.(*mapping.SIPMessage); ok {
+			tx.req.SIPMessage, tx.req.method = m, methodMessage
+		} else if tx.req, ok = requestOf(p.Value); !ok {
+			f = mapping.FailInternal(fmt.Errorf("sipside: no request for %T", p.Value))
 		}
-		f := tx.req.sendable()
+		if f == nil {
+			f = tx.req.sendable()
+		}
 		if f == nil {
 			tx.hop, f = c.u.hopFor(&tx.req, true)
 		}
 		if f != nil {
 			c.u.outbox.add(p.Ref, notWritten(f))
-			c.freeTx(tx)
 			continue
 		}
 		if tx.req.event == nil {
-			tx.hop.count(tx.req.SIPMessage)
+			tx.text = tx.hop.count(tx.req.SIPMessage)
 		}
 		tx.ref = p.Ref
-		if !c.prepare(&d, tx, len(batch)-i) {
+		if c.prepare(tx, now) {
+			list[n] = tx
+			n++
+		} else {
+			tx.to, tx.more, tx.udp, tx.wire = locate.Target{}, false, nil, nil
 			c.launch(tx)
 		}
 	}
-	if d.n > 0 {
-		c.depart(&d)
+	if n > 0 {
+		c.depart(list[:n], now)
 	}
 }
 
-// prepare does for tx what send does, up to the bytes, and enters it in d; false if it is
-// not one of those that leave together. left is how many are still to come, with it.
-func (c *client) prepare(d *departure, tx *clientTx, left int) bool {
-	h := &tx.hop
+// prepare does for tx what send does, up to the bytes; false if it is not one of those that
+// leave together.
+func (c *client) prepare(tx *clientTx, now time.Time) bool {
+	h := tx.hop
 	if h.flow != nil || h.login != nil || tx.req.event != nil {
 		return false
 	}
+	w := h.way(c.u)
+	if w != nil {
+		tx.to, tx.udp = w.to, w.sock
+	} else if !c.choose(tx, now) {
+		return false
+	}
+	if tx.udp == nil || tx.to.Transport != locate.UDP {
+		return false
+	}
+	if room := tx.req.room(); cap(tx.wire) < room {
+		tx.wire = make([]byte, 0, room)
+	}
+	var branch [branchLen]byte
+	tx.wire = c.u.appendRequest(tx.wire[:0], &tx.req, h.route, viaTransport(locate.UDP), tx.udp.sentBy, c.appendBranch(branch[:0], tx.id))
+	overTCP, _, f := tx.fit(len(tx.wire), false)
+	return f == nil && !overTCP
+}
+
+// choose finds the target of tx and the socket to it, if that can be done at once.
+func (c *client) choose(tx *clientTx, now time.Time) bool {
+	h := tx.hop
 	var one [1]locate.Target
 	targets := one[:]
 	if h.addr.IsValid() {
 		one[0] = h.direct()
-	} else if targets = c.u.names.targets(h.query, d.now); len(targets) == 0 {
+	} else if targets = c.u.names.targets(h.query, now); len(targets) == 0 {
 		return false
 	}
 	if targets = c.u.abroad(h, targets); len(targets) == 0 {
 		return false
 	}
-	targets = c.u.reachable(targets)
-	to, more := c.health.Pick(targets, tx.req.Target, d.now)
-	sock := c.u.udpFor(to.Addr.Addr())
-	if to.Transport != locate.UDP || sock == nil || c.u.isSelf(h.query.Host, to) {
-		return false
-	}
-	tx.id = c.ids.next()
-	var branch [branchLen]byte
-	room := tx.req.room()
-	if cap(d.slab)-len(d.slab) < room {
-		n := 1
-		if room <= maxShared {
-			n = min(left, sharing)
-		}
-		d.slab = make([]byte, 0, n*room)
-	}
-	begin := len(d.slab)
-	d.slab = c.u.appendRequest(d.slab, &tx.req, h.route, viaTransport(locate.UDP), sock.sentBy, c.appendBranch(branch[:0], tx.id))
-	wire := d.slab[begin:len(d.slab):len(d.slab)]
-	if overTCP, _, f := tx.fit(len(wire), false); f != nil || overTCP {
-		d.slab = d.slab[:begin]
-		return false
-	}
-	tx.to, tx.more, tx.udp, tx.dest, tx.wire, tx.shared = to, more, sock, to.Addr, wire, true
-	d.list[d.n] = tx
-	d.n++
-	return true
+	tx.to, tx.more = c.health.Pick(c.u.reachable(targets), tx.req.Target, now)
+	tx.udp = c.u.udpFor(tx.to.Addr.Addr())
+	return !c.u.isSelf(h.query.Host, tx.to)
 }
 
 // depart enters requests in the table and gives them to their sockets.
-func (c *client) depart(d *departure) {
-	var (
-		packets [departing]packet
-		socks   [departing]*udpSocket
-		sent    int
-		due     time.Time
-	)
-	now := time.Now()
+func (c *client) depart(list []*clientTx, now time.Time) {
+	var place [4]*udpSocket // there are seldom more
+	socks, sent := place[:0], 0
 	c.mu.Lock()
-	for _, tx := range d.list[:d.n] {
+	for _, tx := range list {
 		if f := c.enter(tx); f != nil {
 			c.u.outbox.add(tx.ref, notWritten(f))
 			continue
 		}
-		tx.sent, tx.pooled = true, true
-		due = earliest(due, c.steps[0].push(&tx.again, tx, now))
+		tx.sent, tx.pooled, tx.dest = true, true, tx.to.Addr
+		c.steps[0].push(&tx.again, tx, now)
 		c.expire.push(&tx.giveUp, tx, now)
-		d.list[sent] = tx
-		packets[sent] = packet{b: tx.wire, to: tx.dest, tx: tx}
-		socks[sent] = tx.udp
+		list[sent] = tx
 		sent++
 	}
-	for i := 0; i < sent; {
-		j := i + 1
-		for j < sent && socks[j] == socks[i] {
-			j++
+	for i, j := 0, 0; i < sent; i = j {
+		s := list[i].udp
+		for j = i + 1; j < sent && list[j].udp == s; j++ {
 		}
-		for k := i + socks[i].putAll(packets[i:j]); k < j; k++ {
-			c.end(d.list[k], notWritten(mapping.FailBusy(1)))
+		for k := i + s.putFirst(list[i:j]); k < j; k++ {
+			c.end(list[k], notWritten(mapping.FailBusy(1)))
 		}
-		i = j
+		socks = append(socks, s)
 	}
 	c.mu.Unlock()
 	// From here on a request may have been answered, and its place be another one's.
-	for i, s := range socks[:sent] {
-		if i == 0 || s != socks[i-1] {
-			s.push()
-		}
+	for _, s := range socks {
+		s.push()
 	}
-	if sent > 0 {
-		c.u.alarm.at(due)
-	}
+	c.u.alarm.at(now.Add(timerT1))
 }
 
 // build gives the bytes of tx, in scratch.
@@ -188,23 +164,39 @@ func (c *client) scratch() *[]byte {
 }
 
 func (c *client) keepScratch(b *[]byte) {
-	if cap(*b) <= 4*maxShared { // longer ones are rare
+	if cap(*b) <= maxScratchWire { // longer ones are rare
 		c.scratches.Put(b)
 	}
 }
 
-// newTx gives a clientTx with nothing in it.
-func (c *client) newTx() *clientTx {
-	if tx, ok := c.spare.Get().(*clientTx); ok {
-		return tx
+// draw gives requests with nothing in them, each with an id.
+func (c *client) draw(list []*clientTx) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	kept := len(c.spare) - min(len(list), len(c.spare))
+	n := copy(list, c.spare[kept:])
+	clear(c.spare[kept:])
+	c.spare = c.spare[:kept]
+	for i := range list {
+		if i >= n {
+			list[i] = new(clientTx)
+		}
+		list[i].id = c.ids.next()
 	}
-	return new(clientTx)
 }
 
-// freeTx takes back what newTx gave. Nobody may know it any more.
+// freeTx takes back a request. Nobody may know it any more. The lock is held.
 func (c *client) freeTx(tx *clientTx) {
+	if len(c.spare) == maxSpare {
+		return
+	}
+	wire := tx.wire
+	if cap(wire) > maxSpareWire { // it is rare
+		wire = nil
+	}
 	*tx = clientTx{}
-	c.spare.Put(tx)
+	tx.wire = wire[:0]
+	c.spare = append(c.spare, tx)
 }
 
 // holding is how many requests are open to a next hop.
@@ -222,9 +214,8 @@ func (c *client) holdingOf(key hopKey) *holding {
 	return c.held[key]
 }
 
-// hold counts tx for its next hop. The lock is held.
-func (c *client) hold(tx *clientTx, key hopKey) {
-	h := c.holdingOf(key)
+// hold counts tx for its next hop, of which h is what holdingOf says. The lock is held.
+func (c *client) hold(tx *clientTx, key hopKey, h *holding) {
 	if h == nil {
 		if h = c.lastHeld; h.open > 0 {
 			h = new(holding)

@@ -141,6 +141,34 @@ func TestPlaceIsUsedAgain(t *testing.T) {
 	})
 }
 
+// A request that was repeated is answered while the repetition still waits to be sent: that is
+// not overwritten by the next request.
+func TestRepeatedWhileAnswered(t *testing.T) {
+	u := fuzzUA(t)
+	u.handler = &keeping{}
+	io := &gate{open: 1}
+	s := newUDPSocket(u, io, memSelf)
+	u.udp, u.bound, u.listen, u.sentBys = []*udpSocket{s}, []netip.AddrPort{memSelf}, u.listen[:1], []sentBy{{"192.0.2.1", 5060}}
+	u.Deliver(parcel("first", toMem(1)))
+	first := io.all()
+	if _, socks := u.client.retransmit(time.Now().Add(timerT1)); len(socks) != 1 {
+		t.Fatal("not repeated")
+	}
+	m, _, err := siptest.Parse([]byte(first))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.screen([]byte(m.Reply(200, "OK")), memPeer)
+	s.rd.flush()
+	if u.client.open.count != 0 {
+		t.Fatal("not answered")
+	}
+	u.Deliver(parcel("second", toMem(2)))
+	if len(s.queue) != 2 || string(s.queue[0].b) != first || string(s.queue[1].b) == first {
+		t.Errorf("%d wait: %q", len(s.queue), s.queue[0].b)
+	}
+}
+
 // SEC-30: within a batch, too, no next hop gets more than its share of the places.
 func TestShareInBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -166,8 +194,8 @@ func TestShareInBatch(t *testing.T) {
 			m.in <- okTo(p)
 		}
 		synctest.Wait()
-		if len(u.client.held) != 0 || len(u.client.open) != 0 {
-			t.Errorf("%d open, %v", len(u.client.open), u.client.held)
+		if len(u.client.held) != 0 || u.client.open.count != 0 {
+			t.Errorf("%d open, %v", u.client.open.count, u.client.held)
 		}
 	})
 }
@@ -182,8 +210,8 @@ func TestSocketFullInBatch(t *testing.T) {
 	s.putAll(make([]packet, maxOutgoing-5))
 	u.Deliver(manyMem(8))
 	u.outbox.tell(u)
-	if len(told.results) != 3 || len(u.client.open) != 5 {
-		t.Fatalf("%d outcomes, %d open", len(told.results), len(u.client.open))
+	if len(told.results) != 3 || u.client.open.count != 5 {
+		t.Fatalf("%d outcomes, %d open", len(told.results), u.client.open.count)
 	}
 	for i, r := range told.results {
 		if r.Ref != 5+i || r.Outcome.Kind != mapping.NotWritten || r.Outcome.Failure.Condition != mapping.CondResourceConstraint {
@@ -319,8 +347,8 @@ func FuzzHostAddr(f *testing.F) {
 	})
 }
 
-// A request that has a provisional response may be open for long: it keeps nothing of those
-// that it was sent with, and is sent again as it was.
+// A request that has a provisional response may be open for long: it is sent again as it was,
+// whatever becomes of those that it was sent with.
 func TestProvisionalResponseInBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		u, m := memUA(t, testConfig(), newBridge(nil))
@@ -335,9 +363,9 @@ func TestProvisionalResponseInBatch(t *testing.T) {
 		synctest.Wait()
 		id, _ := u.client.parseBranch(trying.Branch())
 		u.client.mu.Lock()
-		for i, tx := range u.client.open {
-			if tx.shared == (i == id) || tx.proceeding != (i == id) {
-				t.Errorf("shared: %v, proceeding: %v", tx.shared, tx.proceeding)
+		for _, tx := range u.client.open.all() {
+			if tx.proceeding != (tx.id == id) {
+				t.Errorf("proceeding: %v", tx.proceeding)
 			}
 		}
 		u.client.mu.Unlock()
@@ -346,9 +374,19 @@ func TestProvisionalResponseInBatch(t *testing.T) {
 				m.in <- okTo(p)
 			}
 		}
+		synctest.Wait()
+		more := manyMem(8) // in the places of those
+		for i := range more {
+			more[i].Ref = 100 + i
+		}
+		u.Deliver(more)
+		synctest.Wait()
+		for _, p := range m.all()[8:] {
+			m.in <- okTo(p)
+		}
 		time.Sleep(timerT2 + time.Millisecond)
 		synctest.Wait()
-		if again := m.all()[8:]; len(again) != 1 || string(again[0].data) != string(sent[3].data) {
+		if again := m.all()[16:]; len(again) != 1 || string(again[0].data) != string(sent[3].data) {
 			t.Errorf("%d were sent again", len(again))
 		}
 	})

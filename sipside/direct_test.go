@@ -54,7 +54,7 @@ func twins(tb testing.TB, cfg Config) (direct, parser *twin) {
 
 // asked begins a request of that kind, over a stream or UDP, to which {branch} is the branch.
 func (w *twin) asked(kind uint8, s *stream, told *[]any) {
-	tx := &clientTx{ref: "x", id: twinID, sent: true, stream: s}
+	tx := &clientTx{ref: "x", id: twinID, sent: true, stream: s, hop: &hop{}}
 	if tx.req = (outRequest{method: methodMessage}); s == nil {
 		tx.udp = w.s
 	}
@@ -66,7 +66,8 @@ func (w *twin) asked(kind uint8, s *stream, told *[]any) {
 	case 3:
 		tx.done = func(a ownAnswer) { *told = append(*told, a.Outcome, a.fields) }
 	}
-	w.u.client.open[tx.id] = tx
+	w.u.client.open.remove(tx.id)
+	w.u.client.open.put(tx)
 }
 
 const twinID = 7
@@ -118,7 +119,7 @@ func (w *twin) seen(in []byte, from netip.AddrPort, kind uint8) (all []any) {
 		all = append(all, r)
 	}
 	w.told, u.outbox.list = nil, nil
-	delete(u.client.open, twinID)
+	u.client.open.remove(twinID)
 	st := &u.stats
 	return append(all, st.Traffic(), st.Malformed.Load(), st.Refused.Load(), st.Strangers.Load(), st.Limited.Load(), st.Unmatched.Load(),
 		st.Dropped.Load(), st.Panics.Load(), st.Guesses.Load())

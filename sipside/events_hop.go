@@ -13,15 +13,19 @@ import (
 
 // hopFor is where a request goes next, and who we are there: what is of an account is the
 // account's at its own servers.
-func (u *UA) hopFor(m *outRequest, overFlow bool) (h hop, f *mapping.Failure) {
-	h, f = u.leadFor(m, overFlow)
+func (u *UA) hopFor(m *outRequest, overFlow bool) (h *hop, f *mapping.Failure) {
+	if m.event == nil {
+		h, f = u.nextHop(&m.RequestURI)
+	} else {
+		h, f = u.leadFor(m, overFlow)
+	}
 	if f == nil && u.lines.some.Load() {
-		u.lines.identify(&m.From, &h)
+		h = u.lines.identify(&m.From, h)
 	}
 	return h, f
 }
 
-// leadFor is where a request goes next. One that is in a dialog, or that has a route set, goes
+// leadFor is where a request about events goes next. One that is in a dialog, or that has a route set, goes
 // to whom its first Route names, else to its remote target (RFC 3261 §12.2.1.1):
 //
 //   - by the route whose next hop that is, or whose domain, so that it goes as all else does
@@ -29,14 +33,16 @@ func (u *UA) hopFor(m *outRequest, overFlow bool) (h hop, f *mapping.Failure) {
 //   - else over the connection that the other side has come by: behind NAT, or in a browser,
 //     there may be no other way (RFC 5626, RFC 7118 §5);
 //   - else where its host leads, which a route for all domains may decide.
-func (u *UA) leadFor(m *outRequest, overFlow bool) (h hop, f *mapping.Failure) {
-	e := m.event
-	if e == nil {
-		return u.nextHop(m.RequestURI)
-	}
-	defer func() { h.events = true }()
+func (u *UA) leadFor(m *outRequest, overFlow bool) (*hop, *mapping.Failure) {
+	h, f := u.leadOf(m.event, overFlow)
+	h.events = true
+	return &h, f
+}
+
+func (u *UA) leadOf(e *outEvent, overFlow bool) (h hop, f *mapping.Failure) {
 	if !e.within && len(e.routes) == 0 {
-		return u.nextHop(e.next)
+		h, f := u.nextHop(&e.next)
+		return *h, f
 	}
 	set := u.current()
 	for _, r := range set.routes {
@@ -49,7 +55,8 @@ func (u *UA) leadFor(m *outRequest, overFlow bool) (h hop, f *mapping.Failure) {
 			return h, h.lead(next, u.supported)
 		}
 	}
-	h, f = u.nextHop(e.next)
+	next, f := u.nextHop(&e.next)
+	h = *next
 	if h.route != nil && h.route.Domain != "*" {
 		return h, f
 	}
@@ -145,7 +152,8 @@ func (c *client) unflow(tx *clientTx) bool {
 	}
 	c.let(tx)
 	tx.hop, tx.to = h, locate.Target{}
-	c.hold(tx, h.key())
+	key := h.key()
+	c.hold(tx, key, c.holdingOf(key))
 	return true
 }
 

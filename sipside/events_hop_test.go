@@ -198,8 +198,8 @@ func TestFlow(t *testing.T) {
 	}
 	u.client.mu.Lock()
 	defer u.client.mu.Unlock()
-	if len(u.client.open) != 0 || len(u.client.held) != 0 || u.client.events != 0 {
-		t.Errorf("%d open, %v held, %d about events", len(u.client.open), u.client.held, u.client.events)
+	if u.client.open.count != 0 || len(u.client.held) != 0 || u.client.events != 0 {
+		t.Errorf("%d open, %v held, %d about events", u.client.open.count, u.client.held, u.client.events)
 	}
 }
 
@@ -214,7 +214,7 @@ func TestFlowClosesMeanwhile(t *testing.T) {
 	for _, target := range []string{"sip:romeo@" + p.Addr().String(), "sip:romeo@x.invalid"} {
 		v := notifyTo(target, 0)
 		r, _ := requestOf(v)
-		u.client.launch(&clientTx{ref: target, req: r, hop: hop{flow: closed, events: true, query: locate.Query{Host: "192.0.2.9"}}})
+		u.client.launch(&clientTx{ref: target, req: r, hop: &hop{flow: closed, events: true, query: locate.Query{Host: "192.0.2.9"}}})
 	}
 	if o := b.outcome("sip:romeo@" + p.Addr().String()); o.Kind != mapping.Answered {
 		t.Errorf("%+v %v", o, o.Failure)

@@ -33,20 +33,20 @@ func FuzzAnswer(f *testing.F) {
 	s := newUDPSocket(u, nil, netip.MustParseAddrPort("127.0.0.1:5060"))
 	const id = 7
 	f.Fuzz(func(t *testing.T, status uint16, reason, headers string, query bool) {
-		tx := &clientTx{ref: "x", req: outRequest{method: methodMessage}, id: id, sent: true}
+		tx := &clientTx{ref: "x", req: outRequest{method: methodMessage}, id: id, sent: true, hop: &hop{}}
 		if query {
 			tx.req.method = methodOptions
 		}
-		u.client.open[id] = tx
+		u.client.open.put(tx)
 		raw := fmt.Sprintf("SIP/2.0 %d %s\r\nVia: SIP/2.0/UDP gw.example.com;branch=%s\r\nCSeq: 1 %s\r\n%s\r\nContent-Length: 0\r\n\r\n",
 			status, reason, u.client.branch(id), tx.req.method, headers)
 		s.io, told.results = &onceIO{b: []byte(raw), from: netip.MustParseAddrPort("127.0.0.1:9")}, nil
 		s.serve()
 		told := told.results
-		if len(told) > 1 || len(told) == 1 == (u.client.open[id] == tx) || u.stats.Panics.Load() > 0 {
+		if len(told) > 1 || len(told) == 1 == (u.client.open.get(id) == tx) || u.stats.Panics.Load() > 0 {
 			t.Fatalf("%d outcomes, %d panics", len(told), u.stats.Panics.Load())
 		}
-		delete(u.client.open, id)
+		u.client.open.remove(id)
 		if len(told) == 0 {
 			return
 		}

@@ -147,13 +147,13 @@ func (c *client) suspend(tx *clientTx) {
 	tx.giveUp.stop()
 	tx.sent, tx.udp, tx.stream, tx.start, tx.wire = false, nil, nil, math.MaxUint64, nil
 	tx.step, tx.repeated, tx.proceeding = 0, false, false
-	delete(c.open, tx.id)
+	c.open.remove(tx.id)
 	for {
-		if tx.id = c.ids.next(); c.open[tx.id] == nil {
+		if tx.id = c.ids.next(); c.open.get(tx.id) == nil {
 			break
 		}
 	}
-	c.open[tx.id] = tx
+	c.open.put(tx)
 }
 
 // challenged sends a request again that was suspended, with what it was asked for, under
@@ -168,7 +168,7 @@ func (c *client) challenged(tx *clientTx, o mapping.Outcome, f *fields) {
 	}()
 	if tx.req.CSeq >= maxCSeq || !tx.login.answer(tx, o.Status, f) {
 		c.mu.Lock()
-		c.endWith(tx, o, f)
+		c.endWith(tx, &o, f)
 		c.mu.Unlock()
 		handled = true
 		return

@@ -51,7 +51,7 @@ func TestLogin(t *testing.T) {
 				if c.Algorithm != "SHA-256" || c.URI != "sip:romeo@example.org" || c.QOP != "auth" {
 					t.Errorf("%+v", c)
 				}
-				if n := len(u.client.open); n != 0 {
+				if n := u.client.open.count; n != 0 {
 					t.Errorf("%d are open", n)
 				}
 			})

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 
 	"github.com/stoxgw/stox/mapping"
 	"github.com/stoxgw/stox/sipside/locate"
@@ -21,32 +22,57 @@ type hop struct {
 	query   locate.Query
 	addr    netip.Addr // zero if the host is a name
 	name    string     // what the server has to show in TLS if the host is a number
-	chars   int        // the most characters that a text may have; 0: any number. See count
-	long    bool       // the text of the request has more
 	login   *login     // who we are there, nil: nobody
 	watch   *watch     // what is known of the servers there, nil without route
+	only    *onlyWay   // of a route: see way; nil: it is not remembered
+}
+
+// onlyWay is where a hop whose host is a number leads, which is the same for all requests
+// once the sockets are bound.
+type onlyWay struct {
+	once sync.Once
+	to   locate.Target
+	sock *udpSocket // nil: it is not reached over UDP, or leads to ourselves
+}
+
+// way is the only one there is along the hop of a route, nil if that has to be found out for
+// each request.
+func (h *hop) way(u *UA) *onlyWay {
+	w := h.only
+	if w != nil {
+		w.once.Do(func() {
+			if w.to = h.direct(); w.to.Transport == locate.UDP && !u.isSelf(h.query.Host, w.to) {
+				w.sock = u.udpFor(w.to.Addr.Addr())
+			}
+		})
+	}
+	return w
 }
 
 // nextHop chooses by the host of the Request-URI: the first route that matches, else the
-// host itself.
-func (u *UA) nextHop(uri mapping.URI) (h hop, f *mapping.Failure) {
-	target, set := uri, u.current()
+// host itself. The hop may be that of others, too, and is not changed; it is there in any case.
+func (u *UA) nextHop(uri *mapping.URI) (*hop, *mapping.Failure) {
+	set := u.current()
 	for i, r := range set.routes {
-		if r.Domain == "*" || set.routeDomains[i] == target.Host {
-			if set.routeHops[i].route != nil {
-				return set.routeHops[i], nil
-			}
-			h.rule, h.login = r, set.logins[r]
-			if !r.Via.IsZero() {
-				h.route, h.watch, target = r, set.watches[r], r.Via
-			}
-			break
+		switch {
+		case r.Domain != "*" && set.routeDomains[i] != uri.Host:
+			continue
+		case set.routeHops[i].route != nil:
+			return &set.routeHops[i], nil
+		case !r.Via.IsZero():
+			return u.towards(&hop{rule: r, login: set.logins[r], route: r, watch: set.watches[r]}, &r.Via)
 		}
+		return u.towards(&hop{rule: r, login: set.logins[r]}, uri)
 	}
-	if target.Host == "" { // tel: without a route
+	return u.towards(&hop{}, uri)
+}
+
+// towards makes h go to the host of a URI, if it has one: of tel: only a route does.
+func (u *UA) towards(h *hop, target *mapping.URI) (*hop, *mapping.Failure) {
+	if target.Host == "" {
 		return h, mapping.FailDNS()
 	}
-	return h, h.lead(target, u.supported)
+	return h, h.lead(*target, u.supported)
 }
 
 // hopOf is the next hop of a route with a Via, whatever the Request-URI.

@@ -28,14 +28,14 @@ func (c *client) ask(req outRequest, h hop, done ownDone) {
 		done(ownAnswer{Outcome: notWritten(f)})
 		return
 	}
-	c.launch(&clientTx{done: done, req: req, hop: h})
+	c.launch(&clientTx{done: done, req: req, hop: &h})
 }
 
 // askAt sends a request of ours to one target of a hop and waits for what becomes of it;
 // false if ctx ends before. It then still counts as open until it has been answered.
 func (u *UA) askAt(ctx context.Context, req outRequest, h hop, t locate.Target) (a ownAnswer, ok bool) {
 	told := make(chan ownAnswer, 1)
-	u.client.ask(req, h.only(t), func(a ownAnswer) { told <- a })
+	u.client.ask(req, h.at(t), func(a ownAnswer) { told <- a })
 	select {
 	case a = <-told:
 		return a, true
@@ -45,8 +45,8 @@ func (u *UA) askAt(ctx context.Context, req outRequest, h hop, t locate.Target) 
 }
 
 // only is the hop with one of its targets for all of them.
-func (h hop) only(t locate.Target) hop {
-	h.addr, h.name = t.Addr.Addr(), t.Name
+func (h hop) at(t locate.Target) hop {
+	h.addr, h.name, h.only = t.Addr.Addr(), t.Name, nil
 	h.query.Transport, h.query.Port = t.Transport, t.Addr.Port()
 	return h
 }

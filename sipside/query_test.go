@@ -173,7 +173,7 @@ func TestQueryBounded(t *testing.T) {
 			t.Errorf("outcomes %+v", got)
 		}
 		u.client.mu.Lock()
-		if n := len(u.client.open); n != 0 {
+		if n := u.client.open.count; n != 0 {
 			t.Errorf("%d are still open", n)
 		}
 		u.client.mu.Unlock()

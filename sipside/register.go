@@ -392,7 +392,7 @@ func (r *registration) wait(ctx context.Context, req outRequest, t locate.Target
 		return r.u.askAt(ctx, req, r.way.hop, t)
 	}
 	told := make(chan ownAnswer, 1)
-	r.u.client.ask(req, r.way.hop.only(t), func(a ownAnswer) { told <- a })
+	r.u.client.ask(req, r.way.hop.at(t), func(a ownAnswer) { told <- a })
 	end := time.NewTimer(r.patience)
 	defer end.Stop()
 	select {

@@ -65,6 +65,22 @@ func (s *udpSocket) putAll(list []packet) int {
 	return n
 }
 
+// putFirst is putAll for requests that are sent first.
+func (s *udpSocket) putFirst(list []*clientTx) int {
+	s.mu.Lock()
+	n := min(len(list), s.room())
+	before := len(s.queue)
+	for _, tx := range list[:n] {
+		s.queue = append(s.queue, packet{b: tx.wire, to: tx.dest, tx: tx})
+	}
+	s.show(false, s.queue[before:])
+	s.mu.Unlock()
+	if n < len(list) {
+		s.u.stats.Dropped.Add(uint64(len(list) - n))
+	}
+	return n
+}
+
 // respond implements sender.
 func (s *udpSocket) respond(e *echo, r reply) bool {
 	s.mu.Lock()

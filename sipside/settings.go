@@ -72,6 +72,9 @@ func (u *UA) settle(cfg *Config, before *settings) *settings {
 	for i, r := range s.routes {
 		if h, f := u.hopOf(r, s.logins[r]); f == nil && !r.Via.IsZero() {
 			h.watch = s.watches[r]
+			if h.addr.IsValid() {
+				h.only = new(onlyWay)
+			}
 			s.routeHops[i] = h
 		}
 	}

@@ -20,21 +20,29 @@ const (
 // relay to the telephone network count: they refuse what is longer, or cut it off.
 const maxSMS = 160
 
+// textSize is what the rule of SMS trunks says of the text of a request.
+type textSize struct {
+	chars int  // the most characters that it may have; 0: any number
+	long  bool // it has more
+}
+
 // count looks at the text of a request for the rule of SMS trunks: on a route with
 // SizeSplit what goes to a telephone number has 160 characters at most, its mark as a part
 // included. They are code points: nobody but the trunk knows how many an emoji takes of
 // the coding that it uses.
-func (h *hop) count(m *mapping.SIPMessage) {
+func (h *hop) count(m *mapping.SIPMessage) (t textSize) {
 	if h.rule != nil && h.rule.Size == SizeSplit && m.RequestURI.Phone {
-		h.chars, h.long = maxSMS, utf8.RuneCount(m.Body) > maxSMS
+		t = textSize{maxSMS, utf8.RuneCount(m.Body) > maxSMS}
 	}
+	return t
 }
 
 // fit decides whether a request of n bytes, of which so many are its body, goes over TCP,
 // or not at all (IM-62, EL-005). stream says that its target takes one. With a Failure,
 // room is how long the body of a request may be that does go, if the text may be sent in
-// parts; 0: it may not. A text of too many characters is as too long as one of too many bytes.
-func (h *hop) fit(n, body int, stream bool) (overTCP bool, room int, f *mapping.Failure) {
+// parts; 0: it may not. A text of too many characters (long) is as too long as one of too
+// many bytes.
+func (h *hop) fit(n, body int, stream, long bool) (overTCP bool, room int, f *mapping.Failure) {
 	limit, size := maxRouted, SizeTCP
 	if h.rule != nil {
 		if h.rule.MaxBytes > 0 {
@@ -50,14 +58,14 @@ func (h *hop) fit(n, body int, stream bool) (overTCP bool, room int, f *mapping.
 	if h.route == nil || !overTCP {
 		limit = min(limit, maxUnrouted)
 	}
-	if n <= limit && !h.long {
+	if n <= limit && !long {
 		return overTCP, 0, nil
 	}
 	f = mapping.FailTooLarge(limit)
-	if h.long {
+	if long {
 		f = mapping.FailTooLarge(0) // bytes would be the wrong word
 	}
-	f.Remedy = h.remedy(limit, overTCP)
+	f.Remedy = h.remedy(limit, overTCP, long)
 	if size == SizeSplit {
 		room = max(limit-(n-body), 0)
 	}
@@ -65,10 +73,10 @@ func (h *hop) fit(n, body int, stream bool) (overTCP bool, room int, f *mapping.
 }
 
 // remedy says how longer messages than limit can go.
-func (h *hop) remedy(limit int, tcp bool) string {
+func (h *hop) remedy(limit int, tcp, long bool) string {
 	switch {
-	case h.long:
-		return fmt.Sprintf("a text to a telephone number goes in messages of %d characters, and is not sent if it would take more than 99", h.chars)
+	case long:
+		return fmt.Sprintf("a text to a telephone number goes in messages of %d characters, and is not sent if it would take more than 99", maxSMS)
 	case h.rule != nil && h.rule.Size == SizeSplit:
 		return "a text that would take more than 99 messages, or less than 16 bytes in each, is not sent in parts (sip.route.max_message_bytes)"
 	case h.route == nil && limit == maxUnrouted:

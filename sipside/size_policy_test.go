@@ -68,7 +68,7 @@ func TestFit(t *testing.T) {
 		{"over TCP, split", route("split", 0), 65536, true, "tcp"},
 		{"over TCP, split beyond the limit", route("split", 5300), 5400, true, "room 4900"},
 	} {
-		tcp, room, f := c.hop.fit(c.n, body, c.stream)
+		tcp, room, f := c.hop.fit(c.n, body, c.stream, false)
 		got := map[bool]string{false: "udp", true: "tcp"}[tcp]
 		switch {
 		case f != nil && f.Remedy == "":

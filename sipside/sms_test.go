@@ -75,9 +75,9 @@ func TestSMSLength(t *testing.T) {
 // A text that no 99 messages can hold goes back, and the remedy says why.
 func TestSMSTooLong(t *testing.T) {
 	h := hop{rule: &Route{Size: SizeSplit}}
-	h.count(&mapping.SIPMessage{RequestURI: mapping.URI{User: "5551234567", Host: "trunk.example", Phone: true}, Body: []byte(strings.Repeat("y", 70000))})
+	size := h.count(&mapping.SIPMessage{RequestURI: mapping.URI{User: "5551234567", Host: "trunk.example", Phone: true}, Body: []byte(strings.Repeat("y", 70000))})
 	for _, n := range []int{70400, 1000} {
-		_, _, f := h.fit(n, 500, false)
+		_, _, f := h.fit(n, 500, false, size.long)
 		if f == nil || f.Status != 413 || f.Condition != mapping.CondPolicyViolation || f.Text != "The message is too long." || !strings.Contains(f.Remedy, "160 characters") {
 			t.Errorf("%d bytes: %+v", n, f)
 		}

@@ -79,7 +79,7 @@ func (u *UA) Load() (l Load) {
 	l.Incoming = len(u.server.pending)
 	u.server.mu.Unlock()
 	u.client.mu.Lock()
-	l.Outgoing = len(u.client.open)
+	l.Outgoing = u.client.open.count
 	u.client.mu.Unlock()
 	u.conns.mu.Lock()
 	defer u.conns.mu.Unlock()

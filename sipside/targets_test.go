@@ -220,8 +220,8 @@ func TestShareOfNextHop(t *testing.T) {
 		synctest.Wait()
 		u.client.mu.Lock()
 		defer u.client.mu.Unlock()
-		if len(u.client.open) != 0 || len(u.client.held) != 0 {
-			t.Errorf("after all are over: %d open, %v", len(u.client.open), u.client.held)
+		if u.client.open.count != 0 || len(u.client.held) != 0 {
+			t.Errorf("after all are over: %d open, %v", u.client.open.count, u.client.held)
 		}
 	})
 }

@@ -14,7 +14,7 @@ import (
 // not have been started.
 func (u *UA) Way(ctx context.Context, uri mapping.URI) (steps []string, err error) {
 	add := func(format string, a ...any) { steps = append(steps, fmt.Sprintf(format, a...)) }
-	h, f := u.nextHop(uri)
+	h, f := u.nextHop(&uri)
 	switch {
 	case h.route == nil:
 		add("no route has a next hop for %s: the domain itself is asked for", uri.Host)
@@ -40,7 +40,7 @@ func (u *UA) Way(ctx context.Context, uri mapping.URI) (steps []string, err erro
 		}
 		targets = a.Targets
 	}
-	if targets = u.abroad(&h, targets); len(targets) == 0 {
+	if targets = u.abroad(h, targets); len(targets) == 0 {
 		add("the address leads to this machine: nothing is sent there without a route that says so")
 		return steps, failNear()
 	}

@@ -26,7 +26,7 @@ func TestAllocations(t *testing.T) {
 		}, 16},
 		"XMPP to SIP": {func(w *world) func(int) {
 			return func(n int) { w.fromXMPP(n, window, 100, text(100)) }
-		}, 15},
+		}, 13},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run := c.run(start(t))
