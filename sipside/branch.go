@@ -47,14 +47,28 @@ func (c *client) branch(id uint64) string {
 	return string(c.appendBranch(b[:0], id))
 }
 
+// ownBranch is parseBranch for bytes that are the branch as we write it; false if they are not.
+func (c *client) ownBranch(b []byte) (id uint64, ok bool) {
+	const cookie = len(sip.RFC3261BranchMagicCookie)
+	if string(b[:cookie]) != sip.RFC3261BranchMagicCookie {
+		return 0, false
+	}
+	return c.readBranch(b[cookie:branchLen])
+}
+
 // parseBranch gives the transaction's id if the branch is one of ours.
 func (c *client) parseBranch(s string) (id uint64, ok bool) {
 	const cookie = len(sip.RFC3261BranchMagicCookie)
 	if len(s) != branchLen || !strings.EqualFold(s[:cookie], sip.RFC3261BranchMagicCookie) {
 		return 0, false
 	}
+	return c.readBranch([]byte(s[cookie:]))
+}
+
+// readBranch reads what follows the cookie in a branch.
+func (c *client) readBranch(digits []byte) (id uint64, ok bool) {
 	var b [12]byte
-	if _, err := hex.Decode(b[:], []byte(s[cookie:])); err != nil {
+	if _, err := hex.Decode(b[:], digits); err != nil {
 		return 0, false
 	}
 	if uint32(maphash.Bytes(c.seed, b[:8])) != binary.BigEndian.Uint32(b[8:]) {

@@ -28,7 +28,8 @@ type client struct {
 
 	mu       sync.Mutex // guards the following
 	ids      ids
-	spare    []*clientTx // that were pooled, and are over
+	spare    []*clientTx      // that were pooled, and are over
+	results  []mapping.Result // of endPlain
 	open     openTable
 	held     map[hopKey]*holding // of open, by next hop
 	lastHeld *holding            // the last one that was counted in; never nil

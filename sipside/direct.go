@@ -10,7 +10,8 @@ import (
 // direct deals with the message at the start of b if it is understood without sipgo's parser:
 // a plain MESSAGE, or a plain response (plain.go). It gives the length of that; 0
 // for all others, with nothing done. What becomes of a message does not depend on who has
-// read it: both ways end in take and in client.response.
+// read it: both ways end in take and in client.response, or in what does the same for a plain
+// answer (plain_answer.go).
 func (rd *reader) direct(b []byte, source netip.AddrPort) int {
 	if rd.whole {
 		return 0
@@ -60,11 +61,21 @@ func (rd *reader) directResponse(b []byte, source netip.AddrPort, status, start 
 		return 0
 	}
 	rd.show(b[:rd.head.size+len(body)])
-	text := string(b[:rd.head.size])
-	f := fields{vias: rd.rows[:0]}
-	rd.head.fields(&f, text)
-	rd.source = source
-	rd.guard(func() { rd.u.client.response(rd, status, text[:start-2], &f) })
-	clear(rd.rows[:])
+	if id, ok := rd.plainAnswer(b, status); ok {
+		rd.keepAnswer(answer{id: id, status: status, agent: rd.agentOf(b), head: b[:rd.head.size], start: start})
+	} else {
+		rd.match() // those that have come before
+		rd.source = source
+		rd.guard(func() { rd.respond(&rd.head, b[:rd.head.size], status, start) })
+	}
 	return rd.head.size + len(body)
+}
+
+// respond deals with a response whose header section is b, which has been scanned.
+func (rd *reader) respond(head *plainHead, b []byte, status, start int) {
+	text := string(b)
+	f := fields{vias: rd.rows[:0]}
+	head.fields(&f, text)
+	defer clear(rd.rows[:])
+	rd.u.client.response(rd, status, text[:start-2], &f)
 }

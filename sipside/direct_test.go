@@ -44,6 +44,7 @@ func twins(tb testing.TB, cfg Config) (direct, parser *twin) {
 		}
 		w.b.ua, w.u.handler = w.u, w
 		w.s = newUDPSocket(w.u, nil, netip.MustParseAddrPort("127.0.0.1:5060"))
+		w.s.sentBy, w.u.tcpSentBy = "gw.example.com", "gw.example.com"
 		all[i] = w
 	}
 	direct, parser = all[0], all[1]

@@ -27,6 +27,9 @@ type reader struct {
 	handled bool   // sipgo's parser has come back with it
 
 	head    plainHead // of direct
+	answers []answer  // that are matched when all of this read is there
+	matched int       // so many of them are
+	agent   string    // of the last one that said it
 	rows    [4]string // the same, for fields.vias
 	scratch []byte
 	last    lastPeer
@@ -106,6 +109,7 @@ func (rd *reader) handle(msg sip.Message) {
 		}
 	case *sip.Response:
 		rd.guard(func() {
+			rd.match() // those that have come before
 			f := readFields(msg.Headers())
 			rd.u.client.response(rd, msg.StatusCode, rd.first, &f)
 		})
@@ -313,6 +317,7 @@ func (rd *reader) holder(p *peers) *peer {
 // for more.
 func (rd *reader) flush() {
 	rd.read = time.Time{}
+	rd.match()
 	rd.u.outbox.tell(rd.u)
 	if len(rd.batch) == 0 {
 		return

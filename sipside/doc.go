@@ -25,8 +25,9 @@
 // answer (answers.go), or what else became of it, reaches Handler.SIPOutcomes (outbox.go).
 //
 // Those of a batch that are plain leave together (deliver.go): over UDP, to a target that is
-// known at once, without a login. All others go one by one, with the same bytes. Open
-// requests are found by their ids (opentable.go).
+// known at once, without a login. All others go one by one, with the same bytes. In the same
+// way the plain answers of a read are matched together (plain_answer.go); open requests are
+// found by their ids (opentable.go).
 //
 // The next hop may have several targets (RFC 3263). A request goes to one of them
 // only, which SIPMessage.Target chooses; Outcome.More says whether there is another

@@ -66,6 +66,8 @@ func headerOf(name []byte) header {
 		return contentTypeHeader
 	case "Max-Forwards":
 		return maxForwardsHeader
+	case "Server", "User-Agent":
+		return agentHeader
 	}
 	var buf [maxHeaderName]byte
 	if len(name) > len(buf) {

@@ -37,6 +37,13 @@ func (o *outbox) put(ref any, out *mapping.Outcome) (first bool) {
 	return first
 }
 
+// putAll is put for several.
+func (o *outbox) putAll(list []mapping.Result) {
+	o.mu.Lock()
+	o.list = append(o.list, list...)
+	o.mu.Unlock()
+}
+
 func (o *outbox) signal() {
 	select {
 	case o.wake <- struct{}{}:
