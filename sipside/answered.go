@@ -9,7 +9,7 @@ import (
 // empty and ready.
 //
 // Nearly all answers are a mere status, and those are in many small tables of ten bytes a
-// place. The key of a transaction is a keyed hash: some of its bits choose the table, and
+// place and a bit. The key of a transaction is a keyed hash: some of its bits choose the table, and
 // half of it stands for the rest. That two requests at the same time share all of these
 // will not happen (once in 10^16 requests), and nobody can bring it about. Each table grows
 // and shrinks on its own, which takes some microseconds; what is over is taken out of it
@@ -22,6 +22,7 @@ type answered struct {
 	n      int           // places that are taken in them
 	period uint16        // counts the periods, in as many bits as an entry has for it
 	turns  time.Time     // when the next one begins; zero if there is nothing
+	spare  []answerGroup // of a table that has got another size, or was swept: for the next one
 
 	young, old map[txKey]reply // answers that are more than a status
 	since      uint16          // the period in which young began
@@ -31,29 +32,38 @@ type answered struct {
 // is 2.5 million entries and 32 MiB, which is Timer J at 60,000 requests a second. Answers
 // that are more than a status take half a kilobyte each, or more.
 const (
-	answerTables  = 1 << 12
+	answerTables  = 1 << 10
 	answerPeriods = 8
 	answerPeriod  = timerJ / answerPeriods
 	maxTold       = 1 << 14 // more than a status, in young
 )
 
-// answerSizes are the sizes of tables.
-var answerSizes = [...]int{16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768}
+// answerSizes are the sizes of tables, in groups.
+var answerSizes = [...]int{4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512}
 
-const largestTable = 768
+const largestTable = 512
 
 // mostPlaces is how many places of a table are taken at most, so that what is looked for is
-// found, or known not to be there, after a few.
-func mostPlaces(size int) int { return size * 13 / 16 }
+// found, or known not to be there, in the first group or the one behind it.
+func mostPlaces(groups int) int { return groups * answersInGroup * 13 / 16 }
 
-// answerTable is open-addressed, with linear probing.
+// answerTable is open-addressed by groups, with linear probing.
 type answerTable struct {
-	marks  []uint64 // half a key; 0: the place is free
-	values []uint16 // what is remembered of it: see entryOf
-	n      int      // places that are taken, by what is over too
-	last   uint16   // the period of the latest entry
-	swept  uint16   // the period in which what is over was taken out last
+	groups []answerGroup
+	n      int32  // places that are taken, by what is over too
+	last   uint16 // the period of the latest entry
+	swept  uint16 // the period in which what is over was taken out last
 }
+
+// answerGroup is as much as the processor gets from memory at once, which is nearly all the
+// time that it takes to find an entry: tables are far larger than its caches.
+type answerGroup struct {
+	marks  [answersInGroup]uint64 // half a key; 0: the place is free, and so are those behind it
+	values [answersInGroup]uint16 // what is remembered of it: see entryOf
+	_      [4]byte
+}
+
+const answersInGroup = 6
 
 // An entry is a status, and the period in which it came. Periods are compared as long as
 // they are less than a turn of their bits apart; sweepAfter sees to that.
@@ -77,20 +87,19 @@ func markOf(k *txKey) (table int, mark uint64) {
 	return table, max(binary.LittleEndian.Uint64(k[8:]), 1)
 }
 
-// home is where a mark would be if nothing else were there.
-func (t *answerTable) home(mark uint64) int {
-	return int(mark >> 32 * uint64(len(t.marks)) >> 32)
-}
-
 // seek gives the place of a mark: the one that it has, or the one that it would take.
-func (t *answerTable) seek(mark uint64) int {
-	i := t.home(mark)
-	for t.marks[i] != mark && t.marks[i] != 0 {
-		if i++; i == len(t.marks) {
-			i = 0
+func (t *answerTable) seek(mark uint64) (g *answerGroup, i int) {
+	for at := int(mark >> 32 * uint64(len(t.groups)) >> 32); ; {
+		g = &t.groups[at]
+		for i, m := range &g.marks {
+			if m == mark || m == 0 {
+				return g, i
+			}
+		}
+		if at++; at == len(t.groups) {
+			at = 0
 		}
 	}
-	return i
 }
 
 func (a *answered) put(k txKey, r reply, now time.Time) {
@@ -107,16 +116,16 @@ func (a *answered) put(k txKey, r reply, now time.Time) {
 	}
 	which, mark := markOf(&k)
 	t := &a.tables[which]
-	if t.n >= mostPlaces(len(t.marks)) || a.age(t.swept) >= sweepAfter {
+	if int(t.n) >= mostPlaces(len(t.groups)) || a.age(t.swept) >= sweepAfter {
 		a.sweep(t)
 	}
-	i := t.seek(mark)
-	if t.marks[i] == 0 {
-		t.marks[i] = mark
+	g, i := t.seek(mark)
+	if g.marks[i] == 0 {
+		g.marks[i] = mark
 		t.n++
 		a.n++
 	}
-	t.values[i] = entryOf(r.status, a.period)
+	g.values[i] = entryOf(r.status, a.period)
 	t.last = a.period
 }
 
@@ -151,8 +160,8 @@ func (a *answered) find(k txKey, now time.Time) (reply, bool) {
 	if t.n == 0 {
 		return reply{}, false
 	}
-	i := t.seek(mark)
-	if v := t.values[i]; t.marks[i] != 0 && a.age(v>>statusBits) <= answerPeriods {
+	g, i := t.seek(mark)
+	if v := g.values[i]; g.marks[i] != 0 && a.age(v>>statusBits) <= answerPeriods {
 		return reply{status: int(v & statusMask)}, true
 	}
 	return reply{}, false
@@ -162,10 +171,13 @@ func (a *answered) find(k txKey, now time.Time) (reply, bool) {
 func (a *answered) sweep(t *answerTable) {
 	var of [answerPeriods + 1]int // entries by age
 	live := 0
-	for i, m := range t.marks {
-		if age := a.age(t.values[i] >> statusBits); m != 0 && age <= answerPeriods {
-			of[age]++
-			live++
+	for g := range t.groups {
+		g := &t.groups[g]
+		for i, m := range &g.marks {
+			if age := a.age(g.values[i] >> statusBits); m != 0 && age <= answerPeriods {
+				of[age]++
+				live++
+			}
 		}
 	}
 	oldest := uint16(answerPeriods)
@@ -184,17 +196,31 @@ func (a *answered) sweep(t *answerTable) {
 		}
 	}
 	from := *t
-	*t = answerTable{marks: make([]uint64, size), values: make([]uint16, size), n: live, last: a.period, swept: a.period}
-	a.n += live - from.n
-	if live == 0 {
-		return
-	}
-	for j, m := range from.marks {
-		if m != 0 && a.age(from.values[j]>>statusBits) <= oldest {
-			i := t.seek(m)
-			t.marks[i], t.values[i] = m, from.values[j]
+	*t = answerTable{groups: a.room(size), n: int32(live), last: a.period, swept: a.period}
+	a.n += live - int(from.n)
+	if live > 0 {
+		for g := range from.groups {
+			g := &from.groups[g]
+			for i, m := range &g.marks {
+				if m != 0 && a.age(g.values[i]>>statusBits) <= oldest {
+					to, j := t.seek(m)
+					to.marks[j], to.values[j] = m, g.values[i]
+				}
+			}
 		}
 	}
+	a.spare = from.groups
+}
+
+// room gives so many groups, all free.
+func (a *answered) room(groups int) []answerGroup {
+	if len(a.spare) != groups {
+		return make([]answerGroup, groups)
+	}
+	room := a.spare
+	a.spare = nil
+	clear(room)
+	return room
 }
 
 // turn forgets what is over, and tells when more of it will be; zero if there is nothing.
@@ -214,13 +240,13 @@ func (a *answered) turn(now time.Time) time.Time {
 		}
 	}
 	for i := range a.tables {
-		if t := &a.tables[i]; t.marks != nil && a.age(t.last) > answerPeriods {
-			a.n -= t.n
+		if t := &a.tables[i]; t.groups != nil && a.age(t.last) > answerPeriods {
+			a.n -= int(t.n)
 			*t = answerTable{}
 		}
 	}
 	if a.n == 0 {
-		a.tables = nil
+		a.tables, a.spare = nil, nil
 		if len(a.young) == 0 && len(a.old) == 0 {
 			*a = answered{}
 		}

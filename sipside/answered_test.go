@@ -31,7 +31,7 @@ func (a *answered) count() int { return a.n + len(a.young) + len(a.old) }
 // bytes is what the tables take.
 func (a *answered) bytes() (n int) {
 	for _, t := range a.tables {
-		n += 8*cap(t.marks) + 2*cap(t.values) + 56
+		n += 32 + 64*cap(t.groups)
 	}
 	return n
 }
@@ -42,13 +42,15 @@ func (a *answered) check(t *testing.T) {
 	n := 0
 	for _, tab := range a.tables {
 		taken := 0
-		for _, m := range tab.marks {
-			if m != 0 {
-				taken++
+		for _, g := range tab.groups {
+			for _, m := range g.marks {
+				if m != 0 {
+					taken++
+				}
 			}
 		}
-		if taken != tab.n || tab.n > mostPlaces(len(tab.marks)) {
-			t.Fatalf("%d of %d places are taken, %d were counted", taken, len(tab.marks), tab.n)
+		if taken != int(tab.n) || taken > mostPlaces(len(tab.groups)) {
+			t.Fatalf("%d places in %d groups are taken, %d were counted", taken, len(tab.groups), tab.n)
 		}
 		n += taken
 	}

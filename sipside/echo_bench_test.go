@@ -55,6 +55,27 @@ func BenchmarkAnswer(b *testing.B) {
 	}
 }
 
+// BenchmarkAnswered is a request that is looked for among those that were answered, and is
+// answered sixty others later, at 50,000 a second.
+func BenchmarkAnswered(b *testing.B) {
+	var a answered
+	now := time.Unix(1e9, 0)
+	for i := range 1_600_000 {
+		a.put(numbered(i), reply{status: 200}, now)
+		now = now.Add(20 * time.Microsecond)
+	}
+	b.ReportAllocs()
+	i := 1_600_000
+	for b.Loop() {
+		if _, ok := a.find(numbered(i), now); ok {
+			b.Fatal("known")
+		}
+		a.put(numbered(i-60), reply{status: 200}, now)
+		now = now.Add(20 * time.Microsecond)
+		i++
+	}
+}
+
 // startAccepting runs a UA that answers all with 200, until the benchmark ends.
 func startAccepting(b *testing.B) *UA {
 	u, err := New(testConfig(), slog.New(slog.DiscardHandler))
