@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ type reader struct {
 	matched int       // so many of them are
 	agent   string    // of the last one that said it
 	rows    [4]string // the same, for fields.vias
-	scratch []byte
+	reply   echo      // to the request that is handled right now
 	last    lastPeer
 	whole   bool // every message takes the parser: see direct
 
@@ -237,46 +238,29 @@ func (rd *reader) take(r *request, refused *reply) {
 	}
 }
 
-// echo makes what the responses to a request repeat of it.
+// echo makes what the responses to a request repeat of it. It is the reader's, until the
+// next request.
 func (rd *reader) echo(r *request, tag txTag) *echo {
-	kept := new(keptEcho)
-	e := &kept.echo
-	*e = echo{path: path{rd.out, rd.source}, vias: append(kept.rows[:0], r.f.vias...), from: r.f.from, to: r.f.to,
-		callID: r.f.callID, cseq: r.f.cseq, timestamp: r.f.timestamp, sent: &rd.u.stats.sent[methodIndex(r.method)]}
-	b := rd.scratch[:0]
-	if r.hasVia {
-		b = r.via.appendReceived(b, rd.source)
-		if r.udp && !r.via.hasRport() { // RFC 3261 §18.2.2
-			port := r.via.port
-			if port == 0 {
-				port = 5060
-			}
-			e.path.to = netip.AddrPortFrom(rd.source.Addr(), port)
+	e := &rd.reply
+	*e = echo{path: path{rd.out, rd.source}, from: r.f.from, to: r.f.to, callID: r.f.callID, cseq: r.f.cseq,
+		sent: &rd.u.stats.sent[methodIndex(r.method)], tag: tag, tagged: r.to.tag == ""}
+	if len(r.f.vias) > 1 || r.f.timestamp != "" {
+		e.more = &moreEcho{slices.Clone(r.f.vias[1:]), r.f.timestamp}
+	}
+	if !r.hasVia {
+		e.via.row = r.f.vias[0]
+		return e
+	}
+	e.via = r.via.top(r.f.vias[0], rd.source)
+	if r.udp && !r.via.hasRport() { // RFC 3261 §18.2.2
+		port := r.via.port
+		if port == 0 {
+			port = 5060
 		}
-	}
-	top := len(b)
-	if r.to.tag == "" {
-		b = tag.append(b)
-	}
-	made := string(b) // both at once
-	if r.hasVia {
-		e.vias[0] = made[:top]
-	}
-	e.tag = made[top:]
-	if rd.scratch = b; cap(b) > maxScratch {
-		rd.scratch = nil
+		e.path.to = netip.AddrPortFrom(rd.source.Addr(), port)
 	}
 	return e
 }
-
-// keptEcho is an echo with the place for its Via rows, which are seldom more than these.
-type keptEcho struct {
-	echo
-	rows [2]string
-}
-
-// maxScratch is what a reader keeps for the next message.
-const maxScratch = 1024
 
 // peerAt is the peer that sends to us from an address, nil if nobody is known there. Nearly
 // all that comes is of the peer that has sent last, which is therefore remembered.
@@ -316,7 +300,7 @@ func (rd *reader) holder(p *peers) *peer {
 // flush hands over what was read in one go. It is called before the loop waits
 // for more.
 func (rd *reader) flush() {
-	rd.read = time.Time{}
+	rd.read, rd.reply = time.Time{}, echo{}
 	rd.match()
 	rd.u.outbox.tell(rd.u)
 	if len(rd.batch) == 0 {

@@ -30,8 +30,8 @@ func BenchmarkAnswer(b *testing.B) {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			u := fuzzUA(b)
 			s := newUDPSocket(u, swallow{}, memSelf)
-			e := echo{path: path{out: s, to: netip.MustParseAddrPort("192.0.2.9:5060")}, vias: []string{"SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK0000000000;received=192.0.2.9;rport=5060"},
-				from: "<sip:romeo@example.net>;tag=vwxyz", to: "<sip:juliet@example.com>", tag: "0123456789abcdef", callID: "9E97FB43-85F4-4A00-8751-1124FD4C7B2E", cseq: "1 MESSAGE"}
+			e := echo{path: path{out: s, to: netip.MustParseAddrPort("192.0.2.9:5060")}, via: topVia{row: "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK0000000000;rport", at: 46, end: 52, received: true},
+				from: "<sip:romeo@example.net>;tag=vwxyz", to: "<sip:juliet@example.com>", tagged: true, callID: "9E97FB43-85F4-4A00-8751-1124FD4C7B2E", cseq: "1 MESSAGE"}
 			p := u.current().peers.loopback
 			batch := make([]mapping.Result, n)
 			keys := make([]txKey, 1<<16)

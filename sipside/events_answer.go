@@ -54,7 +54,7 @@ func replyToEvent(tx *serverTx, o *mapping.Outcome) reply {
 	if f == nil {
 		r.extra = b.String()
 	}
-	if tx.echo.tag != "" && smallToken(a.Tag) {
+	if tx.echo.tagged && smallToken(a.Tag) {
 		r.tag = a.Tag
 	}
 	return r

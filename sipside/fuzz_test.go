@@ -249,3 +249,9 @@ func FuzzNameAddr(f *testing.F) {
 		}
 	})
 }
+
+// received is the row of v as it stands in a response.
+func (v *via) received(src netip.AddrPort) string {
+	top := v.top(v.protocol+v.params, src)
+	return string(top.append(nil, src))
+}

@@ -22,18 +22,33 @@ const (
 // echo is what a response repeats of its request, as it came (RFC 3261 §8.2.6.2),
 // and where the response goes.
 type echo struct {
-	path                   path
-	vias                   []string // the first one with received and rport
-	from, to, callID, cseq string
-	timestamp              string
-	tag                    string   // for To; "" if the request had one
-	sent                   *classes // where responses to that method are counted; nil: nowhere
+	path             path
+	via              topVia
+	from, to, callID string
+	cseq             string
+	more             *moreEcho // nil if there is no more
+	sent             *classes  // where responses to that method are counted; nil: nowhere
+	tag              txTag     // for To,
+	tagged           bool      // if the request had none
+}
+
+// moreEcho is what few requests have.
+type moreEcho struct {
+	vias      []string // the rows behind the first
+	timestamp string
+}
+
+// topVia is the first Via row of a request, and how to fill it in for a response.
+type topVia struct {
+	row      string // as it came, or as it goes; "": there is none
+	at, end  uint16 // where in it rport is, if it is to be filled in
+	received bool   // where the request came from has to follow
 }
 
 // path is the way a response goes: the socket or connection its request came by.
 type path struct {
 	out sender
-	to  netip.AddrPort // UDP only
+	to  netip.AddrPort // the source; over UDP the port that the response goes to
 }
 
 // sender is a socket or connection that bytes can be given to.
@@ -144,25 +159,30 @@ func (e *echo) appendTo(b []byte, r reply) []byte {
 		b = append(b, mapping.ReasonPhrase(r.status)...)
 	}
 	b = append(b, "\r\n"...)
-	for _, v := range e.vias {
-		b = appendHeader(b, "Via: ", v)
+	if e.via.row != "" {
+		b = append(e.via.append(append(b, "Via: "...), e.path.to), "\r\n"...)
+	}
+	if e.more != nil {
+		for _, v := range e.more.vias {
+			b = appendHeader(b, "Via: ", v)
+		}
 	}
 	b = appendHeader(b, "From: ", e.from)
 	if e.to != "" {
 		b = append(append(b, "To: "...), e.to...)
-		if e.tag != "" && r.status != 100 {
-			tag := e.tag
-			if r.tag != "" {
-				tag = r.tag
-			}
-			b = append(append(b, ";tag="...), tag...)
+		switch {
+		case !e.tagged || r.status == 100:
+		case r.tag != "":
+			b = append(append(b, ";tag="...), r.tag...)
+		default:
+			b = e.tag.append(append(b, ";tag="...))
 		}
 		b = append(b, "\r\n"...)
 	}
 	b = appendHeader(b, "Call-ID: ", e.callID)
 	b = appendHeader(b, "CSeq: ", e.cseq)
-	if r.status == 100 {
-		b = appendHeader(b, "Timestamp: ", e.timestamp)
+	if r.status == 100 && e.more != nil {
+		b = appendHeader(b, "Timestamp: ", e.more.timestamp)
 	}
 	b = append(b, r.extra...)
 	if code, text, ok := strings.Cut(r.warn, " "); ok {

@@ -30,7 +30,7 @@ var conditions = []mapping.Condition{
 // built is the response that r becomes.
 func built(t *testing.T, r reply) *siptest.Message {
 	t.Helper()
-	e := echo{path: path{out: &udpSocket{sentBy: "gw.example.com:5070"}}, vias: []string{"SIP/2.0/UDP a;branch=z9hG4bKx"}, cseq: "1 MESSAGE"}
+	e := echo{path: path{out: &udpSocket{sentBy: "gw.example.com:5070"}}, via: topVia{row: "SIP/2.0/UDP a;branch=z9hG4bKx"}, cseq: "1 MESSAGE"}
 	raw := e.response(r)
 	m, n, err := siptest.Parse(raw)
 	if err != nil || n != len(raw) {

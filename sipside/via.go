@@ -171,37 +171,50 @@ func splitSentBy(s string) (host string, port uint16, ok bool) {
 	return host, port, host != ""
 }
 
-// received gives the row again as it has to stand in a response: with received if
-// sent-by is not the source, and rport filled in (RFC 3261 §18.2.1, RFC 3581 §4).
-// What the sender itself claims to be is dropped.
-func (v *via) received(src netip.AddrPort) string {
-	return string(v.appendReceived(nil, src))
-}
-
-// appendReceived appends what received gives.
-func (v *via) appendReceived(b []byte, src netip.AddrPort) []byte {
-	b = append(b, v.protocol...)
-	rport := v.rport
-	switch {
-	case !v.plain || v.filled:
-		b, rport = appendParams(b, v.params, src.Port())
-	case rport:
-		b = append(append(b, v.params[:v.at]...), ";rport="...)
-		b = append(strconv.AppendUint(b, uint64(src.Port()), 10), v.params[v.end:]...)
-	default:
-		b = append(b, v.params...)
+// top prepares the row of the topmost Via, of which v is the first value, for a response to
+// src: it has to have received if sent-by is not the source, and rport filled in (RFC 3261
+// §18.2.1, RFC 3581 §4). What the sender itself claims to be is dropped.
+func (v *via) top(row string, src netip.AddrPort) topVia {
+	if v.plain && !v.filled && len(row) <= maxPlain {
+		t := topVia{row: row, received: v.rport || !v.isHost(src.Addr())}
+		if v.rport {
+			t.at, t.end = uint16(len(v.protocol)+v.at), uint16(len(v.protocol)+v.end)
+		}
+		return t
 	}
+	b, rport := appendParams([]byte(v.protocol), v.params, src.Port())
 	if rport || !v.isHost(src.Addr()) {
-		b = src.Addr().WithZone("").AppendTo(append(b, ";received="...))
+		b = appendSource(b, src.Addr())
 	}
 	if v.rest != "" {
 		b = append(append(b, ','), v.rest...)
 	}
+	return topVia{row: string(b)}
+}
+
+// append appends the row as it goes to src.
+func (t *topVia) append(b []byte, src netip.AddrPort) []byte {
+	if t.end > 0 {
+		b = append(append(b, t.row[:t.at]...), ";rport="...)
+		b = append(strconv.AppendUint(b, uint64(src.Port()), 10), t.row[t.end:]...)
+	} else {
+		b = append(b, t.row...)
+	}
+	if t.received {
+		b = appendSource(b, src.Addr())
+	}
 	return b
+}
+
+func appendSource(b []byte, a netip.Addr) []byte {
+	return a.WithZone("").AppendTo(append(b, ";received="...))
 }
 
 // isHost reports whether the sender calls itself by that address.
 func (v *via) isHost(a netip.Addr) bool {
+	if n := len(v.host); v.plain && (v.host[n-1] < '0' || v.host[n-1] > '9') {
+		return false // a name
+	}
 	host, err := netip.ParseAddr(v.host)
 	return err == nil && host.Unmap() == a
 }
