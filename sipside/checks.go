@@ -27,7 +27,10 @@ type request struct {
 	udp     bool
 	read    time.Time
 	key     txKey
-	flow    uint64 // the connection that it came over, 0 over UDP
+	rd      *reader   // that has read it
+	tx      *serverTx // of a MESSAGE that may be handed over
+	counted bool      // it counts as one of its source
+	flow    uint64    // the connection that it came over, 0 over UDP
 
 	set     *settings   // in force when it was read
 	account mapping.URI // of a user, to whose contact it was sent by its registrar; else zero
@@ -151,35 +154,52 @@ func (u *UA) checkMessage(r *request, target mapping.URI) (mapping.SIP, *reply) 
 	if f != nil {
 		return refuse(f)
 	}
-	to := target // To only informs (IM-16)
-	if r.to.uri != r.target {
-		if uri, err := mapping.ParseURI(r.to.uri); err == nil {
-			to = uri
-		}
-	}
 	// 10. Content (SIP-29, CT-01).
-	m := &mapping.SIPMessage{
-		RequestURI: target, From: from, To: to,
-		Name:   strings.Clone(mapping.HeaderText(name)), // kept for long as a nick: without the message around it
-		CallID: r.f.callID, FromTag: r.from.tag, CSeq: r.cseq,
-		Subject:     mapping.HeaderText(r.f.subject),
-		ContentType: r.f.contentType, Encoding: r.f.encoding, Disposition: r.f.disposition, Body: r.body,
-		Date: parseDate(r.f.date), Expires: parseExpires(r.f.expires), Received: r.read, Agent: r.f.agent,
-	}
-	if !written.IsZero() {
-		asserted := written
-		m.Written = &asserted
-	}
-	if !r.account.IsZero() {
-		account := r.account
-		m.Account = &account
-	}
-	m.Here, m.Routes = u.reached(target, r)
 	if f := r.content(); f != nil {
 		return refuse(f)
 	}
-	m.Lang, _ = cutList(mapping.HeaderText(r.f.language))
+	in := new(messageTx)
+	r.tx = &in.serverTx
+	m := &in.value
+	m.RequestURI, m.From, m.To = target, from, target
+	if !written.IsZero() {
+		m.Written = copied(written)
+	}
+	if !r.account.IsZero() {
+		m.Account = copied(r.account)
+	}
+	if r.to.uri != r.target { // To only informs (IM-16)
+		if uri, err := mapping.ParseURI(r.to.uri); err == nil {
+			m.To = uri
+		}
+	}
+	if name != "" { // kept for long as a nick: without the message around it
+		m.Name = strings.Clone(mapping.HeaderText(name))
+	}
+	m.CallID, m.FromTag, m.CSeq, m.Received, m.Agent, m.Body = r.f.callID, r.from.tag, r.cseq, r.read, r.f.agent, r.body
+	m.ContentType, m.Encoding, m.Disposition = r.f.contentType, r.f.encoding, r.f.disposition
+	m.Here, m.Routes = u.reached(target, r)
+	r.inform(m)
 	return m, nil
+}
+
+// copied is a function of its own, lest all addresses be on the heap.
+func copied(u mapping.URI) *mapping.URI { return &u }
+
+// inform adds what only informs, and few messages have.
+func (r *request) inform(m *mapping.SIPMessage) {
+	if r.f.subject != "" {
+		m.Subject = mapping.HeaderText(r.f.subject)
+	}
+	if r.f.date != "" {
+		m.Date = parseDate(r.f.date)
+	}
+	if r.f.expires != "" {
+		m.Expires = parseExpires(r.f.expires)
+	}
+	if r.f.language != "" {
+		m.Lang, _ = cutList(mapping.HeaderText(r.f.language))
+	}
 }
 
 // content says what is wrong with the body, as far as can be told without reading it.

@@ -37,6 +37,7 @@ type reader struct {
 	whole   bool // every message takes the parser: see direct
 
 	batch []mapping.Parcel[mapping.SIP]
+	begun int       // so many of batch have a transaction that has begun
 	read  time.Time // when what is handled right now was read; zero: the clock was not asked
 }
 
@@ -162,7 +163,7 @@ func (rd *reader) take(r *request, refused *reply) {
 	if len(r.f.vias) == 0 {
 		return // nowhere to answer to
 	}
-	r.source, r.udp, r.max, r.read = rd.source, rd.stream == nil, rd.u.cfg.MaxBodyBytes, rd.readAt()
+	r.rd, r.source, r.udp, r.max, r.read = rd, rd.source, rd.stream == nil, rd.u.cfg.MaxBodyBytes, rd.readAt()
 	switch why := r.f.crowded(); {
 	case r.f.tooManyVias(): // SIP-29; not even the first is read
 		refused = &reply{status: 513}
@@ -186,8 +187,10 @@ func (rd *reader) take(r *request, refused *reply) {
 	var m mapping.SIP
 	if refused == nil {
 		// A nonce counts once: a copy of what was taken is known before that is looked at.
-		if r.peer == nil && r.udp && r.set.logsIn() && rd.u.server.repeated(r.key, e, r.read) {
-			return
+		if r.peer == nil && r.udp && r.set.logsIn() {
+			if rd.enter(); rd.u.server.repeated(r.key, e, r.read) {
+				return
+			}
 		}
 		m, refused = rd.u.check(r)
 	}
@@ -213,7 +216,7 @@ func (rd *reader) take(r *request, refused *reply) {
 		}
 		e.answer(*refused)
 	case r.method == "CANCEL":
-		if rd.u.server.knowsAny(r) { // no effect on it (RFC 3261 §9.2)
+		if rd.enter(); rd.u.server.knowsAny(r) { // no effect on it (RFC 3261 §9.2)
 			e.answer(reply{status: 200})
 		} else {
 			e.answer(reply{status: 481})
@@ -229,12 +232,12 @@ func (rd *reader) take(r *request, refused *reply) {
 			e.answer(answer)
 		}
 	default:
-		if tx := rd.u.server.receive(r.key, r.peer, e, r.udp); tx != nil {
-			if aboutEvents(r.method) {
-				tx.event = r.method
-			}
-			rd.batch = append(rd.batch, mapping.Parcel[mapping.SIP]{Ref: tx, Value: m})
+		tx := r.tx
+		if tx == nil {
+			tx = &serverTx{event: r.method}
 		}
+		tx.key, tx.echo, tx.peer, tx.udp, tx.counted = r.key, *e, r.peer, r.udp, r.counted
+		rd.batch = append(rd.batch, mapping.Parcel[mapping.SIP]{Ref: tx, Value: m})
 	}
 }
 
@@ -297,10 +300,23 @@ func (rd *reader) holder(p *peers) *peer {
 	return rd.stream.holder(p)
 }
 
+// enter begins the transactions of the requests that were read and have none yet. It is
+// called before somebody asks whether there is one, and by flush.
+func (rd *reader) enter() {
+	if fresh := rd.batch[rd.begun:]; len(fresh) > 0 {
+		rd.batch = rd.batch[:rd.begun+len(rd.u.server.receive(fresh, rd.readAt()))]
+		rd.begun = len(rd.batch)
+	}
+}
+
 // flush hands over what was read in one go. It is called before the loop waits
 // for more.
 func (rd *reader) flush() {
-	rd.read, rd.reply = time.Time{}, echo{}
+	if !rd.guard(rd.enter) { // what has begun ends with its client's patience
+		clear(rd.batch[rd.begun:])
+		rd.batch = rd.batch[:rd.begun]
+	}
+	rd.read, rd.reply, rd.begun = time.Time{}, echo{}, 0
 	rd.match()
 	rd.u.outbox.tell(rd.u)
 	if len(rd.batch) == 0 {

@@ -33,7 +33,7 @@ func BenchmarkAnswer(b *testing.B) {
 			e := echo{path: path{out: s, to: netip.MustParseAddrPort("192.0.2.9:5060")}, via: topVia{row: "SIP/2.0/UDP 192.0.2.9;branch=z9hG4bK0000000000;rport", at: 46, end: 52, received: true},
 				from: "<sip:romeo@example.net>;tag=vwxyz", to: "<sip:juliet@example.com>", tagged: true, callID: "9E97FB43-85F4-4A00-8751-1124FD4C7B2E", cseq: "1 MESSAGE"}
 			p := u.current().peers.loopback
-			batch := make([]mapping.Result, n)
+			batch, parcels, now := make([]mapping.Result, n), make([]mapping.Parcel[mapping.SIP], n), time.Now()
 			keys := make([]txKey, 1<<16)
 			for i := range keys {
 				keys[i] = keyOf(i)
@@ -46,8 +46,12 @@ func BenchmarkAnswer(b *testing.B) {
 					k++
 					key := keys[k&(1<<16-1)]
 					key[0], key[1], key[8], key[9], key[10] = byte(k>>16), byte(k>>24), byte(k>>16), byte(k>>24), byte(k)
-					of := e
-					batch[i] = mapping.Result{Ref: u.server.receive(key, p, &of, true), Outcome: mapping.Outcome{Kind: mapping.Processed}}
+					tx := &serverTx{key: key, peer: p, echo: e, udp: true}
+					parcels[i] = mapping.Parcel[mapping.SIP]{Ref: tx}
+					batch[i] = mapping.Result{Ref: tx, Outcome: mapping.Outcome{Kind: mapping.Processed}}
+				}
+				if len(u.server.receive(parcels, now)) != n {
+					b.Fatal("known")
 				}
 				u.Answer(batch)
 			}

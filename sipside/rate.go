@@ -22,7 +22,9 @@ type rates struct {
 	most atomic.Int64 // a second; 0: any number
 
 	mu      sync.Mutex // guards the following
-	buckets map[netip.Addr]bucket
+	buckets map[netip.Addr]*bucket
+	source  netip.Addr            // that was counted last,
+	last    *bucket               // and its bucket; nil: there is none
 	denied  [2]map[txKey]struct{} // the newer first
 	turned  time.Time             // when the newer one began
 	told    time.Time             // when the log was
@@ -37,7 +39,7 @@ type bucket struct {
 
 // newRates has no limit with 0.
 func newRates(perSecond int) *rates {
-	r := &rates{buckets: make(map[netip.Addr]bucket)}
+	r := &rates{buckets: make(map[netip.Addr]*bucket)}
 	r.limit(perSecond)
 	return r
 }
@@ -50,22 +52,48 @@ func (r *rates) off() bool { return r.most.Load() == 0 }
 
 // take counts a request; false if it is one too many.
 func (r *rates) take(source netip.Addr, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.count(source, now)
+}
+
+// takeNew is take for a request over UDP; denied says that it is a copy of one that was one
+// too many, which is not counted.
+func (r *rates) takeNew(k txKey, source netip.Addr, now time.Time) (ok, denied bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.isDenied(k, now) {
+		return false, true
+	}
+	return r.count(source, now), false
+}
+
+// giveBack takes back what was counted last of a source: it was a copy of a request.
+func (r *rates) giveBack(source netip.Addr) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if b := r.buckets[hostOf(source)]; b != nil {
+		b.left++
+	}
+}
+
+// count counts a request. The lock is held.
+func (r *rates) count(source netip.Addr, now time.Time) bool {
 	most := r.most.Load()
 	if most == 0 {
 		return true
 	}
 	perSecond, burst := float64(most), float64(max(most, minBurst))
-	source = hostOf(source)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	b, known := r.buckets[source]
-	if !known {
-		makeRoom(r.buckets, maxSources)
-		b = bucket{burst, now}
+	if r.last == nil || r.source != source {
+		host := hostOf(source)
+		r.source, r.last = source, r.buckets[host]
+		if r.last == nil {
+			makeRoom(r.buckets, maxSources)
+			r.last = &bucket{burst, now}
+			r.buckets[host] = r.last
+		}
 	}
-	ok := b.take(perSecond, burst, now)
-	r.buckets[source] = b
-	return ok
+	return r.last.take(perSecond, burst, now)
 }
 
 func (b *bucket) take(perSecond, burst float64, now time.Time) bool {
@@ -98,6 +126,14 @@ func (r *rates) deny(k txKey, now time.Time) {
 func (r *rates) wasDenied(k txKey, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.isDenied(k, now)
+}
+
+// isDenied is wasDenied with the lock held.
+func (r *rates) isDenied(k txKey, now time.Time) bool {
+	if len(r.denied[0]) == 0 && len(r.denied[1]) == 0 {
+		return false
+	}
 	r.turn(now)
 	for _, d := range r.denied {
 		if _, ok := d[k]; ok {
@@ -153,12 +189,18 @@ func (u *UA) inRateAs(r *request) bool {
 
 // within counts a request; false if it is one too many.
 func (u *UA) within(s *rates, r *request) bool {
-	switch {
-	case !r.udp:
+	if !r.udp {
 		return s.take(r.source.Addr(), r.read)
-	case s.wasDenied(r.key, r.read):
+	}
+	ok, denied := s.takeNew(r.key, r.source.Addr(), r.read)
+	switch {
+	case denied:
 		return false
-	case u.server.knows(r.key), s.take(r.source.Addr(), r.read):
+	case ok: // the server gives it back if it turns out to be a copy
+		r.counted = s == u.rates
+		return true
+	}
+	if r.rd.enter(); u.server.knows(r.key, r.read) {
 		return true
 	}
 	s.deny(r.key, r.read)

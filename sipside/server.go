@@ -12,6 +12,7 @@ import (
 // server has the server transactions (RFC 3261 §17.2.2) of requests that are handed over.
 type server struct {
 	alarm      *alarm
+	rates      *rates       // by which requests over UDP were counted
 	accept     atomic.Int32 // the status for a message that was processed
 	maxPending int
 	keys       txKeys
@@ -20,7 +21,7 @@ type server struct {
 	pending  map[txKey]*serverTx
 	answered answered
 	trying   delays[*serverTx] // 100 is due (RFC 4320 §4.1)
-	forget   delays[*serverTx] // its client has given up
+	forget   delays[*serverTx] // from then on: its client has given up
 	provided int               // of pending, those of registrars that are no peers
 	draining bool
 	idle     chan struct{} // closed when draining and nothing is pending
@@ -28,54 +29,72 @@ type server struct {
 
 // serverTx is a request that waits for its answer. It is the Ref of its Parcel.
 type serverTx struct {
-	key    txKey
-	echo   echo
-	peer   *peer
-	udp    bool
-	event  string // the method, if it is one of those about events
-	tried  bool   // 100 was sent; guarded by server.mu
-	ended  bool   // guarded by server.mu
-	tryAt  delayed[*serverTx]
-	dropAt delayed[*serverTx]
+	key     txKey
+	echo    echo
+	peer    *peer
+	event   string // the method, if it is one of those about events
+	udp     bool
+	counted bool               // it counts as one of its source
+	tried   bool               // 100 was sent; guarded by server.mu
+	ended   bool               // guarded by server.mu
+	timer   delayed[*serverTx] // in trying, then in forget
 }
 
-func newServer(cfg *Config, a *alarm) *server {
-	s := &server{alarm: a, maxPending: cfg.MaxPending, pending: make(map[txKey]*serverTx),
-		keys: newTxKeys(), trying: delays[*serverTx]{after: tryingAfter}, forget: delays[*serverTx]{after: timerF}, idle: make(chan struct{})}
+// messageTx is a MESSAGE and its transaction, which come and go together.
+type messageTx struct {
+	serverTx
+	value mapping.SIPMessage
+}
+
+func newServer(cfg *Config, a *alarm, r *rates) *server {
+	s := &server{alarm: a, rates: r, maxPending: cfg.MaxPending, pending: make(map[txKey]*serverTx), keys: newTxKeys(),
+		trying: delays[*serverTx]{after: tryingAfter}, forget: delays[*serverTx]{after: timerF - tryingAfter}, idle: make(chan struct{})}
 	s.accept.Store(int32(cfg.Accept))
 	return s
 }
 
-// receive begins a transaction, unless the request is a retransmission or there
-// is no room for it: then it has been dealt with, and nil is returned.
-func (s *server) receive(k txKey, p *peer, e *echo, udp bool) *serverTx {
-	now := time.Now()
+// receive begins the transactions of requests that were read at a time, the Refs of a batch,
+// and gives those of them that are to be handed over. What is a retransmission, and what there
+// is no room for, has been dealt with.
+func (s *server) receive(batch []mapping.Parcel[mapping.SIP], now time.Time) []mapping.Parcel[mapping.SIP] {
+	begun, due := s.receiveAll(batch, now)
+	clear(batch[len(begun):])
+	if !due.IsZero() {
+		s.alarm.at(due)
+	}
+	return begun
+}
+
+func (s *server) receiveAll(batch []mapping.Parcel[mapping.SIP], now time.Time) (begun []mapping.Parcel[mapping.SIP], due time.Time) {
+	begun = batch[:0]
 	s.mu.Lock()
-	if r, known := s.copyOf(k, now); known {
-		s.mu.Unlock()
-		e.again(r)
-		return nil
-	}
-	if f := s.full(p); f != nil {
-		r := refusal(f)
-		if udp { // or a copy of the request that comes later would be let in
-			s.answered.put(k, r, now)
+	defer s.mu.Unlock()
+	for i := range batch {
+		tx := batch[i].Ref.(*serverTx)
+		if r, known := s.copyOf(tx.key, now); known {
+			if tx.counted { // a copy is none of its own
+				s.rates.giveBack(tx.echo.path.to.Addr())
+			}
+			tx.echo.again(r)
+			continue
 		}
-		s.mu.Unlock()
-		e.answer(r)
-		return nil
+		if f := s.full(tx.peer); f != nil {
+			r := refusal(f)
+			if tx.udp { // or a copy of the request that comes later would be let in
+				s.answered.put(tx.key, r, now)
+			}
+			tx.echo.answer(r)
+			continue
+		}
+		s.pending[tx.key] = tx
+		tx.peer.share.pending++
+		if tx.peer.registrar != "" {
+			s.provided++
+		}
+		due = s.trying.push(&tx.timer, tx, now)
+		begun = append(begun, batch[i])
 	}
-	tx := &serverTx{key: k, echo: *e, peer: p, udp: udp}
-	s.pending[k] = tx
-	p.share.pending++
-	if p.registrar != "" {
-		s.provided++
-	}
-	due := s.trying.push(&tx.tryAt, tx, now)
-	s.forget.push(&tx.dropAt, tx, now)
-	s.mu.Unlock()
-	s.alarm.at(due)
-	return tx
+	return begun, due
 }
 
 // repeated deals with a retransmission of a request that is pending or answered; false if
@@ -135,8 +154,7 @@ func (s *server) end(tx *serverTx) {
 	if tx.peer.registrar != "" {
 		s.provided--
 	}
-	tx.tryAt.stop()
-	tx.dropAt.stop()
+	tx.timer.stop()
 	if s.draining && len(s.pending) == 0 {
 		s.closeIdle()
 	}
@@ -203,21 +221,18 @@ func (p *pushes) push() {
 }
 
 // knows reports whether there is a transaction k, pending or answered.
-func (s *server) knows(k txKey) bool {
+func (s *server) knows(k txKey, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.pending[k] != nil {
-		return true
-	}
-	_, ok := s.answered.find(k, time.Now())
-	return ok
+	_, known := s.copyOf(k, now)
+	return known
 }
 
 // knowsAny reports whether there is a transaction that a CANCEL is for.
 func (s *server) knowsAny(r *request) bool {
 	of := *r
 	for _, of.method = range [...]string{methodMessage, methodSubscribe, methodNotify, methodPublish} {
-		if key, _ := s.keys.of(&of); s.knows(key) {
+		if key, _ := s.keys.of(&of); s.knows(key, r.read) {
 			return true
 		}
 	}
@@ -270,6 +285,7 @@ func (s *server) tickAll(now time.Time, to *pushes) time.Time {
 		e.item.tried = true
 		e.item.echo.answer(reply{status: 100})
 		to.add(e.item.echo.path.out)
+		s.forget.push(e, e.item, e.due)
 	}
 	for {
 		e, due := s.forget.pop(now)

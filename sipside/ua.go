@@ -98,7 +98,7 @@ func New(cfg Config, log *slog.Logger) (*UA, error) {
 	u.quiet = slog.New(quietHandler{to: log.Handler(), failed: &u.stats.Malformed})
 	u.supported = cfg.supports()
 	u.sipDomain = canonicalHost(cfg.SIPDomain)
-	u.server = newServer(&cfg, u.alarm)
+	u.server = newServer(&cfg, u.alarm, u.rates)
 	u.client = newClient(u)
 	u.conns = newConns(u)
 	u.names = newNames(&cfg)
