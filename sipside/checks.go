@@ -28,6 +28,7 @@ type request struct {
 	read    time.Time
 	key     txKey
 	rd      *reader   // that has read it
+	last    *lastPeer // what is known of peer, if it is where it sends from that says who it is; else nil
 	tx      *serverTx // of a MESSAGE that may be handed over
 	counted bool      // it counts as one of its source
 	flow    uint64    // the connection that it came over, 0 over UDP

@@ -164,6 +164,9 @@ func (rd *reader) take(r *request, refused *reply) {
 		return // nowhere to answer to
 	}
 	r.rd, r.source, r.udp, r.max, r.read = rd, rd.source, rd.stream == nil, rd.u.cfg.MaxBodyBytes, rd.readAt()
+	if r.peer != nil { // as its address says, or its certificate
+		r.last = &rd.last
+	}
 	switch why := r.f.crowded(); {
 	case r.f.tooManyVias(): // SIP-29; not even the first is read
 		refused = &reply{status: 513}
@@ -272,23 +275,55 @@ func (rd *reader) peerAt(set *settings, addr netip.Addr) *peer {
 	if rd.u.isBlocked(addr) {
 		return nil
 	}
-	last := lastPeer{in: p, resolved: p.resolved.Load(), addr: addr, holder: rd.holder(p)}
-	if last.peer = rd.last.peer; last.peer != nil && last == rd.last {
-		return last.peer
+	from := origin{in: p, resolved: p.resolved.Load(), addr: addr, holder: rd.holder(p)}
+	if rd.last.peer != nil && rd.last.origin == from {
+		return rd.last.peer
 	}
-	if last.peer = p.of(addr, last.holder); last.peer != nil { // strangers are not remembered
-		rd.last = last
+	q := p.of(addr, from.holder)
+	if q != nil { // strangers are not remembered
+		rd.last = lastPeer{origin: from, peer: q}
 	}
-	return last.peer
+	return q
 }
 
-// lastPeer is the answer to a question of who sends, and all that it depends on.
-type lastPeer struct {
+// origin is all that it depends on who sends, and for whom he may speak.
+type origin struct {
 	in       *peers
 	resolved *map[netip.Addr][]string
 	addr     netip.Addr
 	holder   *peer
-	peer     *peer
+}
+
+// lastPeer is who sends from an origin, and what was found out of him.
+type lastPeer struct {
+	origin
+	peer   *peer
+	host   string   // for which it may speak, the last that it was asked of; "": none yet
+	routes []string // that lead to it,
+	routed bool     // if they were looked for
+}
+
+// maySpeak is peers.maySpeak for the sender of the request.
+func (r *request) maySpeak(from mapping.URI) bool {
+	if r.last != nil && from.Scheme != "tel" && from.Host == r.last.host && from.Host != "" {
+		return true
+	}
+	may := r.set.peers.maySpeak(r.peer, r.source.Addr(), from)
+	if may && r.last != nil && from.Scheme != "tel" {
+		r.last.host = strings.Clone(from.Host)
+	}
+	return may
+}
+
+// routes is peers.routesTo for the sender of the request. The list is everybody's.
+func (r *request) routes() []string {
+	if r.last == nil {
+		return r.set.peers.routesTo(r.peer, r.source.Addr())
+	}
+	if !r.last.routed {
+		r.last.routes, r.last.routed = slices.Clip(r.set.peers.routesTo(r.peer, r.source.Addr())), true
+	}
+	return r.last.routes
 }
 
 // holder is the peer of the certificate that the connection's client has shown, nil if

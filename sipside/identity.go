@@ -20,20 +20,23 @@ func (u *UA) identity(r *request) (uri mapping.URI, name string, written mapping
 		}
 		return uri, "", written, mapping.FailBadRequest("From")
 	}
+	if len(r.f.asserted) == 0 && r.maySpeak(from) { // for a served domain nobody may
+		return from, r.from.name, written, nil
+	}
 	if r.set.peers.served[from.Host] {
 		f = mapping.FailForbidden()
 		f.Remedy = "nobody in SIP may speak for " + from.Host + ", which is in xmpp.user_domains: have the sender use its SIP domain"
 		return uri, "", written, f
 	}
 	if len(r.f.asserted) > 0 && !private(r.f.privacy) {
-		if id, name, ok := asserted(r.f.asserted); ok && r.set.peers.maySpeak(r.peer, r.source.Addr(), id) {
+		if id, name, ok := asserted(r.f.asserted); ok && r.maySpeak(id) {
 			if id != from {
 				written = from
 			}
 			return id, name, written, nil
 		}
 	}
-	if !r.set.peers.maySpeak(r.peer, r.source.Addr(), from) {
+	if !r.maySpeak(from) {
 		f = mapping.FailForbidden()
 		f.Remedy = "peer " + r.peer.name + " may not speak for " + from.Host + ": sip.peer.domains lists for whom it may"
 		return uri, "", written, f

@@ -13,7 +13,7 @@ func (u *UA) reached(to mapping.URI, r *request) (here bool, routes []string) {
 	if r.set.peers.served[to.Host] || strings.IndexByte(to.User, '@') >= 0 {
 		return false, nil
 	}
-	return u.isOurs(via{host: to.Host, port: to.Port}), r.set.peers.routesTo(r.peer, r.source.Addr())
+	return u.isOurs(via{host: to.Host, port: to.Port}), r.routes()
 }
 
 // routesTo are the domains of the routes that end at the peer q, which just wrote from addr.
