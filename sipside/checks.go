@@ -239,7 +239,7 @@ func (r *request) syntax() string {
 	case f.from == "" || f.to == "" || f.callID == "" || f.cseq == "":
 		return "a header is missing"
 	}
-	if r.from, ok = parseNameAddr(f.from); !ok || !isToken(r.from.tag) {
+	if !r.from.parse(f.from) || !isToken(r.from.tag) {
 		return "From"
 	}
 	if !r.hasTo {

@@ -277,7 +277,7 @@ func FuzzPlainValues(f *testing.F) {
 	}
 	src := netip.MustParseAddrPort("192.0.2.4:5070")
 	f.Fuzz(func(t *testing.T, s string) {
-		if v, ok := plainVia(s); ok {
+		if v := (via{}); v.plainRow(s) {
 			w, ok := parseAnyVia(s)
 			if got, want := v.received(src), w.received(src); got != want {
 				t.Errorf("%q is returned as %q, and by all rules as %q", s, got, want)
@@ -290,7 +290,7 @@ func FuzzPlainValues(f *testing.F) {
 				t.Errorf("%q is %+v, and by all rules %+v, %t", s, v, w, ok)
 			}
 		}
-		if n, ok := plainAddr(s); ok {
+		if n := (nameAddr{}); n.plain(s) {
 			if m, ok := parseAnyAddr(s); !ok || n != m {
 				t.Errorf("%q is %+v, and by all rules %+v, %t", s, n, m, ok)
 			}

@@ -175,9 +175,9 @@ func (rd *reader) take(r *request, refused *reply) {
 		refused = &bad
 		fallthrough
 	default:
-		r.via, r.hasVia = parseVia(r.f.vias[0])
+		r.hasVia = r.via.parse(r.f.vias[0])
 	}
-	r.to, r.hasTo = parseNameAddr(r.f.to)
+	r.hasTo = r.to.parse(r.f.to)
 	var tag txTag
 	r.key, tag = rd.u.server.keys.of(r)
 	e := rd.echo(r, tag)

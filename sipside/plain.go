@@ -42,16 +42,15 @@ func (p *plainHead) scan(b []byte, start int, lim limits) bool {
 			return rows <= maxRows
 		}
 		rows++
-		colon := bytes.IndexByte(b[i:], ':')
-		if colon < 0 {
+		colon := i
+		for colon < len(b) && tokenChar[b[colon]] { // a folded line begins with none
+			colon++
+		}
+		if colon == i || colon == len(b) || b[colon] != ':' {
 			return false
 		}
-		name := b[i : i+colon]
-		is := headerOf(name)
-		if is == otherHeader && !isToken(name) { // a folded line is no token either
-			return false
-		}
-		from := i + colon + 1
+		is := headerOf(b[i:colon])
+		from := colon + 1
 		for from < len(b) && b[from] == ' ' {
 			from++
 		}

@@ -115,34 +115,41 @@ type nameAddr struct {
 // parseNameAddr reads name-addr or addr-spec with its header parameters. Without
 // angle brackets all parameters are the header's (RFC 3261 §20).
 func parseNameAddr(s string) (n nameAddr, ok bool) {
-	if n, ok := plainAddr(s); ok {
-		return n, true
-	}
-	return parseAnyAddr(s)
+	ok = n.parse(s)
+	return n, ok
 }
 
-// plainAddr reads the usual form of it: an address in angle brackets, without a name, and no
-// parameter but a tag. It says false of all others.
-func plainAddr(s string) (n nameAddr, ok bool) {
-	shut := strings.IndexByte(s, '>')
-	if shut < 2 || s[0] != '<' {
-		return n, false
+// parse is parseNameAddr into n, which is zero.
+func (n *nameAddr) parse(s string) (ok bool) {
+	if ok = n.plain(s); !ok {
+		*n, ok = parseAnyAddr(s)
+	}
+	return ok
+}
+
+// plain reads the usual form of it: an address in angle brackets, without a name, and no
+// parameter but a tag. It says false of all others; then some of n may not be zero.
+func (n *nameAddr) plain(s string) bool {
+	if len(s) < 3 || s[0] != '<' {
+		return false
+	}
+	shut := 1
+	for shut < len(s) && (valueChar[s[shut]] || s[shut] == ';') {
+		shut++
+	}
+	if shut < 2 || shut == len(s) || s[shut] != '>' {
+		return false
 	}
 	n.uri, n.params = s[1:shut], s[shut+1:]
-	for i := 0; i < len(n.uri); i++ {
-		if c := n.uri[i]; !valueChar[c] && c != ';' {
-			return n, false
-		}
-	}
 	if n.params == "" {
-		return n, true
+		return true
 	}
 	const tag = ";tag="
 	if !strings.HasPrefix(n.params, tag) {
-		return n, false
+		return false
 	}
 	n.tag = n.params[len(tag):]
-	return n, isToken(n.tag)
+	return isToken(n.tag)
 }
 
 func parseAnyAddr(s string) (n nameAddr, ok bool) {

@@ -16,27 +16,27 @@ type via struct {
 	branch    string
 	rest      string // what follows in the same row, "" or the further values
 
-	plain  bool // see plainVia; then
+	plain  bool // see plainRow; then
 	filled bool // somebody has filled in where it came from,
 	rport  bool // there is an rport,
 	at     int  // which is here in params,
 	end    int  // up to here
 }
 
-// plainVia reads a row that has one value in its usual form: nothing in it is quoted or
-// empty, and there is no white space but before sent-by. It says false of all others,
-// whatever they are.
-func plainVia(row string) (v via, ok bool) {
+// plainRow reads a row that has one value in its usual form: nothing in it is quoted or
+// empty, and there is no white space but before sent-by. v is zero. It says false of all others,
+// whatever they are; then some of v is not zero any more.
+func (v *via) plainRow(row string) bool {
 	const before = "SIP/2.0/"
 	if !strings.HasPrefix(row, before) {
-		return v, false
+		return false
 	}
 	i := len(before)
 	for i < len(row) && tokenChar[row[i]] {
 		i++
 	}
 	if i == len(before) || i == len(row) || row[i] != ' ' {
-		return v, false
+		return false
 	}
 	v.transport = row[len(before):i]
 	i++
@@ -45,7 +45,7 @@ func plainVia(row string) (v via, ok bool) {
 		i++
 	}
 	if v.host = row[host:i]; v.host == "" {
-		return v, false
+		return false
 	}
 	if i < len(row) && row[i] == ':' {
 		i++
@@ -54,7 +54,7 @@ func plainVia(row string) (v via, ok bool) {
 			port = port*10 + int(row[i]-'0')
 		}
 		if port == 0 || port > 65535 {
-			return v, false
+			return false
 		}
 		v.port = uint16(port)
 	}
@@ -62,7 +62,7 @@ func plainVia(row string) (v via, ok bool) {
 	for i, s := 0, v.params; i < len(s); {
 		at := i
 		if s[i] != ';' {
-			return v, false
+			return false
 		}
 		i++
 		for i < len(s) && tokenChar[s[i]] {
@@ -74,28 +74,30 @@ func plainVia(row string) (v via, ok bool) {
 			for i++; i < len(s) && valueChar[s[i]]; i++ {
 			}
 			if value = s[first:i]; value == "" {
-				return v, false
+				return false
 			}
 		}
 		switch {
+		case name == "branch" && v.branch == "" && value != "": // as nearly all write it
+			v.branch = value
 		case name == "":
-			return v, false
+			return false
 		case len(name) == len("received") && strings.EqualFold(name, "received"):
 			v.filled = true
 		case len(name) == len("branch") && strings.EqualFold(name, "branch"):
 			if v.branch != "" || value == "" {
-				return v, false
+				return false
 			}
 			v.branch = value
 		case len(name) == len("rport") && strings.EqualFold(name, "rport"):
 			if v.rport {
-				return v, false
+				return false
 			}
 			v.rport, v.at, v.end = true, at, i
 		}
 	}
 	v.plain = true
-	return v, true
+	return true
 }
 
 // hostChar are the characters of a host that is no IPv6 address.
@@ -108,10 +110,16 @@ var hostChar = func() (t [256]bool) {
 
 // parseVia reads the first value of a Via row.
 func parseVia(row string) (v via, ok bool) {
-	if v, ok := plainVia(row); ok {
-		return v, true
+	ok = v.parse(row)
+	return v, ok
+}
+
+// parse is parseVia into v, which is zero.
+func (v *via) parse(row string) (ok bool) {
+	if ok = v.plainRow(row); !ok {
+		*v, ok = parseAnyVia(row)
 	}
-	return parseAnyVia(row)
+	return ok
 }
 
 func parseAnyVia(row string) (v via, ok bool) {
