@@ -200,7 +200,12 @@ func (u *UA) within(s *rates, r *request) bool {
 		r.counted = s == u.rates
 		return true
 	}
-	if r.rd.enter(); u.server.knows(r.key, r.read) {
+	r.rd.enter() // which may give something back
+	switch {
+	case u.server.knows(r.key, r.read):
+		return true
+	case s.take(r.source.Addr(), r.read):
+		r.counted = s == u.rates
 		return true
 	}
 	s.deny(r.key, r.read)
