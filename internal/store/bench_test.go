@@ -37,7 +37,7 @@ func BenchmarkJournal(b *testing.B) {
 		b.Run(fmt.Sprintf("slow disk/%d", outstanding), func(b *testing.B) {
 			slow := Options{connector: func(c driver.Connector) driver.Connector {
 				return &faultyConnector{c, &faulty{after: true, fail: func(query string) error {
-					if strings.HasPrefix(query, "COMMIT") || strings.HasPrefix(query, "INSERT INTO journal") {
+					if strings.HasPrefix(query, "COMMIT") || strings.HasPrefix(query, "REPLACE INTO slots") {
 						time.Sleep(2 * time.Millisecond)
 					}
 					return nil

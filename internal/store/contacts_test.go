@@ -110,7 +110,7 @@ func TestManyContactsAreNotOneCommit(t *testing.T) {
 // A file of the first version gets the table and keeps its rows.
 func TestContactsInAnOldFile(t *testing.T) {
 	path := makeFile(t)
-	exec(t, path, "DROP TABLE contacts", "DROP TABLE relations", "DROP TABLE dialogs", "DROP TABLE accounts", "DROP TABLE blocks", "DROP TABLE usage", "DELETE FROM goose_db_version WHERE version_id >= 2")
+	exec(t, path, "DROP TABLE contacts", "DROP TABLE relations", "DROP TABLE dialogs", "DROP TABLE accounts", "DROP TABLE blocks", "DROP TABLE usage", "DROP TABLE slots", "DELETE FROM goose_db_version WHERE version_id >= 2")
 	if ro, err := OpenReadOnly(path); err != nil {
 		t.Errorf("read only: %v", err)
 	} else {

@@ -124,7 +124,7 @@ func TestRelationsFromContacts(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Close()
-	exec(t, path, "DROP TABLE relations", "DROP TABLE dialogs", "DROP TABLE accounts", "DROP TABLE blocks", "DROP TABLE usage", "DELETE FROM goose_db_version WHERE version_id >= 3")
+	exec(t, path, "DROP TABLE relations", "DROP TABLE dialogs", "DROP TABLE accounts", "DROP TABLE blocks", "DROP TABLE usage", "DROP TABLE slots", "DELETE FROM goose_db_version WHERE version_id >= 3")
 
 	ro, err := OpenReadOnly(path)
 	if err != nil {

@@ -8,11 +8,12 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 )
 
 // sqliteStore is the engine of a single machine: one file, one connection that
-// writes, few that read. Rows go in by statements of up to insertRows rows, which
-// costs half of what single ones do, and out by ranges.
+// writes, few that read. Rows go into slots, and those that stay from there to the table journal, by statements of
+// up to insertRows rows, which costs half of what single ones do, and out of it by ranges.
 type sqliteStore struct {
 	path string
 	o    Options
@@ -20,12 +21,15 @@ type sqliteStore struct {
 
 	// These belong to the goroutine that commits.
 	writer *writer
+	slots  slotTable
 	buf    []byte
 	values []driver.Value
 	seen   int64 // outcomes on the disk
 	trail  int64 // bytes of the trail on the disk
 
 	reader *sql.DB
+	// No row in slots has a lower id. Readers ask it, to leave the slots alone.
+	low atomic.Uint64
 }
 
 // insertRows at most go into one statement.
@@ -48,8 +52,24 @@ func (b *sqliteStore) commit(w *work) error {
 }
 
 func (b *sqliteStore) tryCommit(w *work) (err error) {
-	if len(w.put) <= insertRows && len(w.spans) == 0 && w.beside() == 0 && w.expire == nil && !w.probe {
-		return b.putRows(w.put) // one statement is a transaction by itself
+	if err := b.knowSlots(); err != nil {
+		return err
+	}
+	t := &b.slots
+	t.begin()
+	defer func() {
+		if err != nil {
+			t.known = false // what became of it is found out before the next one
+		}
+	}()
+	spans := t.bury(w.dead)
+	short := len(w.put) > 0 && t.free() < maxSlots/4 && t.free() < need(w.put)
+	if !short {
+		b.placeRows(w.put)
+		one := len(t.out) == 1 && len(t.apart) == 0 || len(t.out) == 0 && len(t.apart) <= insertRows
+		if one && !spans && w.beside() == 0 && w.expire == nil && !w.probe { // one statement is a transaction by itself
+			return errors.Join(b.putSlots(), b.putAll(t.apart))
+		}
 	}
 	if err := b.writer.exec("BEGIN IMMEDIATE"); err != nil {
 		return err
@@ -61,9 +81,28 @@ func (b *sqliteStore) tryCommit(w *work) (err error) {
 			_ = b.writer.exec("ROLLBACK") // may be over already
 		}
 	}()
-	for _, step := range []func(*work) error{b.deleteRows, b.putAll, b.putSeen, b.putTrail, b.putContacts, b.putRelations, b.putDialogs, b.putAccounts, b.putBlocks, b.putUsage, b.expireOld, b.probe} {
-		if err := step(w); err != nil {
+	if short {
+		if err := b.makeRoom(need(w.put)); err != nil {
 			return err
+		}
+		b.placeRows(w.put)
+	}
+	if spans {
+		if err := b.deleteRows(w); err != nil {
+			return err
+		}
+	}
+	if err := b.putSlots(); err != nil {
+		return err
+	}
+	if err := b.putAll(t.apart); err != nil {
+		return err
+	}
+	if w.beside() > 0 || w.expire != nil || w.probe {
+		for _, step := range []func(*work) error{b.putSeen, b.putTrail, b.putContacts, b.putRelations, b.putDialogs, b.putAccounts, b.putBlocks, b.putUsage, b.expireOld, b.probe} {
+			if err := step(w); err != nil {
+				return err
+			}
 		}
 	}
 	return b.writer.exec("COMMIT")
@@ -78,8 +117,8 @@ func (b *sqliteStore) deleteRows(w *work) error {
 	return nil
 }
 
-func (b *sqliteStore) putAll(w *work) error {
-	for rest := w.put; len(rest) > 0; {
+func (b *sqliteStore) putAll(rows []Entry) error {
+	for rest := rows; len(rest) > 0; {
 		n := min(len(rest), insertRows)
 		if err := b.putRows(rest[:n]); err != nil {
 			return err
@@ -201,6 +240,7 @@ func (b *sqliteStore) recover() error {
 	if err := b.openWriter(); err != nil {
 		return err
 	}
+	b.slots.known = false
 	_ = b.checkpoint() // gives the room of the log back, if the disk is full
 	return nil
 }
@@ -208,6 +248,9 @@ func (b *sqliteStore) recover() error {
 func (b *sqliteStore) checkpoint() error {
 	if b.writer == nil { // since a recover that failed
 		return errNotOpen
+	}
+	if err := b.drain(); err != nil {
+		return classify(err)
 	}
 	// Not wait for readers: commits would wait as well.
 	if err := b.writer.set("PRAGMA busy_timeout = 0"); err != nil {

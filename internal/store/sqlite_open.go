@@ -57,6 +57,12 @@ func openSQLite(path string, o Options) (_ *sqliteStore, err error) {
 		return nil, fmt.Errorf("store: %s: cannot bring the schema up to date: %w", path, classify(err))
 	}
 	b.forgetExpired(time.Now())
+	if err := b.knowSlots(); err != nil {
+		return nil, withRemedy(path, classify(err))
+	}
+	if b.slots.used() { // since a kill: what is done is not to stay
+		_ = b.checkpoint()
+	}
 	if err := b.openReader("rw"); err != nil {
 		return nil, err
 	}
@@ -141,11 +147,21 @@ func inspect(path, mode string, o Options) error {
 		return withRemedy(path, fault(ErrNewer, fmt.Errorf("its schema is %d, this version knows up to %d", version, known)))
 	}
 	var finding string
-	if err := db.QueryRow("PRAGMA quick_check(journal)").Scan(&finding); err != nil {
+	has, err := hasSlots(db)
+	if err != nil {
 		return withRemedy(path, classify(err))
 	}
-	if finding != "ok" {
-		return withRemedy(path, fault(ErrCorrupt, errors.New(finding)))
+	names := []string{"journal"}
+	if has {
+		names = append(names, "slots")
+	}
+	for _, table := range names {
+		if err := db.QueryRow("PRAGMA quick_check(" + table + ")").Scan(&finding); err != nil {
+			return withRemedy(path, classify(err))
+		}
+		if finding != "ok" {
+			return withRemedy(path, fault(ErrCorrupt, errors.New(finding)))
+		}
 	}
 	return nil
 }

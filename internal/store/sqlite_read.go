@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
@@ -34,6 +35,13 @@ func (b *sqliteStore) index(f func(id uint64, size int)) error {
 	if err != nil {
 		return withRemedy(b.path, classify(err))
 	}
+	inSlots, _, err := b.both(0, 0)
+	if err != nil {
+		return withRemedy(b.path, err)
+	}
+	for _, r := range inSlots {
+		f(r.id, len(r.row))
+	}
 	return nil
 }
 
@@ -59,34 +67,50 @@ func (b *sqliteStore) page(after uint64, n int) ([]Entry, error) {
 	if after > math.MaxInt64 {
 		return nil, nil
 	}
-	rows, err := b.reader.Query("SELECT id, row FROM journal WHERE id > ? ORDER BY id LIMIT ?", int64(after), min(n, readRows))
+	n = min(n, readRows)
+	inSlots, rows, err := b.both(after, n)
 	if err != nil {
-		return nil, classify(err)
+		return nil, err
 	}
-	defer rows.Close()
 	var out []Entry
-	for rows.Next() {
-		var id int64
-		var data []byte
-		if err := rows.Scan(&id, &data); err != nil {
-			return nil, classify(err)
+	for len(out) < n && len(inSlots)+len(rows) > 0 {
+		from := &rows
+		if len(rows) == 0 || len(inSlots) > 0 && inSlots[0].id < rows[0].id {
+			from = &inSlots
 		}
-		out = append(out, readRow(uint64(id), data))
-	}
-	if err := rows.Err(); err != nil {
-		return nil, classify(err)
+		r := (*from)[0]
+		*from = (*from)[1:]
+		if r.id > after {
+			out = append(out, readRow(r.id, r.row))
+		}
 	}
 	return out, nil
 }
 
 func (b *sqliteStore) get(ids []uint64) ([]Entry, error) {
+	ids = sortedIDs(ids)
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	// Slots first: rows move from there to the table, and never back.
+	var inSlots []slotRow
+	if b.low.Load() <= ids[len(ids)-1] {
+		var err error
+		if inSlots, _, err = b.both(0, 0); err != nil {
+			return nil, err
+		}
+	}
 	st, err := b.reader.Prepare("SELECT row FROM journal WHERE id = ?")
 	if err != nil {
 		return nil, classify(err)
 	}
 	defer st.Close()
 	var out []Entry
-	for _, id := range sortedIDs(ids) {
+	for _, id := range ids {
+		if at, ok := slices.BinarySearchFunc(inSlots, id, func(r slotRow, id uint64) int { return cmp.Compare(r.id, id) }); ok {
+			out = append(out, readRow(id, inSlots[at].row))
+			continue
+		}
 		var data []byte
 		err := st.QueryRow(int64(id)).Scan(&data)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -242,6 +266,13 @@ func OpenReadOnly(path string) (*Reader, error) {
 	if err := b.openReader(mode); err != nil {
 		return nil, err
 	}
+	has, err := hasSlots(b.reader)
+	if err != nil {
+		return nil, errors.Join(withRemedy(path, classify(err)), b.close())
+	}
+	if !has {
+		b.low.Store(lowest)
+	}
 	return &Reader{b}, nil
 }
 
@@ -265,10 +296,14 @@ func (r *Reader) Page(after uint64, n int) ([]Entry, error) {
 
 // Count returns how many rows there are.
 func (r *Reader) Count() (n int, err error) {
-	if err := r.b.reader.QueryRow("SELECT count(*) FROM journal").Scan(&n); err != nil {
+	inSlots, _, err := r.b.both(0, 0) // first, since rows move from there to the table
+	if err == nil {
+		err = r.b.reader.QueryRow("SELECT count(*) FROM journal").Scan(&n)
+	}
+	if err != nil {
 		return 0, withRemedy(r.b.path, classify(err))
 	}
-	return n, nil
+	return n + len(inSlots), nil
 }
 
 // Get is Store.Get.

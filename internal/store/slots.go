@@ -1,0 +1,415 @@
+package store
+
+import (
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"math"
+	"slices"
+)
+
+// The newest rows are packed into slots. A slot is as large as a page of the file, and is overwritten in
+// place by later rows when all of its own are done, so that a commit writes as few pages as its rows
+// fill, and those that end cost none of their own: which rows are done is written into one slot more, the
+// register. Rows that stay, or are too large, are in the table journal, each by itself.
+//
+// A slot is a blob of slotSize bytes:
+//
+//	byte     version, 1
+//	8 bytes  number of the writing, big-endian; each has a higher one
+//	         rows, each: 2 bytes length, uvarint ID, the row as in row.go
+//	         zeros, to the end
+//
+// The register is slot 0: the version, then for each slot, from 1 on, the number of the writing that it
+// is about (8 bytes) and a bit for each row that is done (8 bytes). What it says of another
+// writing is out of date.
+const (
+	slotVersion  = 1
+	slotSize     = 4040 // the most that stays in one page of 4096 bytes
+	slotHead     = 1 + 8
+	slotRows     = 64 // bits of the register
+	slotRowHead  = 36 // what a row costs beside its lane and data, at the most
+	maxSlots     = 128
+	registerSize = 8 + 8 // of each slot
+)
+
+// slot is what memory has of one.
+type slot struct {
+	writing uint64 // 0: nothing is in it
+	ids     []uint64
+	lo, hi  uint64 // of ids
+	done    uint64 // bits
+	alive   int
+	bad     bool // it cannot be read, so it stays as it is
+}
+
+func (s *slot) add(id uint64) {
+	if len(s.ids) == 0 {
+		s.lo, s.hi = id, id
+	}
+	s.lo, s.hi = min(s.lo, id), max(s.hi, id)
+	s.ids = append(s.ids, id)
+	s.alive++
+}
+
+// end notes that row i is done, and reports whether it was not before.
+func (s *slot) end(i int) bool {
+	if s.done&(1<<i) != 0 {
+		return false
+	}
+	s.done |= 1 << i
+	s.alive--
+	return true
+}
+
+func (s *slot) lives(i int) bool { return s.done&(1<<i) == 0 }
+
+// slotTable is what the goroutine that commits knows of the slots: what is on the disk, and while a
+// commit is put together what will be.
+type slotTable struct {
+	known   bool   // otherwise the disk has to be asked
+	all     []slot // the first one is slot 1
+	writing uint64 // the last one
+	newest  uint64 // no row on the disk has a higher id
+
+	// Of the commit that is put together.
+	out   []int   // slots to be written
+	image []byte  // what is written to them, one after the other
+	marks bool    // the register changes
+	apart []Entry // rows for the table journal
+}
+
+var errSlot = errors.New("slot cannot be read")
+
+// begin prepares for a commit.
+func (t *slotTable) begin() {
+	t.out, t.image, t.marks = t.out[:0], t.image[:0], false
+	clear(t.apart)
+	t.apart = t.apart[:0]
+}
+
+// bury notes that rows are done, by their sorted ids, and reports whether some of them are not in slots.
+func (t *slotTable) bury(dead []uint64) (elsewhere bool) {
+	if len(dead) == 0 {
+		return false
+	}
+	found := 0
+	for n := range t.all {
+		s := &t.all[n]
+		if s.alive == 0 || s.hi < dead[0] || s.lo > dead[len(dead)-1] {
+			continue
+		}
+		for i, _ := slices.BinarySearch(dead, s.lo); i < len(dead) && dead[i] <= s.hi; i++ {
+			if at := slices.Index(s.ids, dead[i]); at >= 0 && s.end(at) {
+				found++
+				t.marks = true
+			}
+		}
+	}
+	return found < len(dead)
+}
+
+// place packs rows into slots. What is not for them is in apart afterwards: rows that are in the table
+// journal already or too large for a slot, and all for which no slot is free.
+func (t *slotTable) place(rows []Entry) {
+	var s *slot // the one that is being filled
+	full := false
+	for i := range rows {
+		e := &rows[i]
+		if e.ID <= t.newest {
+			if !t.take(e.ID) {
+				t.apart = append(t.apart, *e)
+				continue
+			}
+		}
+		t.newest = max(t.newest, e.ID)
+		most := mostOf(e)
+		if full || most > slotSize-slotHead {
+			t.apart = append(t.apart, *e)
+			continue
+		}
+		if s == nil || len(s.ids) == slotRows || len(t.image)+most > len(t.out)*slotSize {
+			if s = t.open(); s == nil {
+				full = true
+				t.apart = append(t.apart, *e)
+				continue
+			}
+		}
+		at := len(t.image)
+		t.image = binary.AppendUvarint(append(t.image, 0, 0), e.ID)
+		t.image = appendRow(t.image, e)
+		binary.BigEndian.PutUint16(t.image[at:], uint16(len(t.image)-at-2))
+		s.add(e.ID)
+	}
+	t.pad()
+}
+
+// take notes that the row with this id is written anew, and reports whether it was in a slot.
+func (t *slotTable) take(id uint64) bool {
+	for n := range t.all {
+		s := &t.all[n]
+		if s.alive == 0 || id < s.lo || id > s.hi {
+			continue
+		}
+		if at := slices.Index(s.ids, id); at >= 0 && s.end(at) {
+			t.marks = true
+			return true
+		}
+	}
+	return false
+}
+
+// open begins a slot: of those that are free the one that was written longest ago, else a new one. It
+// returns nil if all are in use.
+func (t *slotTable) open() *slot {
+	t.pad()
+	oldest, at := uint64(math.MaxUint64), -1
+	for n := range t.all {
+		if s := &t.all[n]; s.alive == 0 && !s.bad && s.writing < oldest {
+			oldest, at = s.writing, n
+		}
+	}
+	if at < 0 {
+		if len(t.all) == maxSlots {
+			return nil
+		}
+		t.all = append(t.all, slot{})
+		at = len(t.all) - 1
+	}
+	s := &t.all[at]
+	t.writing++
+	*s = slot{writing: t.writing, ids: s.ids[:0]}
+	t.image = append(t.image, slotVersion)
+	t.image = binary.BigEndian.AppendUint64(t.image, s.writing)
+	t.out = append(t.out, at+1)
+	return s
+}
+
+var zeros [slotSize]byte
+
+// pad ends the slot that is being written.
+func (t *slotTable) pad() {
+	if n := len(t.out); n > 0 {
+		t.image = append(t.image, zeros[:n*slotSize-len(t.image)]...)
+	}
+}
+
+// free counts the slots that can be opened.
+func (t *slotTable) free() int {
+	n := maxSlots - len(t.all)
+	for i := range t.all {
+		if s := &t.all[i]; s.alive == 0 && !s.bad {
+			n++
+		}
+	}
+	return n
+}
+
+// mostOf is how much room a row takes, or a little more.
+func mostOf(e *Entry) int { return slotRowHead + len(e.Lane) + len(e.Data) }
+
+// need is about how many slots rows fill.
+func need(rows []Entry) int {
+	size := 0
+	for i := range rows {
+		if n := mostOf(&rows[i]); n <= slotSize-slotHead {
+			size += n
+		}
+	}
+	return 1 + max(size/(slotSize*7/8), len(rows)/slotRows)
+}
+
+// register adds the register to what is written.
+func (t *slotTable) register() {
+	at := len(t.image)
+	t.image = append(t.image, zeros[:]...)
+	b := t.image[at:]
+	b[0] = slotVersion
+	for n := range t.all {
+		s := &t.all[n]
+		if s.done == 0 {
+			continue
+		}
+		at := b[1+n*registerSize:]
+		binary.BigEndian.PutUint64(at, s.writing)
+		binary.BigEndian.PutUint64(at[8:], s.done)
+	}
+	t.out = append(t.out, 0)
+}
+
+// packed is a slot as it is on the disk.
+type packed struct {
+	number int64
+	data   []byte
+}
+
+// mark is what the register says of a slot: which of its rows are done, and of which writing.
+func mark(register []byte, number int64) (writing, done uint64) {
+	if number < 1 || number > maxSlots || len(register) != slotSize || register[0] != slotVersion {
+		return 0, 0
+	}
+	b := register[1+(number-1)*registerSize:]
+	return binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])
+}
+
+// doneIn returns which rows of this writing of a slot are done.
+func doneIn(register []byte, number int64, writing uint64) uint64 {
+	if about, done := mark(register, number); about == writing {
+		return done
+	}
+	return 0
+}
+
+// unpackSlot calls f with each row of a slot. It returns the number of the writing, 0 if nothing is in
+// the slot.
+func unpackSlot(data []byte, f func(i int, id uint64, row []byte)) (writing uint64, err error) {
+	if len(data) < slotHead {
+		return 0, errSlot
+	}
+	writing = binary.BigEndian.Uint64(data[1:])
+	if data[0] == 0 && writing == 0 {
+		return 0, nil
+	}
+	if data[0] != slotVersion || writing == 0 {
+		return 0, errSlot
+	}
+	p := parser{b: data[slotHead:]}
+	for i := 0; len(p.b) >= 2; i++ {
+		size := binary.BigEndian.Uint16(p.b)
+		if size == 0 {
+			break
+		}
+		p.b = p.b[2:]
+		row := parser{b: p.bytes(uint64(size))}
+		id := row.uvarint()
+		if p.bad || row.bad || id == 0 || id > math.MaxInt64 || i == slotRows {
+			return 0, errSlot
+		}
+		f(i, id, row.b)
+	}
+	return writing, nil
+}
+
+// slotRow is a row that was found in a slot.
+type slotRow struct {
+	id  uint64
+	row []byte
+}
+
+// living returns the rows in slots that are not done, in the order of their ids. A slot that cannot be
+// read is passed over.
+func living(all []packed) (rows []slotRow) {
+	var register []byte
+	for _, s := range all {
+		if s.number == 0 {
+			register = s.data
+		}
+	}
+	for _, s := range all {
+		if s.number == 0 {
+			continue
+		}
+		at := len(rows)
+		var done uint64
+		if len(s.data) >= slotHead {
+			done = doneIn(register, s.number, binary.BigEndian.Uint64(s.data[1:]))
+		}
+		_, err := unpackSlot(s.data, func(i int, id uint64, row []byte) {
+			if done&(1<<i) == 0 {
+				rows = append(rows, slotRow{id, row})
+			}
+		})
+		if err != nil {
+			rows = rows[:at]
+		}
+	}
+	slices.SortFunc(rows, func(a, b slotRow) int { return cmp.Compare(a.id, b.id) })
+	return rows
+}
+
+// learn takes what is on the disk.
+func (t *slotTable) learn(all []packed, newest uint64) {
+	*t = slotTable{known: true, newest: newest, out: t.out, image: t.image, apart: t.apart}
+	var register []byte
+	for _, p := range all {
+		if p.number == 0 {
+			register = p.data
+		}
+	}
+	for n := range int64(maxSlots) {
+		// Also where the slot has been emptied since: what is written next must not be taken for that.
+		about, _ := mark(register, n+1)
+		t.writing = max(t.writing, about)
+	}
+	for _, p := range all {
+		if p.number < 1 || p.number > maxSlots {
+			continue
+		}
+		for int64(len(t.all)) < p.number {
+			t.all = append(t.all, slot{})
+		}
+		s := &t.all[p.number-1]
+		writing, err := unpackSlot(p.data, func(_ int, id uint64, _ []byte) { s.add(id) })
+		if err != nil {
+			*s = slot{bad: true}
+			continue
+		}
+		s.writing = writing
+		done := doneIn(register, p.number, writing)
+		for i := range s.ids {
+			if done&(1<<i) != 0 {
+				s.end(i)
+			}
+		}
+		t.writing = max(t.writing, writing)
+		t.newest = max(t.newest, s.hi)
+	}
+}
+
+// mostlyDone returns the slot that was written longest ago of those that are in use although half of
+// their rows or more are done; negative: there is none.
+func (t *slotTable) mostlyDone() int {
+	oldest, at := uint64(math.MaxUint64), -1
+	for n := range t.all {
+		s := &t.all[n]
+		if s.alive > 0 && 2*s.alive <= len(s.ids) && s.writing < oldest {
+			oldest, at = s.writing, n
+		}
+	}
+	return at
+}
+
+// endAll notes that all rows are done.
+func (s *slot) endAll() {
+	for i := range s.ids {
+		s.end(i)
+	}
+}
+
+// used reports whether there is anything in slots, be it done.
+func (t *slotTable) used() bool {
+	return slices.ContainsFunc(t.all, func(s slot) bool { return s.writing != 0 })
+}
+
+// emptyOne has the only slot that there is anything in overwritten, if all of that is done, in the
+// place of the register: for a message that comes alone there is no more to do then.
+func (t *slotTable) emptyOne() bool {
+	at := -1
+	for n := range t.all {
+		switch s := &t.all[n]; {
+		case s.writing == 0:
+		case s.alive > 0 || at >= 0:
+			return false
+		default:
+			at = n
+		}
+	}
+	if at < 0 {
+		return false
+	}
+	s := &t.all[at]
+	*s = slot{ids: s.ids[:0]}
+	t.image = append(t.image, zeros[:]...)
+	t.out = append(t.out, at+1)
+	return true
+}

@@ -1,0 +1,218 @@
+package store
+
+import (
+	"bytes"
+	"database/sql"
+	"database/sql/driver"
+	"fmt"
+	"math"
+)
+
+// evictSlots at least are emptied when room is made, so that it is not made for each commit.
+const evictSlots = 8
+
+// lowest says that there is nothing in slots.
+const lowest = math.MaxUint64
+
+// knowSlots reads what is in slots, unless that is known: at the start, and after a commit that failed and
+// may have happened all the same.
+func (b *sqliteStore) knowSlots() error {
+	if b.slots.known {
+		return nil
+	}
+	var newest int64
+	err := b.writer.query(func(row []driver.Value) bool {
+		newest = integer(row[0])
+		return true
+	}, "SELECT max(id) FROM journal")
+	if err != nil {
+		return err
+	}
+	var all []packed
+	err = b.writer.query(func(row []driver.Value) bool {
+		data, _ := row[1].([]byte)
+		all = append(all, packed{integer(row[0]), bytes.Clone(data)})
+		return true
+	}, "SELECT slot, data FROM slots ORDER BY slot")
+	if err != nil {
+		return err
+	}
+	b.slots.learn(all, uint64(newest))
+	low := uint64(lowest)
+	for i := range b.slots.all {
+		if s := &b.slots.all[i]; len(s.ids) > 0 {
+			low = min(low, s.lo)
+		}
+	}
+	b.low.Store(low)
+	return nil
+}
+
+// placeRows has rows packed into slots. Readers know before these are committed that they have to look there.
+func (b *sqliteStore) placeRows(rows []Entry) {
+	t := &b.slots
+	t.place(rows)
+	low := b.low.Load()
+	for _, number := range t.out {
+		if s := &t.all[number-1]; s.lo < low {
+			low = s.lo
+			b.low.Store(low)
+		}
+	}
+	switch {
+	case !t.marks:
+	case len(t.out) == 0 && t.emptyOne():
+	default:
+		t.register()
+	}
+}
+
+const putSlot = "REPLACE INTO slots (slot, data) VALUES (?, ?)"
+
+// putSlots writes what was placed.
+func (b *sqliteStore) putSlots() error {
+	t := &b.slots
+	for i, number := range t.out {
+		image := t.image[i*slotSize : (i+1)*slotSize : (i+1)*slotSize]
+		b.values = append(b.values[:0], int64(number), image)
+		if err := b.writer.exec(putSlot, b.values...); err != nil {
+			return err
+		}
+	}
+	clear(b.values)
+	return nil
+}
+
+// makeRoom moves rows that have stayed longer than those beside them to the table journal, so that
+// their slots can be used again.
+func (b *sqliteStore) makeRoom(slots int) error {
+	t := &b.slots
+	for n := max(slots-t.free(), evictSlots); n > 0; n-- {
+		at := t.mostlyDone()
+		if at < 0 {
+			return nil
+		}
+		if err := b.moveRows(at); err != nil {
+			return err
+		}
+		t.all[at].endAll()
+		t.marks = true
+	}
+	return nil
+}
+
+// moveRows moves those rows of a slot that are not done.
+func (b *sqliteStore) moveRows(at int) error {
+	s := &b.slots.all[at]
+	var image []byte
+	err := b.writer.query(func(row []driver.Value) bool {
+		data, _ := row[0].([]byte)
+		image = bytes.Clone(data)
+		return false
+	}, "SELECT data FROM slots WHERE slot = ?", int64(at+1))
+	if err != nil {
+		return err
+	}
+	var rows []slotRow
+	writing, err := unpackSlot(image, func(i int, id uint64, row []byte) {
+		if s.lives(i) {
+			rows = append(rows, slotRow{id, row})
+		}
+	})
+	if err != nil || writing != s.writing {
+		return fmt.Errorf("slot %d: %w", at+1, errRow)
+	}
+	for len(rows) > 0 {
+		n := min(len(rows), insertRows)
+		b.values = b.values[:0]
+		for _, r := range rows[:n] {
+			b.values = append(b.values, int64(r.id), r.row)
+		}
+		if err := b.writer.exec(insertQueries[n], b.values...); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	clear(b.values)
+	return nil
+}
+
+// drain moves all rows out of the slots and overwrites these.
+func (b *sqliteStore) drain() (err error) {
+	if err := b.knowSlots(); err != nil {
+		return err
+	}
+	t := &b.slots
+	if !t.used() {
+		return nil
+	}
+	if err := b.writer.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			t.known = false
+			_ = b.writer.exec("ROLLBACK") // may be over already
+		}
+	}()
+	for at := range t.all {
+		s := &t.all[at]
+		if s.writing == 0 {
+			continue
+		}
+		if s.alive > 0 {
+			if err := b.moveRows(at); err != nil {
+				return err
+			}
+		}
+		if err := b.writer.exec(putSlot, int64(at+1), zeros[:]); err != nil {
+			return err
+		}
+		*s = slot{ids: s.ids[:0]}
+	}
+	if err := b.writer.exec("COMMIT"); err != nil {
+		return err
+	}
+	b.low.Store(lowest)
+	return nil
+}
+
+// Readers get what is in slots and what is in the table journal by one statement, so that a row which
+// moves meanwhile is not missed.
+const slotsAndJournal = "SELECT slot, data, 1 FROM slots UNION ALL SELECT id, row, 0 FROM (SELECT id, row FROM journal WHERE id > ? ORDER BY id LIMIT ?)"
+
+// both returns the rows in slots, and up to n of the table journal with an id over after.
+func (b *sqliteStore) both(after uint64, n int) (inSlots, inTable []slotRow, err error) {
+	q := "SELECT id, row, 0 FROM journal WHERE id > ? ORDER BY id LIMIT ?"
+	if b.low.Load() != lowest {
+		q = slotsAndJournal
+	}
+	all, err := querySlots(b.reader, q, int64(after), n)
+	if err != nil {
+		return nil, nil, err
+	}
+	var slots []packed
+	for _, r := range all {
+		if r.inSlots {
+			slots = append(slots, packed{r.number, r.data})
+		} else {
+			inTable = append(inTable, slotRow{uint64(r.number), r.data})
+		}
+	}
+	return living(slots), inTable, nil
+}
+
+type slotOrRow struct {
+	packed
+	inSlots bool
+}
+
+func querySlots(db *sql.DB, q string, args ...any) ([]slotOrRow, error) {
+	return query(db, func(rows *sql.Rows, r *slotOrRow) error { return rows.Scan(&r.number, &r.data, &r.inSlots) }, q, args...)
+}
+
+// hasSlots says whether the file has slots at all: one of an earlier version has none.
+func hasSlots(db *sql.DB) (has bool, err error) {
+	err = db.QueryRow("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'slots'").Scan(&has)
+	return has, err
+}
