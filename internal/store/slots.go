@@ -29,7 +29,7 @@ const (
 	slotHead     = 1 + 8
 	slotRows     = 64 // bits of the register
 	slotRowHead  = 36 // what a row costs beside its lane and data, at the most
-	maxSlots     = 128
+	maxSlots     = 250
 	registerSize = 8 + 8 // of each slot
 )
 
@@ -40,7 +40,7 @@ type slot struct {
 	lo, hi  uint64 // of ids
 	done    uint64 // bits
 	alive   int
-	bad     bool // it cannot be read, so it stays as it is
+	bad     bool // it cannot be read
 }
 
 func (s *slot) add(id uint64) {
@@ -62,7 +62,20 @@ func (s *slot) end(i int) bool {
 	return true
 }
 
+// endAll notes that all rows are done.
+func (s *slot) endAll() {
+	for i := range s.ids {
+		s.end(i)
+	}
+}
+
 func (s *slot) lives(i int) bool { return s.done&(1<<i) == 0 }
+
+// free reports whether the slot can be overwritten.
+func (s slot) free() bool { return s.alive == 0 && !s.bad }
+
+// used reports whether there is anything in the slot, be it done.
+func (s slot) used() bool { return s.writing != 0 || s.bad }
 
 // slotTable is what the goroutine that commits knows of the slots: what is on the disk, and while a
 // commit is put together what will be.
@@ -81,11 +94,14 @@ type slotTable struct {
 
 var errSlot = errors.New("slot cannot be read")
 
-// begin prepares for a commit.
-func (t *slotTable) begin() {
+// finish forgets the commit that was put together.
+func (t *slotTable) finish() {
 	t.out, t.image, t.marks = t.out[:0], t.image[:0], false
-	clear(t.apart)
+	clear(t.apart) // what was written may go
 	t.apart = t.apart[:0]
+	if cap(t.image) > 1<<18 || cap(t.apart) > spareItems {
+		t.image, t.apart = nil, nil
+	}
 }
 
 // bury notes that rows are done, by their sorted ids, and reports whether some of them are not in slots.
@@ -159,22 +175,16 @@ func (t *slotTable) take(id uint64) bool {
 	return false
 }
 
-// open begins a slot: of those that are free the one that was written longest ago, else a new one. It
-// returns nil if all are in use.
+// open begins a slot: the first one that is free, so that few pages are in use. It returns nil if there is none.
 func (t *slotTable) open() *slot {
 	t.pad()
-	oldest, at := uint64(math.MaxUint64), -1
-	for n := range t.all {
-		if s := &t.all[n]; s.alive == 0 && !s.bad && s.writing < oldest {
-			oldest, at = s.writing, n
-		}
-	}
+	at := slices.IndexFunc(t.all, slot.free)
 	if at < 0 {
 		if len(t.all) == maxSlots {
 			return nil
 		}
+		at = len(t.all)
 		t.all = append(t.all, slot{})
-		at = len(t.all) - 1
 	}
 	s := &t.all[at]
 	t.writing++
@@ -198,7 +208,7 @@ func (t *slotTable) pad() {
 func (t *slotTable) free() int {
 	n := maxSlots - len(t.all)
 	for i := range t.all {
-		if s := &t.all[i]; s.alive == 0 && !s.bad {
+		if t.all[i].free() {
 			n++
 		}
 	}
@@ -351,7 +361,7 @@ func (t *slotTable) learn(all []packed, newest uint64) {
 		s := &t.all[p.number-1]
 		writing, err := unpackSlot(p.data, func(_ int, id uint64, _ []byte) { s.add(id) })
 		if err != nil {
-			*s = slot{bad: true}
+			*s = slot{bad: true} // drain keeps what is in it
 			continue
 		}
 		s.writing = writing
@@ -379,17 +389,8 @@ func (t *slotTable) mostlyDone() int {
 	return at
 }
 
-// endAll notes that all rows are done.
-func (s *slot) endAll() {
-	for i := range s.ids {
-		s.end(i)
-	}
-}
-
 // used reports whether there is anything in slots, be it done.
-func (t *slotTable) used() bool {
-	return slices.ContainsFunc(t.all, func(s slot) bool { return s.writing != 0 })
-}
+func (t *slotTable) used() bool { return slices.ContainsFunc(t.all, slot.used) }
 
 // emptyOne has the only slot that there is anything in overwritten, if all of that is done, in the
 // place of the register: for a message that comes alone there is no more to do then.
@@ -397,8 +398,8 @@ func (t *slotTable) emptyOne() bool {
 	at := -1
 	for n := range t.all {
 		switch s := &t.all[n]; {
-		case s.writing == 0:
-		case s.alive > 0 || at >= 0:
+		case !s.used():
+		case !s.free() || at >= 0:
 			return false
 		default:
 			at = n

@@ -56,11 +56,11 @@ func (b *sqliteStore) tryCommit(w *work) (err error) {
 		return err
 	}
 	t := &b.slots
-	t.begin()
 	defer func() {
 		if err != nil {
 			t.known = false // what became of it is found out before the next one
 		}
+		t.finish()
 	}()
 	spans := t.bury(w.dead)
 	short := len(w.put) > 0 && t.free() < maxSlots/4 && t.free() < need(w.put)

@@ -157,13 +157,16 @@ func (b *sqliteStore) drain() (err error) {
 	}()
 	for at := range t.all {
 		s := &t.all[at]
-		if s.writing == 0 {
+		switch {
+		case !s.used():
 			continue
+		case s.bad:
+			err = b.setAside(at)
+		case s.alive > 0:
+			err = b.moveRows(at)
 		}
-		if s.alive > 0 {
-			if err := b.moveRows(at); err != nil {
-				return err
-			}
+		if err != nil {
+			return err
 		}
 		if err := b.writer.exec(putSlot, int64(at+1), zeros[:]); err != nil {
 			return err
@@ -175,6 +178,13 @@ func (b *sqliteStore) drain() (err error) {
 	}
 	b.low.Store(lowest)
 	return nil
+}
+
+// setAside keeps what is in a slot that cannot be read as a row that cannot be read, which is listed and
+// dropped like any other.
+func (b *sqliteStore) setAside(at int) error {
+	b.slots.newest++
+	return b.writer.exec("INSERT INTO journal (id, row) SELECT ?, CAST(x'00' || data AS BLOB) FROM slots WHERE slot = ?", int64(b.slots.newest), int64(at+1))
 }
 
 // Readers get what is in slots and what is in the table journal by one statement, so that a row which

@@ -1,0 +1,446 @@
+package store
+
+import (
+	"bytes"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// slotsModel drives the engine by random commits and holds what is on the disk against a map.
+type slotsModel struct {
+	t    *testing.T
+	rng  *rand.Rand
+	path string
+	f    *faulty
+	b    *sqliteStore
+	next uint64
+	rows map[uint64]string
+}
+
+func (m *slotsModel) open() {
+	o := Options{connector: func(c driver.Connector) driver.Connector { return &faultyConnector{c, m.f} }}
+	o.setDefaults()
+	b, err := openSQLite(m.path, o)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.b = b
+}
+
+func (m *slotsModel) text(id uint64) string {
+	size := m.rng.IntN(400)
+	switch m.rng.IntN(20) {
+	case 0:
+		size = slotSize - slotHead - slotRowHead - len(entry(1, "").Lane) - m.rng.IntN(3) // about what a slot holds
+	case 1:
+		size = 3 * slotSize
+	case 2, 3, 4, 5:
+		size = 0
+	}
+	return fmt.Sprint(id, "/", m.rng.Uint32(), strings.Repeat("x", size))
+}
+
+// commit makes a random one. Some fail, before, after or while they happen.
+func (m *slotsModel) commit() {
+	w, after := &work{}, maps.Clone(m.rows)
+	known := slices.Sorted(maps.Keys(m.rows))
+	many := m.rng.IntN(10) == 0
+	for _, id := range known {
+		switch m.rng.IntN(10) {
+		case 0:
+			if many || m.rng.IntN(5) == 0 {
+				w.put = append(w.put, entry(id, m.text(id)))
+			}
+		case 1, 2:
+			w.dead = append(w.dead, id)
+		case 3, 4, 5:
+			if many {
+				w.dead = append(w.dead, id)
+			}
+		}
+	}
+	if m.rng.IntN(10) == 0 {
+		w.dead = append(w.dead, m.next+1000) // which nobody knows
+	}
+	for range m.rng.IntN(1 + []int{0, 3, 40, 300}[m.rng.IntN(4)]) {
+		m.next += 1 + uint64(m.rng.IntN(3))
+		w.put = append(w.put, entry(m.next, m.text(m.next)))
+	}
+	for _, id := range w.dead {
+		delete(after, id)
+	}
+	for _, e := range w.put {
+		after[e.ID] = string(e.Data)
+	}
+	w.spans = spans(w.dead, func(id uint64) bool { _, lives := after[id]; return lives })
+	if m.rng.IntN(4) == 0 {
+		w.seen = []Seen{{Outcome: 200, At: time.Now()}}
+	}
+	if m.rng.IntN(6) > 0 {
+		if err := m.b.commit(w); err != nil {
+			m.t.Fatal(err)
+		}
+		m.rows = after
+		return
+	}
+	boom, left := errors.New("boom"), m.rng.IntN(4)
+	m.f.set(func(string) error {
+		if left--; left == -1 {
+			return boom
+		}
+		return nil
+	}, m.rng.IntN(2) == 0)
+	err := m.b.commit(w)
+	m.f.set(nil, false)
+	if err != nil || m.rng.IntN(2) == 0 {
+		m.recover()
+	}
+	if got := m.found(); err == nil || maps.Equal(got, after) {
+		m.rows = after
+	}
+}
+
+func (m *slotsModel) recover() {
+	if err := m.b.recover(); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func (m *slotsModel) found() map[uint64]string {
+	all := map[uint64]string{}
+	err := m.b.load(func(e Entry) error {
+		if _, twice := all[e.ID]; twice {
+			m.t.Fatalf("row %d is there twice", e.ID)
+		}
+		all[e.ID] = string(e.Data)
+		return nil
+	})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return all
+}
+
+// check compares all ways of reading with the map.
+func (m *slotsModel) check(what string) {
+	m.t.Helper()
+	if got := m.found(); !maps.Equal(got, m.rows) {
+		m.t.Fatalf("after %s: %d rows, want %d; missing %v, too many %v", what, len(got), len(m.rows), diff(m.rows, got), diff(got, m.rows))
+	}
+	known := slices.Sorted(maps.Keys(m.rows))
+	var ask []uint64
+	for _, id := range known {
+		if m.rng.IntN(4) == 0 {
+			ask = append(ask, id)
+		}
+	}
+	got, err := m.b.get(append(slices.Clone(ask), m.next+1))
+	if err != nil || !slices.Equal(idsOf(got), ask) {
+		m.t.Fatalf("after %s: get: %v, want %v; %v", what, idsOf(got), ask, err)
+	}
+	for _, e := range got {
+		if string(e.Data) != m.rows[e.ID] {
+			m.t.Fatalf("after %s: get: row %d is another version", what, e.ID)
+		}
+	}
+	if len(known) > 0 {
+		at, n := m.rng.IntN(len(known)), 1+m.rng.IntN(20)
+		page, err := m.b.page(known[at], n)
+		if want := known[at+1 : min(at+1+n, len(known))]; err != nil || !slices.Equal(idsOf(page), want) {
+			m.t.Fatalf("after %s: page: %v, want %v; %v", what, idsOf(page), want, err)
+		}
+	}
+	sizes := map[uint64]int{}
+	if err := m.b.index(func(id uint64, size int) { sizes[id] = size }); err != nil || len(sizes) != len(m.rows) {
+		m.t.Fatalf("after %s: index: %d rows, want %d; %v", what, len(sizes), len(m.rows), err)
+	}
+	r := Reader{m.b}
+	if n, err := r.Count(); n != len(m.rows) || err != nil {
+		m.t.Fatalf("after %s: count: %d, want %d; %v", what, n, len(m.rows), err)
+	}
+}
+
+// diff returns the ids that only a has, or has otherwise.
+func diff(a, b map[uint64]string) (ids []uint64) {
+	for id, v := range a {
+		if w, ok := b[id]; !ok || v != w {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// Rows of any size are where they were put, in slots or in the table, updated and deleted in any order,
+// through faults, checkpoints, restarts and kills.
+func TestSlotsModel(t *testing.T) {
+	for seed := range uint64(3) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			m := &slotsModel{t: t, rng: rand.New(rand.NewPCG(seed, 5)), path: filepath.Join(t.TempDir(), "stox.db"), f: &faulty{}, rows: map[uint64]string{}}
+			m.open()
+			defer func() { m.b.close() }()
+			most := 0
+			for range 200 {
+				what := "a commit"
+				switch m.rng.IntN(25) {
+				case 0:
+					what = "a checkpoint"
+					if err := m.b.checkpoint(); err != nil {
+						t.Fatal(err)
+					}
+					if m.b.low.Load() != lowest {
+						t.Error("there is something in slots after a checkpoint")
+					}
+				case 1:
+					what = "a recovery"
+					m.recover()
+				case 2:
+					what = "a restart"
+					if err := m.b.close(); err != nil {
+						t.Fatal(err)
+					}
+					m.open()
+				case 3:
+					what = "a kill"
+					m.path = copyImage(t, m.path)
+					m.b.close()
+					m.open()
+				default:
+					m.commit()
+				}
+				m.check(what)
+				most = max(most, len(m.b.slots.all))
+			}
+			if most < 20 {
+				t.Errorf("only %d slots were ever in use", most)
+			}
+		})
+	}
+}
+
+// When all slots are in use, those that are mostly done are emptied, and what there is no room for all the same is
+// in the table; nothing is lost on the way, and they are used again.
+func TestSlotsRunOut(t *testing.T) {
+	m := &slotsModel{t: t, rng: rand.New(rand.NewPCG(1, 1)), path: filepath.Join(t.TempDir(), "stox.db"), f: &faulty{}, rows: map[uint64]string{}}
+	m.open()
+	defer func() { m.b.close() }()
+	inTable := func() (n int) {
+		if err := m.b.reader.QueryRow("SELECT count(*) FROM journal").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	put := func(n int, dead ...uint64) {
+		t.Helper()
+		w := &work{dead: dead}
+		for range n {
+			m.next++
+			e := entry(m.next, fmt.Sprint(m.next, strings.Repeat("x", slotSize/4)))
+			m.rows[m.next] = string(e.Data)
+			w.put = append(w.put, e)
+		}
+		for _, id := range dead {
+			delete(m.rows, id)
+		}
+		w.spans = spans(dead, func(id uint64) bool { _, lives := m.rows[id]; return lives })
+		if err := m.b.commit(w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	per := uint64(3) // rows to a slot
+	put(int(per) * maxSlots)
+	if len(m.b.slots.all) != maxSlots || m.b.slots.free() != 0 || inTable() != 0 {
+		t.Fatalf("%d slots, %d free, %d rows in the table", len(m.b.slots.all), m.b.slots.free(), inTable())
+	}
+	put(10)
+	if inTable() != 10 {
+		t.Errorf("%d rows of 10 are in the table while all that is in slots lives", inTable())
+	}
+	var dead []uint64
+	for n := uint64(0); n < maxSlots/2; n++ {
+		dead = append(dead, n*per+1, n*per+2)
+	}
+	put(0, dead...)
+	m.check("most of them are done")
+	put(12)
+	if got, want := inTable(), 10+evictSlots; got != want {
+		t.Errorf("%d rows in the table, want %d", got, want)
+	}
+	m.check("room was made")
+	put(0, slices.Sorted(maps.Keys(m.rows))...)
+	m.check("all is done")
+	put(3 * maxSlots)
+	if inTable() != 0 || len(m.b.slots.all) != maxSlots {
+		t.Errorf("%d rows in the table, %d slots", inTable(), len(m.b.slots.all))
+	}
+	m.check("all anew")
+}
+
+// A message that comes alone costs one page when it comes and one when it is done, and nothing is left
+// to do then.
+func TestSlotOfAMessageAlone(t *testing.T) {
+	m := &slotsModel{t: t, rng: rand.New(rand.NewPCG(1, 1)), path: filepath.Join(t.TempDir(), "stox.db"), f: &faulty{}}
+	m.open()
+	defer func() { m.b.close() }()
+	for id := uint64(1); id < 5; id++ {
+		for _, w := range []*work{{put: []Entry{entry(id, secret)}}, {dead: []uint64{id}, spans: []span{{id, id}}}} {
+			if err := m.b.commit(w); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if m.b.slots.used() {
+			t.Error("the slot is in use after the end")
+		}
+	}
+	if err := m.b.checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	if n := secretsIn(t, m.path); n > 0 {
+		t.Errorf("the text is there %d times", n)
+	}
+}
+
+// What the register says of a slot is out of date as soon as that is written anew, also if the numbers of
+// the writings have to be found out again in between.
+func TestRegisterOutOfDate(t *testing.T) {
+	m := &slotsModel{t: t, rng: rand.New(rand.NewPCG(1, 1)), path: filepath.Join(t.TempDir(), "stox.db"), f: &faulty{}, rows: map[uint64]string{}}
+	m.open()
+	defer func() { m.b.close() }()
+	commit := func(w *work) {
+		t.Helper()
+		if err := m.b.commit(w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit(&work{put: []Entry{entry(1, "one"), entry(2, "two")}})
+	commit(&work{dead: []uint64{1}, spans: []span{{1, 1}}}) // by the register
+	if err := m.b.checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.b.close(); err != nil {
+		t.Fatal(err)
+	}
+	m.open()
+	commit(&work{put: []Entry{entry(3, "three"), entry(4, "four")}})
+	m.rows = map[uint64]string{2: "two", 3: "three", 4: "four"}
+	m.check("a slot is written anew")
+}
+
+// What cannot be read in a slot is kept as a row that cannot be read, and stands in nobody's way.
+func TestSlotThatCannotBeRead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "stox.db")
+	m := &slotsModel{t: t, path: path, f: &faulty{}}
+	m.open()
+	var rows []Entry
+	for id := uint64(1); id <= 6; id++ {
+		rows = append(rows, entry(id, fmt.Sprint(id, strings.Repeat("x", slotSize/3))))
+	}
+	if err := m.b.commit(&work{put: rows}); err != nil {
+		t.Fatal(err)
+	}
+	image := copyImage(t, path)
+	m.b.close()
+	exec(t, image, "UPDATE slots SET data = x'07' || data WHERE slot = 2")
+	file, err := OpenReadOnly(image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := idsOf(mustLoad(t, file)); !slices.Equal(got, []uint64{1, 2, 5, 6}) {
+		t.Errorf("at rest: %v", got)
+	}
+	if err := file.Close(); err != nil {
+		t.Error(err)
+	}
+	for range 2 {
+		s := mustOpen(t, image, Options{})
+		got := mustLoad(t, s)
+		if !slices.Equal(idsOf(got), []uint64{1, 2, 5, 6, 7}) || len(got[4].Data) != 0 || got[4].Lane != "" {
+			t.Errorf("opened: %v, the last one %+v", idsOf(got), got[len(got)-1])
+		}
+		r := start(t, s)
+		mustAppend(t, s, entry(8, "eight"))
+		r.committed(8)
+		s.Done([]uint64{8})
+		if err := r.stop(); err != nil {
+			t.Error(err)
+		}
+		s.Close()
+	}
+	b, err := os.ReadFile(image)
+	if err != nil || !bytes.Contains(b, []byte("\x00\x07\x01")) {
+		t.Errorf("what was in the slot is not kept: %v", err)
+	}
+}
+
+// A file of a version without slots can be looked into before that of this version has opened it.
+func TestReadOnlyWithoutSlots(t *testing.T) {
+	for version := int64(1); version <= schemaVersion(); version++ {
+		file, err := OpenReadOnly(fileOfSchema(t, version))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := file.Count()
+		some, err2 := file.Get([]uint64{2})
+		if got := idsOf(mustLoad(t, file)); n != 2 || len(some) != 1 || !slices.Equal(got, []uint64{1, 2}) || err != nil || err2 != nil {
+			t.Errorf("schema %d: %v, %d rows, %d; %v, %v", version, got, n, len(some), err, err2)
+		}
+		if err := file.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A slot takes no more than a page.
+func TestSlotIsAPage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "stox.db")
+	m := &slotsModel{t: t, path: path, f: &faulty{}}
+	m.open()
+	defer func() { m.b.close() }()
+	pages := func() (n int) {
+		if err := m.b.reader.QueryRow("PRAGMA page_count").Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	was := pages()
+	var rows []Entry
+	for id := uint64(1); id <= 40; id++ {
+		rows = append(rows, entry(id, strings.Repeat("x", slotSize*3/4)))
+	}
+	if err := m.b.commit(&work{put: rows}); err != nil {
+		t.Fatal(err)
+	}
+	if n := pages() - was; len(m.b.slots.all) != 40 || n < 39 || n > 41 { // the table has one already, and above 40 one more
+		t.Errorf("%d slots are in %d pages", len(m.b.slots.all), n)
+	}
+}
+
+func BenchmarkSlots(b *testing.B) {
+	// What the goroutine that commits does by itself: 17 rows packed, and as many that end.
+	t := slotTable{known: true}
+	data := make([]byte, 346)
+	now := time.Now()
+	rows, dead := make([]Entry, 17), make([]uint64, 17)
+	id := uint64(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		for i := range rows {
+			id++
+			rows[i] = Entry{ID: id, Lane: "sip:romeo@example.net", Data: data, Read: now, Expire: now}
+		}
+		t.bury(dead)
+		t.place(rows)
+		t.finish()
+		for i := range dead {
+			dead[i] = rows[i].ID
+		}
+	}
+}
