@@ -17,7 +17,7 @@
 //
 // Whether a row is written at all is decided under one lock: if Done comes before
 // the commit of the row has begun, it never reaches the disk; if it comes later,
-// the row is deleted. Deletions go in ranges with a later commit: one of rows
+// the row is deleted. Deletions go with a later commit: one of rows
 // from 20 ms on, else at 256 of them or after 40 ms, whatever is first; outcomes (PutSeen, 1024
 // make a commit) are packed into one row and go with them, as do contacts, relations,
 // dialogs, accounts, blocks and usage. The trail (PutTrail) is packed as it comes, into
@@ -26,6 +26,10 @@
 // Callers wake the goroutine that commits when it has something to do and at no other
 // time. What it has done with, it gives back: in a steady state nothing is allocated for a row
 // but what the driver asks for.
+//
+// In SQLite a commit packs its rows into slots of one page each (slots.go), which rows of later commits overwrite in
+// place; only those that stay are moved to a table with a row for each, when the log is emptied or slots
+// run out.
 //
 // # Faults
 //

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync/atomic"
 )
 
 // sqliteStore is the engine of a single machine: one file, one connection that
@@ -28,8 +27,7 @@ type sqliteStore struct {
 	trail  int64 // bytes of the trail on the disk
 
 	reader *sql.DB
-	// No row in slots has a lower id. Readers ask it, to leave the slots alone.
-	low atomic.Uint64
+	ranges slotRanges
 }
 
 // insertRows at most go into one statement.

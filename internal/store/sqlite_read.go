@@ -89,17 +89,24 @@ func (b *sqliteStore) page(after uint64, n int) ([]Entry, error) {
 
 func (b *sqliteStore) get(ids []uint64) ([]Entry, error) {
 	ids = sortedIDs(ids)
-	if len(ids) == 0 {
-		return nil, nil
+	inSlots, err := b.among(ids)
+	if err != nil {
+		return nil, err
 	}
-	// Slots first: rows move from there to the table, and never back.
-	var inSlots []slotRow
-	if b.low.Load() <= ids[len(ids)-1] {
-		var err error
-		if inSlots, _, err = b.both(0, 0); err != nil {
-			return nil, err
-		}
+	out, err := b.getFrom(inSlots, ids)
+	if err != nil || len(out) == len(ids) || b.ranges.empty() {
+		return out, err
 	}
+	// What is missing may have been written anew, into another slot.
+	if inSlots, _, err = b.both(0, 0); err != nil {
+		return nil, err
+	}
+	return b.getFrom(inSlots, ids)
+}
+
+// getFrom looks for rows in what was read of slots, and then in the table: rows move from there to the table, and
+// never back.
+func (b *sqliteStore) getFrom(inSlots []slotRow, ids []uint64) ([]Entry, error) {
 	st, err := b.reader.Prepare("SELECT row FROM journal WHERE id = ?")
 	if err != nil {
 		return nil, classify(err)
@@ -270,9 +277,7 @@ func OpenReadOnly(path string) (*Reader, error) {
 	if err != nil {
 		return nil, errors.Join(withRemedy(path, classify(err)), b.close())
 	}
-	if !has {
-		b.low.Store(lowest)
-	}
+	b.ranges.unknown = has
 	return &Reader{b}, nil
 }
 

@@ -5,14 +5,11 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
-	"math"
+	"strings"
 )
 
 // evictSlots at least are emptied when room is made, so that it is not made for each commit.
 const evictSlots = 8
-
-// lowest says that there is nothing in slots.
-const lowest = math.MaxUint64
 
 // knowSlots reads what is in slots, unless that is known: at the start, and after a commit that failed and
 // may have happened all the same.
@@ -38,33 +35,19 @@ func (b *sqliteStore) knowSlots() error {
 		return err
 	}
 	b.slots.learn(all, uint64(newest))
-	low := uint64(lowest)
-	for i := range b.slots.all {
-		if s := &b.slots.all[i]; len(s.ids) > 0 {
-			low = min(low, s.lo)
-		}
-	}
-	b.low.Store(low)
+	b.ranges.set(b.slots.all)
 	return nil
 }
 
-// placeRows has rows packed into slots. Readers know before these are committed that they have to look there.
+// placeRows has rows packed into slots, and what is done noted. Readers know before this is committed that they
+// have to look there.
 func (b *sqliteStore) placeRows(rows []Entry) {
 	t := &b.slots
 	t.place(rows)
-	low := b.low.Load()
-	for _, number := range t.out {
-		if s := &t.all[number-1]; s.lo < low {
-			low = s.lo
-			b.low.Store(low)
-		}
-	}
-	switch {
-	case !t.marks:
-	case len(t.out) == 0 && t.emptyOne():
-	default:
+	if t.marks && (len(t.out) > 0 || !t.emptyOne()) {
 		t.register()
 	}
+	b.ranges.change(t.all, t.out)
 }
 
 const putSlot = "REPLACE INTO slots (slot, data) VALUES (?, ?)"
@@ -176,7 +159,7 @@ func (b *sqliteStore) drain() (err error) {
 	if err := b.writer.exec("COMMIT"); err != nil {
 		return err
 	}
-	b.low.Store(lowest)
+	b.ranges.set(t.all)
 	return nil
 }
 
@@ -194,7 +177,7 @@ const slotsAndJournal = "SELECT slot, data, 1 FROM slots UNION ALL SELECT id, ro
 // both returns the rows in slots, and up to n of the table journal with an id over after.
 func (b *sqliteStore) both(after uint64, n int) (inSlots, inTable []slotRow, err error) {
 	q := "SELECT id, row, 0 FROM journal WHERE id > ? ORDER BY id LIMIT ?"
-	if b.low.Load() != lowest {
+	if !b.ranges.empty() {
 		q = slotsAndJournal
 	}
 	all, err := querySlots(b.reader, q, int64(after), n)
@@ -210,6 +193,34 @@ func (b *sqliteStore) both(after uint64, n int) (inSlots, inTable []slotRow, err
 		}
 	}
 	return living(slots), inTable, nil
+}
+
+// someSlots at most are read one by one; if there are more, all are read.
+const someSlots = 32
+
+// among returns the rows in slots that have one of the sorted ids, and maybe others.
+func (b *sqliteStore) among(ids []uint64) ([]slotRow, error) {
+	numbers, every := b.ranges.holding(ids)
+	if every || len(numbers) > someSlots {
+		inSlots, _, err := b.both(0, 0)
+		return inSlots, err
+	}
+	if len(numbers) == 0 {
+		return nil, nil
+	}
+	args := make([]any, len(numbers))
+	for i, n := range numbers {
+		args[i] = n
+	}
+	all, err := querySlots(b.reader, "SELECT slot, data, 1 FROM slots WHERE slot IN (0"+strings.Repeat(", ?", len(numbers))+")", args...)
+	if err != nil {
+		return nil, err
+	}
+	slots := make([]packed, len(all))
+	for i := range all {
+		slots[i] = all[i].packed
+	}
+	return living(slots), nil
 }
 
 type slotOrRow struct {
