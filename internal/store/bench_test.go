@@ -35,9 +35,11 @@ func BenchmarkJournal(b *testing.B) {
 	}
 	for _, outstanding := range []int{16, 256} {
 		b.Run(fmt.Sprintf("slow disk/%d", outstanding), func(b *testing.B) {
+			within := false // a transaction
 			slow := Options{connector: func(c driver.Connector) driver.Connector {
 				return &faultyConnector{c, &faulty{after: true, fail: func(query string) error {
-					if strings.HasPrefix(query, "COMMIT") || strings.HasPrefix(query, "REPLACE INTO slots") {
+					within = within && query != "COMMIT" || strings.HasPrefix(query, "BEGIN")
+					if query == "COMMIT" || query == putSlot && !within {
 						time.Sleep(2 * time.Millisecond)
 					}
 					return nil
