@@ -423,6 +423,31 @@ func TestSlotIsAPage(t *testing.T) {
 	}
 }
 
+// A file that is full because of its slots gives their room back.
+func TestSlotsInAFullFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "stox.db")
+	r := start(t, mustOpen(t, path, Options{MaxPages: 80}))
+	var ids []uint64
+	id := uint64(0)
+	r.await("the file is full", func() bool {
+		id++
+		if n, _ := r.Append([]Entry{entry(id, strings.Repeat("x", slotSize*3/4))}); n == 1 {
+			ids = append(ids, id)
+		}
+		return len(r.errs) > 0
+	})
+	if !errors.Is(r.errs[0], ErrDiskFull) {
+		t.Fatal(r.errs[0])
+	}
+	r.Done(ids)
+	r.await("recovery", func() bool { return r.Ready() == nil && r.State().Unflushed == 0 })
+	mustAppend(t, r.Store, entry(id+1, "y"))
+	r.committed(id + 1)
+	if got := idsOf(mustLoad(t, r.Store)); !slices.Equal(got, []uint64{id + 1}) {
+		t.Errorf("at last: %v", got)
+	}
+}
+
 func BenchmarkSlots(b *testing.B) {
 	// What the goroutine that commits does by itself: 17 rows packed, and as many that end.
 	t := slotTable{known: true}

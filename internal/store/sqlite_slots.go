@@ -27,8 +27,7 @@ func (b *sqliteStore) knowSlots() error {
 	}
 	var all []packed
 	err = b.writer.query(func(row []driver.Value) bool {
-		data, _ := row[1].([]byte)
-		all = append(all, packed{integer(row[0]), bytes.Clone(data)})
+		all = append(all, packed{integer(row[0]), octets(row[1])})
 		return true
 	}, "SELECT slot, data FROM slots ORDER BY slot")
 	if err != nil {
@@ -86,25 +85,52 @@ func (b *sqliteStore) makeRoom(slots int) error {
 
 // moveRows moves those rows of a slot that are not done.
 func (b *sqliteStore) moveRows(at int) error {
-	s := &b.slots.all[at]
-	var image []byte
-	err := b.writer.query(func(row []driver.Value) bool {
-		data, _ := row[0].([]byte)
-		image = bytes.Clone(data)
-		return false
-	}, "SELECT data FROM slots WHERE slot = ?", int64(at+1))
+	rows, err := b.rowsIn(at, nil)
 	if err != nil {
 		return err
 	}
-	var rows []slotRow
+	return b.putPacked(rows)
+}
+
+// rowsIn appends those rows of a slot that are not done.
+func (b *sqliteStore) rowsIn(at int, rows []slotRow) ([]slotRow, error) {
+	s := &b.slots.all[at]
+	image, err := b.slotData(at)
+	if err != nil {
+		return nil, err
+	}
 	writing, err := unpackSlot(image, func(i int, id uint64, row []byte) {
 		if s.lives(i) {
 			rows = append(rows, slotRow{id, row})
 		}
 	})
 	if err != nil || writing != s.writing {
-		return fmt.Errorf("slot %d: %w", at+1, errRow)
+		return nil, fmt.Errorf("slot %d: %w", at+1, errRow)
 	}
+	return rows, nil
+}
+
+func (b *sqliteStore) slotData(at int) (image []byte, err error) {
+	err = b.writer.query(func(row []driver.Value) bool {
+		image = octets(row[0])
+		return false
+	}, "SELECT data FROM slots WHERE slot = ?", int64(at+1))
+	return image, err
+}
+
+// octets returns a copy of a blob. Text is taken for one: others may have written to the file.
+func octets(v driver.Value) []byte {
+	switch v := v.(type) {
+	case []byte:
+		return bytes.Clone(v)
+	case string:
+		return []byte(v)
+	}
+	return nil
+}
+
+// putPacked writes rows that are packed already into the table journal.
+func (b *sqliteStore) putPacked(rows []slotRow) error {
 	for len(rows) > 0 {
 		n := min(len(rows), insertRows)
 		b.values = b.values[:0]
@@ -120,13 +146,14 @@ func (b *sqliteStore) moveRows(at int) error {
 	return nil
 }
 
-// drain moves all rows out of the slots and overwrites these.
+// drain moves all rows out of the slots and deletes these, which overwrites them: first, since there may be no
+// other room for the rows.
 func (b *sqliteStore) drain() (err error) {
 	if err := b.knowSlots(); err != nil {
 		return err
 	}
 	t := &b.slots
-	if !t.used() {
+	if !t.used() && len(t.all) <= 1 { // one is not worth making anew for each message that comes alone
 		return nil
 	}
 	if err := b.writer.exec("BEGIN IMMEDIATE"); err != nil {
@@ -138,36 +165,38 @@ func (b *sqliteStore) drain() (err error) {
 			_ = b.writer.exec("ROLLBACK") // may be over already
 		}
 	}()
+	var rows []slotRow
 	for at := range t.all {
-		s := &t.all[at]
-		switch {
-		case !s.used():
-			continue
+		switch s := &t.all[at]; {
 		case s.bad:
-			err = b.setAside(at)
+			rows, err = b.setAside(at, rows)
 		case s.alive > 0:
-			err = b.moveRows(at)
+			rows, err = b.rowsIn(at, rows)
 		}
 		if err != nil {
 			return err
 		}
-		if err := b.writer.exec(putSlot, int64(at+1), zeros[:]); err != nil {
-			return err
-		}
-		*s = slot{ids: s.ids[:0]}
+	}
+	if err := b.writer.exec("DELETE FROM slots"); err != nil {
+		return err
+	}
+	if err := b.putPacked(rows); err != nil {
+		return err
 	}
 	if err := b.writer.exec("COMMIT"); err != nil {
 		return err
 	}
+	t.all = t.all[:0]
 	b.ranges.set(t.all)
 	return nil
 }
 
 // setAside keeps what is in a slot that cannot be read as a row that cannot be read, which is listed and
 // dropped like any other.
-func (b *sqliteStore) setAside(at int) error {
+func (b *sqliteStore) setAside(at int, rows []slotRow) ([]slotRow, error) {
+	image, err := b.slotData(at)
 	b.slots.newest++
-	return b.writer.exec("INSERT INTO journal (id, row) SELECT ?, CAST(x'00' || data AS BLOB) FROM slots WHERE slot = ?", int64(b.slots.newest), int64(at+1))
+	return append(rows, slotRow{b.slots.newest, append([]byte{0}, image...)}), err
 }
 
 // Readers get what is in slots and what is in the table journal by one statement, so that a row which
