@@ -46,7 +46,7 @@ var rules = []struct {
 	{"internal/metrics", []string{"internal/hist"}, []string{"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/client_model/go"}},
 	{"internal/app", []string{"mapping", "component", "sipside", "internal/bridge", "internal/presence", "internal/accounts", "internal/blocks", "internal/commands", "internal/texts", "internal/store", "internal/admin", "internal/config", "internal/version", "internal/metrics", "internal/hist", "internal/history", "internal/statuspage", "internal/wire"}, []string{"github.com/coreos/go-systemd/v22/daemon"}},
 	{"internal/doctor", []string{"mapping", "component", "sipside/digest", "sipside/locate", "internal/config", "internal/admin"}, nil},
-	{"internal/cli", []string{"mapping", "internal/app", "internal/doctor", "internal/admin", "internal/history", "internal/config", "internal/version", "contrib"}, []string{"github.com/spf13/cobra"}},
+	{"internal/cli", []string{"mapping", "internal/app", "internal/doctor", "internal/admin", "internal/history", "internal/config", "internal/version", "contrib"}, []string{"github.com/spf13/cobra", "golang.org/x/sys/unix"}}, // the policy that the kernel schedules threads by
 	{"internal/version", nil, nil},
 	{"internal/wire", []string{"mapping"}, nil},
 	{"internal/hist", nil, nil}, // plain values: the rooms that count how long something takes need not know who looks
