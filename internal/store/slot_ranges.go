@@ -26,7 +26,8 @@ func (r *slotRanges) set(all []slot) {
 	}
 }
 
-// change takes those of slots that are written anew.
+// change takes those of slots that are going to be written anew. One that is to be emptied keeps its own: a row of it may be
+// about to move to the table.
 func (r *slotRanges) change(all []slot, numbers []int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -34,7 +35,7 @@ func (r *slotRanges) change(all []slot, numbers []int) {
 		r.of = append(r.of, idRange{})
 	}
 	for _, n := range numbers {
-		if n > 0 { // not the register
+		if n > 0 && all[n-1].hi > 0 { // not the register
 			r.of[n-1] = idRange{all[n-1].lo, all[n-1].hi}
 		}
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -79,5 +80,46 @@ func TestSlotsAndReaders(t *testing.T) {
 	}
 	if reads == 0 {
 		t.Error("nothing was read")
+	}
+}
+
+// A row that leaves the only slot in use, since its new version is too large for one, is there for readers at each moment
+// of that commit, and after one that failed.
+func TestRowLeavesTheOnlySlot(t *testing.T) {
+	m := &slotsModel{t: t, path: filepath.Join(t.TempDir(), "stox.db"), f: &faulty{}}
+	m.open()
+	defer func() { m.b.close() }()
+	if err := m.b.commit(&work{put: []Entry{entry(1, "one")}}); err != nil {
+		t.Fatal(err)
+	}
+	look := func(when string) {
+		t.Helper()
+		got, err := m.b.get([]uint64{1})
+		page, err2 := m.b.page(0, 10)
+		if len(got) != 1 || len(page) != 1 || err != nil || err2 != nil {
+			t.Errorf("%s: get %v, page %v; %v, %v", when, idsOf(got), idsOf(page), err, err2)
+		}
+	}
+	look("before")
+	larger := &work{put: []Entry{entry(1, strings.Repeat("x", slotSize))}}
+	boom := errors.New("boom")
+	m.f.set(func(query string) error {
+		if query == "COMMIT" {
+			look("during the commit")
+			return boom
+		}
+		return nil
+	}, false)
+	if err := m.b.commit(larger); !errors.Is(err, boom) {
+		t.Fatal(err)
+	}
+	look("after a commit that failed")
+	m.f.set(nil, false)
+	if err := m.b.commit(larger); err != nil {
+		t.Fatal(err)
+	}
+	look("after it")
+	if !m.b.ranges.empty() {
+		t.Error("readers still look into slots")
 	}
 }

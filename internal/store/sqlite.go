@@ -57,6 +57,8 @@ func (b *sqliteStore) tryCommit(w *work) (err error) {
 	defer func() {
 		if err != nil {
 			t.known = false // what became of it is found out before the next one
+		} else if !t.used() {
+			b.ranges.set(t.all)
 		}
 		t.finish()
 	}()
