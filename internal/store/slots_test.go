@@ -448,6 +448,48 @@ func TestSlotsInAFullFile(t *testing.T) {
 	}
 }
 
+// The log is emptied also if rows cannot be moved out of slots, for which a full disk has no room before that.
+func TestLogIsEmptiedWithoutRoomForRows(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "stox.db")
+	m := &slotsModel{t: t, rng: rand.New(rand.NewPCG(1, 1)), path: path, f: &faulty{}, rows: map[uint64]string{}}
+	m.open()
+	defer func() { m.b.close() }()
+	for id := uint64(1); id <= 9; id++ {
+		m.rows[id] = fmt.Sprint(id, strings.Repeat("x", 1000))
+		if err := m.b.commit(&work{put: []Entry{entry(id, m.rows[id])}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	log := func() int64 {
+		st, err := os.Stat(path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return st.Size()
+	}
+	m.next = 9
+	boom := errors.New("boom")
+	for _, step := range []string{"BEGIN", "DELETE FROM slots", "INSERT INTO journal", "COMMIT"} {
+		was := log()
+		m.f.set(on(step, boom), false)
+		err := m.b.checkpoint()
+		m.f.set(nil, false)
+		if !errors.Is(err, boom) || was == 0 || log() != 0 {
+			t.Errorf("%s: the log had %d bytes and has %d; %v", step, was, log(), err)
+		}
+		m.check(step)
+		m.next++
+		m.rows[m.next] = "more"
+		if err := m.b.commit(&work{put: []Entry{entry(m.next, "more")}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := m.b.checkpoint(); err != nil || !m.b.ranges.empty() {
+		t.Errorf("at last: %v", err)
+	}
+	m.check("all is well")
+}
+
 func BenchmarkSlots(b *testing.B) {
 	// What the goroutine that commits does by itself: 17 rows packed, and as many that end.
 	t := slotTable{known: true}

@@ -249,9 +249,8 @@ func (b *sqliteStore) checkpoint() error {
 	if b.writer == nil { // since a recover that failed
 		return errNotOpen
 	}
-	if err := b.drain(); err != nil {
-		return classify(err)
-	}
+	// The log is emptied all the same if that fails: when the disk is full, this is what makes room for it.
+	drained := b.drain()
 	// Not wait for readers: commits would wait as well.
 	if err := b.writer.set("PRAGMA busy_timeout = 0"); err != nil {
 		return classify(err)
@@ -262,7 +261,7 @@ func (b *sqliteStore) checkpoint() error {
 		return true
 	}, "PRAGMA wal_checkpoint(TRUNCATE)")
 	err2 := b.writer.set(fmt.Sprintf("PRAGMA busy_timeout = %d", b.o.BusyTimeout.Milliseconds()))
-	if err := errors.Join(err, err2); err != nil {
+	if err := errors.Join(drained, err, err2); err != nil {
 		return classify(err)
 	}
 	if busy != 0 {
