@@ -91,8 +91,10 @@ func (t *slotTable) bury(dead []uint64) (elsewhere bool) {
 		if s.alive == 0 || s.hi < dead[0] || s.lo > dead[len(dead)-1] {
 			continue
 		}
-		for i, _ := slices.BinarySearch(dead, s.lo); i < len(dead) && dead[i] <= s.hi; i++ {
-			if at := slices.Index(s.ids, dead[i]); at >= 0 && s.end(at) {
+		from, _ := slices.BinarySearch(dead, s.lo)
+		to, _ := slices.BinarySearch(dead, s.hi+1)
+		for i, id := range s.ids { // of which there are few, whatever is dead
+			if _, ok := slices.BinarySearch(dead[from:to], id); ok && s.end(i) {
 				found++
 				t.marks = true
 			}

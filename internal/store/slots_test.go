@@ -511,3 +511,22 @@ func BenchmarkSlots(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkSlotsWide(b *testing.B) {
+	// As many as end in one commit at the most, when each slot has rows of all ages.
+	t := slotTable{known: true}
+	dead := make([]uint64, maxSpanIDs)
+	for i := range dead {
+		dead[i] = uint64(2*i*maxSlots + 1)
+	}
+	for n := range uint64(maxSlots) {
+		t.all = append(t.all, slot{writing: n + 1})
+		for i := range uint64(slotRows) {
+			t.all[n].add(2 * (i*2*maxSpanIDs + n + 1))
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		t.bury(dead)
+	}
+}
