@@ -308,6 +308,31 @@ func TestSlotOfAMessageAlone(t *testing.T) {
 	}
 }
 
+// The text of a message that was done before a kill leaves the disk with the next start, also if nothing is in
+// slots any more, and nothing else comes.
+func TestTextOfAMessageAloneIsErasedAfterAKill(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "stox.db")
+	m := &slotsModel{t: t, path: path, f: &faulty{}}
+	m.open()
+	for _, w := range []*work{{put: []Entry{entry(1, secret)}}, {dead: []uint64{1}, spans: []span{{1, 1}}}} {
+		if err := m.b.commit(w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.path = copyImage(t, path)
+	if err := m.b.close(); err != nil {
+		t.Fatal(err)
+	}
+	if secretsIn(t, m.path) == 0 {
+		t.Fatal("no text in the image")
+	}
+	m.open()
+	defer func() { m.b.close() }()
+	if n := secretsIn(t, m.path); n > 0 {
+		t.Errorf("the text is there %d times", n)
+	}
+}
+
 // What the register says of a slot is out of date as soon as that is written anew, also if the numbers of
 // the writings have to be found out again in between.
 func TestRegisterOutOfDate(t *testing.T) {
