@@ -40,6 +40,11 @@ func TestSlotsAndReaders(t *testing.T) {
 			got, err := m.b.get(ids)
 			page, err2 := m.b.page(0, stay)
 			one, err3 := m.b.get(ids[reads%stay : reads%stay+1])
+			count, err4 := (&Reader{m.b}).Count()
+			if count != stay && count != stay+20 || err4 != nil {
+				failed <- fmt.Errorf("count %d; %v", count, err4)
+				return
+			}
 			if err != nil || err2 != nil || err3 != nil || !slices.Equal(idsOf(got), ids) || !slices.Equal(idsOf(page), ids) || len(one) != 1 {
 				failed <- fmt.Errorf("get %v, page %v, one %v; %v, %v, %v", idsOf(got), idsOf(page), idsOf(one), err, err2, err3)
 				return

@@ -301,12 +301,12 @@ func (r *Reader) Page(after uint64, n int) ([]Entry, error) {
 
 // Count returns how many rows there are.
 func (r *Reader) Count() (n int, err error) {
-	inSlots, _, err := r.b.both(0, 0) // first, since rows move from there to the table
-	if err == nil {
-		err = r.b.reader.QueryRow("SELECT count(*) FROM journal").Scan(&n)
-	}
+	inSlots, counted, err := r.b.slotsAnd("SELECT count(*), NULL, 0 FROM journal")
 	if err != nil {
-		return 0, withRemedy(r.b.path, classify(err))
+		return 0, withRemedy(r.b.path, err)
+	}
+	for _, c := range counted { // there is one
+		n += int(c.id)
 	}
 	return n + len(inSlots), nil
 }

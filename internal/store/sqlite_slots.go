@@ -199,17 +199,18 @@ func (b *sqliteStore) setAside(at int, rows []slotRow) ([]slotRow, error) {
 	return append(rows, slotRow{b.slots.newest, append([]byte{0}, image...)}), err
 }
 
-// Readers get what is in slots and what is in the table journal by one statement, so that a row which
-// moves meanwhile is not missed.
-const slotsAndJournal = "SELECT slot, data, 1 FROM slots UNION ALL SELECT id, row, 0 FROM (SELECT id, row FROM journal WHERE id > ? ORDER BY id LIMIT ?)"
-
 // both returns the rows in slots, and up to n of the table journal with an id over after.
 func (b *sqliteStore) both(after uint64, n int) (inSlots, inTable []slotRow, err error) {
-	q := "SELECT id, row, 0 FROM journal WHERE id > ? ORDER BY id LIMIT ?"
+	return b.slotsAnd("SELECT id, row, 0 FROM (SELECT id, row FROM journal WHERE id > ? ORDER BY id LIMIT ?)", int64(after), n)
+}
+
+// slotsAnd returns the rows in slots, and what q says of the table journal. That is one statement, so that a row
+// which moves meanwhile is neither missed nor counted twice.
+func (b *sqliteStore) slotsAnd(q string, args ...any) (inSlots, other []slotRow, err error) {
 	if !b.ranges.empty() {
-		q = slotsAndJournal
+		q = "SELECT slot, data, 1 FROM slots UNION ALL " + q
 	}
-	all, err := querySlots(b.reader, q, int64(after), n)
+	all, err := querySlots(b.reader, q, args...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -218,10 +219,10 @@ func (b *sqliteStore) both(after uint64, n int) (inSlots, inTable []slotRow, err
 		if r.inSlots {
 			slots = append(slots, packed{r.number, r.data})
 		} else {
-			inTable = append(inTable, slotRow{uint64(r.number), r.data})
+			other = append(other, slotRow{uint64(r.number), r.data})
 		}
 	}
-	return living(slots), inTable, nil
+	return living(slots), other, nil
 }
 
 // someSlots at most are read one by one; if there are more, all are read.
