@@ -249,7 +249,7 @@ func (t *slotTable) learn(all []packed, newest uint64) {
 		s := &t.all[p.number-1]
 		writing, err := unpackSlot(p.data, func(_ int, id uint64, _ []byte) { s.add(id) })
 		if err != nil {
-			*s = slot{bad: true} // drain keeps what is in it
+			*s = slot{bad: true} // it stays, and the next start keeps what is in it as a row
 			continue
 		}
 		s.writing = writing
@@ -275,6 +275,18 @@ func (t *slotTable) mostlyDone() int {
 		}
 	}
 	return at
+}
+
+// empty notes that all slots were deleted but those that cannot be read.
+func (t *slotTable) empty() {
+	for n := range t.all {
+		if s := &t.all[n]; !s.bad {
+			*s = slot{ids: s.ids[:0]}
+		}
+	}
+	if !t.used() {
+		t.all = t.all[:0]
+	}
 }
 
 // used reports whether there is anything in slots, be it done.

@@ -74,7 +74,7 @@ func TestSlotsAndReaders(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n%50 == 49 {
-			if err := m.b.drain(); err != nil {
+			if err := m.b.drain(false); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -405,6 +405,57 @@ func TestSlotThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// A slot that turns out to be unreadable while the store runs stays as it is until the next start: whoever uses the store
+// does not know of a row made of it, and would give its id to another one.
+func TestSlotThatCannotBeReadLater(t *testing.T) {
+	for _, damage := range []string{"x'07' || data", "x''"} {
+		t.Run(damage, func(t *testing.T) { slotThatCannotBeReadLater(t, damage) })
+	}
+}
+
+func slotThatCannotBeReadLater(t *testing.T, damage string) {
+	path := filepath.Join(t.TempDir(), "stox.db")
+	m := &slotsModel{t: t, path: path, f: &faulty{}}
+	m.open()
+	text := strings.Repeat("x", slotSize/3)
+	put := func(ids ...uint64) {
+		t.Helper()
+		w := &work{}
+		for _, id := range ids {
+			w.put = append(w.put, entry(id, text))
+		}
+		if err := m.b.commit(w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(1, 2, 3, 4, 5, 6)
+	exec(t, path, "UPDATE slots SET data = "+damage+" WHERE slot = 2")
+	if err := m.b.checkpoint(); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("rows of the slot were to be moved: %v", err)
+	}
+	for id := uint64(7); id < 9; id++ {
+		if err := m.b.checkpoint(); err != nil {
+			t.Error(err)
+		}
+		if !m.b.ranges.empty() {
+			t.Error("there is something else in slots after a checkpoint")
+		}
+		put(id)
+	}
+	if got := idsOf(mustLoad(t, &Reader{m.b})); !slices.Equal(got, []uint64{1, 2, 5, 6, 7, 8}) {
+		t.Errorf("until the next start: %v", got)
+	}
+	if err := m.b.close(); err != nil {
+		t.Error(err)
+	}
+	s := mustOpen(t, path, Options{})
+	defer s.Close()
+	got := mustLoad(t, s)
+	if !slices.Equal(idsOf(got), []uint64{1, 2, 5, 6, 7, 8, 9}) || len(got[6].Data) != 0 {
+		t.Errorf("after it: %v", idsOf(got))
+	}
+}
+
 // A file of a version without slots can be looked into before that of this version has opened it.
 func TestReadOnlyWithoutSlots(t *testing.T) {
 	for version := int64(1); version <= schemaVersion(); version++ {

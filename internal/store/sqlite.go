@@ -250,7 +250,7 @@ func (b *sqliteStore) checkpoint() error {
 		return errNotOpen
 	}
 	// The log is emptied all the same if that fails: when the disk is full, this is what makes room for it.
-	drained := b.drain()
+	drained := b.drain(false)
 	// Not wait for readers: commits would wait as well.
 	if err := b.writer.set("PRAGMA busy_timeout = 0"); err != nil {
 		return classify(err)

@@ -60,6 +60,7 @@ func openSQLite(path string, o Options) (_ *sqliteStore, err error) {
 	if err := b.knowSlots(); err != nil {
 		return nil, withRemedy(path, classify(err))
 	}
+	_ = b.drain(true)
 	_ = b.checkpoint() // after a kill what is done is in slots or the log, and is not to stay there
 	if err := b.openReader("rw"); err != nil {
 		return nil, err

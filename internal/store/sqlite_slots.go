@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -147,8 +148,9 @@ func (b *sqliteStore) putPacked(rows []slotRow) error {
 }
 
 // drain moves all rows out of the slots and deletes these, which overwrites them: first, since there may be no
-// other room for the rows.
-func (b *sqliteStore) drain() (err error) {
+// other room for the rows. A slot that cannot be read stays; with aside, which is for the start, when nobody has asked yet which
+// ids are in use, it becomes a row as well.
+func (b *sqliteStore) drain(aside bool) (err error) {
 	if err := b.knowSlots(); err != nil {
 		return err
 	}
@@ -168,8 +170,10 @@ func (b *sqliteStore) drain() (err error) {
 	var rows []slotRow
 	for at := range t.all {
 		switch s := &t.all[at]; {
-		case s.bad:
+		case s.bad && aside:
 			rows, err = b.setAside(at, rows)
+			s.bad = false
+		case s.bad:
 		case s.alive > 0:
 			rows, err = b.rowsIn(at, rows)
 		}
@@ -177,7 +181,7 @@ func (b *sqliteStore) drain() (err error) {
 			return err
 		}
 	}
-	if err := b.writer.exec("DELETE FROM slots"); err != nil {
+	if err := b.deleteSlots(); err != nil {
 		return err
 	}
 	if err := b.putPacked(rows); err != nil {
@@ -186,8 +190,25 @@ func (b *sqliteStore) drain() (err error) {
 	if err := b.writer.exec("COMMIT"); err != nil {
 		return err
 	}
-	t.all = t.all[:0]
+	t.empty()
 	b.ranges.set(t.all)
+	return nil
+}
+
+// deleteSlots deletes all but those that cannot be read.
+func (b *sqliteStore) deleteSlots() error {
+	all := b.slots.all
+	if !slices.ContainsFunc(all, func(s slot) bool { return s.bad }) {
+		return b.writer.exec("DELETE FROM slots")
+	}
+	for number := range len(all) + 1 { // with the register
+		if number > 0 && all[number-1].bad {
+			continue
+		}
+		if err := b.writer.exec("DELETE FROM slots WHERE slot = ?", int64(number)); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
