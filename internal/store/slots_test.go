@@ -405,6 +405,39 @@ func TestSlotThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// Whatever is in a slot, either its rows are read or it is said that they cannot be.
+func TestUnpackSlot(t *testing.T) {
+	head := []byte{slotVersion, 0, 0, 0, 0, 0, 0, 0, 3}
+	row := []byte{0, 2, 5, 'x'} // length, ID, the row
+	for _, c := range []struct {
+		name string
+		data []byte
+		rows int // negative: it cannot be read
+	}{
+		{"nothing", nil, -1},
+		{"part of the head", head[:slotHead-1], -1},
+		{"zeros", make([]byte, slotSize), 0},
+		{"no rows", head, 0},
+		{"a row", slices.Concat(head, row), 1},
+		{"a row and zeros", slices.Concat(head, row, make([]byte, 9)), 1},
+		{"as many rows as there are bits", slices.Concat(head, slices.Repeat(row, slotRows)), slotRows},
+		{"one more", slices.Concat(head, slices.Repeat(row, slotRows+1)), -1},
+		{"a row that is cut off", slices.Concat(head, row, row[:3]), -1},
+		{"a row without an ID", slices.Concat(head, []byte{0, 1, 0}), -1},
+		{"an ID that is cut off", slices.Concat(head, []byte{0, 1, 0x80}), -1},
+		{"an ID that is too large", slices.Concat(head, []byte{0, 10, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1}), -1},
+		{"another version", slices.Concat([]byte{slotVersion + 1}, head[1:]), -1},
+		{"no number of the writing", make([]byte, slotHead, slotSize), 0},
+		{"a version without it", append([]byte{slotVersion}, make([]byte, 8)...), -1},
+	} {
+		rows := 0
+		_, err := unpackSlot(c.data, func(int, uint64, []byte) { rows++ })
+		if (err != nil) != (c.rows < 0) || err == nil && rows != c.rows {
+			t.Errorf("%s: %d rows, want %d; %v", c.name, rows, c.rows, err)
+		}
+	}
+}
+
 // A slot that turns out to be unreadable while the store runs stays as it is until the next start: whoever uses the store
 // does not know of a row made of it, and would give its id to another one.
 func TestSlotThatCannotBeReadLater(t *testing.T) {
