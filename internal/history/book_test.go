@@ -340,3 +340,14 @@ func BenchmarkPut(b *testing.B) {
 		book.Put(notes)
 	}
 }
+
+// A step of a kind that the book does not know is an Event, and says its kind; it is not the
+// beginning of its message.
+func TestUnknownKind(t *testing.T) {
+	b := NewBook(start)
+	b.Put([]Note{with(toSIP(1, 0, "sung"), func(n *Note) { n.Text = "in the bath" })})
+	m, _ := b.Get("1")
+	if len(m.Steps) != 1 || m.Steps[0].Kind != Event || m.Steps[0].Text != "sung: in the bath" || m.Known {
+		t.Errorf("known from its beginning: %v, steps %+v", m.Known, m.Steps)
+	}
+}

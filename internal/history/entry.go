@@ -103,7 +103,7 @@ func (e *entry) take(n *Note, mono int64) {
 	s := step{after: mono - e.mono, status: int16(n.Status), n: uint8(min(n.N, math.MaxUint8)), of: uint8(min(n.Of, math.MaxUint8))}
 	text, known := n.Text, false
 	if s.kind, known = kindIndex[n.Kind]; !known {
-		text = n.Kind + ": " + n.Text // an Event
+		s.kind, text = kindIndex[Event], n.Kind+": "+n.Text
 	}
 	if text != "" {
 		s.said = e.keep(clip(text, maxSaid))
