@@ -174,6 +174,7 @@ func (ls *lanes) reuse() {
 	for i, f := range ls.left {
 		ls.left[i] = nil
 		if len(ls.spareFIFO) < maxSpare && !f.loaded && cap(f.empty) <= maxSpareQueue {
+			clear(f.empty[:cap(f.empty)]) // it is older than the queue, if that has grown
 			*f = fifo{queue: f.empty, empty: f.empty}
 			ls.spareFIFO = append(ls.spareFIFO, f)
 		}

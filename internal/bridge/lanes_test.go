@@ -70,6 +70,32 @@ func TestLanesAreBounded(t *testing.T) {
 	}
 }
 
+// What waits for its next use keeps no message alive.
+func TestSpareFIFOsAreEmpty(t *testing.T) {
+	ls := newLanes(Limits{})
+	for range 3 {
+		var f *fifo
+		for range 5 { // more than there was room for
+			f = ls.push(queued("bob", "juliet@example.com", 1))
+		}
+		for len(f.queue) > 0 {
+			ls.remove(f, 0)
+		}
+		ls.tidy(f)
+		ls.reuse()
+		for _, f := range ls.spareFIFO {
+			for _, e := range f.queue[:cap(f.queue)] {
+				if e != (entry{}) {
+					t.Fatalf("%+v is left", e)
+				}
+			}
+		}
+		if len(ls.spareFIFO) != 1 {
+			t.Fatalf("%d are kept, want 1", len(ls.spareFIFO))
+		}
+	}
+}
+
 // SEC-24: a few big messages are as bad as many small ones.
 func TestLanesAreBoundedInOctets(t *testing.T) {
 	ls := newLanes(Limits{Bytes: 2000})
@@ -114,7 +140,7 @@ func TestSendersAreServedInTurn(t *testing.T) {
 		var got []string
 		for i := range 5 {
 			ref, _ := r.last(i + 1)
-			got = append(got, ref.(*outbound).id)
+			got = append(got, ref.(*claim[outbound]).on.id)
 			r.answer(answered(200))
 		}
 		if want := "[l0 q1 l1 l2 l3]"; fmt.Sprint(got) != want {
@@ -169,15 +195,15 @@ func TestFullDomainHoldsUpNobody(t *testing.T) {
 		ref := r.requests[0].Ref
 		r.SIPOutcomes([]mapping.Result{{Ref: ref, Outcome: answered(200)}})
 		r.settle()
-		if got, _ := r.last(4); got.(*outbound).id != "o2" {
-			t.Errorf("%s has left, want o2", got.(*outbound).id)
+		if got, _ := r.last(4); got.(*claim[outbound]).on.id != "o2" {
+			t.Errorf("%s has left, want o2", got.(*claim[outbound]).on.id)
 		}
 		r.answer(answered(200))
 		r.last(4) // c3 waits for a slot of its domain
 		r.SIPOutcomes([]mapping.Result{{Ref: r.requests[1].Ref, Outcome: answered(200)}})
 		r.settle()
-		if got, _ := r.last(5); got.(*outbound).id != "c3" {
-			t.Errorf("%s has left, want c3", got.(*outbound).id)
+		if got, _ := r.last(5); got.(*claim[outbound]).on.id != "c3" {
+			t.Errorf("%s has left, want c3", got.(*claim[outbound]).on.id)
 		}
 	})
 }
