@@ -140,6 +140,9 @@ type Bridge struct {
 	sealed   bool          // Seal was called
 	idle     chan struct{} // closed by Drain's wait when nothing is left; nil before
 
+	requested claims[outbound] // what the SIP side has been given
+	handed    claims[incoming] // and what the XMPP side has
+
 	nextRow     uint64
 	rows        map[uint64]*outbound // in memory and in the journal
 	unjournaled []*outbound          // sent early, in order of reading; some have been committed or are over

@@ -189,7 +189,7 @@ func (b *Bridge) feed(out *work) {
 func (b *Bridge) send(out *work, o *outbound) {
 	b.expect(out, o)
 	out.noteSent(o)
-	out.requests = append(out.requests, mapping.Parcel[mapping.SIP]{Ref: o, Value: o.parts[0]})
+	out.requests = append(out.requests, mapping.Parcel[mapping.SIP]{Ref: b.requested.to(o), Value: o.parts[0]})
 }
 
 // update gives the store the row of o as it will be when the lock is released.

@@ -32,7 +32,7 @@ func (s modelSIP) Deliver(batch []mapping.Parcel[mapping.SIP]) {
 	w := s.world
 	w.learn()
 	for _, p := range batch {
-		o := p.Ref.(*outbound)
+		o := p.Ref.(*claim[outbound]).on
 		row, lost := w.onDisk(o.id)
 		w.mu.Lock()
 		if m := w.msgs[o.id]; s.of == w.epoch {
@@ -47,7 +47,7 @@ func (s modelSIP) Deliver(batch []mapping.Parcel[mapping.SIP]) {
 			m.open, m.last, m.next = true, sip, nil
 			m.sent++
 			w.counts.requests++
-			w.requests = append(w.requests, &request{epoch: s.of, ref: p.Ref, m: m, sip: sip})
+			w.requests = append(w.requests, &request{epoch: s.of, ref: p.Ref, o: o, m: m, sip: sip})
 		}
 		w.mu.Unlock()
 	}
@@ -188,7 +188,7 @@ const (
 
 // expect says what has to become of the message of r, by the rules of IM-59.
 func (w *world) expect(r *request, out mapping.Outcome) (want expectation) {
-	o := r.ref.(*outbound)
+	o := r.o
 	w.b.mu.Lock()
 	journaled := o.row != 0
 	w.b.mu.Unlock()

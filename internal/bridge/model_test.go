@@ -106,6 +106,7 @@ type world struct {
 type request struct {
 	epoch int
 	ref   any
+	o     *outbound // of ref
 	m     *model
 	sip   *mapping.SIPMessage
 }
@@ -432,7 +433,7 @@ func (w *world) answer(outcome func() mapping.Outcome) {
 
 // learnParts looks at what the text of a request that was too long was cut into.
 func (w *world) learnParts(r *request, room, chars int) {
-	o := r.ref.(*outbound)
+	o := r.o
 	w.b.mu.Lock()
 	parts := slices.Clone(o.parts)
 	w.b.mu.Unlock()

@@ -109,7 +109,7 @@ func TestPartsToXMPP(t *testing.T) {
 			if len(s.answers) != 0 {
 				t.Fatalf("answered after %d of %d outcomes", i, len(c.parts))
 			}
-			b.XMPPOutcomes([]mapping.Result{{Ref: in, Outcome: o}})
+			b.XMPPOutcomes([]mapping.Result{{Ref: b.handed.to(in), Outcome: o}})
 		}
 		if len(s.answers) != 1 || s.answers[0].Ref != "tx" {
 			t.Fatalf("answers %+v, want one for tx", s.answers)

@@ -274,7 +274,7 @@ func (b *Bridge) tellWish(out *work, in *incoming, w *wish, what mapping.Notice,
 	}
 	parcel := mapping.Parcel[mapping.XMPP]{Value: v}
 	if in != nil {
-		parcel.Ref, in.wish, in.left = in, w, 1
+		parcel.Ref, in.wish, in.left = b.handed.to(in), w, 1
 	}
 	out.stanzas = append(out.stanzas, parcel)
 }

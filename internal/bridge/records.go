@@ -42,3 +42,35 @@ func (b *Bridge) recycle(w *work) {
 		b.outbounds.Put(o)
 	}
 }
+
+// claim is what a side is given as the Ref of a value, and is never used again: it leads to the
+// record until the outcome is there. A second outcome, which should not come, leads nowhere,
+// and not to the message that has the record by then.
+type claim[T any] struct{ on *T }
+
+// claims are made many at a time. b.mu guards them.
+type claims[T any] []claim[T]
+
+const claimsAtOnce = 64
+
+// to makes a claim to a record.
+func (c *claims[T]) to(record *T) *claim[T] {
+	if len(*c) == 0 {
+		*c = make([]claim[T], claimsAtOnce)
+	}
+	one := &(*c)[0]
+	*c = (*c)[1:]
+	one.on = record
+	return one
+}
+
+// end is told that the outcome is there. It returns the record, nil if one was there before.
+func (c *claim[T]) end() (record *T) {
+	record, c.on = c.on, nil
+	return record
+}
+
+// toldTwice is told that a second outcome has come, which does not count.
+func (b *Bridge) toldTwice(dir string) {
+	b.log.Error("a second outcome of a message is dropped; this is a fault of stox", "dir", dir)
+}

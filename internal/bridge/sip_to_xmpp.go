@@ -171,7 +171,7 @@ func (b *Bridge) handOver(out *work, in *incoming) {
 	b.remind(out, in)
 	in.left = len(in.stanzas)
 	for _, v := range in.stanzas {
-		out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{Ref: in, Value: v})
+		out.stanzas = append(out.stanzas, mapping.Parcel[mapping.XMPP]{Ref: b.handed.to(in), Value: v})
 	}
 	in.stanzas = nil
 }
@@ -213,10 +213,11 @@ func (b *Bridge) XMPPOutcomes(batch []mapping.Result) {
 	for i := range batch {
 		r := &batch[i]
 		switch ref := r.Ref.(type) {
-		case *incoming:
-			ref.came(&r.Outcome)
-			if ref.left--; ref.left == 0 {
-				b.finishSIP(out, p, ref, down)
+		case *claim[incoming]:
+			if in := ref.end(); in == nil {
+				b.toldTwice("sip-xmpp")
+			} else if in.came(&r.Outcome); in.left == 0 {
+				b.finishSIP(out, p, in, down)
 			}
 		case *report:
 			b.settleReport(out, ref, r.Outcome.Kind, false)
@@ -313,6 +314,7 @@ func (p *Policy) failureToSIP(f *mapping.Failure, toward string) *mapping.Failur
 // came takes the outcome of one stanza. That of a request with several is the worst of
 // them: what failed for certain outranks what may have failed, and that what did not.
 func (in *incoming) came(o *mapping.Outcome) {
+	in.left--
 	doubtful := in.outcome.Doubtful || o.Doubtful
 	if rank(o.Kind) > rank(in.outcome.Kind) {
 		in.outcome = *o

@@ -346,8 +346,12 @@ func (b *Bridge) SIPOutcomes(batch []mapping.Result) {
 	b.mu.Lock()
 	for _, r := range batch {
 		switch ref := r.Ref.(type) {
-		case *outbound:
-			b.settle(out, ref, r.Outcome)
+		case *claim[outbound]:
+			if o := ref.end(); o != nil {
+				b.settle(out, o, r.Outcome)
+			} else {
+				b.toldTwice("xmpp-sip")
+			}
 		case *query:
 			b.formats.answered(ref, r.Outcome, out.now)
 		case *typist:
