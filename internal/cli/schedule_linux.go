@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"strconv"
 
@@ -14,11 +15,17 @@ import (
 // commit. Only the ordinary policy is replaced: who has chosen one keeps it.
 func scheduleAsBatch() error { return reschedule(unix.SCHED_NORMAL, unix.SCHED_BATCH) }
 
+// maxLooks is many more than it takes: what is new at the second look was made during the first.
+const maxLooks = 20
+
+var errPolicy = errors.New("threads keep their scheduling policy, or new ones come all the time")
+
 // reschedule gives all threads that have the policy from the policy to. The kernel keeps a
 // policy for each thread, and a new thread has that of the one that makes it, so it looks
-// until it finds none any more.
+// until it finds none any more. There are sandboxes that take a policy and change nothing, so it
+// does not look for ever.
 func reschedule(from, to uint32) error {
-	for {
+	for range maxLooks {
 		tasks, err := os.ReadDir("/proc/self/task")
 		if err != nil {
 			return err
@@ -49,4 +56,5 @@ func reschedule(from, to uint32) error {
 			return nil
 		}
 	}
+	return errPolicy
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"os"
 	"runtime"
 	"strconv"
@@ -38,6 +39,13 @@ func TestScheduleAsBatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantPolicy(t, unix.SCHED_BATCH)
+}
+
+// Where a policy is taken and nothing changes, that is an error, and not waited for.
+func TestScheduleWithoutEffect(t *testing.T) {
+	if err := reschedule(unix.SCHED_NORMAL, unix.SCHED_NORMAL); !errors.Is(err, errPolicy) {
+		t.Errorf("%v, want %v", err, errPolicy)
+	}
 }
 
 // wantPolicy checks all threads there are.
