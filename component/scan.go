@@ -46,7 +46,7 @@ const bigScratch = 16 << 10
 // same if they are written alike, and white space in their values stays what it is.
 //
 // It reads straight on: where the octets of one read end, it waits for more, whatever it
-// is in the middle of. So each octet is looked at once.
+// is in the middle of. So each octet is looked at once, or twice where quickTag has given up.
 type scanner struct {
 	source
 	forest

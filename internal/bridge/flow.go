@@ -135,9 +135,9 @@ func (b *Bridge) eligible(out *work, l *lane) (found *fifo, short bool) {
 	return found, short
 }
 
-// markNext has the next messages of these FIFOs, a share of each, written as ones that may leave;
-// in a trial only the first whose sender has room, when the slot is free. While one of them is, it waits until there
-// are as many that are not: one commit for all.
+// markNext has the next messages of these FIFOs, a share of each, written as ones that may
+// leave; in a trial only the first whose sender has room, when the slot is free. While one of
+// them is, it waits until there are as many that are not: one commit for all.
 func (b *Bridge) markNext(out *work, fifos []*fifo, slot, trial, marked bool) {
 	if len(fifos) == 0 || trial && fifos[0].lane.open != nil {
 		return

@@ -9,8 +9,7 @@ import (
 
 // History is told what happens to messages, step by step, for those who want to look at
 // it. It returns at once, keeps nothing of the slice, and does not call the bridge, whose lock
-// may be held. Notes of
-// a message may come in another order than its steps.
+// may be held. Notes of a message may come in another order than its steps.
 //
 // Of what strangers send, and users beyond their rate, it is told no more than the trail:
 // they could push out what others want to see.
