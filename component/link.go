@@ -298,10 +298,11 @@ func (l *link) finishBy(d time.Duration) {
 	l.conn.SetDeadline(l.closeBy)
 }
 
-func (l *link) closing() bool {
+// finished reports whether that time is over.
+func (l *link) finished() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return !l.closeBy.IsZero()
+	return !l.closeBy.IsZero() && !time.Now().Before(l.closeBy)
 }
 
 func (l *link) readDeadline(t time.Time) {

@@ -78,7 +78,7 @@ func (r *reader) fill(p []byte) (int, error) {
 			return n, nil
 		case err == nil:
 			return 0, io.ErrNoProgress
-		case !r.watch || !isTimeout(err) || r.l.closing():
+		case !r.watch || !isTimeout(err) || r.l.finished():
 			return 0, err
 		}
 		if now := time.Now(); !now.Before(begun.Add(wait)) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ type script struct {
 
 func (s *script) Read(p []byte) (int, error)      { return s.r.Read(p[:min(len(p), s.step)]) }
 func (s *script) SetReadDeadline(time.Time) error { return nil }
+func (s *script) SetDeadline(time.Time) error     { return nil }
 
 // readAll feeds text to the reader of a link without a writer, and returns what
 // ended it and what it would have written.
@@ -47,6 +49,34 @@ func readAllWith(text []byte, step, limit int, h Handler, mod func(*Config)) (wr
 	c.q.open(l.pingID)
 	err = l.rd.run()
 	return c.q.buf, err
+}
+
+// A deadline that was over just before the link was to be finished does not end it: there is
+// time left for what the server has to say.
+func TestFinishBehindDeadline(t *testing.T) {
+	c, err := New(Config{Server: "x:1", Domain: testDomain, Secret: "s"}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &link{cfg: &c.cfg, q: c.q, srv: &c.srv, log: c.log, conn: &script{}}
+	r := newReader(l, newSink())
+	r.watch = true
+	reads := 0
+	r.read = func(p []byte) (int, error) {
+		if reads++; reads == 1 {
+			l.finishBy(time.Minute)
+			return 0, os.ErrDeadlineExceeded
+		}
+		return copy(p, "</stream:stream>"), nil
+	}
+	if n, err := r.fill(make([]byte, 100)); n == 0 || err != nil {
+		t.Errorf("read %d octets, %v", n, err)
+	}
+	l.finishBy(0)
+	r.read = func([]byte) (int, error) { return 0, os.ErrDeadlineExceeded }
+	if _, err := r.fill(make([]byte, 100)); !isTimeout(err) {
+		t.Errorf("when the time is over: %v, want a timeout", err)
+	}
 }
 
 const streamHeader = `<?xml version='1.0'?><stream:stream xmlns='jabber:component:accept' xmlns:stream='http://etherx.jabber.org/streams' from='sip.example.com' id='1'>`
