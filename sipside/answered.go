@@ -8,8 +8,8 @@ import (
 // answered remembers what was answered over UDP for at least Timer J. The zero value is
 // empty and ready.
 //
-// Nearly all answers are a mere status, and those are in many small tables of ten bytes a
-// place and a bit. The key of a transaction is a keyed hash: some of its bits choose the table, and
+// Nearly all answers are a mere status, and those are in many small tables of eleven bytes a
+// place. The key of a transaction is a keyed hash: some of its bits choose the table, and
 // half of it stands for the rest. That two requests at the same time share all of these
 // will not happen (once in 10^16 requests), and nobody can bring it about. Each table grows
 // and shrinks on its own, which takes some microseconds; what is over is taken out of it

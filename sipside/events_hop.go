@@ -25,8 +25,9 @@ func (u *UA) hopFor(m *outRequest, overFlow bool) (h *hop, f *mapping.Failure) {
 	return h, f
 }
 
-// leadFor is where a request about events goes next. One that is in a dialog, or that has a route set, goes
-// to whom its first Route names, else to its remote target (RFC 3261 §12.2.1.1):
+// leadFor is where a request about events goes next. One that is in a dialog, or that has a
+// route set, goes to whom its first Route names, else to its remote target (RFC 3261
+// §12.2.1.1):
 //
 //   - by the route whose next hop that is, or whose domain, so that it goes as all else does
 //     that goes there, and shows the route's login;

@@ -44,7 +44,7 @@ func (u *UA) askAt(ctx context.Context, req outRequest, h hop, t locate.Target) 
 	}
 }
 
-// only is the hop with one of its targets for all of them.
+// at is the hop with one of its targets for all of them.
 func (h hop) at(t locate.Target) hop {
 	h.addr, h.name, h.only = t.Addr.Addr(), t.Name, nil
 	h.query.Transport, h.query.Port = t.Transport, t.Addr.Port()

@@ -56,7 +56,7 @@ func isPlainCSeq(b []byte) bool {
 }
 
 // plainID gives the id of the request whose only Via, as it has come back, is row, if it was
-// sent with that sent-by and has the usual form: see plainVia. It says false of all others.
+// sent with that sent-by and has the usual form: see via.plainRow. It says false of all others.
 func (c *client) plainID(row []byte, sentBy string) (id uint64, ok bool) {
 	const before = len("SIP/2.0/UDP ")
 	if len(row) < before+len(sentBy) || string(row[before:before+len(sentBy)]) != sentBy {
