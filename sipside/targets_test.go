@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -437,5 +438,67 @@ func TestAbroad(t *testing.T) {
 				}
 			}
 		}
+	})
+}
+
+// TestWayOfRoute: where a route to a number leads is found out once, and again after a Reload. A
+// request that is under way by then stays on its way; a route that leads to us is none.
+func TestWayOfRoute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBridge(nil)
+		config := func(far string) Config {
+			cfg := testConfig()
+			cfg.Routes = []Route{{Domain: "far.example", Via: mapping.MustParseURI("sip:" + far)},
+				{Domain: "near.example", Via: mapping.MustParseURI("sip:192.0.2.1")}}
+			return cfg
+		}
+		u, m := memUA(t, config("192.0.2.9"), b)
+		n := 0
+		deliver := func(hosts ...string) (sent []memPacket) {
+			t.Helper()
+			before := len(m.all())
+			var batch []mapping.Parcel[mapping.SIP]
+			for _, host := range hosts {
+				n++
+				v := toMem(n)
+				v.RequestURI.Host = host
+				batch = append(batch, mapping.Parcel[mapping.SIP]{Ref: n, Value: v})
+			}
+			u.Deliver(batch)
+			synctest.Wait()
+			return m.all()[before:]
+		}
+		check := func(got []memPacket, want ...string) {
+			t.Helper()
+			var all []string
+			for _, p := range got {
+				all = append(all, p.to.String())
+			}
+			if !slices.Equal(all, want) {
+				t.Errorf("sent to %v, want %v", all, want)
+			}
+		}
+		open := deliver("far.example", "near.example", "far.example", "near.example")
+		check(open, "192.0.2.9:5060", "192.0.2.9:5060")
+		for _, ref := range []int{2, 4} {
+			if o := b.told()[ref]; o.Kind != mapping.NotWritten || o.Failure.Condition != mapping.CondPolicyViolation {
+				t.Errorf("%d, which leads to us: %+v", ref, o)
+			}
+		}
+		next := config("192.0.2.8:5070")
+		next.Peers = []Peer{{Name: "mem", Addresses: []netip.Prefix{netip.MustParsePrefix("192.0.2.9/32")}}}
+		if err := u.Reload(next); err != nil {
+			t.Fatal(err)
+		}
+		check(deliver("far.example", "near.example", "far.example"), "192.0.2.8:5070", "192.0.2.8:5070")
+		m.in <- okTo(open[0])
+		synctest.Wait()
+		if o := b.told()[1]; o.Status != 200 {
+			t.Errorf("answered after the Reload: %+v", o)
+		}
+		before := len(m.all())
+		time.Sleep(timerT1)
+		synctest.Wait()
+		check(m.all()[before:], "192.0.2.9:5060", "192.0.2.8:5070", "192.0.2.8:5070")
 	})
 }
