@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -390,4 +392,54 @@ func TestProvisionalResponseInBatch(t *testing.T) {
 			t.Errorf("%d were sent again", len(again))
 		}
 	})
+}
+
+// The memory of a request is another one's as soon as it has been answered, which may be while
+// others of its batch are being sent: each leaves with its own bytes, and has its own answer.
+func TestBytesWhileAnswered(t *testing.T) {
+	const senders, each = 4, 500
+	text := func(n int) string { return fmt.Sprintf("%d %s", n, strings.Repeat(string(rune('a'+n%26)), n%600)) }
+	var mu sync.Mutex
+	seen := make(map[string]string) // by branch
+	status := make(map[string]int)  // by Call-ID
+	p := siptest.Listen(t, "udp")
+	p.Answer(func(m *siptest.Message) string {
+		mu.Lock()
+		defer mu.Unlock()
+		n, _ := strconv.Atoi(strings.TrimPrefix(m.Get("Call-ID"), "call-"))
+		all := fmt.Sprintf("%s %s %s", m.First, m.Fields, m.Body)
+		if old, again := seen[m.Branch()]; again && old != all || string(m.Body) != text(n) {
+			t.Errorf("sent as %d:\n%s\nand before:\n%s", n, all, old)
+		}
+		final := [...]int{200, 200, 202, 486}[n%4]
+		seen[m.Branch()], status[m.Get("Call-ID")] = all, final
+		return m.Reply(final, "Text")
+	})
+	b := newBridge(nil)
+	u := start(t, testConfig(), b)
+	var all sync.WaitGroup
+	for s := range senders {
+		all.Go(func() {
+			for i := 0; i < each; {
+				var batch []mapping.Parcel[mapping.SIP]
+				for range min(1+i%90, each-i) {
+					m := outgoing(p, s*each+i)
+					m.Body = []byte(text(s*each + i))
+					batch = append(batch, mapping.Parcel[mapping.SIP]{Ref: m.CallID, Value: m})
+					i++
+				}
+				u.Deliver(batch)
+				b.outcome(batch[len(batch)/2].Ref) // others are still open
+			}
+		})
+	}
+	all.Wait()
+	b.wait(func() bool { return len(b.outcomes) == senders*each })
+	mu.Lock()
+	defer mu.Unlock()
+	for ref, o := range b.told() {
+		if o.Kind != mapping.Answered || o.Status != status[ref.(string)] {
+			t.Errorf("%s: %+v, answered %d", ref, o, status[ref.(string)])
+		}
+	}
 }
