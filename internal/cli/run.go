@@ -45,6 +45,7 @@ log says which.`,
 		if err != nil {
 			return err
 		}
+		setCollector(std.Environ)
 		if err := scheduleAsBatch(); err != nil {
 			log.Debug("the ordinary scheduling policy stays", "err", err)
 		}
