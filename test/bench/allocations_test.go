@@ -19,14 +19,14 @@ func TestAllocations(t *testing.T) {
 		"SIP to XMPP over UDP": {func(w *world) func(int) {
 			c := w.caller("udp", 100, text(100))
 			return func(n int) { w.fromSIP(c, n, window) }
-		}, 13},
+		}, 11},
 		"SIP to XMPP over TCP": {func(w *world) func(int) {
 			c := w.caller("tcp", 100, text(100))
 			return func(n int) { w.fromSIP(c, n, window) }
-		}, 13},
+		}, 11},
 		"XMPP to SIP": {func(w *world) func(int) {
 			return func(n int) { w.fromXMPP(n, window, 100, text(100)) }
-		}, 13},
+		}, 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run := c.run(start(t))
