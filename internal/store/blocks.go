@@ -24,7 +24,9 @@ const maxBlocksWait = 262144
 
 // PutBlocks keeps new versions, which replace older ones. They are written as contacts are, in
 // batches and without a report.
-func (s *Store) PutBlocks(batch []Block) { putSide(s, &s.blocks, batch) }
+func (s *Store) PutBlocks(batch []Block) {
+	s.putSide(len(batch), func() { s.blocks = append(s.blocks, batch...) })
+}
 
 func (q *queue) boundBlocksLocked() {
 	q.blocks = boundSideLocked(q, q.blocks, Block.key, maxBlocksWait)

@@ -23,7 +23,9 @@ const maxContactsWait = 131072
 // PutContacts keeps new versions, which replace older ones. They are written like
 // outcomes, in batches and without a report; during a fault at most 131072 wait. Of more, what
 // has a newer version is dropped, then the oldest down to 65536.
-func (s *Store) PutContacts(batch []Contact) { putSide(s, &s.contacts, batch) }
+func (s *Store) PutContacts(batch []Contact) {
+	s.putSide(len(batch), func() { s.contacts = append(s.contacts, batch...) })
+}
 
 // boundContactsLocked drops what is too much to wait. Whoever changes his mind again and
 // again does not push out what there is of others.

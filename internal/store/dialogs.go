@@ -32,25 +32,16 @@ const (
 // what has a newer version is dropped first, then the oldest down to half of it. One with
 // more than 16 KiB of Data is not kept.
 func (s *Store) PutDialogs(batch []Dialog) {
-	if len(batch) == 0 {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return
-	}
-	defer s.signalLocked(s.toDo())
-	s.sideLocked()
-	for _, d := range batch {
-		if len(d.Data) > maxDialogData {
-			d.Data = nil // nor what there was before, which is not true any more
-			s.dropped++
+	s.putSide(len(batch), func() {
+		for _, d := range batch {
+			if len(d.Data) > maxDialogData {
+				d.Data = nil // nor what there was before, which is not true any more
+				s.dropped++
+			}
+			s.dialogs = append(s.dialogs, d)
+			s.dialogBytes += d.size()
 		}
-		s.dialogs = append(s.dialogs, d)
-		s.dialogBytes += d.size()
-	}
-	s.boundDialogsLocked()
+	})
 }
 
 func (q *queue) boundDialogsLocked() {

@@ -31,7 +31,9 @@ const (
 // a newer version is dropped first, then what one user has beyond the last 1024, then the
 // oldest down to 131072: nobody, however often he changes his mind, pushes out that another
 // one has taken back what he had granted.
-func (s *Store) PutRelations(batch []Relation) { putSide(s, &s.relations, batch) }
+func (s *Store) PutRelations(batch []Relation) {
+	s.putSide(len(batch), func() { s.relations = append(s.relations, batch...) })
+}
 
 func (q *queue) boundRelationsLocked() {
 	if len(q.relations) <= maxRelationsWait {

@@ -15,7 +15,9 @@ type Seen struct {
 // PutSeen keeps outcomes. They are written in packed batches, at 1024 or after
 // 40 ms, without a report; after SeenFor, or beyond MaxSeen, they go. During a
 // fault at most MaxSeen wait, the oldest are dropped.
-func (s *Store) PutSeen(batch []Seen) { putSide(s, &s.seen, batch) }
+func (s *Store) PutSeen(batch []Seen) {
+	s.putSide(len(batch), func() { s.seen = append(s.seen, batch...) })
+}
 
 // LoadSeen calls f with the outcomes on the disk that are not older than SeenFor,
 // in batches, the oldest first. Of several with the same key the last one counts.

@@ -3,9 +3,9 @@ package store
 // What rides along with the commits of rows: each kind has a list in the queue, which Put
 // appends to and a fault may fill.
 
-// putSide appends a batch to the list of its kind, one of s, and bounds what waits.
-func putSide[T any](s *Store, list *[]T, batch []T) {
-	if len(batch) == 0 {
+// putSide has put append what rides along, n of it, to the list of its kind, and bounds what waits.
+func (s *Store) putSide(n int, put func()) {
+	if n == 0 {
 		return
 	}
 	s.mu.Lock()
@@ -15,7 +15,7 @@ func putSide[T any](s *Store, list *[]T, batch []T) {
 	}
 	defer s.signalLocked(s.toDo())
 	s.sideLocked()
-	*list = append(*list, batch...)
+	put()
 	s.boundLocked()
 }
 

@@ -27,7 +27,9 @@ const (
 // PutUsage keeps new versions, which replace older ones. They are written as contacts are, in
 // batches and without a report: a kill of the process costs what came in the 40 ms before it.
 // Days are kept for 35 days.
-func (s *Store) PutUsage(batch []Usage) { putSide(s, &s.usage, batch) }
+func (s *Store) PutUsage(batch []Usage) {
+	s.putSide(len(batch), func() { s.usage = append(s.usage, batch...) })
+}
 
 func (q *queue) boundUsageLocked() {
 	q.usage = boundSideLocked(q, q.usage, Usage.key, maxUsageWait)
