@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"container/heap"
 	"slices"
 	"time"
 
@@ -35,32 +34,6 @@ type lanes struct {
 
 // maxSpare is how many lanes and FIFOs are kept to be used again.
 const maxSpare = 512
-
-// domains is what is held by the users of each domain. Nearly all messages are of one of
-// them: what is held by that which was asked for last is at hand.
-type domains struct {
-	last string
-	held // by those of last; all has something older for it, if anything
-	all  map[string]held
-}
-
-// of is what is held by the users of a domain, until the next call.
-func (d *domains) of(domain string) *held {
-	if domain != d.last {
-		d.settle()
-		d.last, d.held = domain, d.all[domain]
-	}
-	return &d.held
-}
-
-// settle puts what is at hand where the others are.
-func (d *domains) settle() {
-	if d.held == (held{}) {
-		delete(d.all, d.last)
-	} else {
-		d.all[d.last] = d.held
-	}
-}
 
 // lane exists while its slot is held or something waits; an idle destination costs
 // nothing.
@@ -386,56 +359,4 @@ func (ls *lanes) starve(l *lane) {
 		l.starving = true
 		ls.starved = append(ls.starved, l)
 	}
-}
-
-// setAlarm has f looked at then; the zero time: never.
-func (ls *lanes) setAlarm(f *fifo, at time.Time) {
-	switch {
-	case at.IsZero():
-		if f.index >= 0 {
-			heap.Remove(&ls.alarms, f.index)
-		}
-	case f.index < 0:
-		f.at = at
-		heap.Push(&ls.alarms, f)
-	case !f.at.Equal(at):
-		f.at = at
-		heap.Fix(&ls.alarms, f.index)
-	}
-}
-
-// due takes out a FIFO whose time has come; nil if there is none, and when there
-// will be (zero: never).
-func (ls *lanes) due(now time.Time) (*fifo, time.Time) {
-	if len(ls.alarms) == 0 {
-		return nil, time.Time{}
-	}
-	if f := ls.alarms[0]; !now.Before(f.at) {
-		heap.Pop(&ls.alarms)
-		return f, time.Time{}
-	}
-	return nil, ls.alarms[0].at
-}
-
-// alarms is a heap by time.
-type alarms []*fifo
-
-func (a alarms) Len() int           { return len(a) }
-func (a alarms) Less(i, j int) bool { return a[i].at.Before(a[j].at) }
-func (a alarms) Swap(i, j int) {
-	a[i], a[j] = a[j], a[i]
-	a[i].index, a[j].index = i, j
-}
-func (a *alarms) Push(x any) {
-	f := x.(*fifo)
-	f.index = len(*a)
-	*a = append(*a, f)
-}
-func (a *alarms) Pop() any {
-	old := *a
-	f := old[len(old)-1]
-	old[len(old)-1] = nil
-	*a = old[:len(old)-1]
-	f.index = -1
-	return f
 }

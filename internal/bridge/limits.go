@@ -62,3 +62,29 @@ func (h held) room(l Limits, d held) bool {
 		(d.open <= 0 || h.open+d.open <= l.Open) &&
 		(d.bytes <= 0 || h.bytes+d.bytes <= l.Bytes)
 }
+
+// domains is what is held by the users of each domain. Nearly all messages are of one of
+// them: what is held by that which was asked for last is at hand.
+type domains struct {
+	last string
+	held // by those of last; all has something older for it, if anything
+	all  map[string]held
+}
+
+// of is what is held by the users of a domain, until the next call.
+func (d *domains) of(domain string) *held {
+	if domain != d.last {
+		d.settle()
+		d.last, d.held = domain, d.all[domain]
+	}
+	return &d.held
+}
+
+// settle puts what is at hand where the others are.
+func (d *domains) settle() {
+	if d.held == (held{}) {
+		delete(d.all, d.last)
+	} else {
+		d.all[d.last] = d.held
+	}
+}
