@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // rawBatch are batchCalls that the runtime is not told of (rawio_linux.go), and that
@@ -22,6 +24,7 @@ type rawBatch struct {
 	raw     syscall.RawConn
 	local   net.Addr
 	in, out *mmsg
+	pieces  bool // several datagrams may be sent as one (segments_linux.go)
 	zoned   *netBatch
 	zones   zoneNames
 }
@@ -44,7 +47,7 @@ func newRawBatch(c *net.UDPConn) (*rawBatch, error) {
 		return nil, err
 	}
 	return &rawBatch{raw: raw, local: c.LocalAddr(), in: newMmsg(syscall.SYS_RECVMMSG), out: newMmsg(sysSendmmsg()),
-		zoned: newNetBatch(c)}, nil
+		pieces: segments(c), zoned: newNetBatch(c)}, nil
 }
 
 // sysSendmmsg is the number of sendmmsg, which package syscall lacks for amd64.
@@ -79,23 +82,27 @@ func (b *rawBatch) receive(into []packet) (int, error) {
 func (b *rawBatch) send(packets []packet, flags int) (int, error) {
 	m := b.out
 	packets = packets[:min(len(packets), udpBatch)]
-	m.list = len(packets)
 	for i := range packets {
-		p := &packets[i]
-		if p.to.Addr().Zone() != "" {
+		if packets[i].to.Addr().Zone() != "" {
 			return b.zoned.send(packets, flags)
 		}
-		m.set(i, p.b)
-		m.hdr[i].Namelen = putAddress(&m.name[i], p.to)
 	}
+	m.pack(packets, b.pieces)
 	m.wait = flags&syscall.MSG_DONTWAIT == 0
 	if err := b.raw.Write(m.call); err != nil {
 		return 0, err
 	}
+	if m.uncut() {
+		b.pieces = m.failed != syscall.EIO // which is not about this destination alone
+		m.pack(packets, false)
+		if err := b.raw.Write(m.call); err != nil {
+			return 0, err
+		}
+	}
 	if m.failed != 0 {
 		return 0, &net.OpError{Op: "write", Net: "udp", Source: b.local, Err: os.NewSyscallError("sendmmsg", m.failed)}
 	}
-	return m.done, nil
+	return m.packets(), nil
 }
 
 // mmsg is what one call of recvmmsg or sendmmsg is about. It lives on the heap, and so
@@ -112,6 +119,7 @@ type mmsg struct {
 	hdr  [udpBatch]mmsghdr
 	iov  [udpBatch]syscall.Iovec
 	name [udpBatch][sizeName]byte // struct sockaddr_in or sockaddr_in6
+	size [udpBatch]segmentSize    // of pieces that are sent
 }
 
 // mmsghdr is struct mmsghdr of recvmmsg(2).
@@ -128,6 +136,8 @@ func newMmsg(number uintptr) *mmsg {
 	for i := range m.hdr {
 		m.hdr[i].Name = &m.name[i][0]
 		m.hdr[i].Iov, m.hdr[i].Iovlen = &m.iov[i], 1
+		m.size[i].Level, m.size[i].Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
+		m.size[i].SetLen(unix.CmsgLen(2))
 	}
 	return m
 }

@@ -241,7 +241,8 @@ func TestBatchRefused(t *testing.T) {
 			gone, nobody := bindBatch(t, i, "127.0.0.1:0", nil)
 			gone.close()
 			alive, dest := bindBatch(t, i, "127.0.0.1:0", nil)
-			mustWriteAll(t, a, []packet{{b: []byte("one"), to: nobody}, {b: []byte("two"), to: nobody}, {b: []byte("x"), to: dest}})
+			tx := new(clientTx)
+			mustWriteAll(t, a, []packet{{b: []byte("one"), to: nobody, tx: tx}, {b: []byte("two"), to: nobody, tx: tx}, {b: []byte("x"), to: dest}})
 			in := []packet{{b: make([]byte, 9)}}
 			if n, err := alive.read(in); n != 1 || err != nil || string(in[0].b) != "x" {
 				t.Errorf("%d, %v, %q", n, err, in[0].b)

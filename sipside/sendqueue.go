@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"time"
 )
 
 const (
@@ -28,6 +29,7 @@ type sendQueue struct {
 	sending bool   // somebody has taken packets, and looks at queue when they are sent
 	behind  bool   // what is in queue is left to write, and all that comes until it is gone
 	closing bool
+	heard   heard
 	wake    chan struct{}
 
 	// Kept for the next packets, as long as nobody is sending.
@@ -66,12 +68,12 @@ func (s *udpSocket) putAll(list []packet) int {
 }
 
 // putFirst is putAll for requests that are sent first.
-func (s *udpSocket) putFirst(list []*clientTx) int {
+func (s *udpSocket) putFirst(list []*clientTx, now time.Time) int {
 	s.mu.Lock()
 	n := min(len(list), s.room())
 	before := len(s.queue)
 	for _, tx := range list[:n] {
-		s.queue = append(s.queue, packet{b: tx.wire, to: tx.dest, tx: tx})
+		s.queue = append(s.queue, packet{b: tx.wire, to: tx.dest, tx: tx, sure: s.heard.lately(tx.dest, now)})
 	}
 	s.show(false, s.queue[before:])
 	s.mu.Unlock()

@@ -38,11 +38,13 @@ type udpSocket struct {
 	sendQueue // what is to be sent
 }
 
-// packet is a datagram. tx is set for the first transmission of a request.
+// packet is a datagram. tx is set for the first transmission of a request, and sure if
+// somebody is there to read it.
 type packet struct {
-	b  []byte
-	to netip.AddrPort // where to, or where from
-	tx *clientTx
+	b    []byte
+	to   netip.AddrPort // where to, or where from
+	tx   *clientTx
+	sure bool
 }
 
 // datagrams is the socket proper: batches where the system has them.
@@ -109,6 +111,7 @@ func (s *udpSocket) fill() error {
 		n, err := s.io.read(bufs)
 		if err == nil {
 			s.in = bufs[:n]
+			s.hear()
 			s.show(true, s.in)
 			switch {
 			case n == s.reads:
@@ -124,6 +127,14 @@ func (s *udpSocket) fill() error {
 		s.u.log.Warn("cannot read from the SIP socket, trying on", "addr", s.bound, "err", err)
 		s.u.pause(100 * time.Millisecond)
 	}
+}
+
+// hear notes where from it was written.
+func (s *udpSocket) hear() {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heard.note(s.in, now)
 }
 
 // screen checks a datagram and gives what the parser may see of it, nil for
