@@ -3,6 +3,7 @@ package sipside
 import (
 	"net"
 	"net/netip"
+	"sync/atomic"
 )
 
 // batchIO reads and writes several datagrams per system call, and listens to what ICMP
@@ -11,6 +12,7 @@ type batchIO struct {
 	conn    *net.UDPConn
 	calls   batchCalls
 	refused func(dest netip.AddrPort, wire []byte, err error)
+	stopped atomic.Bool // try did, and has not looked why
 }
 
 // batchCalls are recvmmsg and sendmmsg of a socket. Of each, one at a time may be called.
@@ -18,7 +20,8 @@ type batchCalls interface {
 	// receive waits for datagrams, up to udpBatch; b of the packets given is overwritten.
 	receive(into []packet) (n int, err error)
 	// send sends from the first on, up to udpBatch. Unless flags say otherwise it waits
-	// until the first one is taken. err is why that one was not.
+	// until the first one is taken. err is why that one was not; without it, and if none
+	// was sent, the next call may have them sent in another way.
 	send(packets []packet, flags int) (n int, err error)
 }
 
@@ -42,6 +45,9 @@ func (b *batchIO) read(into []packet) (int, error) {
 }
 
 func (b *batchIO) write(packets []packet) (int, error) {
+	if b.stopped.Swap(false) { // an error that ended a call is not there for the next one
+		readErrors(b.conn, b.refused)
+	}
 	tried := 0
 	sent, err := b.calls.send(packets, 0)
 	for ; err != nil && isRefusal(err) && tried < writeTries; sent, err = b.calls.send(packets, 0) {

@@ -7,11 +7,9 @@ func (b *batchIO) try(packets []packet) (n int) {
 	for n < len(packets) {
 		rest := packets[n:min(n+udpBatch, len(packets))]
 		sent, err := b.calls.send(rest, syscall.MSG_DONTWAIT)
-		if err != nil {
-			return n
-		}
 		n += sent
-		if sent < len(rest) {
+		if err != nil || sent < len(rest) {
+			b.stopped.Store(true)
 			return n
 		}
 	}

@@ -24,7 +24,8 @@ type rawBatch struct {
 	raw     syscall.RawConn
 	local   net.Addr
 	in, out *mmsg
-	pieces  bool // several datagrams may be sent as one (segments_linux.go)
+	pieces  bool      // responses may be sent as one (segments_linux.go)
+	whole   time.Time // but not before
 	zoned   *netBatch
 	zones   zoneNames
 }
@@ -47,7 +48,7 @@ func newRawBatch(c *net.UDPConn) (*rawBatch, error) {
 		return nil, err
 	}
 	return &rawBatch{raw: raw, local: c.LocalAddr(), in: newMmsg(syscall.SYS_RECVMMSG), out: newMmsg(sysSendmmsg()),
-		pieces: segments(c), zoned: newNetBatch(c)}, nil
+		pieces: canCut(c), zoned: newNetBatch(c)}, nil
 }
 
 // sysSendmmsg is the number of sendmmsg, which package syscall lacks for amd64.
@@ -87,17 +88,14 @@ func (b *rawBatch) send(packets []packet, flags int) (int, error) {
 			return b.zoned.send(packets, flags)
 		}
 	}
-	m.pack(packets, b.pieces)
+	m.pack(packets, b.pieces && (b.whole.IsZero() || !time.Now().Before(b.whole)))
 	m.wait = flags&syscall.MSG_DONTWAIT == 0
 	if err := b.raw.Write(m.call); err != nil {
 		return 0, err
 	}
 	if m.uncut() {
-		b.pieces = m.failed != syscall.EIO // which is not about this destination alone
-		m.pack(packets, false)
-		if err := b.raw.Write(m.call); err != nil {
-			return 0, err
-		}
+		b.whole = time.Now().Add(wholeFor)
+		return 0, nil
 	}
 	if m.failed != 0 {
 		return 0, &net.OpError{Op: "write", Net: "udp", Source: b.local, Err: os.NewSyscallError("sendmmsg", m.failed)}
@@ -156,7 +154,8 @@ func (m *mmsg) set(i int, b []byte) {
 //     m, which is kept alive until after the call, holds real pointers to all of it. The one
 //     address that is a number is made in the call's own list of arguments.
 //   - It writes no more than the lengths allow: those of slices that are in use as such, and
-//     of names as long as the longest address of a UDP socket.
+//     of names as long as the longest address of a UDP socket. It reads no more than the
+//     lengths of slices, names and size, in which m has what is said of pieces.
 //   - Nobody else uses any of it meanwhile: one call at a time, and packets are the caller's.
 //   - The call does not wait, whatever mode the descriptor is in (MSG_DONTWAIT), so nothing
 //     that the runtime wants of this thread waits longer than udpBatch datagrams take.

@@ -241,8 +241,7 @@ func TestBatchRefused(t *testing.T) {
 			gone, nobody := bindBatch(t, i, "127.0.0.1:0", nil)
 			gone.close()
 			alive, dest := bindBatch(t, i, "127.0.0.1:0", nil)
-			tx := new(clientTx)
-			mustWriteAll(t, a, []packet{{b: []byte("one"), to: nobody, tx: tx}, {b: []byte("two"), to: nobody, tx: tx}, {b: []byte("x"), to: dest}})
+			mustWriteAll(t, a, []packet{{b: []byte("one"), to: nobody}, {b: []byte("two"), to: nobody}, {b: []byte("x"), to: dest}})
 			in := []packet{{b: make([]byte, 9)}}
 			if n, err := alive.read(in); n != 1 || err != nil || string(in[0].b) != "x" {
 				t.Errorf("%d, %v, %q", n, err, in[0].b)
@@ -250,6 +249,27 @@ func TestBatchRefused(t *testing.T) {
 			want := []string{nobody.String() + " one: connection refused", nobody.String() + " two: connection refused"}
 			if !slices.Equal(told, want) {
 				t.Errorf("told %q, want %q", told, want)
+			}
+		})
+	}
+}
+
+// TestBatchRefusedInTry: what ends a try, and is not there for the next call any more, is told
+// when the rest is written.
+func TestBatchRefusedInTry(t *testing.T) {
+	for i, calls := range batches {
+		t.Run(calls.name, func(t *testing.T) {
+			told := 0
+			a, _ := bindBatch(t, i, "127.0.0.1:0", func(netip.AddrPort, []byte, error) { told++ })
+			gone, nobody := bindBatch(t, i, "127.0.0.1:0", nil)
+			gone.close()
+			_, dest := bindBatch(t, i, "127.0.0.1:0", nil)
+			list := []packet{{b: []byte("one"), to: nobody}, {b: []byte("x"), to: dest}}
+			if n := a.try(list); n != 1 || told != 0 {
+				t.Fatalf("%d tried, %d told", n, told)
+			}
+			if n, err := a.write(list[1:]); n != 1 || err != nil || told != 1 {
+				t.Errorf("%d written, %v, %d told", n, err, told)
 			}
 		})
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"sync"
-	"time"
 )
 
 const (
@@ -29,7 +28,6 @@ type sendQueue struct {
 	sending bool   // somebody has taken packets, and looks at queue when they are sent
 	behind  bool   // what is in queue is left to write, and all that comes until it is gone
 	closing bool
-	heard   heard
 	wake    chan struct{}
 
 	// Kept for the next packets, as long as nobody is sending.
@@ -68,12 +66,12 @@ func (s *udpSocket) putAll(list []packet) int {
 }
 
 // putFirst is putAll for requests that are sent first.
-func (s *udpSocket) putFirst(list []*clientTx, now time.Time) int {
+func (s *udpSocket) putFirst(list []*clientTx) int {
 	s.mu.Lock()
 	n := min(len(list), s.room())
 	before := len(s.queue)
 	for _, tx := range list[:n] {
-		s.queue = append(s.queue, packet{b: tx.wire, to: tx.dest, tx: tx, sure: s.heard.lately(tx.dest, now)})
+		s.queue = append(s.queue, packet{b: tx.wire, to: tx.dest, tx: tx})
 	}
 	s.show(false, s.queue[before:])
 	s.mu.Unlock()
@@ -99,7 +97,7 @@ func (s *udpSocket) respond(e *echo, r reply) bool {
 	if used+len(b) <= cap(s.slab) { // else it has outgrown it
 		s.slab = s.slab[:used+len(b)]
 	}
-	s.queue = append(s.queue, packet{b: b, to: e.path.to})
+	s.queue = append(s.queue, packet{b: b, to: e.path.to, response: true})
 	s.show(false, s.queue[len(s.queue)-1:])
 	return true
 }

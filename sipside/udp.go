@@ -38,20 +38,20 @@ type udpSocket struct {
 	sendQueue // what is to be sent
 }
 
-// packet is a datagram. tx is set for the first transmission of a request, and sure if
-// somebody is there to read it.
+// packet is a datagram. tx is set for the first transmission of a request.
 type packet struct {
-	b    []byte
-	to   netip.AddrPort // where to, or where from
-	tx   *clientTx
-	sure bool
+	b        []byte
+	to       netip.AddrPort // where to, or where from
+	tx       *clientTx
+	response bool // that we send
 }
 
 // datagrams is the socket proper: batches where the system has them.
 type datagrams interface {
 	// read waits for datagrams; b of the packets given is overwritten.
 	read(into []packet) (n int, err error)
-	// write sends from the first on; err is why packets[n] could not be sent.
+	// write sends from the first on; err is why packets[n] could not be sent. If it says
+	// that none was sent, and not why, it is to be called again.
 	write(packets []packet) (n int, err error)
 	close() error
 }
@@ -111,7 +111,6 @@ func (s *udpSocket) fill() error {
 		n, err := s.io.read(bufs)
 		if err == nil {
 			s.in = bufs[:n]
-			s.hear()
 			s.show(true, s.in)
 			switch {
 			case n == s.reads:
@@ -127,14 +126,6 @@ func (s *udpSocket) fill() error {
 		s.u.log.Warn("cannot read from the SIP socket, trying on", "addr", s.bound, "err", err)
 		s.u.pause(100 * time.Millisecond)
 	}
-}
-
-// hear notes where from it was written.
-func (s *udpSocket) hear() {
-	now := time.Now()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.heard.note(s.in, now)
 }
 
 // screen checks a datagram and gives what the parser may see of it, nil for
