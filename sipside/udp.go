@@ -43,7 +43,7 @@ type packet struct {
 	b        []byte
 	to       netip.AddrPort // where to, or where from
 	tx       *clientTx
-	response bool // that we send
+	response bool // of ours
 }
 
 // datagrams is the socket proper: batches where the system has them.

@@ -180,13 +180,13 @@ func diff(a, b map[uint64]string) (ids []uint64) {
 // Rows of any size are where they were put, in slots or in the table, updated and deleted in any order,
 // through faults, checkpoints, restarts and kills.
 func TestSlotsModel(t *testing.T) {
-	for seed := range uint64(2) {
+	for seed := range uint64(3) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			m := &slotsModel{t: t, rng: rand.New(rand.NewPCG(seed, 5)), path: filepath.Join(t.TempDir(), "stox.db"), f: &faulty{}, rows: map[uint64]string{}}
 			m.open()
 			defer func() { m.b.close() }()
 			most := 0
-			for range 120 {
+			for range 200 {
 				what := "a commit"
 				switch m.rng.IntN(25) {
 				case 0:
