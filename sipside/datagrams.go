@@ -3,7 +3,6 @@ package sipside
 import (
 	"net"
 	"net/netip"
-	"sync/atomic"
 )
 
 // batchIO reads and writes several datagrams per system call, and listens to what ICMP
@@ -12,7 +11,7 @@ type batchIO struct {
 	conn    *net.UDPConn
 	calls   batchCalls
 	refused func(dest netip.AddrPort, wire []byte, err error)
-	stopped atomic.Bool // try did, and has not looked why
+	stopped bool // try did, and has not looked why; of who may call send
 }
 
 // batchCalls are recvmmsg and sendmmsg of a socket. Of each, one at a time may be called.
@@ -20,8 +19,8 @@ type batchCalls interface {
 	// receive waits for datagrams, up to udpBatch; b of the packets given is overwritten.
 	receive(into []packet) (n int, err error)
 	// send sends from the first on, up to udpBatch. Unless flags say otherwise it waits
-	// until the first one is taken. err is why that one was not; without it, and if none
-	// was sent, the next call may have them sent in another way.
+	// until the first one is taken. err is why that one was not; if there is none, and
+	// nothing was sent, it is to be called again, and does it in another way.
 	send(packets []packet, flags int) (n int, err error)
 }
 
@@ -45,19 +44,20 @@ func (b *batchIO) read(into []packet) (int, error) {
 }
 
 func (b *batchIO) write(packets []packet) (int, error) {
-	if b.stopped.Swap(false) { // an error that ended a call is not there for the next one
+	if b.stopped { // the error that has ended that call is not there for the next one
+		b.stopped = false
 		readErrors(b.conn, b.refused)
 	}
-	tried := 0
-	sent, err := b.calls.send(packets, 0)
-	for ; err != nil && isRefusal(err) && tried < writeTries; sent, err = b.calls.send(packets, 0) {
-		readErrors(b.conn, b.refused)
-		tried++
-	}
-	if err == nil && sent < min(len(packets), udpBatch) {
+	for tried := 0; ; tried++ {
+		sent, err := b.calls.send(packets, 0)
+		if err == nil && sent == min(len(packets), udpBatch) {
+			return sent, nil
+		}
 		readErrors(b.conn, b.refused) // may be why
+		if sent > 0 || err != nil && !isRefusal(err) || tried == writeTries {
+			return sent, err
+		}
 	}
-	return sent, err
 }
 
 // writeTries is how often a write is tried again that has failed because an earlier

@@ -9,7 +9,7 @@ func (b *batchIO) try(packets []packet) (n int) {
 		sent, err := b.calls.send(rest, syscall.MSG_DONTWAIT)
 		n += sent
 		if err != nil || sent < len(rest) {
-			b.stopped.Store(true)
+			b.stopped = true
 			return n
 		}
 	}

@@ -24,8 +24,7 @@ type rawBatch struct {
 	raw     syscall.RawConn
 	local   net.Addr
 	in, out *mmsg
-	pieces  bool      // responses may be sent as one (segments_linux.go)
-	whole   time.Time // but not before
+	cut     cutting // of pieces that are sent
 	zoned   *netBatch
 	zones   zoneNames
 }
@@ -48,7 +47,7 @@ func newRawBatch(c *net.UDPConn) (*rawBatch, error) {
 		return nil, err
 	}
 	return &rawBatch{raw: raw, local: c.LocalAddr(), in: newMmsg(syscall.SYS_RECVMMSG), out: newMmsg(sysSendmmsg()),
-		pieces: canCut(c), zoned: newNetBatch(c)}, nil
+		cut: cutting{can: canCut(c)}, zoned: newNetBatch(c)}, nil
 }
 
 // sysSendmmsg is the number of sendmmsg, which package syscall lacks for amd64.
@@ -88,13 +87,12 @@ func (b *rawBatch) send(packets []packet, flags int) (int, error) {
 			return b.zoned.send(packets, flags)
 		}
 	}
-	m.pack(packets, b.pieces && (b.whole.IsZero() || !time.Now().Before(b.whole)))
+	m.pack(packets, b.cut.now())
 	m.wait = flags&syscall.MSG_DONTWAIT == 0
 	if err := b.raw.Write(m.call); err != nil {
 		return 0, err
 	}
-	if m.uncut() {
-		b.whole = time.Now().Add(wholeFor)
+	if b.cut.learn(m) {
 		return 0, nil
 	}
 	if m.failed != 0 {

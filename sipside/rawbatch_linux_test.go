@@ -239,8 +239,8 @@ func TestBatchRefused(t *testing.T) {
 				told = append(told, fmt.Sprint(dest, " ", string(wire), ": ", err))
 			})
 			gone, nobody := bindBatch(t, i, "127.0.0.1:0", nil)
-			gone.close()
 			alive, dest := bindBatch(t, i, "127.0.0.1:0", nil)
+			gone.close()
 			mustWriteAll(t, a, []packet{{b: []byte("one"), to: nobody}, {b: []byte("two"), to: nobody}, {b: []byte("x"), to: dest}})
 			in := []packet{{b: make([]byte, 9)}}
 			if n, err := alive.read(in); n != 1 || err != nil || string(in[0].b) != "x" {
@@ -262,8 +262,8 @@ func TestBatchRefusedInTry(t *testing.T) {
 			told := 0
 			a, _ := bindBatch(t, i, "127.0.0.1:0", func(netip.AddrPort, []byte, error) { told++ })
 			gone, nobody := bindBatch(t, i, "127.0.0.1:0", nil)
-			gone.close()
 			_, dest := bindBatch(t, i, "127.0.0.1:0", nil)
+			gone.close()
 			list := []packet{{b: []byte("one"), to: nobody}, {b: []byte("x"), to: dest}}
 			if n := a.try(list); n != 1 || told != 0 {
 				t.Fatalf("%d tried, %d told", n, told)

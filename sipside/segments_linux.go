@@ -20,18 +20,20 @@ import (
 // and Call-IDs of one length. Each arrives by itself, in the order of before.
 //
 // It is for responses only. A piece that nobody on this machine takes is refused as one, with
-// one ICMP error about its first datagram, and older systems report an error for a piece of
-// which some datagrams have left. For a request it has to be known whether it was read
-// (client.refused); a response that is lost, or sent twice, is put right by the request that
-// comes again (RFC 3261 §17.2.2).
+// one ICMP error about its first datagram, and a system may report an error for a piece of
+// which a part has left. For a request it has to be known whether it was read
+// (client.refused). A response that is lost comes again with its request (RFC 3261 §17.2.2),
+// and one that comes twice is dropped by who has sent that (§17.1.2.2).
 
 const (
 	// maxSegment is the size of a datagram that goes whole over any link that carries IPv6
 	// (RFC 8200 §5). The system refuses to cut a piece into datagrams that do not.
 	maxSegment = 1280 - 40 - 8
-	// maxSegments is how many of them fit into a piece; systems take 64 at least.
-	maxSegments = 65000 / maxSegment
-	// wholeFor is for how long no pieces are made after the system would not take one.
+	// maxPiece is the most that a datagram may have over IPv4, which a piece is until it is cut.
+	// All systems take as many parts of it as one call may send datagrams.
+	maxPiece = 65535 - 20 - 8
+	// wholeFor is for how long a socket makes no pieces after one was not taken whose first
+	// datagram was taken by itself.
 	wholeFor = time.Minute
 )
 
@@ -86,14 +88,14 @@ func (m *mmsg) pack(packets []packet, pieces bool) {
 // the first, and one that is shorter, which ends it.
 func onePiece(packets []packet) int {
 	first := &packets[0]
-	if !first.response || len(first.b) == 0 || len(first.b) > maxSegment {
+	if !first.piece || len(first.b) == 0 || len(first.b) > maxSegment {
 		return 1
 	}
-	most := min(len(packets), maxSegments)
+	most := min(len(packets), maxPiece/len(first.b))
 	for n := 1; n < most; n++ {
 		p := &packets[n]
 		switch {
-		case !p.response || p.to != first.to || len(p.b) == 0 || len(p.b) > len(first.b):
+		case !p.piece || p.to != first.to || len(p.b) == 0 || len(p.b) > len(first.b):
 			return n
 		case len(p.b) < len(first.b):
 			return n + 1
@@ -112,12 +114,40 @@ func (m *mmsg) packets() int {
 }
 
 // uncut reports whether the call may have failed because its first header is a piece: the
-// route is for smaller datagrams, the device or IPsec wants each by itself, or a filter looks
-// at the length of what it takes for one packet. Nothing has left then.
+// route is for smaller datagrams, the device or IPsec wants each by itself, a filter looks
+// at the length of what it takes for one packet, or so much does not fit into a queue.
 func (m *mmsg) uncut() bool {
 	switch m.failed {
-	case syscall.EINVAL, syscall.EMSGSIZE, syscall.EIO, syscall.EPERM:
-		return m.hdr[0].Iovlen > 1
+	case syscall.EINVAL, syscall.EMSGSIZE, syscall.EIO, syscall.EPERM, syscall.ENOBUFS, syscall.ENOMEM:
+		return m.list > 0 && m.hdr[0].Iovlen > 1
 	}
+	return false
+}
+
+// cutting says whether a socket makes pieces.
+type cutting struct {
+	can   bool
+	doubt syscall.Errno // why the last piece was not taken; the next call shows whether each by itself is
+	until time.Time     // no pieces are made before; zero: they are
+}
+
+// now reports whether the next call is to make pieces.
+func (c *cutting) now() bool {
+	if !c.until.IsZero() && !time.Now().Before(c.until) {
+		c.until = time.Time{}
+	}
+	return c.can && c.doubt == 0 && c.until.IsZero()
+}
+
+// learn is told what became of a call, and reports whether it is to be made again, without pieces.
+func (c *cutting) learn(m *mmsg) (again bool) {
+	if m.uncut() {
+		c.doubt = m.failed
+		return true
+	}
+	if c.doubt != 0 && m.done > 0 && !isShortage(c.doubt) {
+		c.until = time.Now().Add(wholeFor)
+	}
+	c.doubt = 0
 	return false
 }

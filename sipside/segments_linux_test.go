@@ -23,32 +23,48 @@ func rawPair(t *testing.T, from, to string) (a *batchIO, calls *rawBatch, b *bat
 	a, _ = bindBatch(t, raw, from, nil)
 	b, dest = bindBatch(t, raw, to, nil)
 	calls = a.calls.(*rawBatch)
-	if !calls.pieces {
+	if !calls.cut.can {
 		t.Fatal("the system cannot cut datagrams")
 	}
 	return a, calls, b, dest
 }
 
-// arrive reads what must be all of want, in this order.
-func arrive(t *testing.T, b *batchIO, want []packet) {
+// arrive reads what must be want, in this order, and no more.
+func arrive(t *testing.T, a, b *batchIO, dest netip.AddrPort, want []packet) {
 	t.Helper()
+	end := packet{b: []byte("the end"), to: dest}
+	mustWriteAll(t, a, []packet{end})
 	b.conn.SetReadDeadline(time.Now().Add(10 * time.Second)) // one is lost
-	for i := 0; i < len(want); {
+	for i := 0; ; {
 		in := make([]packet, udpBatch)
 		for k := range in {
 			in[k].b = make([]byte, 2048)
 		}
 		n, err := b.read(in)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%d of %d came: %v", i, len(want), err)
 		}
 		for _, p := range in[:n] {
+			if bytes.Equal(p.b, end.b) {
+				if i != len(want) {
+					t.Fatalf("%d of %d came", i, len(want))
+				}
+				return
+			}
 			if i == len(want) || !bytes.Equal(p.b, want[i].b) {
 				t.Fatalf("datagram %d of %d has %d octets, or is another one", i+1, len(want), len(p.b))
 			}
 			i++
 		}
 	}
+}
+
+// threes are n responses of three octets, each another one.
+func threes(n int, dest netip.AddrPort) (list []packet) {
+	for i := range n {
+		list = append(list, packet{b: fmt.Appendf(nil, "%03d", i), to: dest, piece: true})
+	}
+	return list
 }
 
 // TestPieces: which datagrams are given to the system as one, and that they arrive as they
@@ -75,8 +91,8 @@ func TestPieces(t *testing.T) {
 			{"500 500@ 500 500", []uint64{1, 1, 2}},
 			{"500? 500? 500 500 500? 400", []uint64{1, 1, 2, 1, 1}},
 			{"500 400? 500", []uint64{1, 1, 1}},
-			{strings.Repeat("1232 ", 60), []uint64{52, 8}},
-			{strings.Repeat("9 ", udpBatch), []uint64{52, 12}},
+			{strings.Repeat("1232 ", 60), []uint64{53, 7}},
+			{strings.Repeat("9 ", udpBatch), []uint64{udpBatch}},
 		} {
 			t.Run(fmt.Sprint(way.from, " ", c.sizes), func(t *testing.T) {
 				var list, want []packet
@@ -84,7 +100,7 @@ func TestPieces(t *testing.T) {
 					var size int
 					var kind byte
 					fmt.Sscanf(f+" ", "%d%c", &size, &kind)
-					p := packet{b: bytes.Repeat([]byte{byte(i)}, size), to: dest, response: kind != '?'}
+					p := packet{b: bytes.Repeat([]byte{byte(i)}, size), to: dest, piece: kind != '?'}
 					if kind == '@' {
 						p.to = other
 					}
@@ -95,73 +111,101 @@ func TestPieces(t *testing.T) {
 				if n, err := a.write(list); n != len(list) || err != nil {
 					t.Fatalf("%d sent, %v", n, err)
 				}
-				var got []uint64
-				for _, h := range calls.out.hdr[:calls.out.list] {
-					got = append(got, h.Iovlen)
-				}
-				if !slices.Equal(got, c.pieces) {
+				if got := pieceSizes(calls); !slices.Equal(got, c.pieces) {
 					t.Errorf("in pieces of %d, want %d", got, c.pieces)
 				}
-				arrive(t, b, want)
+				arrive(t, a, b, dest, want)
 			})
 		}
+	}
+}
+
+// pieceSizes tells how many datagrams each header of the last call was.
+func pieceSizes(calls *rawBatch) (sizes []uint64) {
+	for _, h := range calls.out.hdr[:calls.out.list] {
+		sizes = append(sizes, h.Iovlen)
+	}
+	return sizes
+}
+
+// withoutChecksums has a socket send without them, which the system does not cut.
+func withoutChecksums(t *testing.T, b *batchIO, without int) {
+	t.Helper()
+	raw, err := b.conn.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NO_CHECK, without) })
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 
 // TestNoPieces: a socket that cannot have its datagrams cut sends them one by one, for a minute.
 func TestNoPieces(t *testing.T) {
 	a, calls, b, dest := rawPair(t, "127.0.0.1:0", "127.0.0.1:0")
-	raw, err := a.conn.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	checksums := func(without int) {
+	list := threes(5, dest)
+	single, one := []uint64{1, 1, 1, 1, 1}, []uint64{5}
+	send := func(want []uint64) {
 		t.Helper()
-		raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NO_CHECK, without) })
-		if err != nil {
-			t.Fatal(err)
+		mustWriteAll(t, a, list)
+		if got := pieceSizes(calls); !slices.Equal(got, want) {
+			t.Errorf("sent in pieces of %d, want %d", got, want)
 		}
+		arrive(t, a, b, dest, list)
 	}
-	checksums(1) // without them nothing is cut
-	list := slices.Repeat([]packet{{b: []byte("xyz"), to: dest, response: true}}, 5)
-	for range 2 {
-		for _, do := range []func() int{
-			func() int { return a.try(list) },
-			func() int { mustWriteMore(t, a, list); return len(list) },
-		} {
-			calls.whole = time.Time{} // the minute is over
-			if n := do(); n == 0 {
-				mustWriteMore(t, a, list)
-			}
-			if calls.out.list != len(list) || !calls.whole.After(time.Now()) {
-				t.Fatalf("sent in %d pieces, none until %v", calls.out.list, calls.whole)
-			}
-			arrive(t, b, list)
-		}
+	send(one)
+	withoutChecksums(t, a, 1)
+	send(single)
+	if wait := time.Until(calls.cut.until); wait <= 0 || wait > wholeFor {
+		t.Errorf("no pieces for %v", wait)
 	}
-	checksums(0)
-	mustWriteMore(t, a, list)
-	if calls.out.list != len(list) {
-		t.Errorf("within the minute sent in %d pieces", calls.out.list)
+	withoutChecksums(t, a, 0)
+	send(single)
+	calls.cut.until = time.Now() // the minute is over
+	send(one)
+	withoutChecksums(t, a, 1)
+	if n := a.try(list); n != 0 { // it is left to who writes
+		t.Errorf("%d tried", n)
 	}
-	arrive(t, b, list)
-	calls.whole = time.Now()
-	mustWriteMore(t, a, list)
-	if calls.out.list != 1 {
-		t.Errorf("after it sent in %d pieces", calls.out.list)
-	}
-	arrive(t, b, list)
+	send(single)
+	calls.cut = cutting{}
+	withoutChecksums(t, a, 0)
+	send(single)
 }
 
-// mustWriteMore is mustWriteAll for who may have to call again.
-func mustWriteMore(t *testing.T, b datagrams, list []packet) {
-	t.Helper()
-	for tries := 0; len(list) > 0; tries++ {
-		n, err := b.write(list)
-		if err != nil || tries > 2 {
-			t.Fatalf("%d, %v, for the %d. time", n, err, tries)
-		}
-		list = list[n:]
+// TestDoubt: pieces end for a minute only if it was the piece that was not taken.
+func TestDoubt(t *testing.T) {
+	m := newMmsg(sysSendmmsg())
+	list := threes(5, memPeer)
+	for _, c := range []struct {
+		name         string
+		piece, alone syscall.Errno // what the calls end with, 0: sent
+		stop         bool
+	}{
+		{"a device that cannot", syscall.EIO, 0, true},
+		{"a filter", syscall.EPERM, 0, true},
+		{"a destination that nothing reaches", syscall.EINVAL, syscall.EINVAL, false},
+		{"a full queue", syscall.ENOBUFS, 0, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cut := cutting{can: true}
+			m.pack(list, cut.now())
+			m.failed, m.done = c.piece, 0
+			if m.list != 1 || !cut.learn(m) {
+				t.Fatal("it is not sent again")
+			}
+			m.pack(list, cut.now())
+			if m.failed, m.done = c.alone, 0; c.alone == 0 {
+				m.done = 5
+			}
+			if m.list != 5 || cut.learn(m) {
+				t.Fatal("it is sent for the third time")
+			}
+			if cut.now() == c.stop {
+				t.Errorf("pieces: %t", !c.stop)
+			}
+		})
 	}
 }
 
@@ -170,33 +214,35 @@ func mustWriteMore(t *testing.T, b datagrams, list []packet) {
 func TestNoPiecesTellsErrors(t *testing.T) {
 	told := 0
 	a, _ := bindBatch(t, 1, "127.0.0.1:0", func(netip.AddrPort, []byte, error) { told++ })
-	calls := a.calls.(*rawBatch)
 	gone, nobody := bindBatch(t, 1, "127.0.0.1:0", nil)
-	gone.close()
 	b, dest := bindBatch(t, 1, "127.0.0.1:0", nil)
+	gone.close()
 	if n := a.try([]packet{{b: []byte("one"), to: nobody}}); n != 1 || told != 0 {
 		t.Fatalf("%d tried, %d told", n, told)
 	}
 	raw, _ := a.conn.SyscallConn()
 	raw.Control(func(fd uintptr) { // as if it were another one, which EMSGSIZE may be
 		unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
-		unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_NO_CHECK, 1)
 	})
-	list := slices.Repeat([]packet{{b: []byte("xyz"), to: dest, response: true}}, 5)
-	mustWriteMore(t, a, list)
-	arrive(t, b, list)
-	if told != 1 || calls.out.list != len(list) {
-		t.Errorf("%d told, sent in %d pieces", told, calls.out.list)
+	withoutChecksums(t, a, 1)
+	list := threes(5, dest)
+	mustWriteAll(t, a, list)
+	arrive(t, a, b, dest, list)
+	if told != 1 {
+		t.Errorf("%d told", told)
 	}
 }
 
 // TestUncut: which errors are those of a piece.
 func TestUncut(t *testing.T) {
 	m := newMmsg(sysSendmmsg())
-	list := slices.Repeat([]packet{{b: []byte("xyz"), to: memPeer, response: true}}, 5)
+	list := threes(5, memPeer)
+	if m.failed = syscall.EINVAL; m.uncut() {
+		t.Error("nothing was to be cut")
+	}
 	m.pack(list, true)
 	for errno, want := range map[syscall.Errno]bool{0: false, syscall.EINVAL: true, syscall.EMSGSIZE: true, syscall.EIO: true, syscall.EPERM: true,
-		syscall.ECONNREFUSED: false, syscall.EAGAIN: false, syscall.ENOBUFS: false} {
+		syscall.ECONNREFUSED: false, syscall.EAGAIN: false, syscall.ENOBUFS: true} {
 		if m.failed = errno; m.uncut() != want {
 			t.Errorf("%v: %t", errno, !want)
 		}

@@ -97,7 +97,7 @@ func (s *udpSocket) respond(e *echo, r reply) bool {
 	if used+len(b) <= cap(s.slab) { // else it has outgrown it
 		s.slab = s.slab[:used+len(b)]
 	}
-	s.queue = append(s.queue, packet{b: b, to: e.path.to, response: true})
+	s.queue = append(s.queue, packet{b: b, to: e.path.to, piece: !s.u.cfg.NoGSO})
 	s.show(false, s.queue[len(s.queue)-1:])
 	return true
 }

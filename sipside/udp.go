@@ -40,18 +40,17 @@ type udpSocket struct {
 
 // packet is a datagram. tx is set for the first transmission of a request.
 type packet struct {
-	b        []byte
-	to       netip.AddrPort // where to, or where from
-	tx       *clientTx
-	response bool // of ours
+	b     []byte
+	to    netip.AddrPort // where to, or where from
+	tx    *clientTx
+	piece bool // may be handed to the system in one piece with others (segments_linux.go)
 }
 
 // datagrams is the socket proper: batches where the system has them.
 type datagrams interface {
 	// read waits for datagrams; b of the packets given is overwritten.
 	read(into []packet) (n int, err error)
-	// write sends from the first on; err is why packets[n] could not be sent. If it says
-	// that none was sent, and not why, it is to be called again.
+	// write sends from the first on; err is why packets[n] could not be sent.
 	write(packets []packet) (n int, err error)
 	close() error
 }

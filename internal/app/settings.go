@@ -167,6 +167,7 @@ func sipsideConfig(cfg *config.Config) (sipside.Config, error) {
 		UserAgent:      "stox",
 		Instance:       instance(cfg),
 		Accept:         cfg.SIP.AcceptStatus,
+		NoGSO:          !cfg.SIP.UDPGSO,
 		MaxConnections: cfg.Limits.MaxConnections,
 		MaxHeaderBytes: cfg.Limits.MaxHeaderBytes,
 		PeerRate:       cfg.Limits.PeerRate,

@@ -120,3 +120,16 @@ via = "sip:192.0.2.10"
 		}
 	}
 }
+
+// sip.udp_gso is on unless somebody says otherwise.
+func TestSettingsOfGSO(t *testing.T) {
+	for more, no := range map[string]bool{"": false, "sip.udp_gso = true": false, "sip.udp_gso = false": true} {
+		cfg, err := config.Parse("stox.toml", []byte("xmpp.domain = 'sip.example.com'\nxmpp.secret = 'component secret'\nsip.domain = 'pbx.example.net'\n"+more), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, err := sipsideConfig(cfg); err != nil || c.NoGSO != no {
+			t.Errorf("%q: %t, %v", more, c.NoGSO, err)
+		}
+	}
+}

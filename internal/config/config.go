@@ -59,6 +59,7 @@ type SIP struct {
 	Advertise    string   `mapstructure:"advertise"` // host or host:port; "" when it depends on the peer
 	Domain       string   `mapstructure:"domain"`
 	PhoneDomain  string   `mapstructure:"phone_domain"`
+	UDPGSO       bool     `mapstructure:"udp_gso"`
 	AcceptStatus int      `mapstructure:"accept_status"` // 200, 202
 	LateErrors   string   `mapstructure:"late_errors"`   // imdn, message, none
 	Expired      string   `mapstructure:"expired"`       // deliver, refuse

@@ -292,7 +292,7 @@ func TestOpenKey(t *testing.T) {
 
 // TestLive: which keys may change while the daemon runs is a promise.
 func TestLive(t *testing.T) {
-	const fixed = `xmpp.server xmpp.domain xmpp.secret xmpp.secret_file xmpp.barrier sip.listen sip.advertise sip.domain sip.resolver
+	const fixed = `xmpp.server xmpp.domain xmpp.secret xmpp.secret_file xmpp.barrier sip.listen sip.advertise sip.domain sip.udp_gso sip.resolver
 		domain domain.xmpp domain.sip domain.server domain.secret domain.secret_file accounts.mode accounts.key_file
 		limits.max_connections limits.max_header_bytes limits.max_stanza_bytes store.path store.url
 		admin.listen admin.socket admin.token admin.token_file log.otlp`

@@ -29,6 +29,7 @@ listen = ["udp://192.0.2.1:5060", "tls://[2001:db8::1]:5061", "wss://0.0.0.0:443
 advertise = "gateway.example.com:5070"
 domain = "example.net"
 phone_domain = "phone.example.net"
+udp_gso = false
 accept_status = 202
 late_errors = "message"
 expired = "refuse"
