@@ -75,7 +75,7 @@ bench: go-check ## what a message costs: the whole daemon in one process, and ea
 	$(GO) test -run '^$$' -bench . -benchmem -count $(COUNT) -timeout 60m ./mapping ./component ./sipside/... ./internal/bridge ./internal/store ./internal/hist
 	$(GO) test -run '^$$' -bench . -count $(COUNT) -timeout 60m ./test/bench
 
-# They wait for servers more than they work: more of them at a time than there are cores.
+# They wait for servers more than they work: four at a time, also on two cores.
 interop: ## real servers and phones, started by the tests in private directories
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) -tags interop -count 1 -parallel 4 ./test/interop/... ./test/docs/...
 

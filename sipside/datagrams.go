@@ -48,14 +48,17 @@ func (b *batchIO) write(packets []packet) (int, error) {
 		b.stopped = false
 		readErrors(b.conn, b.refused)
 	}
-	for tried := 0; ; tried++ {
+	for tried := 0; ; {
 		sent, err := b.calls.send(packets, 0)
 		if err == nil && sent == min(len(packets), udpBatch) {
 			return sent, nil
 		}
 		readErrors(b.conn, b.refused) // may be why
-		if sent > 0 || err != nil && !isRefusal(err) || tried == writeTries {
+		if sent > 0 || err != nil && (!isRefusal(err) || tried == writeTries) {
 			return sent, err
+		}
+		if err != nil {
+			tried++
 		}
 	}
 }

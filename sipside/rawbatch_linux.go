@@ -84,10 +84,11 @@ func (b *rawBatch) send(packets []packet, flags int) (int, error) {
 	packets = packets[:min(len(packets), udpBatch)]
 	for i := range packets {
 		if packets[i].to.Addr().Zone() != "" {
+			b.cut.doubt = 0
 			return b.zoned.send(packets, flags)
 		}
 	}
-	m.pack(packets, b.cut.now())
+	m.pack(packets, b.cut.allowed())
 	m.wait = flags&syscall.MSG_DONTWAIT == 0
 	if err := b.raw.Write(m.call); err != nil {
 		return 0, err

@@ -33,7 +33,7 @@ const (
 	// All systems take as many parts of it as one call may send datagrams.
 	maxPiece = 65535 - 20 - 8
 	// wholeFor is for how long a socket makes no pieces after one was not taken whose first
-	// datagram was taken by itself.
+	// datagram was taken by itself, unless it was for want of room, which passes.
 	wholeFor = time.Minute
 )
 
@@ -115,7 +115,8 @@ func (m *mmsg) packets() int {
 
 // uncut reports whether the call may have failed because its first header is a piece: the
 // route is for smaller datagrams, the device or IPsec wants each by itself, a filter looks
-// at the length of what it takes for one packet, or so much does not fit into a queue.
+// at the length of what it takes for one packet, or so much does not fit into a queue. It may
+// also be what an ICMP error about an earlier datagram has left (EMSGSIZE).
 func (m *mmsg) uncut() bool {
 	switch m.failed {
 	case syscall.EINVAL, syscall.EMSGSIZE, syscall.EIO, syscall.EPERM, syscall.ENOBUFS, syscall.ENOMEM:
@@ -131,8 +132,8 @@ type cutting struct {
 	until time.Time     // no pieces are made before; zero: they are
 }
 
-// now reports whether the next call is to make pieces.
-func (c *cutting) now() bool {
+// allowed reports whether the next call is to make pieces.
+func (c *cutting) allowed() bool {
 	if !c.until.IsZero() && !time.Now().Before(c.until) {
 		c.until = time.Time{}
 	}

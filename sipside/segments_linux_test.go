@@ -190,19 +190,19 @@ func TestDoubt(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cut := cutting{can: true}
-			m.pack(list, cut.now())
+			m.pack(list, cut.allowed())
 			m.failed, m.done = c.piece, 0
 			if m.list != 1 || !cut.learn(m) {
 				t.Fatal("it is not sent again")
 			}
-			m.pack(list, cut.now())
+			m.pack(list, cut.allowed())
 			if m.failed, m.done = c.alone, 0; c.alone == 0 {
 				m.done = 5
 			}
 			if m.list != 5 || cut.learn(m) {
 				t.Fatal("it is sent for the third time")
 			}
-			if cut.now() == c.stop {
+			if cut.allowed() == c.stop {
 				t.Errorf("pieces: %t", !c.stop)
 			}
 		})
@@ -220,8 +220,9 @@ func TestNoPiecesTellsErrors(t *testing.T) {
 	if n := a.try([]packet{{b: []byte("one"), to: nobody}}); n != 1 || told != 0 {
 		t.Fatalf("%d tried, %d told", n, told)
 	}
+	awaitError(t, a)
 	raw, _ := a.conn.SyscallConn()
-	raw.Control(func(fd uintptr) { // as if it were another one, which EMSGSIZE may be
+	raw.Control(func(fd uintptr) { // as if the call of a piece had taken it, as it does an EMSGSIZE
 		unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_ERROR)
 	})
 	withoutChecksums(t, a, 1)

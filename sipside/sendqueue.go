@@ -9,7 +9,7 @@ import (
 const (
 	maxOutgoing = 8192     // packets that wait to be sent over a socket
 	maxPushed   = 256      // packets that one call of push sends
-	slabSize    = 32 << 10 // responses are built in pieces of that size
+	slabSize    = 32 << 10 // responses are built in slabs of that size
 	slabRoom    = 2 << 10  // that nearly all of them fit in
 	keptPackets = 1024     // the longest list that is kept for the next packets
 )
