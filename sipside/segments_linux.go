@@ -128,7 +128,7 @@ func (m *mmsg) uncut() bool {
 // cutting says whether a socket makes pieces.
 type cutting struct {
 	can   bool
-	doubt syscall.Errno // why the last piece was not taken; the next call shows whether each by itself is
+	doubt syscall.Errno // why the last piece was not taken; the next call shows if its datagrams are
 	until time.Time     // no pieces are made before; zero: they are
 }
 
