@@ -65,7 +65,7 @@ tidy-check:
 unit: ## unit tests and fuzz seeds with the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TIMEOUT) ./...
 # With the race detector the sockets are used as everybody does (rawio_linux.go of both).
-	$(GO) test -count 1 -timeout $(TIMEOUT) -run 'Batch|Mmsg|Piece|Push|Writes|Reads|Stream|Transports' ./component ./sipside
+	$(GO) test -count 1 -timeout $(TIMEOUT) -run 'Batch|Links|Mmsg|Nobody|Piece|Push|Quoted|Refus|Untaken|Writes|Reads|Stream|Transports' ./component ./sipside
 
 # Without the race detector, which makes allocations of its own.
 allocations: ## what a message may cost in allocations

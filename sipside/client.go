@@ -71,6 +71,7 @@ type clientTx struct {
 	repeated   bool // UDP: transmitted more than once
 	proceeding bool
 	ended      bool
+	piece      pieceLinks         // of whoever sends it
 	again      delayed[*clientTx] // Timer E
 	giveUp     delayed[*clientTx] // Timer F
 }
@@ -230,9 +231,7 @@ func (c *client) send(tx *clientTx, targets []locate.Target) {
 	case stream:
 		c.u.conns.send(tx, connTo(to))
 	case sock == nil:
-		f := mapping.FailUnreachable()
-		f.Err = fmt.Errorf("sipside: no UDP socket that reaches %s", dest)
-		c.fail(tx, notWritten(f))
+		c.fail(tx, unreached(fmt.Errorf("sipside: no UDP socket that reaches %s", dest)))
 	default:
 		c.sendUDP(tx, sock, dest, bytes.Clone(wire))
 	}
@@ -374,40 +373,14 @@ func (c *client) undialed(tx *clientTx, err error) {
 	c.end(tx, notWritten(unconnected(tx.moved, err)))
 }
 
-// refused is told that a datagram to dest was not taken by anybody, of which wire
-// is the beginning (an ICMP error). Such a message is easily forged, so it has to
-// show the branch, which only those know who have seen the request.
-//
-// The outcome is NotWritten: nobody was there to read the request. That holds only
-// if it was sent once and never answered, else an earlier transmission may have
-// been read; then the next answer or Timer F decides.
-func (c *client) refused(dest netip.AddrPort, wire []byte, err error) {
-	const param = ";branch="
-	at := bytes.Index(wire, []byte(param)) + len(param)
-	if at < len(param) || len(wire) < at+branchLen {
-		return
-	}
-	id, ok := c.parseBranch(string(wire[at : at+branchLen]))
-	if !ok {
-		return
-	}
+// unsent is told that the first transmission of a UDP request failed locally, for good:
+// not for want of room (isLoss). A later one may be on its way by now.
+func (c *client) unsent(tx *clientTx, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	tx := c.open.get(id)
-	if tx == nil || tx.udp == nil || tx.dest != dest || tx.repeated || tx.proceeding || !bytes.HasPrefix(tx.wire, wire[:at+branchLen]) {
-		return
+	if !tx.repeated && !tx.proceeding {
+		c.end(tx, unreached(err))
 	}
-	f := mapping.FailUnreachable()
-	f.Err = err
-	c.end(tx, notWritten(f))
-}
-
-// unsent is told that the first transmission of a UDP request failed locally, for good:
-// not for want of room (isShortage).
-func (c *client) unsent(tx *clientTx, err error) {
-	f := mapping.FailUnreachable()
-	f.Err = err
-	c.fail(tx, notWritten(f))
 }
 
 // lost ends what is open on a connection that is gone. Of its bytes all before
@@ -422,9 +395,7 @@ func (c *client) lost(s *stream, taken uint64, err error) {
 		switch {
 		case tx.stream != s:
 		case tx.start >= taken:
-			f := mapping.FailUnreachable()
-			f.Err = err
-			c.end(tx, notWritten(f))
+			c.end(tx, unreached(err))
 		default:
 			c.end(tx, unknown(err))
 		}
@@ -488,6 +459,13 @@ func (c *client) close() {
 
 func notWritten(f *mapping.Failure) mapping.Outcome {
 	return mapping.Outcome{Kind: mapping.NotWritten, Failure: f}
+}
+
+// unreached: nobody has read the request, since err kept it from its target.
+func unreached(err error) mapping.Outcome {
+	f := mapping.FailUnreachable()
+	f.Err = err
+	return notWritten(f)
 }
 
 // unknown: the request may have arrived (EL-001).

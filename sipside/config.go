@@ -23,8 +23,8 @@ type Config struct {
 	Advertise string
 	// Accept is the answer for a processed message: 200 (also if 0) or 202.
 	Accept int
-	// NoGSO has every datagram handed to the system by itself, also responses that could
-	// leave as one piece (UDP_SEGMENT, udp(7)).
+	// NoGSO has every datagram handed to the system by itself, also those that could leave as
+	// one piece (UDP_SEGMENT, udp(7)).
 	NoGSO bool
 	// Peers may send to us. Loopback addresses and the hosts of routes may too.
 	Peers []Peer

@@ -1,6 +1,7 @@
 package sipside
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 )
@@ -19,9 +20,33 @@ type batchCalls interface {
 	// receive waits for datagrams, up to udpBatch; b of the packets given is overwritten.
 	receive(into []packet) (n int, err error)
 	// send sends from the first on, up to udpBatch. Unless flags say otherwise it waits
-	// until the first one is taken. err is why that one was not; if there is none, and
+	// until the first one is taken. err is why that one, or packetsOf(err), was not; if there is none, and
 	// nothing was sent, it is to be called again, and does it in another way.
 	send(packets []packet, flags int) (n int, err error)
+}
+
+// pieceError is why a piece of requests was not taken. It is not sent again.
+type pieceError struct {
+	packets int
+	lost    bool // a part may have left
+	err     error
+}
+
+func (e *pieceError) Error() string { return e.err.Error() }
+func (e *pieceError) Unwrap() error { return e.err }
+
+// packetsOf tells of how many packets, from the first that was not sent, err says why.
+func packetsOf(err error) int {
+	if e := (*pieceError)(nil); errors.As(err, &e) {
+		return e.packets
+	}
+	return 1
+}
+
+// isLoss reports whether what failed with err counts as sent, and lost on its way.
+func isLoss(err error) bool {
+	e := (*pieceError)(nil)
+	return isShortage(err) || errors.As(err, &e) && e.lost
 }
 
 // newBatchIO takes over a socket. refused is called for datagrams of which an ICMP
@@ -54,7 +79,7 @@ func (b *batchIO) write(packets []packet) (int, error) {
 			return sent, nil
 		}
 		readErrors(b.conn, b.refused) // may be why
-		if sent > 0 || err != nil && (!isRefusal(err) || tried == writeTries) {
+		if sent > 0 || err != nil && (!isRefusal(err) || packetsOf(err) > 1 || tried == writeTries) {
 			return sent, err
 		}
 		if err != nil {

@@ -134,7 +134,7 @@ func (c *client) depart(list []*clientTx, now time.Time) {
 		s := list[i].udp
 		for j = i + 1; j < sent && list[j].udp == s; j++ {
 		}
-		for k := i + s.putFirst(list[i:j]); k < j; k++ {
+		for k := i + s.putFirst(list[i:j], now); k < j; k++ {
 			c.end(list[k], notWritten(mapping.FailBusy(1)))
 		}
 		socks = append(socks, s)

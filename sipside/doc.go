@@ -131,7 +131,9 @@
 // On Linux a UDP request whose destination is unreachable by ICMP (nobody listens on
 // the port) ends at once, as NotWritten: refused_linux.go. The error has to quote the
 // request up to the branch, and to come before a response and a retransmission; all
-// others are ignored, as an earlier copy may have been read (RFC 3261 §18.4).
+// others are ignored, as an earlier copy may have been read (RFC 3261 §18.4). Requests that
+// left in one piece, for a loopback address, are refused by one error if that quotes the first and the beginning of the
+// second (segments_linux.go).
 //
 // # Goroutines, locks, limits
 //

@@ -25,6 +25,7 @@ type rawBatch struct {
 	local   net.Addr
 	in, out *mmsg
 	cut     cutting // of pieces that are sent
+	denied  error   // why the piece was not taken that the first unsent packets are; nil: none
 	zoned   *netBatch
 	zones   zoneNames
 }
@@ -79,27 +80,62 @@ func (b *rawBatch) receive(into []packet) (int, error) {
 	return m.done, nil
 }
 
-func (b *rawBatch) send(packets []packet, flags int) (int, error) {
-	m := b.out
+func (b *rawBatch) send(packets []packet, flags int) (n int, err error) {
 	packets = packets[:min(len(packets), udpBatch)]
+	if err := b.denied; err != nil {
+		if flags&syscall.MSG_DONTWAIT == 0 { // else it is left to who writes
+			b.denied = nil
+		}
+		return 0, err
+	}
 	for i := range packets {
 		if packets[i].to.Addr().Zone() != "" {
 			b.cut.doubt = 0
+			for j := range packets {
+				linkPiece(packets[j : j+1])
+			}
 			return b.zoned.send(packets, flags)
 		}
 	}
+	for n < len(packets) {
+		sent, packed, err := b.sendPacked(packets[n:], flags&syscall.MSG_DONTWAIT == 0 && n == 0)
+		n += sent
+		if err != nil && n == 0 {
+			if flags&syscall.MSG_DONTWAIT == 0 {
+				b.denied = nil
+			}
+			return 0, err
+		}
+		if err != nil || sent < packed {
+			break // the next call tells why
+		}
+	}
+	return n, nil
+}
+
+// sendPacked makes one call for packets from the first on, and tells how many were sent of how
+// many that it was for.
+func (b *rawBatch) sendPacked(packets []packet, wait bool) (sent, packed int, err error) {
+	m := b.out
 	m.pack(packets, b.cut.allowed())
-	m.wait = flags&syscall.MSG_DONTWAIT == 0
+	m.wait = wait
+	packed = m.packets(m.list)
 	if err := b.raw.Write(m.call); err != nil {
-		return 0, err
+		return 0, packed, err
+	}
+	var failed error
+	if m.failed != 0 {
+		failed = &net.OpError{Op: "write", Net: "udp", Source: b.local, Err: os.NewSyscallError("sendmmsg", m.failed)}
+	}
+	if packed > 1 && packets[0].tx != nil && m.uncut() && m.ends() {
+		b.cut.until = time.Now().Add(wholeFor)
+		b.denied = &pieceError{packed, m.failed != syscall.EPERM, failed}
+		return 0, packed, b.denied
 	}
 	if b.cut.learn(m) {
-		return 0, nil
+		return 0, packed, nil
 	}
-	if m.failed != 0 {
-		return 0, &net.OpError{Op: "write", Net: "udp", Source: b.local, Err: os.NewSyscallError("sendmmsg", m.failed)}
-	}
-	return m.packets(), nil
+	return m.packets(m.done), packed, failed
 }
 
 // mmsg is what one call of recvmmsg or sendmmsg is about. It lives on the heap, and so

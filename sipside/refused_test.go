@@ -2,7 +2,9 @@ package sipside
 
 import (
 	"bytes"
+	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -75,6 +77,72 @@ func TestRefusalHasToMatch(t *testing.T) {
 				}
 				if o := b.outcome("x"); o.Kind != want {
 					t.Errorf("%+v", o)
+				}
+			})
+		})
+	}
+}
+
+// TestRefusalOfAPiece: an error that shows the first request of a piece and the beginning of the
+// second is about all of them; what has been sent again, or answered provisionally, may have been
+// read. An error that shows less, or something else, is about one of them: the piece was cut.
+func TestRefusalOfAPiece(t *testing.T) {
+	const n = 8 // 0 to 4 are a piece, 5 is none, 6 and 7 are another one
+	whole := func(wires [][]byte, i int) []byte { return append(bytes.Clone(wires[i]), wires[i+1]...) }
+	for _, tt := range []struct {
+		name  string
+		wire  func(wires [][]byte) []byte
+		ended []int
+	}{
+		{"the piece", func(w [][]byte) []byte { return whole(w, 0) }, []int{0, 1, 4}},
+		{"little of the second", func(w [][]byte) []byte { return whole(w, 0)[:len(w[0])+leastQuoted] }, []int{0, 1, 4}},
+		{"too little of the second", func(w [][]byte) []byte { return whole(w, 0)[:len(w[0])+leastQuoted-1] }, []int{0}},
+		{"the first alone", func(w [][]byte) []byte { return w[0] }, []int{0}},
+		{"the first, padded", func(w [][]byte) []byte { return append(bytes.Clone(w[0]), make([]byte, 50)...) }, []int{0}},
+		{"the first and another one", func(w [][]byte) []byte { return append(bytes.Clone(w[0]), w[4]...) }, []int{0}},
+		{"its beginning", func(w [][]byte) []byte { return w[0][:len(w[0])-1] }, []int{0}},
+		{"the second and the next", func(w [][]byte) []byte { return whole(w, 1) }, []int{1}},
+		{"one that was repeated, and the next", func(w [][]byte) []byte { return whole(w, 2) }, nil},
+		{"the last and what follows", func(w [][]byte) []byte { return whole(w, 4) }, []int{4}},
+		{"one that is in no piece", func(w [][]byte) []byte { return whole(w, 5) }, []int{5}},
+		{"another piece", func(w [][]byte) []byte { return whole(w, 6) }, []int{6, 7}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBridge(nil)
+				u, m := memUA(t, testConfig(), b)
+				var wires [][]byte
+				for i := range n {
+					u.Deliver(parcel(i, toMem(i+1)))
+					synctest.Wait()
+				}
+				for _, p := range m.all() {
+					wires = append(wires, p.data)
+				}
+				u.client.mu.Lock()
+				var list [n]packet
+				for _, tx := range u.client.open.all() {
+					i := tx.ref.(int)
+					list[i].tx = tx
+					tx.repeated, tx.proceeding = i == 2, i == 3
+				}
+				linkPiece(list[:5])
+				linkPiece(list[5:6])
+				linkPiece(list[6:])
+				u.client.mu.Unlock()
+				u.client.refused(memPeer, tt.wire(wires), syscall.ECONNREFUSED)
+				synctest.Wait()
+				var ended []int
+				for i := range n {
+					if b.ready(i) {
+						ended = append(ended, i)
+						if o := b.outcome(i); o.Kind != mapping.NotWritten || !errors.Is(o.Failure, syscall.ECONNREFUSED) {
+							t.Errorf("%d: %+v", i, o)
+						}
+					}
+				}
+				if !slices.Equal(ended, tt.ended) {
+					t.Errorf("ended %d, want %d", ended, tt.ended)
 				}
 			})
 		})

@@ -4,6 +4,7 @@ package sipside
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -111,7 +112,7 @@ func TestPieces(t *testing.T) {
 				if n, err := a.write(list); n != len(list) || err != nil {
 					t.Fatalf("%d sent, %v", n, err)
 				}
-				if got := pieceSizes(calls); !slices.Equal(got, c.pieces) {
+				if got := pieceSizes(calls.out); !slices.Equal(got, c.pieces) {
 					t.Errorf("in pieces of %d, want %d", got, c.pieces)
 				}
 				arrive(t, a, b, dest, want)
@@ -121,8 +122,8 @@ func TestPieces(t *testing.T) {
 }
 
 // pieceSizes tells how many datagrams each header of the last call was.
-func pieceSizes(calls *rawBatch) (sizes []uint64) {
-	for _, h := range calls.out.hdr[:calls.out.list] {
+func pieceSizes(m *mmsg) (sizes []uint64) {
+	for _, h := range m.hdr[:m.list] {
 		sizes = append(sizes, h.Iovlen)
 	}
 	return sizes
@@ -141,6 +142,164 @@ func withoutChecksums(t *testing.T, b *batchIO, without int) {
 	}
 }
 
+// TestLinks: requests know which piece they are in, also when they are sent again without, and
+// each piece of requests is a call of its own.
+func TestLinks(t *testing.T) {
+	m := newMmsg(sysSendmmsg())
+	var list []packet
+	for i, f := range strings.Fields("r r a a r r r - r r@ r@ r") { // requests, answers; "-" is a request to be sent by itself, "@" elsewhere
+		p := packet{b: []byte("one"), to: memPeer, piece: f[0] != '-'}
+		if f[0] != 'a' {
+			p.tx = &clientTx{id: uint64(i + 1)}
+		}
+		if strings.HasSuffix(f, "@") {
+			p.to = memSelf
+		}
+		list = append(list, p)
+	}
+	send := func(packets []packet, pieces bool) (sizes [][]uint64, first, next []uint64) {
+		for rest := packets; len(rest) > 0; rest = rest[m.packets(m.list):] {
+			m.pack(rest, pieces)
+			sizes = append(sizes, pieceSizes(m))
+		}
+		for _, p := range packets {
+			if p.tx != nil {
+				first = append(first, p.tx.piece.first.Load())
+				next = append(next, p.tx.piece.next.Load())
+			}
+		}
+		return sizes, first, next
+	}
+	equal := func(what string, got, want any) {
+		t.Helper()
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: %d, want %d", what, got, want)
+		}
+	}
+	sizes, first, next := send(list, true)
+	equal("calls", sizes, [][]uint64{{2}, {2}, {3}, {1, 1}, {2}, {1}})
+	equal("first", first, []uint64{1, 1, 5, 5, 5, 0, 0, 10, 10, 0})
+	equal("next", next, []uint64{2, 0, 6, 7, 0, 0, 0, 11, 0, 0})
+	sizes, first, next = send(list[5:], true) // the others are not sent yet
+	equal("calls for the rest", sizes, [][]uint64{{2}, {1, 1}, {2}, {1}})
+	equal("first of the rest", first, []uint64{6, 6, 0, 0, 10, 10, 0})
+	equal("next of the rest", next, []uint64{7, 0, 0, 0, 11, 0, 0})
+	sizes, first, next = send(list[4:], false)
+	equal("calls without pieces", sizes, [][]uint64{{1, 1, 1, 1, 1, 1, 1, 1}})
+	equal("first without pieces", first, make([]uint64, 8))
+	equal("next without pieces", next, make([]uint64, 8))
+}
+
+// TestPiecesOfRequests: they arrive in their order among others, also if the system does not
+// take them as a piece.
+func TestPiecesOfRequests(t *testing.T) {
+	a, calls, b, dest := rawPair(t, "127.0.0.1:0", "127.0.0.1:0")
+	list := threes(12, dest)
+	for i := range list {
+		if i%6 > 1 {
+			list[i].tx = &clientTx{id: uint64(i + 1)}
+		}
+	}
+	if n := a.try(list); n != len(list) {
+		t.Fatalf("%d tried", n)
+	}
+	if got := pieceSizes(calls.out); !slices.Equal(got, []uint64{4}) {
+		t.Errorf("the last call is pieces of %d", got)
+	}
+	arrive(t, a, b, dest, list)
+	withoutChecksums(t, a, 1)
+	mustWriteAll(t, a, list[2:])
+	if got := pieceSizes(calls.out); !slices.Equal(got, []uint64{1, 1, 1, 1, 1, 1, 1, 1, 1, 1}) {
+		t.Errorf("after one that was not taken, pieces of %d", got)
+	}
+	for _, p := range list[2:] {
+		if p.tx != nil && p.tx.piece.first.Load() != 0 {
+			t.Error("one that is sent by itself is said to be in a piece")
+		}
+	}
+	arrive(t, a, b, dest, list[2:])
+}
+
+// TestUntaken: a piece of requests that the system may have taken in part, or that a filter has
+// dropped, is not given to it again, by whom and after whatever it was tried; what follows is sent,
+// for a minute by itself. That it fails is told to who writes.
+func TestUntaken(t *testing.T) {
+	for why, want := range map[syscall.Errno]struct{ ends, lost bool }{
+		syscall.EINVAL: {false, false}, syscall.EIO: {false, false}, syscall.EPERM: {true, false},
+		syscall.EMSGSIZE: {true, true}, syscall.ENOBUFS: {true, true}, syscall.ENOMEM: {true, true},
+	} {
+		for before := range 2 {
+			for _, tried := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%v, %d before, tried first: %t", why, before, tried), func(t *testing.T) {
+					a, calls, b, dest := rawPair(t, "127.0.0.1:0", "127.0.0.1:0")
+					list := threes(before+5, dest)
+					for i := range list[before : before+3] {
+						list[before+i].tx = &clientTx{id: uint64(i + 1)}
+					}
+					system, failed := calls.out.call, 0
+					calls.out.call = func(fd uintptr) bool {
+						if calls.out.hdr[0].Iovlen == 3 {
+							calls.out.done, calls.out.failed = 0, why
+							failed++
+							return true
+						}
+						return system(fd)
+					}
+					rest := list
+					if tried {
+						if n := a.try(rest); n != before {
+							t.Fatalf("%d tried", n)
+						}
+						rest = rest[before:]
+					}
+					var errs []error
+					for len(rest) > 0 {
+						n, err := a.write(rest)
+						if rest = rest[n:]; err != nil {
+							errs = append(errs, err)
+							rest = rest[packetsOf(err):]
+						}
+					}
+					if failed != 1 {
+						t.Errorf("the piece was given to the system %d times", failed)
+					}
+					arriving := list
+					if want.ends {
+						arriving = slices.Concat(list[:before], list[before+3:])
+						if len(errs) != 1 || packetsOf(errs[0]) != 3 || !errors.Is(errs[0], why) || isLoss(errs[0]) != want.lost {
+							t.Errorf("told %v", errs)
+						}
+						if wait := time.Until(calls.cut.until); wait <= 0 || wait > wholeFor {
+							t.Errorf("no pieces for %v", wait)
+						}
+					} else if errs != nil {
+						t.Errorf("told %v", errs)
+					}
+					arrive(t, a, b, dest, arriving)
+				})
+			}
+		}
+	}
+}
+
+// TestQuoted: requests are in a piece only if an ICMP error shows where the second one begins.
+func TestQuoted(t *testing.T) {
+	v6 := netip.MustParseAddrPort("[2001:db8::9]:5060")
+	for _, c := range []struct {
+		to   netip.AddrPort
+		size int
+		want int
+	}{{memPeer, 512, 3}, {memPeer, 513, 1}, {v6, 1176, 3}, {v6, 1177, 1}} {
+		var list []packet
+		for range 3 {
+			list = append(list, packet{b: make([]byte, c.size), to: c.to, piece: true, tx: new(clientTx)})
+		}
+		if got := onePiece(list); got != c.want {
+			t.Errorf("%d octets to %v: a piece of %d, want %d", c.size, c.to, got, c.want)
+		}
+	}
+}
+
 // TestNoPieces: a socket that cannot have its datagrams cut sends them one by one, for a minute.
 func TestNoPieces(t *testing.T) {
 	a, calls, b, dest := rawPair(t, "127.0.0.1:0", "127.0.0.1:0")
@@ -149,7 +308,7 @@ func TestNoPieces(t *testing.T) {
 	send := func(want []uint64) {
 		t.Helper()
 		mustWriteAll(t, a, list)
-		if got := pieceSizes(calls); !slices.Equal(got, want) {
+		if got := pieceSizes(calls.out); !slices.Equal(got, want) {
 			t.Errorf("sent in pieces of %d, want %d", got, want)
 		}
 		arrive(t, a, b, dest, list)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 const (
@@ -29,6 +31,7 @@ type sendQueue struct {
 	behind  bool   // what is in queue is left to write, and all that comes until it is gone
 	closing bool
 	wake    chan struct{}
+	singly  atomic.Int64 // requests are in no piece before (Unix time in ns); not guarded by mu
 
 	// Kept for the next packets, as long as nobody is sending.
 	emptyQueue []packet
@@ -66,12 +69,13 @@ func (s *udpSocket) putAll(list []packet) int {
 }
 
 // putFirst is putAll for requests that are sent first.
-func (s *udpSocket) putFirst(list []*clientTx) int {
+func (s *udpSocket) putFirst(list []*clientTx, now time.Time) int {
+	pieces := !s.u.cfg.NoGSO && now.UnixNano() >= s.singly.Load()
 	s.mu.Lock()
 	n := min(len(list), s.room())
 	before := len(s.queue)
 	for _, tx := range list[:n] {
-		s.queue = append(s.queue, packet{b: tx.wire, to: tx.dest, tx: tx})
+		s.queue = append(s.queue, packet{b: tx.wire, to: tx.dest, tx: tx, piece: pieces && tx.dest.Addr().IsLoopback()})
 	}
 	s.show(false, s.queue[before:])
 	s.mu.Unlock()
@@ -197,17 +201,28 @@ func (s *udpSocket) write() {
 func (s *udpSocket) writeAll(rest []packet) {
 	for len(rest) > 0 {
 		n, err := s.io.write(rest)
-		if err != nil && n < len(rest) {
-			p := rest[n]
-			n++
-			s.u.stats.Dropped.Add(1)
-			s.u.log.LogAttrs(context.Background(), slog.LevelDebug, "cannot send a SIP packet",
-				slog.Any("to", p.to), slog.Any("err", err))
-			if p.tx != nil && !isShortage(err) { // else as if it got lost: Timer E repeats it
-				s.u.client.unsent(p.tx, err)
+		if err != nil {
+			untaken := rest[n:min(n+packetsOf(err), len(rest))]
+			for _, p := range untaken {
+				s.drop(p, err)
 			}
+			n += len(untaken)
 		}
 		rest = rest[n:]
+	}
+}
+
+// noPieces has requests leave in no pieces for a while: one was refused, which may have been too
+// long for somebody.
+func (s *udpSocket) noPieces() { s.singly.Store(time.Now().Add(wholeFor).UnixNano()) }
+
+// drop is told why a packet could not be sent.
+func (s *udpSocket) drop(p packet, err error) {
+	s.u.stats.Dropped.Add(1)
+	s.u.log.LogAttrs(context.Background(), slog.LevelDebug, "cannot send a SIP packet",
+		slog.Any("to", p.to), slog.Any("err", err))
+	if p.tx != nil && !isLoss(err) { // else Timer E repeats it; it may be answered, and be another request by now
+		s.u.client.unsent(p.tx, err)
 	}
 }
 

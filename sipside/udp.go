@@ -50,7 +50,8 @@ type packet struct {
 type datagrams interface {
 	// read waits for datagrams; b of the packets given is overwritten.
 	read(into []packet) (n int, err error)
-	// write sends from the first on; err is why packets[n] could not be sent.
+	// write sends from the first on; err is why packets[n], or packetsOf(err) from there on, could
+	// not be sent.
 	write(packets []packet) (n int, err error)
 	close() error
 }

@@ -37,7 +37,7 @@ var schema = []key{
 	{path: "sip.phone_domain", live: true, built: true, defText: "`sip.domain`", example: `"example.net"`,
 		doc: "The SIP domain of phone numbers: `+15551234567@sip.example.com` is `sip:+15551234567@` this domain `;user=phone`."},
 	{path: "sip.udp_gso", kind: kindBool, def: true, built: true,
-		doc: "Whether answers that leave together over UDP are handed to the kernel in one piece, which it cuts into datagrams (generic segmentation offload; Linux: `UDP_SEGMENT`). It takes less CPU. `false` if something on this machine looks at packets on their way and cannot deal with that: a capture (`docs/tracing.md`), NAT that rewrites SIP, a filter of packets by their length."},
+		doc: "Whether answers that leave together over UDP, and short requests to a server at a loopback address, are handed to the kernel in one piece, which it cuts into datagrams (generic segmentation offload; Linux: `UDP_SEGMENT`). It takes less CPU. `false` if something on this machine looks at packets on their way and cannot deal with that: a capture (`docs/tracing.md`), NAT that rewrites SIP, a filter of packets by their length."},
 	{path: "sip.accept_status", kind: kindInt, def: 200, values: []string{"200", "202"}, live: true, built: true,
 		doc: "The SIP status for a message that the XMPP server has processed: `200`, or `202` for peers that insist (RFC 3428 §7)."},
 	{path: "sip.late_errors", def: "imdn", values: []string{"imdn", "message", "none"}, live: true, built: true,
