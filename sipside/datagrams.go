@@ -20,8 +20,9 @@ type batchCalls interface {
 	// receive waits for datagrams, up to udpBatch; b of the packets given is overwritten.
 	receive(into []packet) (n int, err error)
 	// send sends from the first on, up to udpBatch. Unless flags say otherwise it waits
-	// until the first one is taken. err is why that one, or packetsOf(err), was not; if there is none, and
-	// nothing was sent, it is to be called again, and does it in another way.
+	// until the first one is taken. err is why that one, or packetsOf(err) from there on, were
+	// not; if there is none, and nothing was sent, it is to be called again, and does it in
+	// another way.
 	send(packets []packet, flags int) (n int, err error)
 }
 

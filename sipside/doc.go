@@ -132,8 +132,8 @@
 // the port) ends at once, as NotWritten: refused_linux.go. The error has to quote the
 // request up to the branch, and to come before a response and a retransmission; all
 // others are ignored, as an earlier copy may have been read (RFC 3261 §18.4). Requests that
-// left in one piece, for a loopback address, are refused by one error if that quotes the first and the beginning of the
-// second (segments_linux.go).
+// left in one piece, to a loopback address, are refused by one error if that quotes the
+// first and the beginning of the second (segments_linux.go).
 //
 // # Goroutines, locks, limits
 //

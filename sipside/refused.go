@@ -53,8 +53,9 @@ func (c *client) refused(dest netip.AddrPort, wire []byte, err error) {
 	}
 }
 
-// wholeFor is for how long a socket makes no pieces after one was not taken whose datagrams were
-// taken by themselves, unless it was for want of room, which passes, or may be.
+// wholeFor is for how long a socket makes no pieces after one of responses was not taken whose
+// datagrams were taken by themselves (unless it was for want of room, which passes), and after
+// one of requests was not taken, or refused.
 const wholeFor = time.Minute
 
 // leastQuoted is how much of the next request has to be in an ICMP error about a piece.
