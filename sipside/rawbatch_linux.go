@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -25,7 +26,7 @@ type rawBatch struct {
 	local   net.Addr
 	in, out *mmsg
 	cut     cutting // of pieces that are sent
-	denied  error   // why the piece was not taken that the first unsent packets are; nil: none
+	denied  error   // why the piece of requests was not taken that the first unsent packets are; nil: they are none
 	zoned   *netBatch
 	zones   zoneNames
 }
@@ -81,40 +82,36 @@ func (b *rawBatch) receive(into []packet) (int, error) {
 }
 
 func (b *rawBatch) send(packets []packet, flags int) (n int, err error) {
-	packets = packets[:min(len(packets), udpBatch)]
-	if err := b.denied; err != nil {
-		if flags&syscall.MSG_DONTWAIT == 0 { // else it is left to who writes
-			b.denied = nil
+	packets, wait := packets[:min(len(packets), udpBatch)], flags&syscall.MSG_DONTWAIT == 0
+	if b.denied == nil && slices.ContainsFunc(packets, packet.zoned) {
+		b.cut.doubt = 0
+		for i := range packets {
+			linkPiece(packets[i : i+1])
 		}
-		return 0, err
+		return b.zoned.send(packets, flags)
 	}
-	for i := range packets {
-		if packets[i].to.Addr().Zone() != "" {
-			b.cut.doubt = 0
-			for j := range packets {
-				linkPiece(packets[j : j+1])
-			}
-			return b.zoned.send(packets, flags)
-		}
-	}
-	for n < len(packets) {
-		sent, packed, err := b.sendPacked(packets[n:], flags&syscall.MSG_DONTWAIT == 0 && n == 0)
+	for b.denied == nil && n < len(packets) {
+		sent, packed, err := b.sendPacked(packets[n:], wait && n == 0)
 		n += sent
 		if err != nil && n == 0 {
-			if flags&syscall.MSG_DONTWAIT == 0 {
-				b.denied = nil
-			}
 			return 0, err
 		}
 		if err != nil || sent < packed {
 			break // the next call tells why
 		}
 	}
-	return n, nil
+	if n > 0 || b.denied == nil {
+		return n, nil
+	}
+	denied := b.denied
+	if wait { // else who writes is told, too, and deals with it
+		b.denied = nil
+	}
+	return 0, denied
 }
 
 // sendPacked makes one call for packets from the first on, and tells how many were sent of how
-// many that it was for.
+// many that it was for. If they are a piece that is not to be sent again, it sets denied.
 func (b *rawBatch) sendPacked(packets []packet, wait bool) (sent, packed int, err error) {
 	m := b.out
 	m.pack(packets, b.cut.allowed())
@@ -123,19 +120,18 @@ func (b *rawBatch) sendPacked(packets []packet, wait bool) (sent, packed int, er
 	if err := b.raw.Write(m.call); err != nil {
 		return 0, packed, err
 	}
-	var failed error
 	if m.failed != 0 {
-		failed = &net.OpError{Op: "write", Net: "udp", Source: b.local, Err: os.NewSyscallError("sendmmsg", m.failed)}
+		err = &net.OpError{Op: "write", Net: "udp", Source: b.local, Err: os.NewSyscallError("sendmmsg", m.failed)}
 	}
-	if packed > 1 && packets[0].tx != nil && m.uncut() && m.ends() {
+	if packed > 1 && packets[0].tx != nil && m.uncut() && m.final() {
 		b.cut.until = time.Now().Add(wholeFor)
-		b.denied = &pieceError{packed, m.failed != syscall.EPERM, failed}
-		return 0, packed, b.denied
+		b.denied = &pieceError{packed, m.failed != syscall.EPERM, err}
+		return 0, packed, nil
 	}
 	if b.cut.learn(m) {
 		return 0, packed, nil
 	}
-	return m.packets(m.done), packed, failed
+	return m.packets(m.done), packed, err
 }
 
 // mmsg is what one call of recvmmsg or sendmmsg is about. It lives on the heap, and so

@@ -14,6 +14,25 @@ type pieceLinks struct {
 	next  atomic.Uint64 // 0: it is the last one
 }
 
+// linkPiece tells requests that are sent first which piece they are in, which may be themselves. It
+// is done before the call, during which an ICMP error may come already.
+func linkPiece(piece []packet) {
+	for i, p := range piece {
+		if p.tx == nil {
+			continue
+		}
+		first, next := uint64(0), uint64(0)
+		if len(piece) > 1 {
+			first = piece[0].tx.id
+		}
+		if i+1 < len(piece) {
+			next = piece[i+1].tx.id
+		}
+		p.tx.piece.first.Store(first)
+		p.tx.piece.next.Store(next)
+	}
+}
+
 // refused is told that a datagram to dest was not taken by anybody, of which wire
 // is the beginning (an ICMP error). Such a message is easily forged, so it has to
 // show the branch, which only those know who have seen the request.
@@ -75,8 +94,12 @@ func (c *client) wholePiece(tx *clientTx, wire []byte) bool {
 // nextInPiece is the request that follows tx in its piece, nil if there is none that is open.
 // The lock is held.
 func (c *client) nextInPiece(tx *clientTx) *clientTx {
+	first := tx.piece.first.Load()
+	if first == 0 {
+		return nil
+	}
 	next := c.open.get(tx.piece.next.Load())
-	if next == nil || next.piece.first.Load() != tx.piece.first.Load() || next.piece.first.Load() == 0 {
+	if next == nil || next.piece.first.Load() != first {
 		return nil
 	}
 	return next

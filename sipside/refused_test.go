@@ -148,3 +148,34 @@ func TestRefusalOfAPiece(t *testing.T) {
 		})
 	}
 }
+
+// TestUnsentTooLate: that the first transmission could not be sent says nothing of a request that
+// has been repeated meanwhile, or of which somebody has spoken.
+func TestUnsentTooLate(t *testing.T) {
+	for name, tt := range map[string]struct {
+		before func(tx *clientTx)
+		ends   bool
+	}{
+		"in time":     {func(*clientTx) {}, true},
+		"repeated":    {func(tx *clientTx) { tx.repeated = true }, false},
+		"provisional": {func(tx *clientTx) { tx.proceeding = true }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBridge(nil)
+				u, _ := memUA(t, testConfig(), b)
+				u.Deliver(parcel("x", toMem(1)))
+				synctest.Wait()
+				u.client.mu.Lock()
+				tx := u.client.open.all()[0]
+				tt.before(tx)
+				u.client.mu.Unlock()
+				u.client.unsent(tx, syscall.EPERM)
+				synctest.Wait()
+				if b.ready("x") != tt.ends {
+					t.Errorf("ended: %t", !tt.ends)
+				}
+			})
+		})
+	}
+}

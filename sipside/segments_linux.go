@@ -104,25 +104,6 @@ func (m *mmsg) pack(packets []packet, pieces bool) {
 	}
 }
 
-// linkPiece tells requests that are sent first which piece they are in, which may be themselves. It
-// is done before the call, during which an ICMP error may come already.
-func linkPiece(piece []packet) {
-	for i, p := range piece {
-		if p.tx == nil {
-			continue
-		}
-		first, next := uint64(0), uint64(0)
-		if len(piece) > 1 {
-			first = piece[0].tx.id
-		}
-		if i+1 < len(piece) {
-			next = piece[i+1].tx.id
-		}
-		p.tx.piece.first.Store(first)
-		p.tx.piece.next.Store(next)
-	}
-}
-
 // onePiece tells how many packets, from the first on, are one piece: those that are as long as
 // the first, and one that is shorter, which ends it. Responses and requests are not in one.
 func onePiece(packets []packet) int {
@@ -172,10 +153,10 @@ func (m *mmsg) uncut() bool {
 	return false
 }
 
-// ends reports whether requests that the system does not take as a piece are not sent in another
+// final reports whether requests that the system does not take as a piece are not sent in another
 // way at once: a filter that drops them may have left an ICMP error by which all of them are
 // refused, and for want of room, or of size, a part may have left.
-func (m *mmsg) ends() bool {
+func (m *mmsg) final() bool {
 	switch m.failed {
 	case syscall.EPERM, syscall.EMSGSIZE, syscall.ENOBUFS, syscall.ENOMEM:
 		return true

@@ -46,6 +46,9 @@ type packet struct {
 	piece bool // may be handed to the system in one piece with others (segments_linux.go)
 }
 
+// zoned reports whether the destination is an address with a zone.
+func (p packet) zoned() bool { return p.to.Addr().Zone() != "" }
+
 // datagrams is the socket proper: batches where the system has them.
 type datagrams interface {
 	// read waits for datagrams; b of the packets given is overwritten.
