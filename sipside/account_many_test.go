@@ -347,7 +347,7 @@ func accountsModel(t *testing.T, r *rand.Rand) {
 			x.ua.conns.mu.Unlock()
 		}
 		if r.IntN(3) > 0 {
-			after(time.Duration(r.IntN(int(2 * time.Minute))))
+			after(time.Duration(r.Int64N(int64(2 * time.Minute))))
 		}
 	}
 	x.mu.Lock()
