@@ -312,3 +312,46 @@ func TestWatchersOfOperator(t *testing.T) {
 		h.wantTold("c2 terminated rejected")
 	})
 }
+
+// RFC 6120 §10.1: what one device of a user shows may come before the consent that another one
+// has given. It is told with that, and to nobody before it (PRES-25).
+func TestShownBeforeConsent(t *testing.T) {
+	for name, tt := range map[string]struct {
+		between func(h *harness, a *agent)
+		want    []string // with the consent
+	}{
+		"told with it":            {func(*harness, *agent) {}, []string{"c1 active 3600 ID-b=openaway"}},
+		"the latest counts":       {func(h *harness, _ *agent) { h.show("b", mapping.Available, nil) }, []string{"c1 active 3600 ID-b=open"}},
+		"another device":          {func(h *harness, _ *agent) { h.show("c", mapping.Available, nil) }, []string{"c1 active 3600 ID-b=openaway ID-c=open"}},
+		"gone again":              {func(h *harness, _ *agent) { h.show("b", mapping.Unavailable, nil) }, []string{"c1 active 3600 ID-b=closed"}},
+		"a new link knows better": {func(h *harness, _ *agent) { h.stanza(&mapping.XMPPReady{Name: mapping.MustParseJID("example.net")}) }, []string{"c1 active 3600"}},
+		"nobody waits for it any more": {func(h *harness, a *agent) {
+			a.wants(a.subscribe(0), 200)
+			h.wantTold("c1 terminated timeout")
+			if c := h.notifier.cache; c.all != 0 || len(c.of) != 0 {
+				h.t.Errorf("%d devices are kept for nobody", c.all)
+			}
+		}, nil},
+		"declined": {func(h *harness, _ *agent) {
+			h.presence(julietJID, romeoJID, mapping.Unsubscribed)
+			h.wantTold("c1 terminated rejected")
+			if c := h.notifier.cache; c.all != 0 || len(c.of) != 0 {
+				h.t.Errorf("%d devices are kept of who is not to be seen", c.all)
+			}
+		}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *harness) {
+				h.show("early", mapping.Available, nil) // nobody has asked
+				a := h.watcher("c1")
+				h.show("x", mapping.Unavailable, nil)
+				h.show("b", mapping.Available, &mapping.Resource{Show: mapping.ShowAway})
+				h.wantTold()
+				tt.between(h, a)
+				h.wantTold()
+				h.grant()
+				h.wantTold(tt.want...)
+			})
+		})
+	}
+}

@@ -64,6 +64,12 @@ func (d *device) same(o *device) bool {
 		d.Idle.Equal(o.Idle) && slices.Equal(d.Status, o.Status)
 }
 
+// undecided reports whether the user is asked whether the contact may see him, and a watcher
+// waits for what he says.
+func (r *relation) undecided(p *Policy) bool {
+	return r.state&WatcherAsked != 0 && len(r.watchers) > 0 && !p.ignores(r.pair)
+}
+
 // readDevice reads what v shows. It keeps nothing of the memory of v.
 func readDevice(v *mapping.XMPPPresence) device {
 	d := device{Resource: mapping.Resource{Name: strings.Clone(v.From.Resource()), Open: v.Type == mapping.Available}}
@@ -95,10 +101,20 @@ func readDevice(v *mapping.XMPPPresence) device {
 }
 
 // shown takes what a user shows to a contact. e.mu is held.
+//
+// Nothing is in order between his devices (RFC 6120 §10.1): when he decides on one of them, a
+// server may pass on what another one shows before the decision itself. While he is asked it is
+// therefore kept, and told to nobody until he has let the contact see him.
 func (e *Engine) shown(out *work, v *mapping.XMPPPresence) {
 	r := e.relations.find(v.From, v.To)
-	if r == nil || !r.sees(out.policy) || !out.policy.lets(r.pair) {
+	if r == nil || !out.policy.lets(r.pair) {
 		return
+	}
+	if !r.sees(out.policy) {
+		if !r.undecided(out.policy) || v.Type != mapping.Available && len(r.devices.known) == 0 {
+			return
+		}
+		e.log.Debug("a user shows himself to a contact that he has not let see him yet", "dir", "xmpp-sip", "from", r.user, "to", r.contact)
 	}
 	d := readDevice(v)
 	if d.Open {

@@ -176,6 +176,9 @@ func (e *Engine) leaveWatcher(out *work, w *watcher) bool {
 		out.say(r.contact, r.user, mapping.Unavailable)
 	}
 	if len(r.watchers) == 0 {
+		if !r.granted() {
+			e.unknown(r)
+		}
 		r.devices.resumed = false
 		e.expireAsked(out, r)
 	}

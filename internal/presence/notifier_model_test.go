@@ -25,7 +25,7 @@ func TestNotifierModel(t *testing.T) {
 				for _, u := range []string{"juliet", "nurse"} {
 					for _, c := range []string{"romeo", "tybalt"} {
 						p := pair{mapping.MustParseJID(u + "@example.com"), mapping.MustParseJID(c + "@example.net")}
-						m.pairs[p] = &notifierPair{pair: p, shown: make(map[string]*notifierDevice)}
+						m.pairs[p] = &notifierPair{pair: p, shown: make(map[string]*notifierDevice), early: make(map[string]mapping.Show)}
 						m.order = append(m.order, m.pairs[p])
 					}
 				}
@@ -64,7 +64,8 @@ type notifierPair struct {
 	granted, declined bool
 	asked             time.Time
 	shown             map[string]*notifierDevice
-	asking            []any // refs of stanzas without an outcome
+	early             map[string]mapping.Show // what was shown before the consent: all of it, whatever is kept
+	asking            []any                   // refs of stanzas without an outcome
 }
 
 // notifierDevice is a resource that is available, as far as the contact has been told.
@@ -257,6 +258,7 @@ func (m *notifierModel) grants(p *notifierPair, typ mapping.PresenceType) {
 	known := p.granted || !p.asked.IsZero() || slices.ContainsFunc(m.agents, func(a *notifierAgent) bool { return a.notifierPair == p && !a.gone })
 	if typ == mapping.Subscribed {
 		if !m.closed {
+			m.consents(p)
 			p.granted, p.declined = true, false
 			p.asked = time.Time{} // who is let in and then is not known any more may ask anew
 		}
@@ -272,6 +274,30 @@ func (m *notifierModel) grants(p *notifierPair, typ mapping.PresenceType) {
 	}
 	m.presence(p.user.String(), p.contact.String(), typ)
 	m.h(p, func(r *relation) { p.declined = r != nil && r.state&WatcherDeclined != 0 })
+}
+
+// consents has what is kept from before the consent be what is shown. Less of it than there was may be
+// kept, but nothing else.
+func (m *notifierModel) consents(p *notifierPair) {
+	if p.granted {
+		return
+	}
+	m.h(p, func(r *relation) {
+		if r == nil {
+			return
+		}
+		for _, d := range r.devices.known {
+			show, shown := p.early[d.Name]
+			if d.Open && (!shown || show != d.Show) {
+				m.t.Errorf("%s is kept as %q, but was shown as %q (%v)", d.Name, d.Show, show, shown)
+			}
+			if d.Open {
+				m.did["shown before the consent"]++
+				p.shown[d.Name] = &notifierDevice{show: d.Show}
+			}
+		}
+	})
+	clear(p.early)
 }
 
 // h looks at what the engine knows of a pair.
@@ -301,8 +327,14 @@ func (m *notifierModel) shows(p *notifierPair) {
 		}
 	}
 	switch {
-	case !p.granted || m.closed:
+	case m.closed:
 		m.did["said to nobody"]++
+	case !p.granted && v.Type == mapping.Available:
+		p.early[name] = v.Shows.Show
+	case !p.granted && v.From.IsBare():
+		clear(p.early)
+	case !p.granted:
+		delete(p.early, name)
 	case v.Type == mapping.Available:
 		p.shown[name] = &notifierDevice{show: v.Shows.Show}
 	case v.From.IsBare():

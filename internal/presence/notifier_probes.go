@@ -129,6 +129,7 @@ func (e *Engine) notifierLinkUp(out *work, name mapping.JID) {
 			r.devices.inquired = time.Time{}
 			e.inquire(out, r)
 		case len(r.watchers) > 0:
+			e.unknown(r)
 			e.askUser(out, r, r.watchers[0])
 		default:
 			e.expireAsked(out, r)
