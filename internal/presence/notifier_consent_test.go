@@ -355,3 +355,19 @@ func TestShownBeforeConsent(t *testing.T) {
 		})
 	}
 }
+
+// What is kept goes when its device goes, also after it has turned out that the user was not asked.
+func TestGoneBeforeConsent(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *harness) {
+		a := h.agent("c1")
+		a.wants(a.subscribe(3600), 200)
+		h.wantTold("c1 pending 3600")
+		ask := h.takeStanzas()[0].Ref
+		h.show("b", mapping.Available, nil)
+		h.XMPPOutcomes([]mapping.Result{{Ref: ask, Outcome: mapping.Outcome{Kind: mapping.NotWritten}}})
+		h.settle()
+		h.show("b", mapping.Unavailable, nil)
+		h.grant()
+		h.wantTold("c1 active 3600 ID-b=closed")
+	})
+}

@@ -111,7 +111,8 @@ func (e *Engine) shown(out *work, v *mapping.XMPPPresence) {
 		return
 	}
 	if !r.sees(out.policy) {
-		if !r.undecided(out.policy) || v.Type != mapping.Available && len(r.devices.known) == 0 {
+		// That a device that is kept is gone is taken in any case.
+		if v.Type == mapping.Available && !r.undecided(out.policy) || v.Type != mapping.Available && len(r.devices.known) == 0 {
 			return
 		}
 		e.log.Debug("a user shows himself to a contact that he has not let see him yet", "dir", "xmpp-sip", "from", r.user, "to", r.contact)
